@@ -115,9 +115,9 @@ def next_open(calendar: Calendar, at: int) -> int:
 def add_working(calendar: Calendar, start: int, duration: int) -> int:
     """When work of `duration` ms is done that begins at the first open instant from `start` on.
 
-    It rests while closed. Work that fills an interval to its end is done at that end, not at the next opening;
-    work of no duration is done when it could begin. Raises `CalendarExhausted` when the known intervals do not hold it, `ValueError`
-    for a negative duration.
+    It rests while closed. Work that fills an interval to its end is done at that end, not at the next
+    opening; work of no duration is done when it could begin. Raises `CalendarExhausted` when the known
+    intervals do not hold it, `ValueError` for a negative duration.
     """
     if duration < 0:
         raise ValueError(f"calendar {calendar.name!r}: a duration of {duration} ms; it must be 0 or more")

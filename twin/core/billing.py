@@ -1,0 +1,91 @@
+"""Credits, and the ERP's answers: the ERP keeps the financial truth, the engine asks it by effects only."""
+
+from __future__ import annotations
+
+from twin.core import buckets
+from twin.core.commands import ConfirmInvoice, IssueCredit
+from twin.core.draft import Draft
+from twin.core.effects import AskOrderFacts, PostCredit
+from twin.core.events import (
+    CreditIssued,
+    CreditPended,
+    CreditReferred,
+    CreditRejected,
+    DeliverySucceeded,
+    InvoicePosted,
+    OrderCancelled,
+)
+from twin.core.ordering import cancellable
+from twin.core.refusals import Refusal
+from twin.core.shipping import credit
+from twin.core.state import State
+
+__all__ = ["confirm_invoice", "issue_credit"]
+
+
+def issue_credit(state: State, command: IssueCredit, now: int, draft: Draft) -> Refusal | None:
+    """Take units of a line back: those not yet released are cancelled, billed ones credited, the rest waits.
+
+    For an order that has left memory the ERP is asked first and answers with the same command and its facts.
+    """
+    if command.quantity <= 0:
+        return Refusal("quantity", f"{command.quantity} units; a credit takes at least 1")
+    order = state.orders.get(command.order)
+    if order is None:
+        return _credit_from_facts(state, command, now, draft)
+    line = order.lines.get(command.line)
+    if line is None:
+        return Refusal("unknown_line", f"order '{order.id}' has no line {command.line}")
+    pending = sum(waiting.quantity for waiting in order.credits if waiting.line == command.line)
+    gone = line.buckets[buckets.CANCELLED] + line.buckets[buckets.REJECTED] + line.credited + pending
+    if command.quantity > line.ordered - gone:
+        return Refusal(
+            "over_credit",
+            f"{command.quantity} units to credit, {line.ordered - gone} of line {command.line} are left",
+        )
+    left = command.quantity
+    units = cancellable(state, order, command.line, left)
+    if units:
+        draft.events.append(OrderCancelled(order.id, "customer", command.credit, tuple(units)))
+        left -= sum(taken.quantity for taken in units)
+    if left > 0:
+        if left <= line.billed - line.credited - pending:
+            credit(state, order, command.credit, command.line, left, now, draft)
+        else:
+            draft.events.append(CreditPended(order.id, command.credit, command.line, left))
+    return None
+
+
+def _credit_from_facts(state: State, command: IssueCredit, now: int, draft: Draft) -> Refusal | None:
+    facts = command.facts
+    if facts is None:
+        if command.credit in state.referred:
+            return Refusal("referred_already", f"credit '{command.credit}' waits for the ERP's facts")
+        draft.events.append(CreditReferred(command.order, command.credit, command.line, command.quantity))
+        question = AskOrderFacts(command.credit, command.order, command.line, command.quantity)
+        key = f"{command.credit}/facts"
+        draft.deliver(state, key, "erp", "", question, command.order, command.criticality, now)
+        return None
+    if command.credit not in state.referred:
+        return Refusal("not_referred", f"credit '{command.credit}' was not asked for")
+    if command.causation in state.deliveries:
+        draft.events.append(DeliverySucceeded(command.causation))
+    left = facts.billed - facts.credited
+    if command.quantity > left:
+        reason = f"{command.quantity} units to credit, the ERP has {left} billed and not credited"
+        draft.events.append(CreditRejected(command.order, command.credit, reason))
+        return None
+    amount = command.quantity * facts.price_minor
+    draft.events.append(CreditIssued(command.order, command.credit, command.line, command.quantity, amount))
+    effect = PostCredit(command.credit, command.order, command.line, command.quantity, amount)
+    draft.deliver(state, command.credit, "erp", "", effect, command.order, command.criticality, now)
+    return None
+
+
+def confirm_invoice(state: State, command: ConfirmInvoice, now: int, draft: Draft) -> Refusal | None:
+    """The ERP posted a document; this answers the delivery that asked for it."""
+    if command.delivery not in state.deliveries and command.delivery not in state.dead_letters:
+        return Refusal("unknown_delivery", f"'{command.delivery}' is not open")
+    draft.events.append(DeliverySucceeded(command.delivery))
+    draft.events.append(InvoicePosted(command.order, command.document))
+    return None

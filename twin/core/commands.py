@@ -1,0 +1,306 @@
+"""Requests to the engine; each may be refused.
+
+All but `Wake` come from outside and carry the CloudEvents attributes `id`, `source` and `time` (when it happened
+at the source, ms); `causation` is the id of the message that led to it, `criticality` the business class of the
+order it is about. `(source, id)` is what duplicates are recognized by.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from twin.core.master import Channel, Item, Lane, Policies, Replenishment, Supplier, Warehouse
+
+__all__ = [
+    "AcknowledgeDelivery",
+    "AcknowledgePurchaseOrder",
+    "AdjustStock",
+    "CancelOrder",
+    "CaptureOrder",
+    "Command",
+    "ConfirmInvoice",
+    "ConfirmPick",
+    "ConfirmShipment",
+    "CountStock",
+    "DefineItems",
+    "DefineNetwork",
+    "DefinePolicies",
+    "DefineReplenishment",
+    "HoldOrder",
+    "IssueCredit",
+    "LoadStock",
+    "OrderFacts",
+    "OrderLine",
+    "PublishMilestone",
+    "ReceiveGoods",
+    "RedriveDelivery",
+    "ReleaseHold",
+    "StockLine",
+    "Wake",
+    "subject",
+]
+
+
+class _Envelope(Struct, frozen=True, gc=False, omit_defaults=True):
+    id: str
+    source: str
+    time: int
+
+
+class OrderLine(Struct, frozen=True, gc=False):
+    """A wanted item: line number, quantity in base units, unit price in minor units."""
+
+    line: int
+    sku: str
+    quantity: int
+    price_minor: int
+
+
+class StockLine(Struct, frozen=True, gc=False):
+    """An item and a number of units."""
+
+    sku: str
+    quantity: int
+
+
+class DefineNetwork(_Envelope, frozen=True, tag="network.define"):
+    """Warehouses, suppliers, lanes and channels; replaces those with the same id."""
+
+    currency: str
+    warehouses: tuple[Warehouse, ...] = ()
+    suppliers: tuple[Supplier, ...] = ()
+    lanes: tuple[Lane, ...] = ()
+    channels: tuple[Channel, ...] = ()
+
+
+class DefineItems(_Envelope, frozen=True, tag="items.define"):
+    """Adds items to the catalog or replaces them."""
+
+    items: tuple[Item, ...]
+
+
+class DefinePolicies(_Envelope, frozen=True, tag="policies.define"):
+    """Sets the business's rules from now on."""
+
+    policies: Policies
+
+
+class DefineReplenishment(_Envelope, frozen=True, tag="replenishment.define"):
+    """Sets how items are bought for warehouses; replaces the rules of the same (node, sku)."""
+
+    rules: tuple[Replenishment, ...]
+
+
+class LoadStock(_Envelope, frozen=True, tag="stock.load"):
+    """Opening stock of one warehouse, added to what the engine believes is there."""
+
+    node: str
+    lines: tuple[StockLine, ...]
+
+
+class CaptureOrder(_Envelope, frozen=True, tag="order.capture"):
+    """A customer's order. `requested_at` (ms) is the date the customer asked for; `hold` keeps it from release."""
+
+    order: str
+    channel: str
+    customer: str
+    region: str
+    requested_at: int
+    lines: tuple[OrderLine, ...]
+    criticality: str = ""
+    hold: bool = False
+    causation: str = ""
+
+
+class HoldOrder(_Envelope, frozen=True, tag="order.hold"):
+    """Stop the release of what is not yet released."""
+
+    order: str
+    reason: str
+    criticality: str = ""
+    causation: str = ""
+
+
+class ReleaseHold(_Envelope, frozen=True, tag="order.release_hold"):
+    """Let a held order go on."""
+
+    order: str
+    criticality: str = ""
+    causation: str = ""
+
+
+class CancelOrder(_Envelope, frozen=True, tag="order.cancel"):
+    """Cancel what is not yet released to a warehouse; `lines` empty means all lines. `by` is customer or company."""
+
+    order: str
+    by: str
+    reason: str = ""
+    lines: tuple[int, ...] = ()
+    criticality: str = ""
+    causation: str = ""
+
+
+class OrderFacts(Struct, frozen=True, gc=False):
+    """What the ERP knows of a billed line: units billed and credited so far, unit price in minor units."""
+
+    billed: int
+    credited: int
+    price_minor: int
+
+
+class IssueCredit(_Envelope, frozen=True, tag="credit.issue"):
+    """Credit `quantity` units of an order line. `facts` come from the ERP when the order has left memory."""
+
+    credit: str
+    order: str
+    line: int
+    quantity: int
+    facts: OrderFacts | None = None
+    criticality: str = ""
+    causation: str = ""
+
+
+class ConfirmPick(_Envelope, frozen=True, tag="warehouse.confirm_pick"):
+    """The warehouse has picked (`stage` picked) or packed (`stage` packed) a fulfillment order."""
+
+    fulfillment_order: str
+    order: str
+    node: str
+    stage: str
+    criticality: str = ""
+    causation: str = ""
+
+
+class ConfirmShipment(_Envelope, frozen=True, tag="warehouse.confirm_shipment"):
+    """Goods have left the warehouse (X12 945); `lines` are (order line, units), fewer than asked when short.
+
+    `sequence` numbers the warehouse's stock movements, so that counts can be reconciled with what is on its way.
+    """
+
+    shipment: str
+    fulfillment_order: str
+    order: str
+    node: str
+    lines: tuple[tuple[int, int], ...]
+    sequence: int = 0
+    criticality: str = ""
+    causation: str = ""
+
+
+class PublishMilestone(_Envelope, frozen=True, tag="carrier.milestone"):
+    """A shipment's milestone (X12 214): picked_up, in_transit, delayed, out_for_delivery, delivered, exception."""
+
+    shipment: str
+    order: str
+    milestone: str
+    criticality: str = ""
+    causation: str = ""
+
+
+class AcknowledgePurchaseOrder(_Envelope, frozen=True, tag="supplier.acknowledge"):
+    """A supplier's answer (X12 855): `code` is accepted or rejected, `eta` the instant (ms) at the warehouse."""
+
+    purchase_order: str
+    code: str
+    eta: int
+    causation: str = ""
+
+
+class ReceiveGoods(_Envelope, frozen=True, tag="warehouse.receive"):
+    """Purchased goods were put away (X12 944)."""
+
+    receipt: str
+    purchase_order: str
+    node: str
+    lines: tuple[StockLine, ...]
+    sequence: int = 0
+    causation: str = ""
+
+
+class AdjustStock(_Envelope, frozen=True, tag="stock.adjust"):
+    """A warehouse corrected its stock by a signed quantity, with its reason (X12 947)."""
+
+    node: str
+    sku: str
+    quantity: int
+    reason: str
+    sequence: int = 0
+    causation: str = ""
+
+
+class CountStock(_Envelope, frozen=True, tag="stock.count"):
+    """Physical units on hand as counted when the warehouse's movement `sequence` was the last one (X12 846)."""
+
+    node: str
+    lines: tuple[StockLine, ...]
+    sequence: int
+
+
+class ConfirmInvoice(_Envelope, frozen=True, tag="erp.confirm_invoice"):
+    """The ERP posted an invoice or a credit note; `document` is its id, `delivery` the key that asked for it."""
+
+    document: str
+    order: str
+    delivery: str
+    criticality: str = ""
+    causation: str = ""
+
+
+class AcknowledgeDelivery(_Envelope, frozen=True, tag="delivery.acknowledge"):
+    """A gateway's transport answer: `outcome` is succeeded, refused (permanent) or failed (retryable)."""
+
+    delivery: str
+    outcome: str
+    reason: str = ""
+    criticality: str = ""
+    causation: str = ""
+
+
+class RedriveDelivery(_Envelope, frozen=True, tag="delivery.redrive"):
+    """Send a dead letter again; `actor` is who decided it."""
+
+    delivery: str
+    actor: str
+    causation: str = ""
+
+
+class Wake(Struct, frozen=True, gc=False, tag="wake"):
+    """The engine's own timer `key` is due; the driver feeds it and it is never accepted from outside."""
+
+    key: str
+
+
+External = (
+    DefineNetwork
+    | DefineItems
+    | DefinePolicies
+    | DefineReplenishment
+    | LoadStock
+    | CaptureOrder
+    | HoldOrder
+    | ReleaseHold
+    | CancelOrder
+    | IssueCredit
+    | ConfirmPick
+    | ConfirmShipment
+    | PublishMilestone
+    | AcknowledgePurchaseOrder
+    | ReceiveGoods
+    | AdjustStock
+    | CountStock
+    | ConfirmInvoice
+    | AcknowledgeDelivery
+    | RedriveDelivery
+)
+"""Every command that may come from outside."""
+
+Command = External | Wake
+
+
+def subject(command: Command) -> str:
+    """The id of what the command is about: an order, a purchase order, a delivery, a node or a timer."""
+    for field in ("order", "purchase_order", "delivery", "node", "key"):
+        value = getattr(command, field, None)
+        if value is not None:
+            return str(value)
+    return ""

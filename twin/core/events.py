@@ -1,0 +1,509 @@
+"""What happened, past tense, stored and versioned: the glossary of the business.
+
+Every quantity is in base units, every instant in UTC milliseconds, every amount in minor units.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from twin.core.commands import OrderLine, StockLine
+from twin.core.effects import PickLine, PurchaseLine
+from twin.core.master import Channel, Item, Lane, Policies, Replenishment, Supplier, Warehouse
+
+__all__ = [
+    "CancelledUnits",
+    "Considered",
+    "CreditIssued",
+    "CreditPended",
+    "CreditReferred",
+    "CreditRejected",
+    "DeliveryDeadLettered",
+    "DeliveryFailed",
+    "DeliveryRedriven",
+    "DeliveryRetried",
+    "DeliverySucceeded",
+    "Event",
+    "FulfillmentPlan",
+    "GoodsPicked",
+    "GoodsReceived",
+    "GoodsShipped",
+    "InvoiceCreated",
+    "InvoicePosted",
+    "ItemsDefined",
+    "Leg",
+    "NetworkDefined",
+    "OrderCancelled",
+    "OrderCaptured",
+    "OrderClosed",
+    "OrderHeld",
+    "OrderHoldReleased",
+    "Peg",
+    "PoliciesDefined",
+    "PromiseDecided",
+    "PromiseRequested",
+    "PurchaseOrderAcknowledged",
+    "PurchaseOrderCreated",
+    "PurchaseOrderRejected",
+    "ReleaseDecided",
+    "ReleaseRequested",
+    "ReplenishmentDefined",
+    "Reservation",
+    "ReservationDecided",
+    "ReservationExpired",
+    "ReservationRequested",
+    "ShipmentDelivered",
+    "ShipmentMilestoneReached",
+    "SourcingDecided",
+    "SourcingRequested",
+    "StockAdjusted",
+    "StockCounted",
+    "StockLoaded",
+    "UnitsShorted",
+]
+
+
+# --- the business itself
+
+
+class NetworkDefined(Struct, frozen=True, gc=False, tag="network.defined", omit_defaults=True):
+    """Warehouses, suppliers, lanes and channels were added or replaced."""
+
+    currency: str
+    warehouses: tuple[Warehouse, ...] = ()
+    suppliers: tuple[Supplier, ...] = ()
+    lanes: tuple[Lane, ...] = ()
+    channels: tuple[Channel, ...] = ()
+
+
+class ItemsDefined(Struct, frozen=True, gc=False, tag="items.defined"):
+    """Items were added to the catalog or replaced."""
+
+    items: tuple[Item, ...]
+
+
+class PoliciesDefined(Struct, frozen=True, gc=False, tag="policies.defined"):
+    """The business's rules changed."""
+
+    policies: Policies
+
+
+class ReplenishmentDefined(Struct, frozen=True, gc=False, tag="replenishment.defined"):
+    """Replenishment rules were added or replaced."""
+
+    rules: tuple[Replenishment, ...]
+
+
+# --- an order's way
+
+
+class OrderCaptured(Struct, frozen=True, gc=False, tag="order.captured", omit_defaults=True):
+    """An order was accepted: from here on nothing of it may be lost."""
+
+    order: str
+    channel: str
+    customer: str
+    region: str
+    criticality: str
+    requested_at: int
+    lines: tuple[OrderLine, ...]
+
+
+class OrderHeld(Struct, frozen=True, gc=False, tag="order.held"):
+    """Release of the order is stopped."""
+
+    order: str
+    reason: str
+
+
+class OrderHoldReleased(Struct, frozen=True, gc=False, tag="order.hold_released"):
+    """The order may be released again."""
+
+    order: str
+
+
+class SourcingRequested(Struct, frozen=True, gc=False, tag="sourcing.requested", omit_defaults=True):
+    """The open units of these lines (empty: all) need a source."""
+
+    order: str
+    lines: tuple[int, ...] = ()
+
+
+class Leg(Struct, frozen=True, gc=False, omit_defaults=True):
+    """One line's quantity on one route (stock, backorder, replenish, reject) at one node.
+
+    `rule` is what decided for `node` and `runner_up` what came second; a shortage says why in `rule`.
+    """
+
+    line: int
+    route: str
+    node: str
+    quantity: int
+    rule: str
+    runner_up: str = ""
+
+
+class Considered(Struct, frozen=True, gc=False):
+    """A candidate as it looked at the decision: units available to this order at the node."""
+
+    line: int
+    node: str
+    available: int
+
+
+class SourcingDecided(Struct, frozen=True, gc=False, tag="sourcing.decided", omit_defaults=True):
+    """Where each line comes from, why, and what else was considered (kept where there was a choice or a shortage)."""
+
+    order: str
+    legs: tuple[Leg, ...]
+    considered: tuple[Considered, ...] = ()
+
+
+class ReservationRequested(Struct, frozen=True, gc=False, tag="reservation.requested"):
+    """Stock is to be reserved for the order's stock legs."""
+
+    order: str
+
+
+class Reservation(Struct, frozen=True, gc=False, omit_defaults=True):
+    """Units held for an order line at a node; `expires_at` 0 never expires. `kind` is soft until released."""
+
+    line: int
+    node: str
+    sku: str
+    quantity: int
+    kind: str = "soft"
+    expires_at: int = 0
+
+
+class ReservationDecided(Struct, frozen=True, gc=False, tag="reservation.decided", omit_defaults=True):
+    """Units were reserved; `source` is the bucket they came from: sourcing, backordered or on_order."""
+
+    order: str
+    reservations: tuple[Reservation, ...]
+    source: str = "sourcing"
+
+
+class ReservationExpired(Struct, frozen=True, gc=False, tag="reservation.expired"):
+    """Soft reservations ran out; their units are open again and their stock is free."""
+
+    order: str
+    reservations: tuple[Reservation, ...]
+
+
+class PromiseRequested(Struct, frozen=True, gc=False, tag="promise.requested"):
+    """The order needs a promise date."""
+
+    order: str
+
+
+class PromiseDecided(Struct, frozen=True, gc=False, tag="promise.decided"):
+    """The delivery date told to the customer: first promise or re-promise; `lines` are (line, instant)."""
+
+    order: str
+    promised_at: int
+    lines: tuple[tuple[int, int], ...]
+
+
+class ReleaseRequested(Struct, frozen=True, gc=False, tag="release.requested"):
+    """The order's reserved units are to be released."""
+
+    order: str
+
+
+class FulfillmentPlan(Struct, frozen=True, gc=False):
+    """What one warehouse is to ship for an order in one parcel; the reservation of its lines is now hard."""
+
+    id: str
+    node: str
+    carrier: str
+    lines: tuple[PickLine, ...]
+
+
+class ReleaseDecided(Struct, frozen=True, gc=False, tag="release.decided"):
+    """Fulfillment orders were created and instructed."""
+
+    order: str
+    fulfillment_orders: tuple[FulfillmentPlan, ...]
+
+
+class GoodsPicked(Struct, frozen=True, gc=False, tag="fulfillment.picked"):
+    """The warehouse picked (`stage` picked) or packed (`stage` packed) a fulfillment order."""
+
+    order: str
+    fulfillment_order: str
+    stage: str
+
+
+class UnitsShorted(Struct, frozen=True, gc=False, tag="fulfillment.shorted"):
+    """The warehouse could not find these units: (order line, units). They are open again, the belief is corrected."""
+
+    order: str
+    fulfillment_order: str
+    lines: tuple[tuple[int, int], ...]
+
+
+class GoodsShipped(Struct, frozen=True, gc=False, tag="shipment.shipped", omit_defaults=True):
+    """A parcel left the warehouse; `lines` are (order line, units), `freight_minor` what the carrier charges."""
+
+    order: str
+    shipment: str
+    fulfillment_order: str
+    node: str
+    lines: tuple[tuple[int, int], ...]
+    freight_minor: int
+    sequence: int = 0
+
+
+class ShipmentMilestoneReached(Struct, frozen=True, gc=False, tag="shipment.milestone"):
+    """The carrier reported a milestone short of delivery, which happened `at`."""
+
+    order: str
+    shipment: str
+    milestone: str
+    at: int
+
+
+class ShipmentDelivered(Struct, frozen=True, gc=False, tag="shipment.delivered"):
+    """The customer has the parcel, since `at`."""
+
+    order: str
+    shipment: str
+    at: int
+
+
+class InvoiceCreated(Struct, frozen=True, gc=False, tag="invoice.created"):
+    """A shipment was billed; `lines` are (order line, units, unit price)."""
+
+    order: str
+    invoice: str
+    shipment: str
+    lines: tuple[tuple[int, int, int], ...]
+    amount_minor: int
+
+
+class InvoicePosted(Struct, frozen=True, gc=False, tag="invoice.posted"):
+    """The ERP confirmed an invoice or a credit note."""
+
+    order: str
+    document: str
+
+
+class CreditPended(Struct, frozen=True, gc=False, tag="credit.pended"):
+    """A credit waits until the units that it is about are billed."""
+
+    order: str
+    credit: str
+    line: int
+    quantity: int
+
+
+class CreditReferred(Struct, frozen=True, gc=False, tag="credit.referred"):
+    """A credit for an order that left memory: the ERP was asked for its facts."""
+
+    order: str
+    credit: str
+    line: int
+    quantity: int
+
+
+class CreditIssued(Struct, frozen=True, gc=False, tag="credit.issued"):
+    """Billed units were credited, once."""
+
+    order: str
+    credit: str
+    line: int
+    quantity: int
+    amount_minor: int
+
+
+class CancelledUnits(Struct, frozen=True, gc=False, omit_defaults=True):
+    """Units of a line taken out of a bucket; `node` where they were reserved or backordered."""
+
+    line: int
+    bucket: str
+    quantity: int
+    node: str = ""
+
+
+class CreditRejected(Struct, frozen=True, gc=False, tag="credit.rejected"):
+    """The ERP's facts do not cover a credit that was referred to it."""
+
+    order: str
+    credit: str
+    reason: str
+
+
+class OrderCancelled(Struct, frozen=True, gc=False, tag="order.cancelled"):
+    """Units were cancelled, by the customer or by the company."""
+
+    order: str
+    by: str
+    reason: str
+    units: tuple[CancelledUnits, ...]
+
+
+class OrderClosed(Struct, frozen=True, gc=False, tag="order.closed"):
+    """Every unit is terminal and billed, the return window is over: the order leaves memory."""
+
+    order: str
+
+
+# --- stock and purchasing
+
+
+class StockLoaded(Struct, frozen=True, gc=False, tag="stock.loaded"):
+    """Opening stock of a warehouse."""
+
+    node: str
+    lines: tuple[StockLine, ...]
+
+
+class StockAdjusted(Struct, frozen=True, gc=False, tag="stock.adjusted", omit_defaults=True):
+    """The belief about a warehouse's stock was corrected by a signed quantity."""
+
+    node: str
+    sku: str
+    quantity: int
+    reason: str
+    sequence: int = 0
+
+
+class StockCounted(Struct, frozen=True, gc=False, tag="stock.counted"):
+    """A count was taken at the warehouse's movement `sequence`; `lines` are (item, counted, correction)."""
+
+    node: str
+    sequence: int
+    lines: tuple[tuple[str, int, int], ...]
+
+
+class Peg(Struct, frozen=True, gc=False):
+    """Units of a purchase order line that are meant for a backordered order line."""
+
+    order: str
+    line: int
+    quantity: int
+
+
+class PurchaseOrderCreated(Struct, frozen=True, gc=False, tag="purchase_order.created"):
+    """Goods were ordered from a supplier; `position` is the inventory position seen, `eta` the expected instant."""
+
+    purchase_order: str
+    supplier: str
+    node: str
+    eta: int
+    lines: tuple[PurchaseLine, ...]
+    pegs: tuple[Peg, ...]
+    position: int
+    cost_minor: int
+
+
+class PurchaseOrderAcknowledged(Struct, frozen=True, gc=False, tag="purchase_order.acknowledged"):
+    """The supplier confirmed, with its own date."""
+
+    purchase_order: str
+    eta: int
+
+
+class PurchaseOrderRejected(Struct, frozen=True, gc=False, tag="purchase_order.rejected"):
+    """The supplier will not deliver; pegged demand is unpegged and waits in the backorder queue."""
+
+    purchase_order: str
+    reason: str
+
+
+class GoodsReceived(Struct, frozen=True, gc=False, tag="purchase_order.received", omit_defaults=True):
+    """Purchased goods are on the shelf."""
+
+    purchase_order: str
+    receipt: str
+    node: str
+    lines: tuple[StockLine, ...]
+    sequence: int = 0
+
+
+# --- deliveries
+
+
+class DeliverySucceeded(Struct, frozen=True, gc=False, tag="delivery.succeeded"):
+    """The counterpart took the delivery."""
+
+    delivery: str
+
+
+class DeliveryFailed(Struct, frozen=True, gc=False, tag="delivery.failed"):
+    """An attempt failed or its outcome is unknown; it is tried again at `retry_at`."""
+
+    delivery: str
+    attempt: int
+    outcome: str
+    reason: str
+    retry_at: int
+
+
+class DeliveryRetried(Struct, frozen=True, gc=False, tag="delivery.retried"):
+    """The delivery was sent again, same key, as attempt `attempt`."""
+
+    delivery: str
+    attempt: int
+
+
+class DeliveryDeadLettered(Struct, frozen=True, gc=False, tag="delivery.dead_lettered"):
+    """The delivery was given up and waits, visibly, for somebody to decide."""
+
+    delivery: str
+    attempts: int
+    reason: str
+
+
+class DeliveryRedriven(Struct, frozen=True, gc=False, tag="delivery.redriven"):
+    """A dead letter was sent again on somebody's decision."""
+
+    delivery: str
+    actor: str
+
+
+Event = (
+    NetworkDefined
+    | ItemsDefined
+    | PoliciesDefined
+    | ReplenishmentDefined
+    | OrderCaptured
+    | OrderHeld
+    | OrderHoldReleased
+    | SourcingRequested
+    | SourcingDecided
+    | ReservationRequested
+    | ReservationDecided
+    | ReservationExpired
+    | PromiseRequested
+    | PromiseDecided
+    | ReleaseRequested
+    | ReleaseDecided
+    | GoodsPicked
+    | UnitsShorted
+    | GoodsShipped
+    | ShipmentMilestoneReached
+    | ShipmentDelivered
+    | InvoiceCreated
+    | InvoicePosted
+    | CreditPended
+    | CreditReferred
+    | CreditIssued
+    | CreditRejected
+    | OrderCancelled
+    | OrderClosed
+    | StockLoaded
+    | StockAdjusted
+    | StockCounted
+    | PurchaseOrderCreated
+    | PurchaseOrderAcknowledged
+    | PurchaseOrderRejected
+    | GoodsReceived
+    | DeliverySucceeded
+    | DeliveryFailed
+    | DeliveryRetried
+    | DeliveryDeadLettered
+    | DeliveryRedriven
+)
+"""Everything that can happen, by stored type name."""

@@ -1,0 +1,415 @@
+"""Folding events about orders, shipments, bills and deliveries into the state."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+from twin.core.buckets import (
+    BACKORDERED,
+    CANCELLED,
+    DELIVERED,
+    INDEX,
+    OPEN,
+    PICKED,
+    RELEASED,
+    RESERVED,
+    ROUTE_BUCKETS,
+    SHIPPED,
+    SOURCING,
+)
+from twin.core.events import (
+    CreditIssued,
+    CreditPended,
+    CreditReferred,
+    CreditRejected,
+    DeliveryDeadLettered,
+    DeliveryFailed,
+    DeliveryRedriven,
+    DeliveryRetried,
+    DeliverySucceeded,
+    GoodsPicked,
+    GoodsShipped,
+    InvoiceCreated,
+    InvoicePosted,
+    OrderCancelled,
+    OrderCaptured,
+    OrderClosed,
+    OrderHeld,
+    OrderHoldReleased,
+    PromiseDecided,
+    ReleaseDecided,
+    ReservationDecided,
+    ReservationExpired,
+    ShipmentDelivered,
+    ShipmentMilestoneReached,
+    SourcingDecided,
+    SourcingRequested,
+    UnitsShorted,
+)
+from twin.core.fold_stock import move, supply_changed, touch, unwait, wait
+from twin.core.master import CRITICALITIES
+from twin.core.ordering import new_order
+from twin.core.refusals import CorruptLog
+from twin.core.stages import DELIVERY, FULFILLMENT_ORDER, SHIPMENT, advance
+from twin.core.state import Backorder, FulfillmentOrder, Order, PendingCredit, Shipment, State, WaveQueue
+from twin.core.timers import cancel_timer, set_timer
+
+DAY_MS = 86_400_000
+
+
+def settle(state: State, order: Order) -> None:
+    """Send a finished order to its closing, at the first UTC midnight after the return window."""
+    if order.closing or order.unposted or order.credits:
+        return
+    for line in order.lines.values():
+        held = line.buckets
+        if any(held[:DELIVERED]):
+            return
+    order.closing = True
+    due = ((state.now + state.policies.return_window_ms) // DAY_MS + 1) * DAY_MS
+    state.closing.setdefault(str(due), []).append(order.id)
+    set_timer(state.timers, f"close/{due}", due)
+
+
+def order_captured(state: State, event: OrderCaptured, now: int) -> None:
+    if event.order in state.orders:
+        raise CorruptLog(f"order {event.order} was captured twice")
+    state.orders[event.order] = new_order(event, now)
+
+
+def order_held(state: State, event: OrderHeld, now: int) -> None:
+    state.orders[event.order].held = True
+
+
+def order_hold_released(state: State, event: OrderHoldReleased, now: int) -> None:
+    state.orders[event.order].held = False
+    set_timer(state.timers, f"source/{event.order}", now)
+
+
+def sourcing_requested(state: State, event: SourcingRequested, now: int) -> None:
+    order = state.orders[event.order]
+    for number in event.lines or order.lines:
+        held = order.lines[number].buckets
+        held[SOURCING] += held[OPEN]
+        held[OPEN] = 0
+
+
+def sourcing_decided(state: State, event: SourcingDecided, now: int) -> None:
+    order = state.orders[event.order]
+    rejected = False
+    for leg in event.legs:
+        if leg.route == "stock":
+            continue
+        line = order.lines[leg.line]
+        bucket = ROUTE_BUCKETS[leg.route]
+        line.buckets[SOURCING] -= leg.quantity
+        line.buckets[bucket] += leg.quantity
+        if leg.route == "reject":
+            rejected = True
+        else:
+            priority = CRITICALITIES.index(order.criticality)
+            wait(
+                state,
+                leg.node,
+                line.sku,
+                Backorder(priority, order.captured_at, order.id, leg.line, leg.quantity, bucket),
+            )
+    if rejected:
+        settle(state, order)
+
+
+def reservation_decided(state: State, event: ReservationDecided, now: int) -> None:
+    order = state.orders[event.order]
+    source = INDEX[event.source]
+    expires_at = 0
+    for reserved in event.reservations:
+        quantity = reserved.quantity
+        held = order.lines[reserved.line].buckets
+        held[source] -= quantity
+        held[RESERVED] += quantity
+        cell = state.stock[reserved.node][reserved.sku]
+        cell.free -= quantity
+        cell.soft += quantity
+        if source != SOURCING:
+            unwait(state, reserved.node, reserved.sku, order.id, reserved.line, source, quantity)
+        else:
+            touch(state, reserved.node, reserved.sku, cell)
+        if reserved.expires_at:
+            expires_at = reserved.expires_at
+        order.soft.append(reserved)
+    if expires_at:
+        key = f"reservation/{order.id}"
+        set_timer(state.timers, key, min(expires_at, state.timers.due.get(key, expires_at)))
+    if state.policies.waves:
+        for reserved in event.reservations:
+            _join_wave(state, reserved.node, order.id)
+
+
+def _join_wave(state: State, node: str, order: str) -> None:
+    queue = state.waves.get(node)
+    if queue is None:
+        queue = state.waves[node] = WaveQueue()
+    if order not in queue.orders:
+        queue.orders.append(order)
+    if f"wave/{node}" not in state.timers.due:
+        set_timer(state.timers, f"wave/{node}", next_wave(state, node))
+
+
+def next_wave(state: State, node: str) -> int:
+    """The next wave of a node after now; past the last one known, now: goods must not wait for a missing calendar."""
+    waves = state.warehouses[node].waves
+    index = bisect_left(waves, state.now + 1)
+    return waves[index] if index < len(waves) else state.now
+
+
+def reservation_expired(state: State, event: ReservationExpired, now: int) -> None:
+    order = state.orders[event.order]
+    for reserved in event.reservations:
+        order.soft.remove(reserved)
+        held = order.lines[reserved.line].buckets
+        held[RESERVED] -= reserved.quantity
+        held[OPEN] += reserved.quantity
+        cell = state.stock[reserved.node][reserved.sku]
+        cell.soft -= reserved.quantity
+        cell.free += reserved.quantity
+        supply_changed(state, reserved.node, reserved.sku, cell)
+    if not order.held:
+        set_timer(state.timers, f"source/{order.id}", now)
+
+
+def promise_decided(state: State, event: PromiseDecided, now: int) -> None:
+    order = state.orders[event.order]
+    order.promised_at = event.promised_at
+    for number, at in event.lines:
+        order.lines[number].promised_at = at
+
+
+def release_decided(state: State, event: ReleaseDecided, now: int) -> None:
+    order = state.orders[event.order]
+    order.releases += 1
+    nodes = []
+    for plan in event.fulfillment_orders:
+        node = plan.node
+        nodes.append(node)
+        units = 0
+        cells = state.stock[node]
+        for pick in plan.lines:
+            quantity = pick.quantity
+            units += quantity
+            held = order.lines[pick.line].buckets
+            held[RESERVED] -= quantity
+            held[RELEASED] += quantity
+            cell = cells[pick.sku]
+            cell.soft -= quantity
+            cell.hard += quantity
+        state.fulfillment_orders[plan.id] = FulfillmentOrder(order.id, node, plan.carrier, plan.lines, units)
+    order.soft = [reserved for reserved in order.soft if reserved.node not in nodes]
+    if not order.soft:
+        cancel_timer(state.timers, f"reservation/{order.id}")
+
+
+def goods_picked(state: State, event: GoodsPicked, now: int) -> None:
+    fulfillment = state.fulfillment_orders[event.fulfillment_order]
+    if fulfillment.stage == "released":
+        order = state.orders[fulfillment.order]
+        for pick in fulfillment.lines:
+            held = order.lines[pick.line].buckets
+            held[RELEASED] -= pick.quantity
+            held[PICKED] += pick.quantity
+            cell = state.stock[fulfillment.node][pick.sku]
+            cell.hard -= pick.quantity
+            cell.staged += pick.quantity
+    fulfillment.stage = advance(FULFILLMENT_ORDER, fulfillment.stage, event.stage, event.fulfillment_order)
+
+
+def units_shorted(state: State, event: UnitsShorted, now: int) -> None:
+    fulfillment = state.fulfillment_orders[event.fulfillment_order]
+    advance(FULFILLMENT_ORDER, fulfillment.stage, "shorted", event.fulfillment_order)
+    order = state.orders[event.order]
+    for number, units in event.lines:
+        line = order.lines[number]
+        cell = state.stock[fulfillment.node][line.sku]
+        if fulfillment.stage == "released":
+            line.buckets[RELEASED] -= units
+            cell.hard -= units
+        else:
+            line.buckets[PICKED] -= units
+            cell.staged -= units
+        line.buckets[OPEN] += units
+        fulfillment.left -= units
+        touch(state, fulfillment.node, line.sku, cell)
+    if not fulfillment.left:
+        del state.fulfillment_orders[event.fulfillment_order]
+    if not order.held:
+        set_timer(state.timers, f"source/{order.id}", now)
+
+
+def goods_shipped(state: State, event: GoodsShipped, now: int) -> None:
+    fulfillment = state.fulfillment_orders.pop(event.fulfillment_order)
+    advance(FULFILLMENT_ORDER, fulfillment.stage, "shipped", event.fulfillment_order)
+    order = state.orders[event.order]
+    node = event.node
+    cells = state.stock[node]
+    released = fulfillment.stage == "released"
+    for number, units in event.lines:
+        line = order.lines[number]
+        cell = cells[line.sku]
+        if released:
+            line.buckets[RELEASED] -= units
+            cell.hard -= units
+        else:
+            line.buckets[PICKED] -= units
+            cell.staged -= units
+        line.buckets[SHIPPED] += units
+        if event.sequence:
+            move(state, node, cell, event.sequence, -units)
+        fulfillment.left -= units
+    if fulfillment.left:
+        raise CorruptLog(f"{event.fulfillment_order}: {fulfillment.left} units neither shipped nor short")
+    state.shipments[event.shipment] = Shipment(order.id, node, event.lines)
+
+
+def milestone_reached(state: State, event: ShipmentMilestoneReached, now: int) -> None:
+    shipment = state.shipments[event.shipment]
+    shipment.stage = advance(SHIPMENT, shipment.stage, event.milestone, event.shipment)
+
+
+def shipment_delivered(state: State, event: ShipmentDelivered, now: int) -> None:
+    shipment = state.shipments.pop(event.shipment)
+    advance(SHIPMENT, shipment.stage, "delivered", event.shipment)
+    order = state.orders[shipment.order]
+    for number, units in shipment.lines:
+        held = order.lines[number].buckets
+        held[SHIPPED] -= units
+        held[DELIVERED] += units
+    settle(state, order)
+
+
+def invoice_created(state: State, event: InvoiceCreated, now: int) -> None:
+    order = state.orders[event.order]
+    for number, units, _ in event.lines:
+        line = order.lines[number]
+        line.billed += units
+        # Shipped and beyond; what was cancelled or rejected before never shipped.
+        if line.billed > line.buckets[SHIPPED] + line.buckets[DELIVERED] + sum(
+            line.buckets[DELIVERED + 1 : DELIVERED + 3]
+        ):
+            raise CorruptLog(f"{event.invoice}: line {number} is billed beyond what was shipped")
+
+
+def invoice_posted(state: State, event: InvoicePosted, now: int) -> None:
+    order = state.orders.get(event.order)
+    if order is not None:
+        order.unposted -= 1
+        settle(state, order)
+
+
+def credit_pended(state: State, event: CreditPended, now: int) -> None:
+    state.orders[event.order].credits.append(PendingCredit(event.credit, event.line, event.quantity))
+
+
+def credit_referred(state: State, event: CreditReferred, now: int) -> None:
+    state.referred[event.credit] = event.quantity
+
+
+def credit_rejected(state: State, event: CreditRejected, now: int) -> None:
+    state.referred.pop(event.credit, None)
+
+
+def credit_issued(state: State, event: CreditIssued, now: int) -> None:
+    state.referred.pop(event.credit, None)
+    order = state.orders.get(event.order)
+    if order is None:
+        return
+    line = order.lines[event.line]
+    line.credited += event.quantity
+    if line.credited > line.billed:
+        raise CorruptLog(f"{event.credit}: line {event.line} is credited beyond what was billed")
+    order.credits = [pending for pending in order.credits if pending.credit != event.credit]
+    settle(state, order)
+
+
+def order_cancelled(state: State, event: OrderCancelled, now: int) -> None:
+    order = state.orders[event.order]
+    for taken in event.units:
+        line = order.lines[taken.line]
+        bucket = INDEX[taken.bucket]
+        line.buckets[bucket] -= taken.quantity
+        line.buckets[CANCELLED] += taken.quantity
+        if bucket == RESERVED:
+            _give_back(state, order, taken.line, taken.node, taken.quantity)
+        elif bucket >= 2 and bucket <= BACKORDERED:
+            unwait(state, taken.node, line.sku, order.id, taken.line, bucket, taken.quantity)
+    settle(state, order)
+
+
+def _give_back(state: State, order: Order, number: int, node: str, units: int) -> None:
+    """Return reserved units of a line to the free stock of the node."""
+    kept = []
+    left = units
+    for reserved in order.soft:
+        take = min(left, reserved.quantity) if reserved.line == number and reserved.node == node else 0
+        left -= take
+        if reserved.quantity > take:
+            kept.append(
+                reserved
+                if not take
+                else type(reserved)(
+                    reserved.line,
+                    reserved.node,
+                    reserved.sku,
+                    reserved.quantity - take,
+                    reserved.kind,
+                    reserved.expires_at,
+                )
+            )
+    if left:
+        raise CorruptLog(f"{order.id} line {number}: {left} units are not reserved at {node}")
+    order.soft = kept
+    sku = order.lines[number].sku
+    cell = state.stock[node][sku]
+    cell.soft -= units
+    cell.free += units
+    supply_changed(state, node, sku, cell)
+    if not order.soft:
+        cancel_timer(state.timers, f"reservation/{order.id}")
+
+
+def order_closed(state: State, event: OrderClosed, now: int) -> None:
+    del state.orders[event.order]
+
+
+def delivery_succeeded(state: State, event: DeliverySucceeded, now: int) -> None:
+    opened = state.deliveries.pop(event.delivery, None)
+    if opened is None:
+        opened = state.dead_letters.pop(event.delivery)
+    advance(DELIVERY, opened.stage, "succeeded", event.delivery)
+    cancel_timer(state.timers, f"delivery/{event.delivery}")
+
+
+def delivery_failed(state: State, event: DeliveryFailed, now: int) -> None:
+    opened = state.deliveries[event.delivery]
+    opened.stage = advance(DELIVERY, opened.stage, "failed", event.delivery)
+    opened.reason = event.reason
+    set_timer(state.timers, f"delivery/{event.delivery}", event.retry_at)
+
+
+def delivery_retried(state: State, event: DeliveryRetried, now: int) -> None:
+    opened = state.deliveries[event.delivery]
+    opened.stage = advance(DELIVERY, opened.stage, "retried", event.delivery)
+    opened.attempt = event.attempt
+
+
+def delivery_dead_lettered(state: State, event: DeliveryDeadLettered, now: int) -> None:
+    opened = state.deliveries.pop(event.delivery)
+    opened.stage = advance(DELIVERY, opened.stage, "dead_lettered", event.delivery)
+    opened.reason = event.reason
+    opened.since = now
+    state.dead_letters[event.delivery] = opened
+    cancel_timer(state.timers, f"delivery/{event.delivery}")
+
+
+def delivery_redriven(state: State, event: DeliveryRedriven, now: int) -> None:
+    opened = state.dead_letters.pop(event.delivery)
+    opened.stage = advance(DELIVERY, opened.stage, "redriven", event.delivery)
+    state.deliveries[event.delivery] = opened

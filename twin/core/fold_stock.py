@@ -1,0 +1,253 @@
+"""Folding events about stock, purchasing and the business's definitions into the state."""
+
+from __future__ import annotations
+
+from bisect import insort
+
+from twin.core.events import (
+    GoodsReceived,
+    ItemsDefined,
+    NetworkDefined,
+    PoliciesDefined,
+    PurchaseOrderAcknowledged,
+    PurchaseOrderCreated,
+    PurchaseOrderRejected,
+    ReplenishmentDefined,
+    StockAdjusted,
+    StockCounted,
+    StockLoaded,
+)
+from twin.core.refusals import CorruptLog
+from twin.core.stages import PURCHASE_ORDER, advance
+from twin.core.state import Backorder, Cell, Pegged, PurchaseOrder, State
+from twin.core.timers import set_timer
+
+__all__ = ["cell_at", "move", "supply_changed", "touch", "unwait", "wait"]
+
+
+def cell_at(state: State, node: str, sku: str) -> Cell:
+    """The stock cell of an item at a node; made on first use, which also makes the node a candidate for the item."""
+    cells = state.stock.setdefault(node, {})
+    cell = cells.get(sku)
+    if cell is None:
+        cell = cells[sku] = Cell()
+        insort(state.nodes_of.setdefault(sku, []), node)
+    return cell
+
+
+def touch(state: State, node: str, sku: str, cell: Cell) -> None:
+    """Ask for a review, as a follow-up, where a continuously reviewed position has come down to its trigger."""
+    rules = state.replenishment.get(node)
+    rule = rules.get(sku) if rules is not None else None
+    if rule is None or rule.review_ms:
+        return
+    position = cell.free + cell.inbound - cell.backordered
+    if position <= (
+        rule.minimum
+        if rule.kind == "min_max" or rule.kind == "reorder_point"
+        else rule.maximum - 1
+        if rule.kind == "base_stock"
+        else -1
+    ):
+        set_timer(state.timers, f"review/{node}/{sku}", state.now)
+
+
+def supply_changed(state: State, node: str, sku: str, cell: Cell) -> None:
+    """Ask, as a follow-up, that what waits is served from stock that became free."""
+    if cell.waiting and cell.free > 0:
+        set_timer(state.timers, f"serve/{node}/{sku}", state.now)
+
+
+def move(state: State, node: str, cell: Cell, sequence: int, delta: int) -> None:
+    """Note a warehouse's stock movement for the reconciliation of counts.
+
+    One that a count already included must not change the units on hand a second time.
+    """
+    if not sequence or not state.warehouses[node].counted:
+        return
+    if sequence <= cell.counted_at:
+        cell.free -= delta
+    else:
+        cell.movements.append((sequence, delta))
+
+
+def wait(state: State, node: str, sku: str, waiting: Backorder) -> None:
+    """Queue units that are short, by priority, age, order and line."""
+    cell = cell_at(state, node, sku)
+    cell.backordered += waiting.quantity
+    insort(cell.waiting, waiting, key=_rank)
+    touch(state, node, sku, cell)
+
+
+def _rank(waiting: Backorder) -> tuple[int, int, str, int]:
+    return (waiting.priority, waiting.since, waiting.order, waiting.line)
+
+
+def unwait(state: State, node: str, sku: str, order: str, line: int, bucket: int, units: int) -> None:
+    """Take units of an order line out of a cell's queue, and off the pegs of purchase orders."""
+    cell = state.stock[node][sku]
+    left = units
+    kept = []
+    for waiting in cell.waiting:
+        if left and waiting.order == order and waiting.line == line and waiting.bucket == bucket:
+            take = min(left, waiting.quantity)
+            waiting.quantity -= take
+            left -= take
+            over = waiting.pegged - waiting.quantity
+            if over > 0:
+                waiting.pegged -= over
+                _unpeg(state, node, sku, order, line, over)
+        if waiting.quantity:
+            kept.append(waiting)
+    if left:
+        raise CorruptLog(f"{order} line {line}: {left} units do not wait for {sku} at {node}")
+    cell.waiting = kept
+    cell.backordered -= units
+
+
+def _unpeg(state: State, node: str, sku: str, order: str, line: int, units: int) -> None:
+    for purchase_order in state.inbound.get(node, {}).get(sku, ()):
+        for peg in state.purchase_orders[purchase_order].pegs:
+            if units and peg.order == order and peg.line == line:
+                take = min(units, peg.quantity)
+                peg.quantity -= take
+                units -= take
+
+
+def network_defined(state: State, event: NetworkDefined, now: int) -> None:
+    state.currency = event.currency
+    for warehouse in event.warehouses:
+        state.warehouses[warehouse.id] = warehouse
+        state.stock.setdefault(warehouse.id, {})
+    for supplier in event.suppliers:
+        state.suppliers[supplier.id] = supplier
+    for lane in event.lanes:
+        state.lanes.setdefault(lane.region, {})[lane.node] = lane
+    for channel in event.channels:
+        state.channels[channel.id] = channel
+
+
+def items_defined(state: State, event: ItemsDefined, now: int) -> None:
+    for item in event.items:
+        state.items[item.sku] = item
+
+
+def policies_defined(state: State, event: PoliciesDefined, now: int) -> None:
+    state.policies = event.policies
+    state.preferred = dict(event.policies.preferred)
+    state.gateways = {policy.gateway: policy for policy in event.policies.delivery}
+
+
+def replenishment_defined(state: State, event: ReplenishmentDefined, now: int) -> None:
+    for rule in event.rules:
+        state.replenishment.setdefault(rule.node, {})[rule.sku] = rule
+        cell = cell_at(state, rule.node, rule.sku)
+        if rule.review_ms:
+            periods = -((rule.review_offset_ms - now) // rule.review_ms)
+            due = rule.review_offset_ms + max(0, periods) * rule.review_ms
+            set_timer(state.timers, f"review/{rule.node}/{rule.sku}", due)
+        else:
+            touch(state, rule.node, rule.sku, cell)
+
+
+def stock_loaded(state: State, event: StockLoaded, now: int) -> None:
+    for line in event.lines:
+        cell = cell_at(state, event.node, line.sku)
+        cell.free += line.quantity
+        supply_changed(state, event.node, line.sku, cell)
+        touch(state, event.node, line.sku, cell)
+
+
+def stock_adjusted(state: State, event: StockAdjusted, now: int) -> None:
+    cell = cell_at(state, event.node, event.sku)
+    cell.free += event.quantity
+    move(state, event.node, cell, event.sequence, event.quantity)
+    supply_changed(state, event.node, event.sku, cell)
+    touch(state, event.node, event.sku, cell)
+
+
+def stock_counted(state: State, event: StockCounted, now: int) -> None:
+    for sku, _, correction in event.lines:
+        cell = state.stock[event.node][sku]
+        cell.free += correction
+        cell.counted_at = event.sequence
+        cell.movements = [movement for movement in cell.movements if movement[0] > event.sequence]
+        if correction:
+            supply_changed(state, event.node, sku, cell)
+            touch(state, event.node, sku, cell)
+
+
+def purchase_order_created(state: State, event: PurchaseOrderCreated, now: int) -> None:
+    if event.purchase_order in state.purchase_orders:
+        raise CorruptLog(f"purchase order {event.purchase_order} was created twice")
+    state.purchase_orders[event.purchase_order] = PurchaseOrder(
+        event.supplier,
+        event.node,
+        now,
+        event.eta,
+        {line.sku: line.quantity for line in event.lines},
+        [Pegged(peg.order, peg.line, peg.quantity) for peg in event.pegs],
+    )
+    for line in event.lines:
+        cell = cell_at(state, event.node, line.sku)
+        cell.inbound += line.quantity
+        state.inbound.setdefault(event.node, {}).setdefault(line.sku, []).append(event.purchase_order)
+        _peg_waiting(cell, event)
+
+
+def _peg_waiting(cell: Cell, event: PurchaseOrderCreated) -> None:
+    for peg in event.pegs:
+        left = peg.quantity
+        for waiting in cell.waiting:
+            if left and waiting.order == peg.order and waiting.line == peg.line:
+                take = min(left, waiting.quantity - waiting.pegged)
+                waiting.pegged += take
+                left -= take
+
+
+def purchase_order_acknowledged(state: State, event: PurchaseOrderAcknowledged, now: int) -> None:
+    order = state.purchase_orders[event.purchase_order]
+    order.stage = advance(PURCHASE_ORDER, order.stage, "acknowledged", event.purchase_order)
+    order.eta = event.eta
+
+
+def purchase_order_rejected(state: State, event: PurchaseOrderRejected, now: int) -> None:
+    order = state.purchase_orders.pop(event.purchase_order)
+    advance(PURCHASE_ORDER, order.stage, "rejected", event.purchase_order)
+    for sku, units in order.due.items():
+        cell = state.stock[order.node][sku]
+        cell.inbound -= units
+        state.inbound[order.node][sku].remove(event.purchase_order)
+        _release_pegs(cell, order)
+        touch(state, order.node, sku, cell)
+
+
+def _release_pegs(cell: Cell, order: PurchaseOrder) -> None:
+    """What still waits is no longer meant for a purchase order that is gone."""
+    for peg in order.pegs:
+        left = peg.quantity
+        for waiting in cell.waiting:
+            if left and waiting.order == peg.order and waiting.line == peg.line:
+                take = min(left, waiting.pegged)
+                waiting.pegged -= take
+                left -= take
+
+
+def goods_received(state: State, event: GoodsReceived, now: int) -> None:
+    order = state.purchase_orders[event.purchase_order]
+    for line in event.lines:
+        cell = state.stock[event.node][line.sku]
+        if order.due[line.sku] < line.quantity:
+            raise CorruptLog(f"{event.purchase_order}: more of {line.sku} received than ordered")
+        order.due[line.sku] -= line.quantity
+        cell.inbound -= line.quantity
+        cell.free += line.quantity
+        move(state, event.node, cell, event.sequence, line.quantity)
+        supply_changed(state, event.node, line.sku, cell)
+        if not order.due[line.sku]:
+            state.inbound[event.node][line.sku].remove(event.purchase_order)
+            _release_pegs(cell, order)
+    done = not any(order.due.values())
+    order.stage = advance(PURCHASE_ORDER, order.stage, "received" if done else "partly_received", event.purchase_order)
+    if done:
+        del state.purchase_orders[event.purchase_order]

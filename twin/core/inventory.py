@@ -1,0 +1,135 @@
+"""Stock as it is told to the engine: the opening balance, corrections and counts; and the business's definitions."""
+
+from __future__ import annotations
+
+from twin.core import sourcing
+from twin.core.commands import (
+    AdjustStock,
+    CountStock,
+    DefineItems,
+    DefineNetwork,
+    DefinePolicies,
+    DefineReplenishment,
+    LoadStock,
+)
+from twin.core.draft import Draft
+from twin.core.events import (
+    ItemsDefined,
+    NetworkDefined,
+    PoliciesDefined,
+    ReplenishmentDefined,
+    StockAdjusted,
+    StockCounted,
+    StockLoaded,
+)
+from twin.core.refusals import Refusal
+from twin.core.state import Cell, State
+
+__all__ = [
+    "adjust_stock",
+    "count_stock",
+    "define_items",
+    "define_network",
+    "define_policies",
+    "define_replenishment",
+    "load_stock",
+]
+
+
+def define_network(state: State, command: DefineNetwork, now: int, draft: Draft) -> Refusal | None:
+    """Add warehouses, suppliers, lanes and channels, or replace them."""
+    if state.currency not in ("", command.currency):
+        return Refusal("currency", f"the business keeps its books in {state.currency}, not {command.currency}")
+    nodes = {**state.warehouses, **{warehouse.id: warehouse for warehouse in command.warehouses}}
+    for lane in command.lanes:
+        if lane.node not in nodes:
+            return Refusal("unknown_node", f"a lane to '{lane.region}' starts at '{lane.node}', which is no warehouse")
+    draft.events.append(
+        NetworkDefined(command.currency, command.warehouses, command.suppliers, command.lanes, command.channels)
+    )
+    return None
+
+
+def define_items(state: State, command: DefineItems, now: int, draft: Draft) -> Refusal | None:
+    """Add items to the catalog, or replace them."""
+    for item in command.items:
+        if "/" in item.sku or not item.sku:
+            return Refusal("sku", f"'{item.sku}': an item's id is not empty and has no '/'")
+    draft.events.append(ItemsDefined(command.items))
+    return None
+
+
+def define_policies(state: State, command: DefinePolicies, now: int, draft: Draft) -> Refusal | None:
+    """Change the business's rules."""
+    for name in command.policies.sourcing:
+        if name not in sourcing.RULES:
+            return Refusal("unknown_rule", f"'{name}'; sourcing rules here: {', '.join(sourcing.RULES)}")
+    if command.policies.batch < 1:
+        return Refusal("batch", "a batch takes at least 1 a step")
+    draft.events.append(PoliciesDefined(command.policies))
+    return None
+
+
+def define_replenishment(state: State, command: DefineReplenishment, now: int, draft: Draft) -> Refusal | None:
+    """Set how items are bought for warehouses."""
+    for rule in command.rules:
+        place = f"{rule.sku} at {rule.node}"
+        if rule.node not in state.warehouses:
+            return Refusal("unknown_node", f"{place}: no such warehouse")
+        if rule.sku not in state.items:
+            return Refusal("unknown_item", f"{place}: no such item")
+        if rule.supplier not in state.suppliers:
+            return Refusal("unknown_supplier", f"{place}: no supplier '{rule.supplier}'")
+        if rule.kind not in ("min_max", "reorder_point", "base_stock", "to_order"):
+            return Refusal("kind", f"{place}: '{rule.kind}'")
+        if rule.kind == "min_max" and rule.maximum <= rule.minimum:
+            return Refusal("maximum", f"{place}: S = {rule.maximum} must be above s = {rule.minimum}")
+        if rule.kind == "reorder_point" and rule.quantity < 1:
+            return Refusal("quantity", f"{place}: Q = {rule.quantity} must be at least 1")
+    draft.events.append(ReplenishmentDefined(command.rules))
+    return None
+
+
+def load_stock(state: State, command: LoadStock, now: int, draft: Draft) -> Refusal | None:
+    """Book a warehouse's opening stock."""
+    if command.node not in state.warehouses:
+        return Refusal("unknown_node", f"'{command.node}' is no warehouse")
+    for line in command.lines:
+        if line.sku not in state.items:
+            return Refusal("unknown_item", f"'{line.sku}' is not in the catalog")
+        if line.quantity < 0:
+            return Refusal("quantity", f"'{line.sku}': opening stock of {line.quantity} units")
+    draft.events.append(StockLoaded(command.node, command.lines))
+    return None
+
+
+def adjust_stock(state: State, command: AdjustStock, now: int, draft: Draft) -> Refusal | None:
+    """Correct the belief about an item's stock by a signed quantity."""
+    if _cell(state, command.node, command.sku) is None and (
+        command.node not in state.warehouses or command.sku not in state.items
+    ):
+        return Refusal("unknown_stock", f"no item '{command.sku}' at '{command.node}'")
+    draft.events.append(StockAdjusted(command.node, command.sku, command.quantity, command.reason, command.sequence))
+    return None
+
+
+def count_stock(state: State, command: CountStock, now: int, draft: Draft) -> Refusal | None:
+    """Take a count: movements that the engine knows and that came after the count are applied on top of it.
+
+    A naive overwrite would count goods in flight twice or not at all.
+    """
+    lines = []
+    for line in command.lines:
+        cell = _cell(state, command.node, line.sku)
+        if cell is None:
+            return Refusal("unknown_stock", f"no item '{line.sku}' at '{command.node}'")
+        if command.sequence < cell.counted_at:
+            return Refusal("stale_count", f"counted at movement {command.sequence}, known since {cell.counted_at}")
+        later = sum(delta for sequence, delta in cell.movements if sequence > command.sequence)
+        lines.append((line.sku, line.quantity, line.quantity - (cell.on_hand - later)))
+    draft.events.append(StockCounted(command.node, command.sequence, tuple(lines)))
+    return None
+
+
+def _cell(state: State, node: str, sku: str) -> Cell | None:
+    return state.stock.get(node, {}).get(sku)

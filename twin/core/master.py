@@ -1,0 +1,147 @@
+"""Master data and policies as the engine knows them; they enter the log as commands, from the first entry on.
+
+Times are UTC milliseconds, money is minor units, quantities are the item's base unit.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from twin.core.calendar import Calendar
+
+__all__ = [
+    "CRITICALITIES",
+    "Channel",
+    "DeliveryPolicy",
+    "Departures",
+    "Item",
+    "Lane",
+    "Policies",
+    "Replenishment",
+    "Supplier",
+    "Warehouse",
+]
+
+CRITICALITIES = ("A", "B", "C")
+"""Business criticality classes, most critical first; their index is the queueing priority."""
+
+
+class Item(Struct, frozen=True, gc=False, omit_defaults=True):
+    """A stock-keeping unit: list price and standard cost of one base unit, in minor units."""
+
+    sku: str
+    price_minor: int
+    cost_minor: int
+    description: str = ""
+
+
+class Departures(Struct, frozen=True, omit_defaults=True):
+    """When one carrier leaves one warehouse: what is ordered before `cut_offs[i]` leaves at `leaves[i]`.
+
+    Both are sorted instants of equal length; empty means that parcels leave as they are packed.
+    """
+
+    carrier: str
+    cut_offs: tuple[int, ...] = ()
+    leaves: tuple[int, ...] = ()
+
+
+class Warehouse(Struct, frozen=True, omit_defaults=True):
+    """A stocking location. `handling_ms` is what a promise allows for picking and packing."""
+
+    id: str
+    calendar: Calendar
+    departures: tuple[Departures, ...] = ()
+    waves: tuple[int, ...] = ()
+    handling_ms: int = 0
+    counted: bool = False
+
+
+class Supplier(Struct, frozen=True, omit_defaults=True):
+    """A source of purchased goods; `order_cost_minor` is charged for each purchase order."""
+
+    id: str
+    calendar: Calendar
+    order_cost_minor: int = 0
+
+
+class Lane(Struct, frozen=True, gc=False, omit_defaults=True):
+    """A carrier's way from a warehouse to a customer region; `promise_ms` is the transit told to customers."""
+
+    node: str
+    region: str
+    carrier: str
+    promise_ms: int
+    shipment_cost_minor: int = 0
+    unit_cost_minor: int = 0
+
+
+class Channel(Struct, frozen=True, gc=False, omit_defaults=True):
+    """A sales channel and the rules that its orders follow.
+
+    `ship_complete` holds an order until every line is reserved; `reject_shortage` refuses what is short
+    instead of backordering it; `safety_stock` units of each item stay hidden from the channel.
+    """
+
+    id: str
+    style: str
+    criticality: str
+    ship_complete: bool = False
+    reject_shortage: bool = False
+    safety_stock: int = 0
+
+
+class Replenishment(Struct, frozen=True, gc=False, omit_defaults=True):
+    """How one item is bought for one warehouse.
+
+    `kind` is `min_max` ((s,S): order up to `maximum` at or below `minimum`), `reorder_point` ((r,Q): order
+    multiples of `quantity` at or below `minimum`), `base_stock` (order up to `maximum` at each review) or
+    `to_order` (not stocked: buy exactly what is short). `review_ms` 0 reviews continuously, otherwise every
+    `review_ms` starting at `review_offset_ms` since the epoch.
+    """
+
+    node: str
+    sku: str
+    supplier: str
+    kind: str
+    minimum: int = 0
+    maximum: int = 0
+    quantity: int = 0
+    review_ms: int = 0
+    review_offset_ms: int = 0
+    lead_time_ms: int = 0
+
+
+class DeliveryPolicy(Struct, frozen=True, gc=False, omit_defaults=True):
+    """How deliveries to one kind of gateway are sent, timed out and retried.
+
+    Without `acknowledge` the delivery is settled once submitted (a durable queue stands between). `jitter` is
+    `none`, `equal` or `full` (Brooker 2015, "Exponential Backoff and Jitter").
+    """
+
+    gateway: str
+    timeout_ms: int = 30_000
+    deadline_ms: int = 21_600_000
+    acknowledge: bool = True
+    retries: int = 5
+    backoff_ms: int = 5_000
+    cap_ms: int = 600_000
+    jitter: str = "full"
+
+
+class Policies(Struct, frozen=True, omit_defaults=True):
+    """The business's rules as data; a change in the middle of a run is one more command.
+
+    `preferred` maps a region to its preferred warehouse as pairs. `return_window_ms` is how long an invoiced
+    order stays open for credits after its delivery. `batch` bounds the steps of backorder and wave runs.
+    """
+
+    sourcing: tuple[str, ...] = ("preferred_node", "minimize_splits", "nearest")
+    preferred: tuple[tuple[str, str], ...] = ()
+    split_lines: bool = True
+    waves: bool = False
+    reservation_expiry_ms: int = 0
+    retention_ms: int = 604_800_000
+    return_window_ms: int = 0
+    batch: int = 50
+    delivery: tuple[DeliveryPolicy, ...] = ()

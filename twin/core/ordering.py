@@ -1,0 +1,354 @@
+"""Decisions on orders: capture, hold, cancel, source, reserve, promise and release.
+
+Sourcing, reserving, promising and releasing are each a `…Requested` and then a `…Decided` event: here the built-in
+rule answers in the same entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from twin.core import buckets
+from twin.core.calendar import CalendarExhausted
+from twin.core.commands import CancelOrder, CaptureOrder, HoldOrder, ReleaseHold
+from twin.core.draft import Draft
+from twin.core.effects import PickLine, ReleaseToWarehouse
+from twin.core.events import (
+    CancelledUnits,
+    FulfillmentPlan,
+    OrderCancelled,
+    OrderCaptured,
+    OrderHeld,
+    OrderHoldReleased,
+    PromiseDecided,
+    PromiseRequested,
+    ReleaseDecided,
+    ReleaseRequested,
+    Reservation,
+    ReservationDecided,
+    ReservationExpired,
+    ReservationRequested,
+    SourcingDecided,
+    SourcingRequested,
+)
+from twin.core.promising import promise_lines
+from twin.core.refusals import Refusal
+from twin.core.sourcing import Candidate, SourcingContext, SourcingLine, source
+from twin.core.state import Line, Order, State
+
+__all__ = [
+    "cancel_order",
+    "capture_order",
+    "expire_reservations",
+    "hold_order",
+    "new_order",
+    "release",
+    "release_hold",
+    "release_wave",
+    "repromise",
+    "resource_order",
+    "wave_step",
+]
+
+_NO_BUCKETS = [0] * (len(buckets.BUCKETS) - 1)
+
+
+def new_order(captured: OrderCaptured, now: int, held: bool = False) -> Order:
+    """The order as it stands right after its capture: every unit open."""
+    lines = {
+        line.line: Line(line.sku, line.quantity, line.price_minor, [line.quantity, *_NO_BUCKETS])
+        for line in captured.lines
+    }
+    return Order(
+        captured.order,
+        captured.channel,
+        captured.customer,
+        captured.region,
+        captured.criticality,
+        now,
+        captured.requested_at,
+        lines,
+        0,
+        held,
+    )
+
+
+def capture_order(state: State, command: CaptureOrder, now: int, draft: Draft) -> Refusal | None:
+    """Accept an order, or refuse it whole and say why."""
+    channel = state.channels.get(command.channel)
+    refusal = _invalid(state, command)
+    if refusal is not None or channel is None:
+        return refusal
+    captured = OrderCaptured(
+        command.order,
+        command.channel,
+        command.customer,
+        command.region,
+        command.criticality or channel.criticality,
+        command.requested_at,
+        command.lines,
+    )
+    order = new_order(captured, now, command.hold)
+    draft.events.append(captured)
+    if command.hold:
+        draft.events.append(OrderHeld(command.order, "captured on hold"))
+    try:
+        _source(state, order, [(line.line, line.sku, line.quantity) for line in command.lines], now, draft)
+    except CalendarExhausted as exhausted:
+        draft.events.clear()
+        draft.deliveries.clear()
+        return Refusal("calendar_exhausted", str(exhausted))
+    return None
+
+
+def _invalid(state: State, command: CaptureOrder) -> Refusal | None:
+    if command.order in state.orders:
+        return Refusal("order_exists", f"order '{command.order}' is open already")
+    if command.channel not in state.channels:
+        return Refusal("unknown_channel", f"'{command.channel}'; channels here: {_names(state.channels)}")
+    if command.region not in state.lanes:
+        return Refusal("unknown_region", f"no lane leads to '{command.region}'; regions here: {_names(state.lanes)}")
+    if not command.lines:
+        return Refusal("no_lines", "an order needs at least one line")
+    numbers = [line.line for line in command.lines]
+    if len(dict.fromkeys(numbers)) != len(numbers):
+        return Refusal("line_repeated", "line numbers must be distinct")
+    for line in command.lines:
+        if line.quantity <= 0:
+            return Refusal("quantity", f"line {line.line}: {line.quantity} units; it takes at least 1")
+        if line.price_minor < 0:
+            return Refusal("price", f"line {line.line}: a price below zero")
+        if line.sku not in state.items:
+            return Refusal("unknown_item", f"line {line.line}: '{line.sku}' is not in the catalog")
+    return None
+
+
+def _names(known: Iterable[str], most: int = 8) -> str:
+    names = sorted(known)
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def resource_order(state: State, order: Order, now: int, draft: Draft) -> None:
+    """Source again what is open: after a short pick, an expired reservation or a released hold."""
+    wanted = [
+        (number, line.sku, line.buckets[buckets.OPEN])
+        for number, line in order.lines.items()
+        if line.buckets[buckets.OPEN] > 0
+    ]
+    if wanted:
+        _source(state, order, wanted, now, draft)
+    elif order.soft and not order.held:
+        _release_or_wait(state, order, order.soft, now, draft)
+
+
+def _source(state: State, order: Order, wanted: Sequence[tuple[int, str, int]], now: int, draft: Draft) -> None:
+    policies = state.policies
+    channel = state.channels[order.channel]
+    context = _context(state, order, wanted, now)
+    events = draft.events
+    events.append(SourcingRequested(order.id, () if len(wanted) == len(order.lines) else tuple(w[0] for w in wanted)))
+    plan = source(context, policies.sourcing)
+    events.append(SourcingDecided(order.id, plan.legs, plan.considered))
+    lines = order.lines
+    deferred = order.held or policies.waves
+    expires_at = now + policies.reservation_expiry_ms if deferred and policies.reservation_expiry_ms else 0
+    reservations = tuple(
+        [
+            Reservation(leg.line, leg.node, lines[leg.line].sku, leg.quantity, "soft", expires_at)
+            for leg in plan.legs
+            if leg.route == "stock"
+        ]
+    )
+    if reservations:
+        events.append(ReservationRequested(order.id))
+        events.append(ReservationDecided(order.id, reservations))
+    promises = promise_lines(state, order, plan.legs, now)
+    if promises:
+        _promise(order, promises, draft)
+    waiting = sum([leg.quantity for leg in plan.legs if leg.route in ("backorder", "replenish")])
+    if not deferred and not (channel.ship_complete and waiting + _unreserved(order, wanted)):
+        kept = [*order.soft, *reservations] if order.soft else reservations
+        if kept:
+            release(state, order, kept, now, draft)
+
+
+def _context(state: State, order: Order, wanted: Sequence[tuple[int, str, int]], now: int) -> SourcingContext:
+    channel = state.channels[order.channel]
+    withheld = channel.safety_stock
+    lanes = state.lanes[order.region]
+    stock = state.stock
+    replenishment = state.replenishment
+    lines = []
+    for number, sku, quantity in wanted:
+        candidates = []
+        for node in state.nodes_of.get(sku, ()):
+            lane = lanes.get(node)
+            if lane is None:
+                continue
+            cell = stock[node][sku]
+            rules = replenishment.get(node)
+            rule = rules.get(sku) if rules is not None else None
+            candidates.append(
+                Candidate(
+                    node,
+                    cell.free - cell.backordered - withheld,
+                    lane.promise_ms,
+                    lane.shipment_cost_minor + lane.unit_cost_minor * quantity,
+                    rule is not None and rule.kind == "to_order",
+                )
+            )
+        lines.append(SourcingLine(number, sku, quantity, tuple(candidates)))
+    return SourcingContext(
+        now,
+        order.id,
+        order.region,
+        tuple(lines),
+        state.preferred.get(order.region, ""),
+        state.policies.split_lines,
+        channel.reject_shortage,
+    )
+
+
+def _unreserved(order: Order, wanted: Sequence[tuple[int, str, int]]) -> int:
+    """Units of the order that wait for supply, apart from those just sourced."""
+    units = 0
+    for line in order.lines.values():
+        units += sum(line.buckets[buckets.OPEN : buckets.RESERVED])
+    return units - sum(quantity for _, _, quantity in wanted)
+
+
+def _promise(order: Order, promises: tuple[tuple[int, int], ...], draft: Draft) -> None:
+    """Promise, or re-promise where a date moved."""
+    moved = tuple([(number, at) for number, at in promises if order.lines[number].promised_at != at])
+    if not moved:
+        return
+    promised_at = max([at for _, at in promises])
+    if order.promised_at > promised_at:
+        now_told = dict(promises)
+        promised_at = max(now_told.get(number, line.promised_at) for number, line in order.lines.items())
+    draft.events.append(PromiseRequested(order.id))
+    draft.events.append(PromiseDecided(order.id, promised_at, moved))
+
+
+def repromise(state: State, order: Order, promises: tuple[tuple[int, int], ...], draft: Draft) -> None:
+    """Tell the customer where a line now comes later than was promised; an earlier date is not announced."""
+    later = tuple([(number, at) for number, at in promises if at > order.lines[number].promised_at])
+    if later:
+        _promise(order, later, draft)
+
+
+def _release_or_wait(state: State, order: Order, reservations: Sequence[Reservation], now: int, draft: Draft) -> None:
+    channel = state.channels[order.channel]
+    if state.policies.waves or order.held:
+        return
+    if channel.ship_complete and _unreserved(order, ()):
+        return
+    release(state, order, reservations, now, draft)
+
+
+def release(state: State, order: Order, reservations: Sequence[Reservation], now: int, draft: Draft) -> None:
+    """Turn reservations into fulfillment orders, one a node, and instruct the warehouses."""
+    by_node: dict[str, list[PickLine]] = {}
+    for held in reservations:
+        by_node.setdefault(held.node, []).append(PickLine(held.line, held.sku, held.quantity))
+    lanes = state.lanes[order.region]
+    plans = []
+    for node, picks in by_node.items():
+        plans.append(
+            FulfillmentPlan(f"{order.id}/{node}/{order.releases + 1}", node, lanes[node].carrier, tuple(picks))
+        )
+    draft.events.append(ReleaseRequested(order.id))
+    draft.events.append(ReleaseDecided(order.id, tuple(plans)))
+    for plan in plans:
+        effect = ReleaseToWarehouse(plan.id, order.id, plan.node, plan.carrier, order.region, plan.lines)
+        draft.deliver(state, plan.id, "warehouse", plan.node, effect, order.id, order.criticality, now)
+
+
+def release_wave(state: State, node: str, now: int, draft: Draft) -> None:
+    """Release what waits for a wave at one node, a bounded number of orders a step."""
+    for order_id in state.waves[node].orders[: wave_step(state, node)]:
+        order = state.orders[order_id]
+        if order.held or (state.channels[order.channel].ship_complete and _unreserved(order, ())):
+            continue
+        here = [held for held in order.soft if held.node == node]
+        if here:
+            release(state, order, here, now, draft)
+
+
+def wave_step(state: State, node: str) -> int:
+    """How many waiting orders the present step of a node's wave looks at."""
+    queue = state.waves[node]
+    return min(state.policies.batch, queue.left or len(queue.orders))
+
+
+def hold_order(state: State, command: HoldOrder, now: int, draft: Draft) -> Refusal | None:
+    """Stop the release of an order's unreleased units."""
+    order = state.orders.get(command.order)
+    if order is None:
+        return Refusal("unknown_order", f"order '{command.order}' is not open")
+    if order.held:
+        return Refusal("held_already", f"order '{command.order}' is held already")
+    draft.events.append(OrderHeld(order.id, command.reason))
+    return None
+
+
+def release_hold(state: State, command: ReleaseHold, now: int, draft: Draft) -> Refusal | None:
+    """Let a held order go on; a follow-up sources and releases it."""
+    order = state.orders.get(command.order)
+    if order is None:
+        return Refusal("unknown_order", f"order '{command.order}' is not open")
+    if not order.held:
+        return Refusal("not_held", f"order '{command.order}' is not held")
+    draft.events.append(OrderHoldReleased(order.id))
+    return None
+
+
+def cancel_order(state: State, command: CancelOrder, now: int, draft: Draft) -> Refusal | None:
+    """Cancel the units that are not yet released to a warehouse."""
+    order = state.orders.get(command.order)
+    if order is None:
+        return Refusal("unknown_order", f"order '{command.order}' is not open")
+    if command.by not in ("customer", "company"):
+        return Refusal("by", f"'{command.by}'; who cancels is customer or company")
+    numbers = command.lines or tuple(order.lines)
+    unknown = [number for number in numbers if number not in order.lines]
+    if unknown:
+        return Refusal("unknown_line", f"order '{order.id}' has no line {unknown[0]}")
+    units: list[CancelledUnits] = []
+    for number in numbers:
+        units.extend(cancellable(state, order, number, order.lines[number].ordered))
+    if not units:
+        return Refusal("too_late", f"nothing of order '{order.id}' can be cancelled: it is released or done")
+    draft.events.append(OrderCancelled(order.id, command.by, command.reason, tuple(units)))
+    return None
+
+
+def cancellable(state: State, order: Order, number: int, most: int) -> list[CancelledUnits]:
+    """Up to `most` units of a line that can still be taken back, by bucket: waiting ones first, reserved ones last."""
+    line = order.lines[number]
+    units: list[CancelledUnits] = []
+    left = most
+    if line.buckets[buckets.OPEN] > 0 and left > 0:
+        take = min(left, line.buckets[buckets.OPEN])
+        units.append(CancelledUnits(number, "open", take))
+        left -= take
+    if line.buckets[buckets.BACKORDERED] + line.buckets[buckets.ON_ORDER] > 0:
+        for node in state.nodes_of.get(line.sku, ()):
+            for waiting in state.stock[node][line.sku].waiting:
+                if waiting.order == order.id and waiting.line == number and left > 0:
+                    take = min(left, waiting.quantity)
+                    units.append(CancelledUnits(number, buckets.BUCKETS[waiting.bucket], take, node))
+                    left -= take
+    for held in order.soft:
+        if held.line == number and left > 0:
+            take = min(left, held.quantity)
+            units.append(CancelledUnits(number, "reserved", take, held.node))
+            left -= take
+    return units
+
+
+def expire_reservations(state: State, order: Order, now: int, draft: Draft) -> None:
+    """Give back what was reserved too long; a follow-up sources the units again unless the order is held."""
+    expired = tuple([held for held in order.soft if held.expires_at and held.expires_at <= now])
+    if expired:
+        draft.events.append(ReservationExpired(order.id, expired))

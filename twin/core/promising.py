@@ -1,0 +1,65 @@
+"""Promise dates: what is available to promise plus handling, the next departure and the promised transit."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+from twin.core.calendar import CalendarExhausted
+from twin.core.events import Leg
+from twin.core.master import Lane, Warehouse
+from twin.core.state import Order, State
+
+__all__ = ["delivery_date", "expected_supply", "promise_lines"]
+
+
+def delivery_date(warehouse: Warehouse, lane: Lane, ready_at: int) -> int:
+    """When goods that are available at `ready_at` reach the customer, in ms.
+
+    The parcel leaves with the first departure whose cut-off is not before `ready_at`. Raises `CalendarExhausted`
+    past the last departure known.
+    """
+    leaves = ready_at + warehouse.handling_ms
+    for departures in warehouse.departures:
+        if departures.carrier == lane.carrier:
+            cut_offs = departures.cut_offs
+            index = bisect_left(cut_offs, ready_at)
+            if index == len(cut_offs):
+                raise CalendarExhausted(
+                    f"{warehouse.id}: no departure of {lane.carrier} is known after {ready_at}; "
+                    f"the last cut-off is {cut_offs[-1] if cut_offs else 'none'}"
+                )
+            leaves = departures.leaves[index]
+            break
+    return leaves + lane.promise_ms
+
+
+def expected_supply(state: State, node: str, sku: str, now: int) -> int:
+    """When a shortage at (node, sku) can be served: the first open purchase order's date, else a lead time from now."""
+    for purchase_order in state.inbound.get(node, {}).get(sku, ()):
+        return max(now, state.purchase_orders[purchase_order].eta)
+    rule = state.replenishment.get(node, {}).get(sku)
+    return now + (rule.lead_time_ms if rule is not None else 0)
+
+
+def promise_lines(state: State, order: Order, legs: tuple[Leg, ...], now: int) -> tuple[tuple[int, int], ...]:
+    """(line, instant) for every line that will be delivered: its latest leg decides.
+
+    Raises `CalendarExhausted` where the known calendar ends before the goods leave.
+    """
+    lanes = state.lanes[order.region]
+    dates: dict[int, int] = {}
+    at_node: dict[str, int] = {}
+    for leg in legs:
+        if leg.route == "reject":
+            continue
+        node = leg.node
+        if leg.route == "stock":
+            at = at_node.get(node, -1)
+            if at < 0:
+                at = at_node[node] = delivery_date(state.warehouses[node], lanes[node], now)
+        else:
+            supply = expected_supply(state, node, order.lines[leg.line].sku, now)
+            at = delivery_date(state.warehouses[node], lanes[node], supply)
+        if at > dates.get(leg.line, -1):
+            dates[leg.line] = at
+    return tuple(dates.items())

@@ -1,0 +1,116 @@
+"""What warehouses and carriers report: picks, shipments, milestones, delivery; and the bill that a shipment makes."""
+
+from __future__ import annotations
+
+from twin.core.commands import ConfirmPick, ConfirmShipment, PublishMilestone
+from twin.core.draft import Draft
+from twin.core.effects import PostCredit, PostInvoice
+from twin.core.events import (
+    CreditIssued,
+    GoodsPicked,
+    GoodsShipped,
+    InvoiceCreated,
+    ShipmentDelivered,
+    ShipmentMilestoneReached,
+    UnitsShorted,
+)
+from twin.core.refusals import Refusal
+from twin.core.stages import FULFILLMENT_ORDER, SHIPMENT
+from twin.core.state import Order, State
+
+__all__ = ["confirm_pick", "confirm_shipment", "publish_milestone"]
+
+
+def confirm_pick(state: State, command: ConfirmPick, now: int, draft: Draft) -> Refusal | None:
+    """Record that a fulfillment order was picked or packed."""
+    fulfillment = state.fulfillment_orders.get(command.fulfillment_order)
+    if fulfillment is None:
+        return Refusal("unknown_fulfillment_order", f"'{command.fulfillment_order}' is not open")
+    if (fulfillment.stage, command.stage) not in FULFILLMENT_ORDER or command.stage not in (
+        "picked",
+        "packed",
+    ):
+        return Refusal("stage", f"'{command.fulfillment_order}' is {fulfillment.stage}: it cannot be {command.stage}")
+    draft.events.append(GoodsPicked(fulfillment.order, command.fulfillment_order, command.stage))
+    return None
+
+
+def confirm_shipment(state: State, command: ConfirmShipment, now: int, draft: Draft) -> Refusal | None:
+    """Record what left, give back what was short, bill what left, and credit what waited to be billed."""
+    fulfillment = state.fulfillment_orders.get(command.fulfillment_order)
+    if fulfillment is None:
+        return Refusal("unknown_fulfillment_order", f"'{command.fulfillment_order}' is not open")
+    shipped = dict(command.lines)
+    wanted = {pick.line: 0 for pick in fulfillment.lines}
+    for pick in fulfillment.lines:
+        wanted[pick.line] += pick.quantity
+    for number, units in command.lines:
+        if units <= 0 or units > wanted.get(number, 0):
+            return Refusal("over_shipment", f"line {number}: {units} units shipped, {wanted.get(number, 0)} instructed")
+    short = tuple(
+        [(number, units - shipped.get(number, 0)) for number, units in wanted.items() if shipped.get(number, 0) < units]
+    )
+    if short:
+        draft.events.append(UnitsShorted(fulfillment.order, command.fulfillment_order, short))
+    if not command.lines:
+        return None
+    order = state.orders[fulfillment.order]
+    lane = state.lanes[order.region][fulfillment.node]
+    units = sum([quantity for _, quantity in command.lines])
+    draft.events.append(
+        GoodsShipped(
+            order.id,
+            command.shipment,
+            command.fulfillment_order,
+            fulfillment.node,
+            command.lines,
+            lane.shipment_cost_minor + lane.unit_cost_minor * units,
+            command.sequence,
+        )
+    )
+    _bill(state, order, command.shipment, command.lines, now, draft)
+    return None
+
+
+def _bill(
+    state: State, order: Order, shipment: str, shipped: tuple[tuple[int, int], ...], now: int, draft: Draft
+) -> None:
+    invoice = f"INV/{shipment}"
+    lines = tuple([(number, units, order.lines[number].price_minor) for number, units in shipped])
+    amount = sum([units * price for _, units, price in lines])
+    draft.events.append(InvoiceCreated(order.id, invoice, shipment, lines, amount))
+    effect = PostInvoice(invoice, order.id, shipment, order.customer, lines, amount)
+    draft.deliver(state, invoice, "erp", "", effect, order.id, order.criticality, now)
+    if order.credits:
+        billed = {number: order.lines[number].billed - order.lines[number].credited for number in order.lines}
+        for number, units in shipped:
+            billed[number] += units
+        for pending in order.credits:
+            if pending.quantity <= billed[pending.line]:
+                billed[pending.line] -= pending.quantity
+                credit(state, order, pending.credit, pending.line, pending.quantity, now, draft)
+
+
+def credit(state: State, order: Order, document: str, number: int, units: int, now: int, draft: Draft) -> None:
+    """Issue a credit note over billed units of an order line."""
+    amount = units * order.lines[number].price_minor
+    draft.events.append(CreditIssued(order.id, document, number, units, amount))
+    effect = PostCredit(document, order.id, number, units, amount)
+    draft.deliver(state, document, "erp", "", effect, order.id, order.criticality, now)
+
+
+def publish_milestone(state: State, command: PublishMilestone, now: int, draft: Draft) -> Refusal | None:
+    """Record a shipment's milestone; one that comes late or out of order changes nothing."""
+    shipment = state.shipments.get(command.shipment)
+    if shipment is None:
+        return Refusal("unknown_shipment", f"shipment '{command.shipment}' is not on its way")
+    if (shipment.stage, command.milestone) not in SHIPMENT:
+        return Refusal(
+            "stage",
+            f"shipment '{command.shipment}' is {shipment.stage}: '{command.milestone}' comes too late",
+        )
+    if command.milestone == "delivered":
+        draft.events.append(ShipmentDelivered(shipment.order, command.shipment, command.time))
+    else:
+        draft.events.append(ShipmentMilestoneReached(shipment.order, command.shipment, command.milestone, command.time))
+    return None

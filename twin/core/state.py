@@ -1,0 +1,194 @@
+"""What the engine believes: one tree of structs, written only by `apply`, and the production snapshot as it is."""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+from twin.core.dedupe import Seen
+from twin.core.effects import Delivery, PickLine
+from twin.core.events import Reservation
+from twin.core.master import Channel, DeliveryPolicy, Item, Lane, Policies, Replenishment, Supplier, Warehouse
+from twin.core.timers import Timers
+
+__all__ = [
+    "Backorder",
+    "Cell",
+    "FulfillmentOrder",
+    "Line",
+    "OpenDelivery",
+    "Order",
+    "Pegged",
+    "PurchaseOrder",
+    "Shipment",
+    "State",
+    "WaveQueue",
+]
+
+
+class Line(Struct):
+    """An order line: units by bucket (see `buckets.BUCKETS`), and counters that run parallel to them."""
+
+    sku: str
+    ordered: int
+    price_minor: int
+    buckets: list[int]
+    billed: int = 0
+    credited: int = 0
+    promised_at: int = 0
+
+
+class PendingCredit(Struct):
+    """A credit that waits for its units to be billed."""
+
+    credit: str
+    line: int
+    quantity: int
+
+
+class Order(Struct):
+    """An open order; it leaves the state when it is closed."""
+
+    id: str
+    channel: str
+    customer: str
+    region: str
+    criticality: str
+    captured_at: int
+    requested_at: int
+    lines: dict[int, Line]
+    promised_at: int = 0
+    held: bool = False
+    releases: int = 0
+    soft: list[Reservation] = []
+    unposted: int = 0
+    credits: list[PendingCredit] = []
+    closing: bool = False
+
+
+class FulfillmentOrder(Struct):
+    """What one warehouse was told to ship; its lines are the hard reservations, `left` their units still to come."""
+
+    order: str
+    node: str
+    carrier: str
+    lines: tuple[PickLine, ...]
+    left: int
+    stage: str = "released"
+
+
+class Shipment(Struct):
+    """A parcel on its way; `lines` are (order line, units)."""
+
+    order: str
+    node: str
+    lines: tuple[tuple[int, int], ...]
+    stage: str = "shipped"
+
+
+class Pegged(Struct):
+    """Units of a purchase order meant for a waiting order line."""
+
+    order: str
+    line: int
+    quantity: int
+
+
+class PurchaseOrder(Struct):
+    """Goods ordered and not yet received: units still to come by item."""
+
+    supplier: str
+    node: str
+    created_at: int
+    eta: int
+    due: dict[str, int]
+    pegs: list[Pegged]
+    stage: str = "created"
+
+
+class Backorder(Struct):
+    """A line's units waiting at a node, in `bucket`; served by priority, then by age, order and line."""
+
+    priority: int
+    since: int
+    order: str
+    line: int
+    quantity: int
+    bucket: int
+    pegged: int = 0
+
+
+class Cell(Struct):
+    """Stock of one item at one node. On hand = free + soft + hard + staged + quarantined; `free` may be negative.
+
+    `movements` are (sequence, delta) pairs since the last count, kept where the node is counted; `counted_at` is
+    the last count's sequence.
+    """
+
+    free: int = 0
+    soft: int = 0
+    hard: int = 0
+    staged: int = 0
+    quarantined: int = 0
+    inbound: int = 0
+    backordered: int = 0
+    counted_at: int = 0
+    movements: list[tuple[int, int]] = []
+    waiting: list[Backorder] = []
+
+    @property
+    def on_hand(self) -> int:
+        """Units believed to be in the building."""
+        return self.free + self.soft + self.hard + self.staged + self.quarantined
+
+    @property
+    def position(self) -> int:
+        """The inventory position that replenishment looks at: free + inbound - backordered."""
+        return self.free + self.inbound - self.backordered
+
+
+class OpenDelivery(Struct):
+    """A delivery that is not settled; `stage` as in `stages.DELIVERY`."""
+
+    delivery: Delivery
+    attempt: int
+    stage: str = "in_flight"
+    reason: str = ""
+    since: int = 0
+
+
+class WaveQueue(Struct):
+    """Orders that wait for a node's next wave; `left` of them are still to be looked at in the present one."""
+
+    orders: list[str] = []
+    left: int = 0
+
+
+class State(Struct):
+    """Everything the engine knows."""
+
+    now: int = 0
+    position: int = 0
+    currency: str = ""
+    warehouses: dict[str, Warehouse] = {}
+    suppliers: dict[str, Supplier] = {}
+    channels: dict[str, Channel] = {}
+    lanes: dict[str, dict[str, Lane]] = {}
+    items: dict[str, Item] = {}
+    policies: Policies = Policies()
+    preferred: dict[str, str] = {}
+    gateways: dict[str, DeliveryPolicy] = {}
+    replenishment: dict[str, dict[str, Replenishment]] = {}
+    nodes_of: dict[str, list[str]] = {}
+    stock: dict[str, dict[str, Cell]] = {}
+    orders: dict[str, Order] = {}
+    fulfillment_orders: dict[str, FulfillmentOrder] = {}
+    shipments: dict[str, Shipment] = {}
+    purchase_orders: dict[str, PurchaseOrder] = {}
+    inbound: dict[str, dict[str, list[str]]] = {}
+    deliveries: dict[str, OpenDelivery] = {}
+    dead_letters: dict[str, OpenDelivery] = {}
+    referred: dict[str, int] = {}
+    closing: dict[str, list[str]] = {}
+    waves: dict[str, WaveQueue] = {}
+    timers: Timers = field(default_factory=Timers)
+    seen: Seen = field(default_factory=Seen)
