@@ -177,9 +177,7 @@ class OrderBookSource(Protocol):
     Raises `OrderBookError` for a file or a mapping that cannot be used.
     """
 
-    def __call__(
-        self, path: Path, mapping: dict[str, Any], progress: Progress | None = None
-    ) -> OrderBook: ...
+    def __call__(self, path: Path, mapping: dict[str, Any], progress: Progress | None = None) -> OrderBook: ...
 
 
 def check_accounts(book: OrderBook) -> None:

@@ -19,9 +19,7 @@ from twin.order_book import OrderBook, OrderBookError, Progress, check_accounts
 __all__ = ["OrderBook", "OrderBookError", "OrderBookMapping", "load", "read_mapping"]
 
 
-def load(
-    path: Path, mapping: OrderBookMapping | Mapping[str, Any], progress: Progress | None = None
-) -> OrderBook:
+def load(path: Path, mapping: OrderBookMapping | Mapping[str, Any], progress: Progress | None = None) -> OrderBook:
     """The book in `path`, each read line under exactly one named rule and counted.
 
     `progress` is called with (done, total): bytes of a CSV file, rows of a Parquet file. Raises

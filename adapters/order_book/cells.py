@@ -65,9 +65,7 @@ class Cells:
         elif isinstance(cell, str) and _WHOLE.fullmatch(cell.strip()):
             whole = int(cell)
         if whole is None:
-            raise self._error(
-                row, f"quantity {_shown(cell)} is no whole number", "write base units, such as 12"
-            )
+            raise self._error(row, f"quantity {_shown(cell)} is no whole number", "write base units, such as 12")
         self._quantities[cell] = whole
         return whole
 

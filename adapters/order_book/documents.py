@@ -57,9 +57,7 @@ def read_documents(path: Path, mapping: OrderBookMapping, progress: Progress | N
     cells = Cells(path, mapping)
     fields = list(mapping.columns)
     at = {field: index for index, field in enumerate(fields)}
-    i_order, i_sku, i_quantity, i_at, i_price = (
-        at[field] for field in ("order", "sku", "quantity", "at", "price")
-    )
+    i_order, i_sku, i_quantity, i_at, i_price = (at[field] for field in ("order", "sku", "quantity", "at", "price"))
     i_description, i_customer, i_country = (at.get(field) for field in ("description", "customer", "country"))
     upper = mapping.sku_case == "upper"
     documents: dict[str, Document] = {}
@@ -119,11 +117,7 @@ def _same_document(
         what = f"for country {country!r} here and {document.country!r} there"
     elif abs(at_ms - document.at_ms) > window:
         what = f"stamped {abs(at_ms - document.at_ms) // 1000} s apart"
-    elif (
-        mapping.order_lines == "together"
-        and between_ms is not None
-        and abs(between_ms - document.at_ms) > window
-    ):
+    elif mapping.order_lines == "together" and between_ms is not None and abs(between_ms - document.at_ms) > window:
         what = "after lines of another time, so it was written twice"
     else:
         return

@@ -197,6 +197,9 @@ def _explain(error: ValidationError) -> OrderBookError:
     problems = error.errors(include_url=False)
     # An unknown key first: a misspelled key also shows up as a missing one, which misleads.
     first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
+    if first["loc"][-1:] == ("str",) and isinstance(first["input"], Mapping):
+        # of the two things a region may be, a map was meant as the split
+        first = next(p for p in problems if "RegionSplit" in p["loc"] and p["loc"][:2] == first["loc"][:2])
     path = [str(part) for part in first["loc"] if part not in ("str", "RegionSplit")]
     place = ".".join([_WHOLE_MAPPING, *path])
     if first["type"] == "extra_forbidden":

@@ -39,9 +39,7 @@ def is_parquet(path: Path) -> bool:
     except FileNotFoundError:
         raise OrderBookError(str(path), "there is no such file", "check the path of the book") from None
     except IsADirectoryError:
-        raise OrderBookError(
-            str(path), "is a folder, not a file", "name one CSV or Parquet file inside it"
-        ) from None
+        raise OrderBookError(str(path), "is a folder, not a file", "name one CSV or Parquet file inside it") from None
     except OSError as error:
         raise OrderBookError(str(path), f"cannot be read ({error.strerror})", "check its rights") from None
     if not start:
@@ -96,16 +94,12 @@ def _csv_rows(path: Path, mapping: OrderBookMapping, progress: Progress | None) 
             raise OrderBookError(str(path), "is named .gz but is not gzipped", "name it .csv or compress it")
         source: Any = gzip.GzipFile(fileobj=file) if gzipped else file
         # strict: a stray quote must stop the reading, since without it lines melt together silently.
-        reader = csv.reader(
-            _decoded(path, source, mapping.encoding), strict=True, delimiter=mapping.delimiter
-        )
+        reader = csv.reader(_decoded(path, source, mapping.encoding), strict=True, delimiter=mapping.delimiter)
         start = 1
         try:
             header = [name.strip() for name in next(reader, [])]
             if not header:
-                raise OrderBookError(
-                    f"{path}:1", "there is no header", "the first line must name the columns"
-                )
+                raise OrderBookError(f"{path}:1", "there is no header", "the first line must name the columns")
             positions = _positions(path, header, mapping, f"{path}:1")
             width = len(header)
             start = reader.line_num + 1
@@ -174,9 +168,7 @@ def _parquet_rows(path: Path, mapping: OrderBookMapping, progress: Progress | No
         file.seek(max(0, path.stat().st_size - 4))
         end = file.read(4)
     if start != PARQUET:
-        raise OrderBookError(
-            str(path), "is named as Parquet but is none", "name it .csv, or write it as Parquet again"
-        )
+        raise OrderBookError(str(path), "is named as Parquet but is none", "name it .csv, or write it as Parquet again")
     if end != PARQUET:
         raise OrderBookError(str(path), "is cut off: the Parquet footer is missing", "fetch it again")
     try:

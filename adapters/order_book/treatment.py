@@ -54,9 +54,7 @@ class _Tally:
     def counts(self) -> tuple[RuleCount, ...]:
         own = [rule for rule in self._sums if rule in _TREATMENTS]
         named = sorted(rule for rule in self._sums if rule not in _TREATMENTS)
-        return tuple(
-            RuleCount(rule, _TREATMENTS.get(rule, REFUSED), *self._sums[rule]) for rule in [*own, *named]
-        )
+        return tuple(RuleCount(rule, _TREATMENTS.get(rule, REFUSED), *self._sums[rule]) for rule in [*own, *named])
 
 
 class _Names:
@@ -106,15 +104,11 @@ def build_book(source: str, reading: Reading, mapping: OrderBookMapping) -> Orde
             treatment = _TREATMENTS.get(rule, REFUSED)
             if treatment == ACCEPTED:
                 names.add(line, "order")
-                accepted.append(
-                    BookLine(len(accepted) + 1, line.sku, line.quantity, line.price_minor, line.row)
-                )
+                accepted.append(BookLine(len(accepted) + 1, line.sku, line.quantity, line.price_minor, line.row))
             elif treatment == STOCKED:
                 names.add(line, "adjustment")
                 adjustments.append(
-                    BookAdjustment(
-                        document.at_ms, line.sku, line.quantity, line.description or "blank", line.row
-                    )
+                    BookAdjustment(document.at_ms, line.sku, line.quantity, line.description or "blank", line.row)
                 )
         if accepted:
             customer = _customer(document)
@@ -212,9 +206,7 @@ def _match(
     return tuple(credits)
 
 
-def _credit(
-    document: Document, number: int, line: Line, units: int, order: str, order_line: int
-) -> BookCredit:
+def _credit(document: Document, number: int, line: Line, units: int, order: str, order_line: int) -> BookCredit:
     return BookCredit(
         credit=document.id,
         line=number,
