@@ -51,6 +51,15 @@ def test_a_small_book_gives_what_can_be_counted_by_hand(tmp_path: Path) -> None:
     }
 
 
+def test_the_profile_is_a_mean_over_the_weekdays_in_the_span(tmp_path: Path) -> None:
+    # two Mondays and one Tuesday, with three orders on Mondays at 9
+    stamps = ["2010-03-01 09:00:00", "2010-03-01 09:30:00", "2010-03-02 09:00:00", "2010-03-08 09:59:00"]
+    rows = [line(f"{n}", sku, at=at) for n, at in enumerate(stamps) for sku in ("X", "Y")]
+    fragment = YAML(typ="safe").load(estimate(load(write(tmp_path, *rows), documented_mapping())))
+    profile = fragment["demand"]["profile"]
+    assert (profile["mon"][9], profile["tue"][9]) == (150, 100)
+
+
 @given(values=st.lists(st.integers(1, 500), min_size=1, max_size=200))
 def test_a_quantile_table_is_rising_spans_the_values_and_keeps_the_mean_near(values: list[int]) -> None:
     table = quantile_table(values)

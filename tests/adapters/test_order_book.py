@@ -144,6 +144,12 @@ def test_a_credit_goes_against_the_latest_earlier_purchases_first(tmp_path: Path
     assert counts(book)["credit_matched"] == (1, -5)
 
 
+def test_the_latest_purchase_is_so_by_time_and_not_by_place_in_the_file(tmp_path: Path) -> None:
+    late, early = line("2", at="2010-03-02 09:00:00"), line("1", at="2010-03-01 09:00:00")
+    book = read(tmp_path, late, early, line("C3", quantity=-1, at="2010-03-03 09:00:00"))
+    assert [credit.order for credit in book.credits] == ["2"]
+
+
 def test_no_unit_is_given_back_twice(tmp_path: Path) -> None:
     book = read(
         tmp_path,
