@@ -1,0 +1,245 @@
+"""What all scenario models share: the strict base, the unit types, references by id.
+
+A type here reads the text of a scenario file (`2h`, `12.50 GBP`) and writes it back in canonical form, so that
+a model's dump is again a scenario.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextvars import ContextVar
+from decimal import Decimal
+from typing import Annotated, Any, TypeVar
+
+from msgspec import Struct
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    StringConstraints,
+)
+from pydantic_core import PydanticCustomError
+
+from twin.scenario import units
+from twin.scenario.errors import choices
+
+__all__ = [
+    "KNOWN",
+    "CalendarRef",
+    "ChargeRate",
+    "Cost",
+    "DurationMs",
+    "EventRate",
+    "Id",
+    "Instant",
+    "ItemId",
+    "ItemRef",
+    "Known",
+    "LaneFrom",
+    "LaneTo",
+    "Milli",
+    "Model",
+    "Percent",
+    "RegionRef",
+    "ShareRate",
+    "SupplierRef",
+    "TimeOfDay",
+    "ToleranceValue",
+    "Tuple",
+    "Value",
+    "WarehouseRef",
+    "Weights",
+    "refuse",
+]
+
+T = TypeVar("T")
+
+
+class Model(BaseModel):
+    """A frozen part of a scenario: unknown keys are refused, and nothing is converted but text with units."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+    )
+
+
+class Known(Struct, frozen=True):
+    """The ids that a scenario defines, gathered before it is validated; `items` is None if not listed in it."""
+
+    ids: Mapping[str, tuple[str, ...]]
+    currency: str
+
+
+KNOWN: ContextVar[Known | None] = ContextVar("known_scenario_ids", default=None)
+"""Set while a whole scenario is validated; a part that is built alone has its references unchecked."""
+
+
+class WrittenAs(Struct, frozen=True):
+    """What the reference page calls a value, and links or shows as its form."""
+
+    name: str
+
+
+def refuse(text: str, *, bare: bool = False) -> PydanticCustomError:
+    """An error with this text; a bare one is told without the name of its key in front."""
+    # The text goes in as a value: a brace in it is no template.
+    return PydanticCustomError("reference" if bare else "refused", "{text}", {"text": text})
+
+
+def _unit(
+    parse: Callable[[object], Any], write: Callable[[Any], str], pattern: str
+) -> tuple[PlainValidator, PlainSerializer, WrittenAs]:
+    def read(value: object) -> Any:
+        try:
+            return parse(value)
+        except ValueError as error:
+            raise refuse(str(error)) from None
+
+    return (
+        PlainValidator(read),
+        PlainSerializer(write, return_type=str),
+        WrittenAs(pattern),
+    )
+
+
+def _own_currency(currency: str) -> None:
+    known = KNOWN.get()
+    if known is not None and known.currency and currency != known.currency:
+        raise refuse(f"the amount is in {currency}, this scenario counts in {known.currency}")
+
+
+def _money(value: units.Money) -> units.Money:
+    _own_currency(value.currency)
+    return value
+
+
+def _charge(value: units.Charge) -> units.Charge:
+    _own_currency(value.currency)
+    return value
+
+
+_duration = _unit(units.parse_duration, units.format_duration, "duration `2h`")
+_instant = _unit(units.parse_instant, units.format_instant, "instant `2025-11-17T00:00Z`")
+_time = _unit(units.parse_time_of_day, units.format_time_of_day, "time `16:00`")
+_percent = _unit(units.parse_percent, units.format_percent, "percentage `93%`")
+_rate = _unit(units.parse_rate, units.format_rate, "rate `40/h`")
+_share = _unit(units.parse_share, units.format_share, "share `0.01%/d`")
+_milli = _unit(units.parse_milli, lambda milli: units.format_decimal(Decimal(milli) / 1000), "number")
+_cost = _unit(units.parse_money, units.format_money, "money `12.50 GBP`")
+_per_unit = _unit(units.parse_charge, units.format_charge, "charge `0.70 GBP/unit/day`")
+_number = _unit(units.parse_number, units.format_decimal, "value `68.41`, `93%`, `2h`, `12.50 GBP`")
+_tolerance = _unit(units.parse_tolerance, units.format_tolerance, "tolerance `0.5%`")
+
+DurationMs = Annotated[int, *_duration]
+"""Milliseconds, written `30s`, `5m`, `2h`, `1d`, `1d12h`."""
+Instant = Annotated[int, *_instant]
+"""Milliseconds since the Unix epoch, written `2025-11-17T00:00Z`."""
+TimeOfDay = Annotated[int, *_time]
+"""Milliseconds after local midnight, written `16:00`."""
+Percent = Annotated[int, *_percent]
+"""Parts per million, written `93%`."""
+EventRate = Annotated[units.Rate, *_rate]
+"""Exact pair of count and milliseconds, written `40/h`."""
+ShareRate = Annotated[units.Share, *_share]
+"""Parts per million each period, written `0.01%/d`."""
+Milli = Annotated[int, *_milli]
+"""Thousandths of a plain number, written `0.5`."""
+Cost = Annotated[units.Money, *_cost, AfterValidator(_money)]
+"""Minor units with their currency, written `12.50 GBP`."""
+ChargeRate = Annotated[units.Charge, *_per_unit, AfterValidator(_charge)]
+"""Money for one unit and period, written `0.70 GBP/unit/day`."""
+Value = Annotated[Decimal, *_number]
+"""An exact number to compare a measure with: `68.41`, `93%`, `2h`, `12.50 GBP`."""
+ToleranceValue = Annotated[units.Tolerance, *_tolerance]
+"""`0.5%` of the expected value, or `0.01` itself."""
+
+Tuple = Annotated[tuple[T, ...], Field(strict=False)]
+"""A list in the file, a tuple in Python."""
+
+
+def _id(value: str) -> str:
+    if not value or any(c not in "abcdefghijklmnopqrstuvwxyz0123456789_.-" for c in value):
+        raise refuse(f"'{value}' is no id; write small letters, digits, '_', '.' and '-' only")
+    return value
+
+
+def _item_id(value: str) -> str:
+    if not value.strip() or "/" in value:
+        raise refuse(f"'{value}' is no item; write any text without '/'")
+    return value
+
+
+Id = Annotated[str, AfterValidator(_id), WrittenAs("id")]
+"""Small letters, digits, `_`, `.` and `-`."""
+ItemId = Annotated[str, StringConstraints(strict=True), AfterValidator(_item_id), WrittenAs("item id")]
+"""Any text without `/`."""
+
+
+class _Ref:
+    """Marks the id of something that the scenario must define."""
+
+    def __init__(self, noun: str, plural: str, *, also: str = "", lead: str = "") -> None:
+        self.noun = noun
+        self.plural = plural
+        self.also = also
+        self.lead = lead
+
+    def __call__(self, value: str) -> str:
+        known = KNOWN.get()
+        if known is None or self.noun not in known.ids or (self.also and value == self.also):
+            return value
+        names = known.ids[self.noun]
+        if value not in names:
+            raise refuse(self.lead + choices(self.noun, self.plural, value, names), bare=True)
+        return value
+
+
+CalendarRef = Annotated[str, AfterValidator(_Ref("calendar", "calendars"))]
+WarehouseRef = Annotated[str, AfterValidator(_Ref("warehouse", "warehouses"))]
+SupplierRef = Annotated[str, AfterValidator(_Ref("supplier", "suppliers"))]
+CarrierRef = Annotated[str, AfterValidator(_Ref("carrier", "carriers"))]
+RegionRef = Annotated[str, AfterValidator(_Ref("region", "regions"))]
+ChannelRef = Annotated[str, AfterValidator(_Ref("channel", "channels"))]
+ItemRef = Annotated[str, AfterValidator(_Ref("item", "items"))]
+AnyItemRef = Annotated[str, AfterValidator(_Ref("item", "items", also="*"))]
+LaneFrom = Annotated[str, AfterValidator(_Ref("warehouse", "warehouses", lead="lane from nowhere: "))]
+LaneTo = Annotated[str, AfterValidator(_Ref("region", "regions", lead="lane to nowhere: "))]
+
+
+def _weights(value: dict[str, int]) -> dict[str, int]:
+    if not sum(value.values()):
+        raise refuse("the weights are all zero; give at least one that is not")
+    # The order of keys in a file means nothing, and so must not reach a draw.
+    return dict(sorted(value.items()))
+
+
+def _sorted_keys(value: dict[str, Any]) -> dict[str, Any]:
+    return dict(sorted(value.items()))
+
+
+K = TypeVar("K", bound=Hashable)
+
+Weights = Annotated[dict[K, Annotated[int, Field(ge=0)]], AfterValidator(_weights)]
+"""Whole-number weights by id, in the order of their ids."""
+
+SortedKeys = AfterValidator(_sorted_keys)
+
+
+def shorthand(expand: Callable[[Any], Any]) -> BeforeValidator:
+    """Turns the short way of writing a value into the long one, before it is validated."""
+    return BeforeValidator(expand)
+
+
+def at_least_one(values: Sequence[T]) -> Sequence[T]:
+    """Refuses an empty list."""
+    if not values:
+        raise refuse("the list is empty; give at least one entry")
+    return values

@@ -1,0 +1,124 @@
+"""What must fit together across a scenario: ids that are defined once, and parts that need each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twin.scenario.base import Known
+from twin.scenario.demand import BookDemand, GeneratedDemand, PoissonDemand
+from twin.scenario.errors import Path
+
+if TYPE_CHECKING:
+    from twin.scenario.model import Scenario
+
+__all__ = ["duplicates", "known_ids", "misfits"]
+
+_LISTS = {
+    "calendar": "calendars",
+    "warehouse": "warehouses",
+    "supplier": "suppliers",
+    "carrier": "carriers",
+    "channel": "channels",
+    "item": "items",
+}
+
+
+def known_ids(plain: Any) -> Known:
+    """The ids defined in a scenario not validated yet; what is malformed is passed over, to be told later."""
+    top = plain if isinstance(plain, dict) else {}
+    ids = {noun: tuple(_ids(top, plural)) for noun, plural in _LISTS.items()}
+    ids["calendar"] += ("always",)
+    ids["region"] = tuple(name for name in _list(top, "regions") if isinstance(name, str))
+    if not _items_listed(top):
+        del ids["item"]
+    currency = top.get("currency")
+    return Known(ids=ids, currency=currency if isinstance(currency, str) else "")
+
+
+def _items_listed(top: dict[str, Any]) -> bool:
+    """Whether the list of items is all there is; rules and books bring items that only a run knows."""
+    demands = [item.get("demand") for item in _list(top, "channels") if isinstance(item, dict)]
+    kinds = [demand.get("kind") for demand in demands if isinstance(demand, dict)]
+    return "assortment" not in top and "order_book" not in top and "order_book" not in kinds
+
+
+def _list(top: dict[str, Any], key: str) -> list[Any]:
+    value = top.get(key)
+    return value if isinstance(value, list) else []
+
+
+def _ids(top: dict[str, Any], key: str) -> list[str]:
+    found = [item.get("id") for item in _list(top, key) if isinstance(item, dict)]
+    return [name for name in found if isinstance(name, str)]
+
+
+# What may stand once only: the list, the keys that tell its entries apart, and what to do about a second.
+_ONCE: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    *(((plural,), ("id",)) for plural in _LISTS.values()),
+    (("lanes",), ("from", "to", "carrier")),
+    (("stock",), ("warehouse", "item")),
+    (("policies", "replenishment"), ("warehouse", "item")),
+)
+
+
+def duplicates(plain: Any) -> list[tuple[Path, str]]:
+    """Entries that stand twice, by their path."""
+    top = plain if isinstance(plain, dict) else {}
+    problems: list[tuple[Path, str]] = []
+    for where, keys in _ONCE:
+        inner: Any = top
+        for part in where[:-1]:
+            inner = inner.get(part) if isinstance(inner, dict) else None
+        entries = _list(inner, where[-1]) if isinstance(inner, dict) else []
+        told = [tuple(entry.get(key) for key in keys) if isinstance(entry, dict) else None for entry in entries]
+        problems += _twice(where, keys, told)
+    regions = [(name,) if isinstance(name, str) else None for name in _list(top, "regions")]
+    return problems + _twice(("regions",), (), regions)
+
+
+def _twice(where: tuple[str, ...], keys: tuple[str, ...], told: list[Any]) -> list[tuple[Path, str]]:
+    problems: list[tuple[Path, str]] = []
+    first: dict[Any, int] = {("always",): -1} if where == ("calendars",) else {}
+    for index, names in enumerate(told):
+        if names is None or not all(isinstance(name, str) for name in names):
+            continue
+        if names not in first:
+            first[names] = index
+            continue
+        path: Path = (*where, index, keys[0]) if keys else (*where, index)
+        if first[names] < 0:
+            problems.append((path, f"the calendar '{names[0]}' is predefined; take another id"))
+        elif len(keys) > 1:
+            what = ", ".join(f"{key} {name}" for key, name in zip(keys, names, strict=True))
+            problems.append((path, f"{where[-1]} has a second entry for {what}; keep one"))
+        else:
+            problems.append((path, f"duplicate id '{names[0]}' in {where[-1]}; ids must differ"))
+    return problems
+
+
+def misfits(scenario: Scenario) -> list[tuple[Path, str]]:
+    """Parts of a valid scenario that need something which is not there, by their path."""
+    problems: list[tuple[Path, str]] = []
+    listed = bool(scenario.items)
+    derived = scenario.assortment is not None
+    nothing_to_sell = not listed and not derived and scenario.order_book is None
+    for index, channel in enumerate(scenario.channels):
+        path: Path = ("channels", index, "demand")
+        demand = channel.demand
+        if isinstance(demand, BookDemand) and scenario.order_book is None:
+            problems.append((path, "demand is to come from the order book; give the scenario an order_book"))
+        elif isinstance(demand, GeneratedDemand | PoissonDemand) and nothing_to_sell:
+            problems.append((path, "demand needs something to sell; list items or give an assortment"))
+    if derived and scenario.assortment is not None:
+        most = len(scenario.warehouses)
+        for letter, number in scenario.assortment.placement.items():
+            if number > most:
+                text = f"{letter}: {number} warehouses are asked for; the scenario has {most}"
+                problems.append((("assortment", "placement", letter), text))
+        generated = any(isinstance(channel.demand, GeneratedDemand) for channel in scenario.channels)
+        if scenario.order_book is None and not listed and generated:
+            if scenario.assortment.count is None:
+                problems.append((("assortment",), "generated demand needs the number of items; give count"))
+            if scenario.assortment.price is None:
+                problems.append((("assortment",), "price: there is no order book to take prices from; give quantiles"))
+    return problems

@@ -1,0 +1,203 @@
+"""Sales channels and where their orders come from."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
+
+from twin.scenario.base import (
+    DurationMs,
+    EventRate,
+    Id,
+    ItemRef,
+    Milli,
+    Model,
+    RegionRef,
+    Weights,
+    refuse,
+)
+from twin.scenario.distributions import CountSpec, CountTable, DistributionSpec
+from twin.scenario.times import DAYS, Day
+from twin.streams.distributions import Fixed
+
+__all__ = [
+    "BookDemand",
+    "BookFile",
+    "Channel",
+    "Demand",
+    "GeneratedDemand",
+    "ItemSkew",
+    "NoDemand",
+    "OrderBookDemand",
+    "PeriodicDemand",
+    "PoissonDemand",
+]
+
+Count = Annotated[int, Field(ge=0)]
+HourWeights = Annotated[tuple[Count, ...], Field(strict=False)]
+
+
+class NoDemand(Model):
+    """No orders."""
+
+    kind: Literal["none"]
+    """No orders"""
+
+
+class PoissonDemand(Model):
+    """Orders at random, evenly over time."""
+
+    kind: Literal["poisson"]
+    """Poisson arrivals"""
+    rate: EventRate
+    """Mean number of orders"""
+    items: Weights[ItemRef] | None = None
+    """Weights of the items; all alike unless given"""
+    lines: CountSpec = Fixed(1)
+    """Lines of an order"""
+    quantity: CountSpec = Fixed(1)
+    """Units of a line"""
+    regions: Weights[RegionRef]
+    """Weights of the customers' regions"""
+
+
+class PeriodicDemand(Model):
+    """One order of one item each period; a draw of zero gives no order."""
+
+    kind: Literal["periodic"]
+    """One order each period"""
+    every: DurationMs
+    """Period"""
+    at: DurationMs = 0
+    """First order, counted from the start of the run"""
+    quantity: CountSpec
+    """Units of the order"""
+    item: ItemRef
+    """What is ordered"""
+    region: RegionRef
+    """Where to"""
+
+    @model_validator(mode="after")
+    def _moves_on(self) -> Self:
+        if self.every == 0:
+            raise refuse("an order every 0s never moves on; give a period such as 1d")
+        return self
+
+
+class ItemSkew(Model):
+    """Zipf-Mandelbrot: the item of rank k is ordered in proportion to 1/(k + shift)^exponent."""
+
+    exponent: Milli
+    """How steep, in thousandths once read"""
+    shift: Count = 0
+    """How flat among the first"""
+    items: Annotated[int, Field(ge=1)] | None = None
+    """Items this channel orders; all unless given"""
+
+
+class GeneratedDemand(Model):
+    """Orders with the rhythm, baskets and item skew of a real book."""
+
+    kind: Literal["generated"]
+    """Generated order book"""
+    orders: EventRate
+    """Mean number of orders"""
+    profile: dict[Day, HourWeights] = Field(default_factory=dict)
+    """24 weights for each weekday, by hour in UTC; a day left out has no orders; even unless given"""
+    lines_per_order: CountTable
+    """Quantiles"""
+    quantity_per_line: CountTable
+    """Quantiles"""
+    item_skew: ItemSkew
+    """How demand falls from the best item to the last"""
+    regions: Weights[RegionRef]
+    """Weights of the customers' regions"""
+
+    @model_validator(mode="after")
+    def _whole_days(self) -> Self:
+        for day in DAYS:
+            weights = self.profile.get(day)
+            if weights is not None and len(weights) != 24:
+                raise refuse(f"profile of {day} has {len(weights)} weights; a day has 24 hours")
+        if self.profile and not any(sum(weights) for weights in self.profile.values()):
+            raise refuse("the profile's weights are all zero; give at least one that is not")
+        return self
+
+
+def _plain(value: object) -> object:
+    """The mapping's values as an adapter reads them: exact text where the file has a fraction."""
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+class BookFile(Model):
+    """A real order book: its file and how to read it."""
+
+    source: str
+    """Entry point of the group ordertwin.order_books, such as csv or parquet"""
+    path: str
+    """File, relative to the scenario file that names it"""
+    mapping: Annotated[dict[str, Any], BeforeValidator(_plain)] = Field(default_factory=dict)
+    """What its columns mean; checked by the adapter"""
+    credits: bool = True
+    """Whether its credits are replayed"""
+    adjustments: bool = True
+    """Whether its stock adjustments are replayed"""
+
+    _folder: Path | None = PrivateAttr(default=None)
+
+    @property
+    def file(self) -> Path:
+        """The path from the working folder; relative to the naming file where there is one."""
+        return Path(self.path) if self._folder is None else self._folder / self.path
+
+
+class OrderBookDemand(BookFile):
+    """The orders of a real book, for this channel alone."""
+
+    kind: Literal["order_book"]
+    """A book of its own"""
+
+
+class BookDemand(Model):
+    """The orders that the mapping of the scenario's `order_book` assigns to this channel."""
+
+    kind: Literal["book"]
+    """From the scenario's order book"""
+
+
+Demand = Annotated[
+    NoDemand | PoissonDemand | PeriodicDemand | GeneratedDemand | OrderBookDemand | BookDemand,
+    Field(discriminator="kind"),
+]
+
+
+class Channel(Model):
+    """A way in which customers order, and the rules that its orders follow."""
+
+    id: Id
+    """Name that others refer to"""
+    style: Literal["inside_sales", "ecommerce", "marketplace"]
+    """How orders come in"""
+    criticality: Literal["A", "B", "C"] = "B"
+    """Which orders go first, A before B before C"""
+    requested: DurationMs
+    """The customer wants the goods this long after ordering"""
+    fulfillment: Literal["partial", "complete"] = "partial"
+    """Ship what is there, or hold the order until it is complete"""
+    on_shortage: Literal["backorder", "reject"] = "backorder"
+    """What happens to units that are short"""
+    latency: DistributionSpec = Fixed(200)
+    """From the customer's click to the engine"""
+    safety_stock: Count = 0
+    """Units of each item that this channel does not see"""
+    demand: Demand
+    """Where its orders come from"""

@@ -1,0 +1,93 @@
+"""A scenario from its file and the files that it extends, with all mistakes told at once, by file and line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os.path import dirname, join, normpath
+from pathlib import Path as FilePath
+
+from twin.scenario.demand import BookFile
+from twin.scenario.errors import Path, Problem, ScenarioError, dotted
+from twin.scenario.merging import Node, merge, node_of, plain_of
+from twin.scenario.model import SCHEMA, Scenario, checked
+from twin.scenario.reading import read
+
+__all__ = ["load"]
+
+OVERRIDES = "overrides"
+
+
+def load(path: str | FilePath, overrides: Mapping[str, object] | None = None) -> Scenario:
+    """The scenario in the file at `path`, with `overrides` merged over it by the rules of `extends`.
+
+    Raises `ScenarioError` with every problem that was found. Messages call files by the path given here, and
+    files that are extended by their path from the same place.
+    """
+    root, names, problems = _chain(str(path), ())
+    if overrides:
+        root = merge(root, node_of(overrides, OVERRIDES))
+    plain = plain_of(root)
+    if "schema" not in plain:
+        problems.append(Problem(root.file, 0, f"missing key 'schema'; write schema: {SCHEMA}"))
+        # Told already; whatever else is wrong is told with it.
+        plain["schema"] = SCHEMA
+    scenario, found = checked(plain)
+    problems += [_placed(root, path, text) for path, text in found]
+    if scenario is None or problems:
+        order = {name: index for index, name in enumerate((*reversed(names), OVERRIDES))}
+        raise ScenarioError(sorted(problems, key=lambda problem: (order.get(problem.file, -1), problem.line)))
+    scenario._sources = tuple(FilePath(name) for name in names)
+    _place_book(scenario.order_book, root.at(("order_book", "path")))
+    for index, channel in enumerate(scenario.channels):
+        if isinstance(channel.demand, BookFile):
+            _place_book(channel.demand, root.at(("channels", index, "demand", "path")))
+    return scenario
+
+
+def _place_book(book: BookFile | None, said: Node) -> None:
+    if book is not None:
+        book._folder = FilePath("" if said.file == OVERRIDES else dirname(said.file))
+
+
+def _placed(root: Node, path: Path, text: str) -> Problem:
+    node = root.at(path)
+    if not node.line and path:
+        return Problem(node.file, 0, f"{dotted(path)}: {text}")
+    return Problem(node.file, node.line, text)
+
+
+def _chain(name: str, above: tuple[str, ...]) -> tuple[Node, list[str], list[Problem]]:
+    """The merged tree of a file and all it extends, the files read (base first), and problems so far."""
+    root, problems = read(FilePath(name), name)
+    keys = root.value
+    if not isinstance(keys, dict):
+        raise ScenarioError([Problem(name, 1, "expected keys such as schema, title and run")])
+    _check_schema(keys.get("schema"))
+    extends = keys.pop("extends", None)
+    if extends is None or extends.value is None:
+        return root, [name], problems
+    if not isinstance(extends.value, str) or not extends.value:
+        text = "extends: expected the path of another scenario file"
+        raise ScenarioError([*problems, Problem(name, extends.line, text)])
+    base = normpath(join(dirname(name), extends.value))
+    seen = (*above, name)
+    known = {normpath(other): index for index, other in enumerate(seen)}
+    if base in known:
+        way = " -> ".join([*seen[known[base] :], base])
+        raise ScenarioError([*problems, Problem(name, extends.line, f"extends goes in a circle: {way}")])
+    if not FilePath(base).is_file():
+        what = "is a folder" if FilePath(base).is_dir() else "no such file"
+        text = f"extends: {what}: {base}; the path is read from this file's folder"
+        raise ScenarioError([*problems, Problem(name, extends.line, text)])
+    below, names, more = _chain(base, seen)
+    return merge(below, root), [*names, name], more + problems
+
+
+def _check_schema(schema: Node | None) -> None:
+    """Refuses a file written for another schema at once: nothing else in it can be judged."""
+    # True equals 1, and is no version.
+    if schema is None or (type(schema.value) is int and schema.value == SCHEMA):
+        return
+    shown = f"'{schema.value}'" if isinstance(schema.value, str) else schema.value
+    text = f"schema: {shown} is not known; this version reads schema {SCHEMA}"
+    raise ScenarioError([Problem(schema.file, schema.line, text)])
