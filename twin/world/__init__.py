@@ -1,0 +1,1 @@
+"""The simulated world: actors that hold the truth, on one integer clock."""
