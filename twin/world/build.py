@@ -1,0 +1,280 @@
+"""From a scenario to a world that is ready to run: the parties, and the commands that tell the engine its business."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import Any
+
+from twin.core.commands import (
+    DefineItems,
+    DefineNetwork,
+    DefinePolicies,
+    DefineReplenishment,
+    External,
+    LoadStock,
+    StockLine,
+)
+from twin.core.master import Channel as ChannelRules
+from twin.core.master import DeliveryPolicy, Policies
+from twin.core.master import Supplier as SupplierTerms
+from twin.order_book import OrderBook, OrderBookError, Progress
+from twin.ports import Gateway
+from twin.scenario import Scenario
+from twin.scenario.demand import (
+    BookDemand,
+    BookFile,
+    GeneratedDemand,
+    OrderBookDemand,
+    PeriodicDemand,
+    PoissonDemand,
+)
+from twin.scenario.demand import Channel as ChannelSpec
+from twin.scenario.policies import GATEWAYS, GatewayKind, Waves
+from twin.streams import Distribution
+from twin.world.assortment import Catalog, compile_catalog, hourly_micro
+from twin.world.business import Business
+from twin.world.carrier import Carrier, CarrierConfig
+from twin.world.channel import (
+    BookChannel,
+    BookFeed,
+    Channel,
+    ChannelConfig,
+    GeneratedChannel,
+    PeriodicChannel,
+    PoissonChannel,
+    Weighted,
+    zipf_mandelbrot,
+)
+from twin.world.erp import Erp
+from twin.world.orchestration import Orchestration
+from twin.world.party import ENGINE, Link, Party, SimulatedGateway
+from twin.world.sites import Sites, minor
+from twin.world.supplier import Supplier, SupplierConfig
+from twin.world.warehouse import Warehouse, WarehouseConfig
+
+__all__ = ["Build", "build", "gateways", "load_book"]
+
+BATCH = 1000
+"""Items, rules and stock lines in one command."""
+
+
+class Build:
+    """A world before its first instant: the parties, the commands that define the business, and the book if any."""
+
+    def __init__(self, world: Business, genesis: list[External], catalog: Catalog, book: OrderBook | None) -> None:
+        self.world = world
+        self.genesis = genesis
+        self.catalog = catalog
+        self.book = book
+
+
+def load_book(spec: BookFile, progress: Progress | None = None) -> OrderBook:
+    """The order book that a scenario names, read by the adapter of its source.
+
+    Raises `OrderBookError` for a source that is not installed, a file or a mapping that cannot be used.
+    """
+    found = {point.name: point for point in entry_points(group="ordertwin.order_books")}
+    if spec.source not in found:
+        known = ", ".join(sorted(found)) or "none"
+        raise OrderBookError(
+            str(spec.file), f"no adapter reads the source '{spec.source}'", f"installed sources: {known}"
+        )
+    book = found[spec.source].load()(spec.file, spec.mapping, progress)
+    if not isinstance(book, OrderBook):
+        raise TypeError(f"the adapter '{spec.source}' returned {type(book).__name__}, not an OrderBook")
+    return book
+
+
+def build(scenario: Scenario, seed: int, progress: Progress | None = None) -> Build:
+    """The world of a scenario under a seed, with nothing posted yet and no driver attached."""
+    book = load_book(scenario.order_book, progress) if scenario.order_book is not None else None
+    sites = Sites.of(scenario)
+    catalog = compile_catalog(scenario, sites, book)
+    world = Business(scenario.run.start, seed)
+    world.orchestration = world.add(Orchestration(ENGINE))
+    _add_parties(scenario, sites, catalog, world)
+    _add_channels(scenario, catalog, world, book, progress)
+    return Build(world, _genesis(scenario, sites, catalog), catalog, book)
+
+
+def gateways(world: Business) -> dict[str, Gateway]:
+    """A gateway for every simulated party, by its id."""
+    return {id: SimulatedGateway(actor) for id, actor in world.actors.items() if isinstance(actor, Party)}
+
+
+def _link(scenario: Scenario, latency: Distribution, kind: GatewayKind) -> Link:
+    return Link(latency, scenario.policies.delivery.of(kind).acknowledge)
+
+
+def _add_parties(scenario: Scenario, sites: Sites, catalog: Catalog, world: Business) -> None:
+    for spec in scenario.warehouses:
+        pick = spec.pick_time
+        config = WarehouseConfig(
+            sites.calendars[spec.calendar],
+            spec.pickers or 0,
+            pick.order,
+            pick.line,
+            pick.unit,
+            pick.kind == "exponential",
+            spec.reports,
+            spec.dock_to_stock,
+            sites.pickups[spec.id],
+            spec.shrink.ppm * 86_400_000 // spec.shrink.per_ms,
+            spec.counting.every if spec.counting is not None else 0,
+        )
+        link = _link(scenario, spec.latency, "warehouse")
+        warehouse = Warehouse(f"warehouse/{spec.id}", spec.id, link, config, catalog.opening[spec.id])
+        world.warehouses[spec.id] = world.add(warehouse)
+    for source in scenario.suppliers:
+        calendar = sites.calendars[source.calendar]
+        config_ = SupplierConfig(
+            calendar,
+            source.lead_time,
+            catalog.lead_times.get(source.id, {}),
+            source.acknowledgement,
+            _unit_ms(calendar.bounds, source.capacity),
+            source.minimum_order,
+        )
+        world.add(Supplier(f"supplier/{source.id}", _link(scenario, source.latency, "supplier"), config_))
+    for carrier in scenario.carriers:
+        transits = {(lane.from_, lane.to): lane.transit for lane in scenario.lanes if lane.carrier == carrier.id}
+        config__ = CarrierConfig(sites.calendars[carrier.calendar], carrier.milestones, transits)
+        link = _link(scenario, carrier.latency, "carrier")
+        world.carriers[carrier.id] = world.add(Carrier(f"carrier/{carrier.id}", link, config__))
+    world.add(Erp("erp", _link(scenario, scenario.erp.latency, "erp"), scenario.erp.posting))
+
+
+def _unit_ms(bounds: tuple[int, ...], capacity: int | None) -> int:
+    """Working time for one unit, from the units of a working day: the mean length of the calendar's days."""
+    if capacity is None:
+        return 0
+    if not bounds:
+        return max(1, 86_400_000 // capacity)
+    days = {start // 86_400_000: None for start in bounds[::2]}
+    worked = sum(end - start for start, end in zip(bounds[::2], bounds[1::2], strict=True))
+    return max(1, worked // len(days) // capacity)
+
+
+def _add_channels(
+    scenario: Scenario, catalog: Catalog, world: Business, book: OrderBook | None, progress: Progress | None
+) -> None:
+    prices = {item.sku: item.price_minor for item in catalog.items}
+    skus = [item.sku for item in catalog.items]
+    ends_at = scenario.run.demand_end
+    for spec in scenario.channels:
+        config = ChannelConfig(spec.id, spec.criticality, spec.requested, prices, ends_at)
+        channel = _channel(scenario, spec, config, skus, book, progress)
+        if channel is not None:
+            world.add(channel)
+    if book is not None and scenario.order_book is not None:
+        credits = book.credits if scenario.order_book.credits else ()
+        adjustments = book.adjustments if scenario.order_book.adjustments else ()
+        world.add(BookFeed("book", Link(), credits, adjustments, catalog.homes, ends_at))
+
+
+def _channel(
+    scenario: Scenario,
+    spec: ChannelSpec,
+    config: ChannelConfig,
+    skus: list[str],
+    book: OrderBook | None,
+    progress: Progress | None,
+) -> Channel | None:
+    demand = spec.demand
+    id = f"channel/{spec.id}"
+    link = Link(spec.latency)
+    if isinstance(demand, PoissonDemand):
+        items = Weighted.of(dict(demand.items) if demand.items is not None else dict.fromkeys(skus, 1))
+        gap_us = demand.rate.per_ms * 1000 // demand.rate.count
+        regions = Weighted.of(dict(demand.regions))
+        return PoissonChannel(id, link, config, gap_us, items, regions, demand.lines, demand.quantity)
+    if isinstance(demand, PeriodicDemand):
+        first_at = scenario.run.start + demand.at
+        return PeriodicChannel(id, link, config, first_at, demand.every, demand.item, demand.region, demand.quantity)
+    if isinstance(demand, GeneratedDemand):
+        skew = demand.item_skew
+        weights = zipf_mandelbrot(skus[: skew.items or len(skus)], skew.exponent, skew.shift)
+        regions = Weighted.of(dict(demand.regions))
+        return GeneratedChannel(
+            id, link, config, hourly_micro(demand), weights, regions, demand.lines_per_order, demand.quantity_per_line
+        )
+    if isinstance(demand, BookDemand) and book is not None:
+        return BookChannel(id, link, config, tuple([order for order in book.orders if order.channel == spec.id]))
+    if isinstance(demand, OrderBookDemand):
+        own = load_book(demand, progress)
+        return BookChannel(id, link, config, own.orders)
+    return None
+
+
+def _genesis(scenario: Scenario, sites: Sites, catalog: Catalog) -> list[External]:
+    """The business as commands: everything that a decision depends on is in the log."""
+    now = scenario.run.start
+    commands: list[External] = [
+        DefineNetwork(
+            "genesis/network",
+            "scenario",
+            now,
+            scenario.currency,
+            tuple(sites.node(warehouse) for warehouse in scenario.warehouses),
+            tuple(
+                SupplierTerms(source.id, sites.calendars[source.calendar], minor(source.order_cost))
+                for source in scenario.suppliers
+            ),
+            sites.lanes(),
+            tuple(
+                ChannelRules(
+                    channel.id,
+                    channel.style,
+                    channel.criticality,
+                    channel.fulfillment == "complete",
+                    channel.on_shortage == "reject",
+                    channel.safety_stock,
+                )
+                for channel in scenario.channels
+            ),
+        )
+    ]
+    for number, items in enumerate(_chunks(catalog.items)):
+        commands.append(DefineItems(f"genesis/items/{number}", "scenario", now, items))
+    commands.append(DefinePolicies("genesis/policies", "scenario", now, _policies(scenario)))
+    for node, stock in catalog.opening.items():
+        lines = tuple(StockLine(sku, units) for sku, units in stock.items())
+        for number, part in enumerate(_chunks(lines)):
+            commands.append(LoadStock(f"genesis/stock/{node}/{number}", "scenario", now, node, part))
+    for number, rules in enumerate(_chunks(catalog.rules)):
+        commands.append(DefineReplenishment(f"genesis/replenishment/{number}", "scenario", now, rules))
+    return commands
+
+
+def _chunks(rows: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    return [rows[first : first + BATCH] for first in range(0, len(rows), BATCH)]
+
+
+def _policies(scenario: Scenario) -> Policies:
+    rules = scenario.policies
+    delivery = []
+    for kind in GATEWAYS:
+        policy = rules.delivery.of(kind)
+        delivery.append(
+            DeliveryPolicy(
+                kind,
+                policy.timeout,
+                policy.deadline,
+                policy.acknowledge,
+                policy.retries.max,
+                policy.retries.backoff,
+                policy.retries.cap,
+                policy.retries.jitter,
+            )
+        )
+    return Policies(
+        rules.sourcing.rules,
+        tuple(rules.sourcing.preferred.items()),
+        rules.sourcing.split_lines,
+        isinstance(rules.release, Waves),
+        rules.reservation.expiry,
+        rules.idempotency.retention,
+        rules.returns.window,
+        rules.backorder.batch,
+        tuple(delivery),
+    )

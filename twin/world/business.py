@@ -1,0 +1,58 @@
+"""The simulated business: the world's clock with its parties, its luck and its truth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from twin.streams import Streams
+from twin.world.kernel import World
+
+if TYPE_CHECKING:
+    from twin.world.carrier import Carrier
+    from twin.world.orchestration import Orchestration
+    from twin.world.warehouse import Warehouse
+
+__all__ = ["Business", "Truth"]
+
+
+class Truth(Protocol):
+    """Where what physically happens is written down; no policy reads it."""
+
+    def record(
+        self,
+        at: int,
+        type: str,
+        subject: str,
+        node: str = "",
+        sku: str = "",
+        quantity: int = 0,
+        detail: str = "",
+    ) -> None:
+        """Note one physical happening."""
+        ...
+
+
+class Business(World):
+    """A world of one business. `truth` is attached from outside and is no part of a snapshot."""
+
+    truth: Truth
+
+    def __init__(self, start_ms: int, seed: int) -> None:
+        super().__init__(start_ms)
+        self.streams = Streams(seed)
+        self.carriers: dict[str, Carrier] = {}
+        self.warehouses: dict[str, Warehouse] = {}
+        self.orchestration: Orchestration
+
+    def carrier(self, id: str) -> Carrier:
+        """The carrier of that id."""
+        return self.carriers[id]
+
+    def warehouse(self, node: str) -> Warehouse:
+        """The warehouse of that node."""
+        return self.warehouses[node]
+
+    def __getstate__(self) -> Any:
+        actors, contents, queue, rest = super().__getstate__()
+        rest.pop("truth", None)
+        return actors, contents, queue, rest

@@ -1,0 +1,98 @@
+"""What every outside party of the twin has in common: its link to the engine, and its memory of what it did.
+
+A party holds truth; it knows others by id, and keeps no handle on a post.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from twin.core.commands import AcknowledgeDelivery, External
+from twin.core.dedupe import Seen, remember, was_seen
+from twin.core.effects import Delivery
+from twin.streams import Distribution, Fixed
+from twin.world.kernel import Actor, Phase
+
+if TYPE_CHECKING:
+    from twin.world.business import Business
+
+__all__ = ["ENGINE", "Link", "Party", "SimulatedGateway"]
+
+ENGINE: Final = "engine"
+"""The id under which the orchestration is reached."""
+
+MEMORY_MS: Final = 30 * 86_400_000
+"""How long a counterpart recognizes a delivery that it already acted on."""
+
+
+class Link(Struct, frozen=True):
+    """The interface between a party and the engine: its latency each way, and whether deliveries are acknowledged."""
+
+    latency: Distribution = Fixed(200)
+    acknowledge: bool = True
+
+
+class Party(Actor):
+    """An outside system behind a simulated gateway."""
+
+    world: Business
+
+    def __init__(self, id: str, link: Link) -> None:
+        super().__init__(id)
+        self.link = link
+        latency = link.latency
+        # The usual case draws nothing; the least latency of 1 ms keeps a reply after the step that it answers.
+        self.fixed_latency_ms = max(1, latency.value) if isinstance(latency, Fixed) else 0
+        self.done = Seen()
+
+    def latency_ms(self, key: str, way: str) -> int:
+        """How long the message `key` takes, at least 1 ms."""
+        return self.fixed_latency_ms or max(1, self.world.streams.draw(self.link.latency, "latency", self.id, way, key))
+
+    def tell(self, command: External, phase: Phase = Phase.GOODS) -> None:
+        """Send a command to the engine."""
+        world = self.world
+        world.post(world.orchestration.receive, command, self.latency_ms(command.id, "in"), phase)
+
+    def accept(self, delivery: Delivery) -> bool:
+        """Acknowledge a delivery, and say whether it is to be acted on: not if its key was acted on before."""
+        now = self.world.now
+        if self.link.acknowledge:
+            self.acknowledge(delivery)
+        if was_seen(self.done, delivery.key, now, MEMORY_MS):
+            self.world.truth.record(now, "delivery.repeated", delivery.key, self.id)
+            return False
+        remember(self.done, delivery.key, now, MEMORY_MS)
+        return True
+
+    def acknowledge(self, delivery: Delivery) -> None:
+        """Answer on the transport level that the delivery was taken."""
+        self.tell(
+            AcknowledgeDelivery(
+                f"{delivery.key}/ack/{delivery.attempt}",
+                self.id,
+                self.world.now,
+                delivery.key,
+                "succeeded",
+                "",
+                delivery.criticality,
+                delivery.key,
+            )
+        )
+
+
+class SimulatedGateway:
+    """The gateway to a simulated party: a delivery becomes a post at the interface's latency."""
+
+    __slots__ = ("_party",)
+
+    def __init__(self, party: Party) -> None:
+        self._party = party
+
+    def submit(self, delivery: Delivery) -> None:
+        """Send a delivery on its way; the party gets it at its interface's latency."""
+        party = self._party
+        delay = party.fixed_latency_ms or party.latency_ms(f"{delivery.key}#{delivery.attempt}", "out")
+        party.world.post(party.receive, delivery, delay, Phase.RELEASE)
