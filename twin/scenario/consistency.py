@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from twin.scenario.base import Known
 from twin.scenario.demand import BookDemand, GeneratedDemand, PoissonDemand
 from twin.scenario.errors import Path
+from twin.scenario.units import CURRENCY_EXPONENTS
 
 if TYPE_CHECKING:
     from twin.scenario.model import Scenario
@@ -24,15 +25,25 @@ _LISTS = {
 
 
 def known_ids(plain: Any) -> Known:
-    """The ids defined in a scenario not validated yet; what is malformed is passed over, to be told later."""
+    """The ids defined in a scenario not validated yet.
+
+    A list that is malformed is told as such, so nothing is held against it here: one mistake, one message.
+    """
     top = plain if isinstance(plain, dict) else {}
-    ids = {noun: tuple(_ids(top, plural)) for noun, plural in _LISTS.items()}
-    ids["calendar"] += ("always",)
-    ids["region"] = tuple(name for name in _list(top, "regions") if isinstance(name, str))
+    ids = {noun: tuple(_ids(top, plural)) for noun, plural in _LISTS.items() if _is_list(top, plural)}
+    if "calendar" in ids:
+        ids["calendar"] = tuple(dict.fromkeys((*ids["calendar"], "always")))
+    if _list(top, "regions"):
+        ids["region"] = tuple(name for name in _list(top, "regions") if isinstance(name, str))
     if not _items_listed(top):
-        del ids["item"]
+        ids.pop("item", None)
     currency = top.get("currency")
-    return Known(ids=ids, currency=currency if isinstance(currency, str) else "")
+    known = isinstance(currency, str) and currency in CURRENCY_EXPONENTS
+    return Known(ids=ids, currency=str(currency) if known else "")
+
+
+def _is_list(top: dict[str, Any], key: str) -> bool:
+    return isinstance(top.get(key, []), list)
 
 
 def _items_listed(top: dict[str, Any]) -> bool:

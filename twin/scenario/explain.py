@@ -16,9 +16,12 @@ from twin.scenario.errors import Path, dotted, join_some, suggestion
 __all__ = ["explain", "kinds_of", "union_of"]
 
 
-def explain(error: ValidationError, root: type[BaseModel]) -> list[tuple[Path, str]]:
-    """Path from the top of the scenario and text of each problem, in the order in which they were found."""
-    return [_explain(details, root) for details in error.errors(include_url=False)]
+def explain(error: ValidationError, root: type[BaseModel], plain: Any) -> list[tuple[Path, str]]:
+    """Path from the top of the scenario and text of each problem, in the order in which they were found.
+
+    `plain` is what was validated.
+    """
+    return [_explain(details, root, plain) for details in error.errors(include_url=False)]
 
 
 def union_of(annotation: Any) -> tuple[Any, ...]:
@@ -107,6 +110,20 @@ def _shown(value: object) -> str:
     return f"'{text[:57]}...'" if len(text) > 60 else f"'{text}'"
 
 
+def _as_written(path: Path, plain: Any) -> Path:
+    """The path without the keys that a short form leaves out: `transit: 2d` has no `value`."""
+    written: list[str | int] = []
+    for part in path:
+        if part in ("value", "table") and not isinstance(plain, dict):
+            continue
+        written.append(part)
+        if isinstance(plain, dict):
+            plain = plain.get(part)
+        elif isinstance(plain, list) and isinstance(part, int) and part < len(plain):
+            plain = plain[part]
+    return tuple(written)
+
+
 _WANTED = {
     "string_type": "text",
     "int_type": "a whole number",
@@ -127,10 +144,11 @@ def _name(path: Path) -> str:
     return dotted(path[last:])
 
 
-def _explain(details: ErrorDetails, root: type[BaseModel]) -> tuple[Path, str]:
+def _explain(details: ErrorDetails, root: type[BaseModel], plain: Any) -> tuple[Path, str]:
     kind, value, context = details["type"], details["input"], details.get("ctx", {})
     location = details["loc"]
     path, here = _locate(location, root)
+    path = _as_written(path, plain)
     name = _name(path)
     lead = f"{name}: " if name else ""
     if kind == "reference":

@@ -34,7 +34,7 @@ def load(path: str | FilePath, overrides: Mapping[str, object] | None = None) ->
     scenario, found = checked(plain)
     problems += [_placed(root, path, text) for path, text in found]
     if scenario is None or problems:
-        order = {name: index for index, name in enumerate((*reversed(names), OVERRIDES))}
+        order = {name: index for index, name in enumerate((*names, OVERRIDES))}
         raise ScenarioError(sorted(problems, key=lambda problem: (order.get(problem.file, -1), problem.line)))
     scenario._sources = tuple(FilePath(name) for name in names)
     _place_book(scenario.order_book, root.at(("order_book", "path")))

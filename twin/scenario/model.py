@@ -185,7 +185,7 @@ class Scenario(Model):
         try:
             scenario = validate(plain)
         except ValidationError as error:
-            problems = explain(error, cls) + problems
+            problems = explain(error, cls, plain) + problems
         finally:
             KNOWN.reset(token)
         if scenario is not None:

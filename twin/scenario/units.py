@@ -70,8 +70,10 @@ CURRENCY_EXPONENTS = {"EUR": 2, "GBP": 2, "JPY": 0, "USD": 2}
 MICRO = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBER = r"\d{1,18}(?:\.\d{1,12})?"
-_DURATION_PART = re.compile(rf"({_NUMBER})(ms|s|m|h|d|w)")
-_INSTANT = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,3}))?)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
+_DURATION_PART = re.compile(rf"({_NUMBER})(ms|s|m|h|d|w)", re.ASCII)
+_INSTANT = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,3}))?)?(Z|[+-][01]\d:[0-5]\d)?", re.ASCII
+)
 _TIME_OF_DAY = re.compile(r"(\d\d):(\d\d)(?::(\d\d))?", re.ASCII)
 
 
@@ -205,7 +207,8 @@ def parse_instant(value: object) -> int:
         local = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second or 0), tzinfo=UTC)
     except ValueError as error:
         raise ValueError(f"{text} does not exist: {error}") from None
-    since = local - offset - _EPOCH
+    # In this order: an instant in year 1 less an offset has no datetime.
+    since = local - _EPOCH - offset
     return (since.days * 86_400 + since.seconds) * 1_000 + int((fraction or "0").ljust(3, "0"))
 
 
