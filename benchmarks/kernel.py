@@ -1,7 +1,8 @@
 """Posts per second of the world's kernel beside plain SimPy, and the time of a fork, as JSON lines.
 
 All do the same in one run: 1,000 actors, each of which answers a message by the next one after 1 to 997 ms (a
-hold model with 1,000 events queued). CPU time, since other work on the machine is no concern here. Run as `python -m benchmarks.kernel`.
+hold model with 1,000 events queued). CPU time, since other work on the machine is no concern here. Run as
+`python -m benchmarks.kernel`.
 """
 
 import gc
@@ -52,6 +53,7 @@ def holding_world(actors: int) -> World:
 
 def posts(horizon: int) -> tuple[int, float]:
     world = holding_world(ACTORS)
+    gc.collect()
     start = process_time()
     world.run(until=horizon)
     seconds = process_time() - start
@@ -63,6 +65,7 @@ def timeout_callbacks(horizon: int) -> tuple[int, float]:
     holders = [TimeoutHolder(env) for _ in range(ACTORS)]
     for number, holder in enumerate(holders):
         env.timeout(number % 997, number).callbacks.append(holder.receive)
+    gc.collect()
     start = process_time()
     env.run(until=horizon)
     return sum(holder.seen for holder in holders), process_time() - start
@@ -81,13 +84,14 @@ def generator_processes(horizon: int) -> tuple[int, float]:
 
     for number in range(ACTORS):
         env.process(hold(number))  # type: ignore[arg-type]
+    gc.collect()
     start = process_time()
     env.run(until=horizon)
     return seen[0], process_time() - start
 
 
 def measure(events: int = EVENTS, rounds: int = 5) -> list[dict[str, Any]]:
-    """One record per way, the best of `rounds` taken in turns, and one per fork. Takes under 10 s by default."""
+    """One record per way, the best of `rounds` taken in turns, and one per fork. Takes under 10 s."""
     ways: dict[str, Callable[[int], tuple[int, float]]] = {
         "world posts": posts,
         "simpy timeouts with callbacks": timeout_callbacks,
@@ -97,7 +101,6 @@ def measure(events: int = EVENTS, rounds: int = 5) -> list[dict[str, Any]]:
     best: dict[str, tuple[int, float]] = {}
     for _ in range(rounds):
         for name, way in ways.items():
-            gc.collect()
             result = way(horizon)
             if name not in best or result[1] < best[name][1]:
                 best[name] = result

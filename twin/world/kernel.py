@@ -43,6 +43,11 @@ class Phase(IntEnum):
     TELEMETRY = 80
 
 
+# Up to Python 3.11 a member is reached by a descriptor written in Python: 79 ns instead of 7, in every post.
+for _phase in Phase:
+    type.__setattr__(Phase, _phase.name, _phase)
+
+
 class PostRefused(ValueError):
     """A post that would put a float on the clock, run back in time, or reach a phase that is over."""
 
