@@ -317,3 +317,10 @@ class Warehouse(Party):
         if lines:
             self.tell(CountStock(f"count/{world.now}", self.id, world.now, self.node, lines, self.sequence), Phase.FEED)
         world.post(self.count, None, self.config.count_ms, Phase.FEED)
+
+    def take_stock(self) -> None:
+        """Write down what stands in the building at the end of the run, for the books."""
+        world = self.world
+        for sku in sorted({**self.shelf, **self.staged}):
+            units = self.shelf.get(sku, 0) + self.staged.get(sku, 0)
+            world.truth.record(world.now, "stock.closing", "", self.node, sku, units)

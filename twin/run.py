@@ -1,0 +1,363 @@
+"""A run: scenario times seed, written to a folder with its log, truth, measures and manifest.
+
+import twin as tw
+tw.load("scenarios/demo.yaml").run(seed=1).measures
+"""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from twin import __version__
+from twin.codec import FORMAT, decode_state, encode_state
+from twin.core.engine import Engine
+from twin.core.entry import Entry
+from twin.driver import Driver
+from twin.log import CostRates, RunLog, TruthLog, manifest_of, read_entries, read_manifest, write_manifest
+from twin.log.manifest import MANIFEST
+from twin.log.parts import find_parts
+from twin.measures.accounts import write_book_counts
+from twin.order_book import OrderBook
+from twin.scenario import Scenario
+from twin.scenario import load as load_scenario
+from twin.scenario.units import DAY_MS, YEAR_MS, Share
+from twin.world.build import build, gateways
+from twin.world.business import Business
+
+if TYPE_CHECKING:
+    from twin.measures import Measured
+
+__all__ = ["Run", "RunRefused", "Simulation", "SnapshotError", "Twin", "load", "resume"]
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+SLICES: Final = 200
+"""How often a run reports its progress."""
+
+_SNAPSHOT_HEAD: Final = b"ordertwin.snapshot 1\n"
+
+
+class RunRefused(ValueError):
+    """A run cannot begin as asked; the text says why and what to do."""
+
+
+class SnapshotError(ValueError):
+    """A snapshot cannot be used: damaged, or made by another version."""
+
+
+class _Snapshot(msgspec.Struct):
+    """What a run needs to go on: the world, the engine's state, and where the two logs stand."""
+
+    version: str
+    scenario: bytes
+    seed: int
+    at: int
+    position: int
+    digest: bytes
+    truth_position: int
+    truth_digest: bytes
+    parent: str
+    state: bytes
+    world: bytes
+
+
+class Simulation:
+    """A scenario in motion: the world, the driver and the logs. `Run` is what remains of it on disk."""
+
+    def __init__(
+        self, scenario: Scenario, seed: int, world: Business, driver: Driver, log: RunLog, truth: TruthLog
+    ) -> None:
+        self.scenario = scenario
+        self.seed = seed
+        self.world = world
+        self.driver = driver
+        self.log = log
+        self.truth = truth
+        self.book: OrderBook | None = None
+
+    @classmethod
+    def begin(cls, scenario: Scenario, seed: int, folder: Path, progress: Progress | None = None) -> Simulation:
+        """Build the world, define the business to the engine, and open the logs in `folder`."""
+        reading = None
+        if progress is not None:
+            told = progress
+
+            def reading(done: int, total: int) -> None:
+                told("reading the order book", done, total)
+
+        # Everything that can be wrong with the input is wrong here, before the folder exists.
+        built = build(scenario, seed, reading)
+        folder.mkdir(parents=True, exist_ok=True)
+        log = RunLog(folder, scenario.run.part_rows)
+        truth = TruthLog(folder, scenario.run.part_rows)
+        world = built.world
+        world.truth = truth
+        driver = Driver(log, gateways(world))
+        world.orchestration.attach(driver)
+        for command in built.genesis:
+            entry = driver.handle(command, world.now)
+            if entry.refusal is not None:
+                raise RunRefused(f"the engine refuses {command.id}: {entry.refusal.code}: {entry.refusal.text}")
+        world.orchestration.arm()
+        for actor in list(world.actors.values()):
+            start = getattr(actor, "start", None)
+            if start is not None:
+                start()
+        simulation = cls(scenario, seed, world, driver, log, truth)
+        simulation.book = built.book
+        return simulation
+
+    def advance(self, until: int, progress: Progress | None = None) -> None:
+        """Run the clock to `until` (ms), telling the progress in slices."""
+        world = self.world
+        first = world.now
+        for index in range(1, SLICES + 1):
+            at = first + (until - first) * index // SLICES
+            if at > world.now:
+                world.run(at)
+            if progress is not None:
+                progress("running the business", world.now - self.scenario.run.start, until - self.scenario.run.start)
+
+    def snapshot(self, parent: str) -> bytes:
+        """Everything needed to go on from here, closing the logs' parts. `parent` names the run's folder."""
+        self.log.close_part()
+        self.truth.close_part()
+        body = msgspec.msgpack.encode(
+            _Snapshot(
+                __version__,
+                pickle.dumps(self.scenario, protocol=5),
+                self.seed,
+                self.world.now,
+                self.log.position,
+                self.log.digest,
+                self.truth.position,
+                self.truth.digest,
+                parent,
+                encode_state(self.driver.engine.state),
+                self.world.snapshot(),
+            )
+        )
+        return _SNAPSHOT_HEAD + blake2b(body, digest_size=16).digest() + body
+
+    @classmethod
+    def restore(cls, saved: _Snapshot, folder: Path) -> Simulation:
+        """Go on from a snapshot, with the logs in `folder`, which holds the parts so far or none of them."""
+        scenario: Scenario = pickle.loads(saved.scenario)
+        world = Business.restore(saved.world)
+        log = RunLog(folder, scenario.run.part_rows, saved.position, saved.digest)
+        truth = TruthLog(folder, scenario.run.part_rows, saved.truth_position, saved.truth_digest)
+        world.truth = truth
+        driver = Driver(log, gateways(world), Engine(decode_state(saved.state)))
+        world.orchestration.attach(driver)
+        return cls(scenario, saved.seed, world, driver, log, truth)
+
+    def finish(self, *, parent: str = "", position: int = 0, progress: Progress | None = None) -> Run:
+        """Close the logs, compute the measures and write the manifest, last of all."""
+        scenario, folder = self.scenario, self.log.folder.parent
+        for warehouse in self.world.warehouses.values():
+            warehouse.take_stock()
+        if self.book is not None:
+            write_book_counts(folder, self.book)
+        (folder / "scenario.yaml").write_text(scenario.to_yaml(folder), encoding="utf-8")
+        manifest = manifest_of(
+            self.log,
+            self.truth,
+            title=scenario.title,
+            scenario_digest=scenario.digest,
+            seed=self.seed,
+            versions=versions(),
+            start_ms=scenario.run.start,
+            end_ms=self.world.now,
+            warmup_ms=scenario.run.warmup,
+            currency=scenario.currency,
+            rates=cost_rates(scenario),
+            parent=parent,
+            position=position,
+        )
+        if progress is not None:
+            progress("measuring", 0, 1)
+        write_manifest(folder, manifest)
+        return Run(folder)
+
+
+class Run:
+    """A finished run in its folder. Raises `RunError` for a folder that is none or is cut off."""
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        self.manifest = read_manifest(self.folder)
+        self._kept: TemporaryDirectory[str] | None = None
+
+    @property
+    def digest(self) -> str:
+        """The digest chain over all entries, in hexadecimal."""
+        return self.manifest.digest
+
+    @cached_property
+    def measures(self) -> dict[str, Measured]:
+        """Every measure by name, computed from the log and the truth."""
+        from twin.measures import compute
+
+        return compute(self.folder)
+
+    def entries(self) -> Iterator[Entry]:
+        """The log, entry by entry."""
+        return read_entries(self.folder)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r}, seed={self.manifest.seed}, digest={self.digest!r})"
+
+
+class Twin:
+    """A scenario that can be run: what `twin.load` returns."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+
+    def run(
+        self,
+        seed: int | None = None,
+        out: Path | str | None = None,
+        *,
+        force: bool = False,
+        until_ms: int | None = None,
+        snapshot: Path | None = None,
+        progress: Progress | None = None,
+    ) -> Run:
+        """Run the scenario under a seed (the scenario's own unless given) into the folder `out`, or a temporary one.
+
+        `until_ms` stops early, that long after the start; `snapshot` writes a file from which `resume` goes on.
+        Raises `RunRefused` where `out` is taken and not `force`d, and `OrderBookError` for a book that is wrong.
+        """
+        kept = TemporaryDirectory(prefix="twin-") if out is None else None
+        folder = Path(out) if out is not None else Path(kept.name if kept is not None else "") / "run"
+        _make_way(folder, force)
+        run_spec = self.scenario.run
+        end = run_spec.end if until_ms is None else run_spec.start + until_ms
+        if not run_spec.start < end <= run_spec.end:
+            raise RunRefused(f"the run lasts {run_spec.end - run_spec.start} ms; it cannot stop after {until_ms} ms")
+        seed = run_spec.seed if seed is None else seed
+        simulation = Simulation.begin(self.scenario, seed, folder, progress)
+        simulation.advance(end, progress)
+        if snapshot is not None:
+            _write_whole(snapshot, simulation.snapshot(str(folder)))
+        run = simulation.finish(progress=progress)
+        run._kept = kept
+        return run
+
+    def __repr__(self) -> str:
+        return f"Twin({self.scenario.title!r})"
+
+
+def load(path: str | Path, overrides: Mapping[str, object] | None = None) -> Twin:
+    """The scenario in a YAML file, ready to run. Raises `ScenarioError` with every problem by file and line."""
+    return Twin(load_scenario(path, overrides))
+
+
+def resume(
+    snapshot: Path,
+    out: Path,
+    *,
+    parent: Path | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Run:
+    """Go on from a snapshot to the scenario's end, in a new folder that takes over the parts of the parent's log.
+
+    `parent` is the folder that the snapshot was taken in, as it was named then unless given. Raises `SnapshotError`
+    for a file that is no snapshot of this version and `RunRefused` where the parent's parts are not there.
+    """
+    saved = _read_snapshot(snapshot)
+    _make_way(out, force)
+    _take_over(Path(saved.parent) if parent is None else parent, out, saved)
+    simulation = Simulation.restore(saved, out)
+    simulation.advance(simulation.scenario.run.end, progress)
+    return simulation.finish(parent=saved.digest.hex(), position=saved.position, progress=progress)
+
+
+def versions() -> dict[str, str]:
+    """What the result depends on, by name."""
+    return {"ordertwin": __version__, "format": str(FORMAT)}
+
+
+def cost_rates(scenario: Scenario) -> CostRates:
+    """The scenario's costs as exact rates for the measures."""
+    costs = scenario.costs
+    period = costs.holding_charge.end_of_period
+    charge = "continuous" if period is None else "period_end"
+    period = period or DAY_MS
+    ppm, holding = 0, (0, 1)
+    if isinstance(costs.holding, Share):
+        ppm = costs.holding.ppm * YEAR_MS // costs.holding.per_ms
+    else:
+        holding = (costs.holding.micro_minor * period, 1_000_000 * costs.holding.per_ms)
+    penalty = (0, 1)
+    if costs.penalty is not None:
+        rate = costs.penalty.per_unit_period
+        penalty = (rate.micro_minor * period, 1_000_000 * rate.per_ms)
+    return CostRates(period_ms=period, holding_ppm_per_year=ppm, holding=holding, penalty=penalty, charge=charge)
+
+
+def _make_way(folder: Path, force: bool) -> None:
+    """See that `folder` is free; with `force` an earlier run there is removed, anything else never."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise RunRefused(f"{folder} is a file; give a folder that does not exist yet")
+    if not any(folder.iterdir()):
+        return
+    if not force:
+        raise RunRefused(f"{folder} is not empty; give another folder, or --force to replace an earlier run in it")
+    if not (folder / MANIFEST).exists() and not (folder / "entries").is_dir():
+        raise RunRefused(f"{folder} holds something that is no run, which --force does not remove; give another folder")
+    shutil.rmtree(folder)
+
+
+def _take_over(parent: Path, out: Path, saved: _Snapshot) -> None:
+    for name, last in (("entries", saved.position), ("truth", saved.truth_position)):
+        parts = [part for part in find_parts(parent / name) if part.last <= last]
+        if last and (not parts or parts[-1].last != last):
+            raise RunRefused(
+                f"{parent / name} does not hold the {last} rows before the snapshot; name the run's folder by --parent"
+            )
+        (out / name).mkdir(parents=True)
+        for part in parts:
+            shutil.copy2(part.path, out / name / part.path.name)
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.write_bytes(data)
+    unfinished.replace(path)
+
+
+def _read_snapshot(path: Path) -> _Snapshot:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SnapshotError(f"{path}: {error.strerror}; give a file that `twin run --snapshot` wrote") from error
+    head = len(_SNAPSHOT_HEAD)
+    if not data.startswith(_SNAPSHOT_HEAD):
+        raise SnapshotError(f"{path} is no snapshot of this version; make it again with `twin run --snapshot`")
+    body = data[head + 16 :]
+    if blake2b(body, digest_size=16).digest() != data[head : head + 16]:
+        raise SnapshotError(f"{path} is damaged or cut off; make it again with `twin run --snapshot`")
+    try:
+        saved = msgspec.msgpack.decode(body, type=_Snapshot)
+    except msgspec.MsgspecError as error:
+        raise SnapshotError(f"{path} cannot be read: {error}; make it again") from error
+    if saved.version != __version__:
+        raise SnapshotError(f"{path} is of version {saved.version}, this is {__version__}; make it again")
+    return saved
