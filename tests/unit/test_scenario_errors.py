@@ -121,13 +121,14 @@ MISTAKES = [
     ("on_hand: 40", "on_hand: true", "peak.yaml:28: on_hand: expected a whole number, got true"),
     ("title: A test", "title: 5", "peak.yaml:2: title: expected text, got 5"),
     ("title: A test", "title: [A, test]", "peak.yaml:2: title: expected text, got a list"),
-    ("{id: ups}", "ups", "peak.yaml:17: carriers[1]: expected a map with keys such as calendar, id, latency, milestones,"
-     " got 'ups'"),
+    ("{id: ups}", "ups",
+     "peak.yaml:17: carriers[1]: expected a map with keys such as calendar, id, latency, milestones, got 'ups'"),
     ("regions: [north, south]", "regions: north", "peak.yaml:7: regions: expected a list, got 'north'"),
     ("[north, south]", "[]", "peak.yaml:7: regions: the list is empty; give at least one entry"),
     ("{id: ups}", "{id: U P S}",
      "peak.yaml:17: id: 'U P S' is no id; write small letters, digits, '_', '.' and '-' only"),
-    ("{id: mug, price", "{id: mug, price: 1 GBP, cost: 1 GBP}\n  - {id: a/b, price", "peak.yaml:27: id: 'a/b' is no item; write any text without '/'"),
+    ("{id: mug, price", "{id: mug, price: 1 GBP, cost: 1 GBP}\n  - {id: a/b, price",
+     "peak.yaml:27: id: 'a/b' is no item; write any text without '/'"),
     # units
     ("timeout: 30s", "timeout: 30", "peak.yaml:34: timeout: 30 has no unit; write 30s, 5m, 2h or 1d"),
     ("transit: 1d", "transit: 1", "peak.yaml:19: transit: 1 has no unit; write 1s, 5m, 2h or 1d"),
