@@ -22,6 +22,9 @@ from twin.core.stages import PURCHASE_ORDER, advance
 from twin.core.state import Backorder, Cell, Pegged, PurchaseOrder, State
 from twin.core.timers import set_timer
 
+REVIEW_AFTER_REJECTION_MS = 86_400_000
+"""How long a refused purchase waits before the position is looked at again."""
+
 __all__ = ["cell_at", "move", "supply_changed", "touch", "unwait", "wait"]
 
 
@@ -219,7 +222,8 @@ def purchase_order_rejected(state: State, event: PurchaseOrderRejected, now: int
         cell.inbound -= units
         state.inbound[order.node][sku].remove(event.purchase_order)
         _release_pegs(cell, order)
-        touch(state, order.node, sku, cell)
+        # Asked again at once, a supplier that refuses would be asked without end.
+        set_timer(state.timers, f"review/{order.node}/{sku}", now + REVIEW_AFTER_REJECTION_MS)
 
 
 def _release_pegs(cell: Cell, order: PurchaseOrder) -> None:

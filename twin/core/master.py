@@ -58,11 +58,13 @@ class Warehouse(Struct, frozen=True, omit_defaults=True):
 
 
 class Supplier(Struct, frozen=True, omit_defaults=True):
-    """A source of purchased goods; `order_cost_minor` is charged for each purchase order."""
+    """A source of purchased goods; `order_cost_minor` is charged for each purchase order, of at least `minimum_order`
+    units."""
 
     id: str
     calendar: Calendar
     order_cost_minor: int = 0
+    minimum_order: int = 0
 
 
 class Lane(Struct, frozen=True, gc=False, omit_defaults=True):

@@ -45,8 +45,9 @@ def review(state: State, node: str, sku: str, now: int, draft: Draft) -> None:
     quantity = order_quantity(rule, cell.position)
     if quantity <= 0:
         return
-    purchase_order = f"PO/{node}/{sku}/{now}"
     supplier = state.suppliers[rule.supplier]
+    quantity = max(quantity, supplier.minimum_order)
+    purchase_order = f"PO/{node}/{sku}/{now}"
     lines = (PurchaseLine(sku, quantity),)
     pegs = _peg(cell, quantity)
     draft.events.append(

@@ -217,7 +217,9 @@ def _genesis(scenario: Scenario, sites: Sites, catalog: Catalog) -> list[Externa
             scenario.currency,
             tuple(sites.node(warehouse) for warehouse in scenario.warehouses),
             tuple(
-                SupplierTerms(source.id, sites.calendars[source.calendar], minor(source.order_cost))
+                SupplierTerms(
+                    source.id, sites.calendars[source.calendar], minor(source.order_cost), source.minimum_order
+                )
                 for source in scenario.suppliers
             ),
             sites.lanes(),
