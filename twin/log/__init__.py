@@ -8,6 +8,7 @@ from twin.log.parts import Part, PartInfo
 from twin.log.reading import Row, read_entries, read_rows, read_truth, verify_run
 from twin.log.run_log import MemoryLog, RunLog
 from twin.log.sql import connect
+from twin.log.story import StoryRow, explain, explain_entries
 from twin.log.truth import MemoryTruth, TruthLog, TruthRow
 
 __all__ = [
@@ -20,9 +21,12 @@ __all__ = [
     "Row",
     "RunError",
     "RunLog",
+    "StoryRow",
     "TruthLog",
     "TruthRow",
     "connect",
+    "explain",
+    "explain_entries",
     "manifest_of",
     "read_entries",
     "read_manifest",

@@ -25,8 +25,9 @@ class CostRates(Struct, frozen=True, forbid_unknown_fields=True):
 
     `holding_ppm_per_year` is a share of an item's standard cost, in millionths a year of 365 days. `holding` and
     `penalty` are minor units (numerator, denominator) for one unit over one period of `period_ms`, on hand and
-    backordered. `charge` is `continuous` (the time integral) or `period_end` (what is there at the end of each period, counted from
-    the start of the run, before anything that happens at that very instant, is charged for the whole period).
+    backordered. `charge` is `continuous` (the time integral) or `period_end`: what is there at the end of each period,
+    counted from the start of the run, before anything that happens at that very instant, is charged for the whole
+    period.
     """
 
     period_ms: int = DAY_MS

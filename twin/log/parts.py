@@ -98,6 +98,7 @@ def write_part(
         use_dictionary=dictionaries,
         write_statistics=["position", "at"],
         row_group_size=ROW_GROUP,
+        write_page_checksum=True,
     )
     unfinished.replace(path)
     return Part(path, number, first, last, digest)
@@ -136,7 +137,7 @@ def columns_of(part: Part, columns: Sequence[str], after: int = 0) -> Iterator[d
 
     skip = max(0, after - part.first + 1)
     try:
-        with pq.ParquetFile(part.path) as file:
+        with pq.ParquetFile(part.path, page_checksum_verification=True) as file:
             for batch in file.iter_batches(batch_size=ROW_GROUP, columns=list(columns)):
                 if skip >= batch.num_rows:
                     skip -= batch.num_rows
@@ -144,7 +145,7 @@ def columns_of(part: Part, columns: Sequence[str], after: int = 0) -> Iterator[d
                 wanted = batch.slice(skip) if skip else batch
                 skip = 0
                 yield {name: wanted.column(name).to_pylist() for name in columns}
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _damaged(part.path, error) from error
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from twin.codec import GENESIS, decode_entry, link
+from twin.codec import GENESIS, CodecError, decode_entry, link
 from twin.core.entry import Entry
+from twin.log.correlation import COMMANDS, from_outcome
 from twin.log.errors import RunError
 from twin.log.manifest import Manifest, read_manifest
 from twin.log.parts import ENTRIES, TRUTH, Part, columns_of, find_parts
@@ -27,13 +28,26 @@ class Row(NamedTuple):
     payload: str
 
 
+def row_of(entry: Entry, payload: str) -> Row:
+    """The row that stores an entry whose JSON is `payload`."""
+    tag, about, correlation = COMMANDS[type(entry.command)]
+    return Row(
+        entry.position,
+        entry.now,
+        tag,
+        about(entry.command),
+        from_outcome(entry) if correlation is None else correlation(entry.command),
+        payload,
+    )
+
+
 def read_entries(run: Path, after: int = 0) -> Iterator[Entry]:
     """The entries of a run in order, also of one that is cut off. Raises `RunError` for a damaged part or none."""
     for part in _entry_parts(run):
         if part.last > after:
             for batch in columns_of(part, ("payload",), after):
                 for text in batch["payload"]:
-                    yield decode_entry(text)
+                    yield _decoded(run, part, text)
 
 
 def read_rows(run: Path, after: int = 0) -> Iterator[Row]:
@@ -54,16 +68,18 @@ def read_truth(run: Path) -> Iterator[TruthRow]:
 def verify_run(run: Path) -> Manifest:
     """Recompute both digest chains and compare them with the manifest, which is returned.
 
-    Raises `RunError` naming the first part in which the chain breaks.
+    The other columns must say what the payload says. Raises `RunError` naming the first part that does not fit.
     """
     manifest = read_manifest(run)
     digest = bytes.fromhex(manifest.parent) if manifest.parent else GENESIS
     entries = 0
     for part in find_parts(run / ENTRIES):
-        for batch in columns_of(part, ("payload",)):
-            for text in batch["payload"]:
-                digest = link(digest, text.encode())
+        for batch in columns_of(part, Row._fields):
+            for stored in map(Row, *batch.values()):
+                digest = link(digest, stored.payload.encode())
                 entries += 1
+                if row_of(_decoded(run, part, stored.payload), stored.payload) != stored:
+                    raise RunError(f"{run}: {part.info.name}: row {stored.position} does not fit its payload")
         _same(run, part, digest)
     if (entries, digest.hex()) != (manifest.entries, manifest.digest):
         raise RunError(
@@ -80,6 +96,13 @@ def verify_run(run: Path) -> Manifest:
         if digest.hex() != manifest.truth_digest:
             raise RunError(f"{run}: the truth's digest is {digest.hex()}, the manifest says {manifest.truth_digest}")
     return manifest
+
+
+def _decoded(run: Path, part: Part, payload: str) -> Entry:
+    try:
+        return decode_entry(payload)
+    except CodecError as error:
+        raise RunError(f"{run}: {part.info.name} holds {error}; restore it or run it again") from error
 
 
 def _same(run: Path, part: Part, digest: bytes) -> None:
