@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from twin.core.commands import Command, External, Wake
 from twin.core.effects import Delivery
@@ -53,6 +54,32 @@ class Driver:
         """Feed every timer that is due before `now`, each at its own instant; returns how many."""
         return self.wake(now - 1)
 
+    def handle_many(self, commands: Iterable[tuple[External, int]]) -> list[Entry]:
+        """Decide and fold commands `(command, now)` in turn, store all entries at once, then submit; returns them all.
+
+        They are the entries that `wake_before` and `handle` would have made one by one, those of the timers among
+        them. On any failure up to the storing nothing is stored and nothing submitted; the engine, which was ahead
+        of the journal, is discarded then: call `recover` to fold it again.
+        """
+        entries: list[Entry] = []
+        with self._ahead():
+            for command, now in commands:
+                now = max(now, self.engine.state.now, self._woken_at + 1)
+                self._wake_ahead(now - 1, None, entries)
+                self._step_ahead(command, now, entries)
+            self._store(entries)
+        self._hand_over(entries)
+        return entries
+
+    def wake_many(self, now: int, limit: int | None = None) -> list[Entry]:
+        """Feed up to `limit` of the timers that are due at `now` like `wake`, stored at once like `handle_many`."""
+        entries: list[Entry] = []
+        with self._ahead():
+            self._wake_ahead(now, limit, entries)
+            self._store(entries)
+        self._hand_over(entries)
+        return entries
+
     def recover(self) -> int:
         """Fold what the journal holds after the engine's position and submit what was not handed over.
 
@@ -89,6 +116,44 @@ class Driver:
                 self._submit(delivery)
             self.journal.mark_submitted(entry.position)
         return entry
+
+    @contextmanager
+    def _ahead(self) -> Iterator[None]:
+        """Let the engine run ahead of the journal; where that fails, it must not be used any more."""
+        try:
+            yield
+        except BaseException:
+            self.engine = Engine()
+            self._woken_at = -1
+            raise
+
+    def _wake_ahead(self, now: int, limit: int | None, entries: list[Entry]) -> None:
+        fed = 0
+        while fed != limit and (due := self.engine.next_due()) is not None and due[0] <= now:
+            at = max(due[0], self.engine.state.now)
+            self._woken_at = at
+            self._step_ahead(Wake(due[1]), at, entries)
+            fed += 1
+
+    def _step_ahead(self, command: Command, now: int, entries: list[Entry]) -> None:
+        outcome = self.engine.decide(command, now)
+        position = self.engine.state.position + 1
+        entry = Entry(position, now, command, outcome.events, outcome.deliveries, outcome.refusal)
+        self.engine.apply(entry)
+        entries.append(entry)
+
+    def _store(self, entries: Sequence[Entry]) -> None:
+        if entries:
+            self.journal.append(entries, entries[0].position - 1)
+
+    def _hand_over(self, entries: Sequence[Entry]) -> None:
+        mark = 0
+        for entry in entries:
+            for delivery in entry.deliveries:
+                self._submit(delivery)
+                mark = entry.position
+        if mark:
+            self.journal.mark_submitted(mark)
 
     def _submit(self, delivery: Delivery) -> None:
         gateway = self.gateways.get(delivery.gateway) or self.gateways.get(delivery.gateway.partition("/")[0])
