@@ -22,7 +22,7 @@ from twin.codec import FORMAT, decode_state, encode_state
 from twin.core.engine import Engine
 from twin.core.entry import Entry
 from twin.driver import Driver
-from twin.log import CostRates, RunLog, TruthLog, manifest_of, read_entries, read_manifest, write_manifest
+from twin.log import CostRates, Manifest, RunLog, TruthLog, manifest_of, read_entries, read_manifest, write_manifest
 from twin.log.manifest import MANIFEST
 from twin.log.parts import find_parts
 from twin.measures.accounts import write_book_counts
@@ -161,15 +161,29 @@ class Simulation:
         world.orchestration.attach(driver)
         return cls(scenario, saved.seed, world, driver, log, truth)
 
+    def close(self, *, parent: str = "", position: int = 0) -> Manifest:
+        """Close the logs and write the manifest, last of all: from here on the folder is a run."""
+        manifest = self._sum_up(parent, position)
+        write_manifest(self.log.folder.parent, manifest)
+        return manifest
+
     def finish(self, *, parent: str = "", position: int = 0, progress: Progress | None = None) -> Run:
         """Close the logs, compute the measures and write the manifest, last of all."""
+        if progress is not None:
+            progress("measuring", 0, 1)
+        manifest = self._sum_up(parent, position)
+        write_manifest(self.log.folder.parent, manifest)
+        return Run(self.log.folder.parent)
+
+    def _sum_up(self, parent: str, position: int) -> Manifest:
         scenario, folder = self.scenario, self.log.folder.parent
         for warehouse in self.world.warehouses.values():
             warehouse.take_stock()
+        self.world.erp.close_books()
         if self.book is not None:
             write_book_counts(folder, self.book)
         (folder / "scenario.yaml").write_text(scenario.to_yaml(folder), encoding="utf-8")
-        manifest = manifest_of(
+        return manifest_of(
             self.log,
             self.truth,
             title=scenario.title,
@@ -184,10 +198,6 @@ class Simulation:
             parent=parent,
             position=position,
         )
-        if progress is not None:
-            progress("measuring", 0, 1)
-        write_manifest(folder, manifest)
-        return Run(folder)
 
 
 class Run:

@@ -19,6 +19,7 @@ from twin.core.events import (
     CreditPended,
     CreditReferred,
     GoodsShipped,
+    InvoiceCreated,
     OrderCancelled,
     OrderCaptured,
     OrderClosed,
@@ -97,6 +98,8 @@ class Accounts(Struct):
     items: int = 0
     cells: int = 0
     stock: dict[str, int] = {}
+    invoiced_minor: int = 0
+    ledger_minor: int = 0
     differences: list[str] = []
 
 
@@ -147,6 +150,8 @@ def account(entries: Iterable[Entry], truth: Iterable[TruthRow]) -> Accounts:
                     line = orders[event.order][number]
                     line.shipped += units
                     shipped[line.sku] = shipped.get(line.sku, 0) + units
+            elif isinstance(event, InvoiceCreated):
+                books.invoiced_minor += event.amount_minor
             elif isinstance(event, ShipmentDelivered):
                 for number, units in shipments.pop(event.shipment):
                     orders[event.order][number].delivered += units
@@ -196,6 +201,8 @@ def _stock(books: Accounts, truth: Iterable[TruthRow], shipped: dict[str, int]) 
     closing: dict[tuple[str, str], int] = {}
     left: dict[str, int] = {}
     for row in truth:
+        if row.type == "ledger.invoiced":
+            books.ledger_minor = row.quantity
         if not row.type.startswith("stock.") or row.type == "stock.adjustment_capped":
             continue
         books.stock[row.type] = books.stock.get(row.type, 0) + row.quantity
@@ -206,6 +213,10 @@ def _stock(books: Accounts, truth: Iterable[TruthRow], shipped: dict[str, int]) 
         balance[cell] = balance.get(cell, 0) + row.quantity
         if row.type == "stock.shipped":
             left[row.sku] = left.get(row.sku, 0) - row.quantity
+    if books.ledger_minor > books.invoiced_minor:
+        books.differences.append(
+            f"the ERP's ledger has {books.ledger_minor} invoiced, the log {books.invoiced_minor} (minor units)"
+        )
     books.cells = len(closing)
     books.items = len(dict.fromkeys(sku for _, sku in closing))
     for cell in sorted({**balance, **closing}):

@@ -141,7 +141,7 @@ def _add_parties(scenario: Scenario, sites: Sites, catalog: Catalog, world: Busi
         config__ = CarrierConfig(sites.calendars[carrier.calendar], carrier.milestones, transits)
         link = _link(scenario, carrier.latency, "carrier")
         world.carriers[carrier.id] = world.add(Carrier(f"carrier/{carrier.id}", link, config__))
-    world.add(Erp("erp", _link(scenario, scenario.erp.latency, "erp"), scenario.erp.posting))
+    world.erp = world.add(Erp("erp", _link(scenario, scenario.erp.latency, "erp"), scenario.erp.posting))
 
 
 def _unit_ms(bounds: tuple[int, ...], capacity: int | None) -> int:

@@ -9,6 +9,7 @@ from twin.world.kernel import World
 
 if TYPE_CHECKING:
     from twin.world.carrier import Carrier
+    from twin.world.erp import Erp
     from twin.world.orchestration import Orchestration
     from twin.world.warehouse import Warehouse
 
@@ -42,6 +43,7 @@ class Business(World):
         self.streams = Streams(seed)
         self.carriers: dict[str, Carrier] = {}
         self.warehouses: dict[str, Warehouse] = {}
+        self.erp: Erp
         self.orchestration: Orchestration
 
     def carrier(self, id: str) -> Carrier:

@@ -82,9 +82,6 @@ class Erp(Party):
             line[2] = price
         self.invoiced_minor += invoice.amount_minor
         self.invoices += 1
-        self.world.truth.record(
-            self.world.now, "invoice.posted", invoice.invoice, quantity=invoice.amount_minor, detail=invoice.shipment
-        )
         self._confirm(message, invoice.invoice, invoice.order)
 
     def _line(self, order: str, number: int) -> list[int]:
@@ -112,3 +109,9 @@ class Erp(Party):
                     message.key,
                 )
             )
+
+    def close_books(self) -> None:
+        """Write down the ledger's totals at the end of the run, in minor units, for the books."""
+        world = self.world
+        world.truth.record(world.now, "ledger.invoiced", self.id, quantity=self.invoiced_minor)
+        world.truth.record(world.now, "ledger.credited", self.id, quantity=self.credited_minor)
