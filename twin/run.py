@@ -23,13 +23,13 @@ from twin.core.engine import Engine
 from twin.core.entry import Entry
 from twin.driver import Driver
 from twin.log import CostRates, Manifest, RunLog, TruthLog, manifest_of, read_entries, read_manifest, write_manifest
-from twin.log.manifest import MANIFEST
-from twin.log.parts import find_parts
+from twin.log.folder import RunRefused, check_apart, check_file, check_way, make_way
+from twin.log.parts import Part, find_parts
 from twin.measures.accounts import write_book_counts
 from twin.order_book import OrderBook
 from twin.scenario import Scenario
 from twin.scenario import load as load_scenario
-from twin.scenario.units import DAY_MS, YEAR_MS, Share
+from twin.scenario.units import DAY_MS, YEAR_MS, Share, format_duration, format_instant
 from twin.world.build import build, gateways
 from twin.world.business import Business
 
@@ -38,17 +38,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "RunRefused", "Simulation", "SnapshotError", "Twin", "load", "resume"]
 
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
+Progress = Callable[[str, int, int, int], None]
+"""Called with what is being done, how much of it is done, how much there is, and the entries written so far."""
 
 SLICES: Final = 200
 """How often a run reports its progress."""
 
 _SNAPSHOT_HEAD: Final = b"ordertwin.snapshot 1\n"
-
-
-class RunRefused(ValueError):
-    """A run cannot begin as asked; the text says why and what to do."""
 
 
 class SnapshotError(ValueError):
@@ -86,18 +82,23 @@ class Simulation:
         self.book: OrderBook | None = None
 
     @classmethod
-    def begin(cls, scenario: Scenario, seed: int, folder: Path, progress: Progress | None = None) -> Simulation:
-        """Build the world, define the business to the engine, and open the logs in `folder`."""
+    def begin(
+        cls, scenario: Scenario, seed: int, folder: Path, progress: Progress | None = None, *, force: bool = False
+    ) -> Simulation:
+        """Build the world, define the business to the engine, and open the logs in `folder`.
+
+        Raises `RunRefused` where `folder` is taken and not `force`d; an earlier run in it goes once the input is read.
+        """
         reading = None
         if progress is not None:
             told = progress
 
             def reading(done: int, total: int) -> None:
-                told("reading the order book", done, total)
+                told("reading the order book", done, total, 0)
 
         # Everything that can be wrong with the input is wrong here, before the folder exists.
         built = build(scenario, seed, reading)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_way(folder, force)
         log = RunLog(folder, scenario.run.part_rows)
         truth = TruthLog(folder, scenario.run.part_rows)
         world = built.world
@@ -107,6 +108,7 @@ class Simulation:
         for command in built.genesis:
             entry = driver.handle(command, world.now)
             if entry.refusal is not None:
+                shutil.rmtree(folder)
                 raise RunRefused(f"the engine refuses {command.id}: {entry.refusal.code}: {entry.refusal.text}")
         world.orchestration.arm()
         for actor in list(world.actors.values()):
@@ -118,15 +120,24 @@ class Simulation:
         return simulation
 
     def advance(self, until: int, progress: Progress | None = None) -> None:
-        """Run the clock to `until` (ms), telling the progress in slices."""
+        """Run the clock to `until` (ms), telling the progress in slices.
+
+        An error leaves with a note of the seed and the position at which it happened.
+        """
         world = self.world
         first = world.now
         for index in range(1, SLICES + 1):
             at = first + (until - first) * index // SLICES
             if at > world.now:
-                world.run(at)
+                try:
+                    world.run(at)
+                except Exception as error:
+                    place = f"seed {self.seed}, after entry {self.log.position}, at {format_instant(world.now)}"
+                    error.add_note(f"{place} of the simulated time")
+                    raise
             if progress is not None:
-                progress("running the business", world.now - self.scenario.run.start, until - self.scenario.run.start)
+                start = self.scenario.run.start
+                progress("running the business", world.now - start, until - start, self.log.position)
 
     def snapshot(self, parent: str) -> bytes:
         """Everything needed to go on from here, closing the logs' parts. `parent` names the run's folder."""
@@ -170,7 +181,7 @@ class Simulation:
     def finish(self, *, parent: str = "", position: int = 0, progress: Progress | None = None) -> Run:
         """Close the logs, compute the measures and write the manifest, last of all."""
         if progress is not None:
-            progress("measuring", 0, 1)
+            progress("measuring", 0, 1, self.log.position)
         manifest = self._sum_up(parent, position)
         write_manifest(self.log.folder.parent, manifest)
         return Run(self.log.folder.parent)
@@ -251,13 +262,16 @@ class Twin:
         """
         kept = TemporaryDirectory(prefix="twin-") if out is None else None
         folder = Path(out) if out is not None else Path(kept.name if kept is not None else "") / "run"
-        _make_way(folder, force)
+        check_way(folder, force)
         run_spec = self.scenario.run
         end = run_spec.end if until_ms is None else run_spec.start + until_ms
         if not run_spec.start < end <= run_spec.end:
-            raise RunRefused(f"the run lasts {run_spec.end - run_spec.start} ms; it cannot stop after {until_ms} ms")
+            lasts, asked = format_duration(run_spec.end - run_spec.start), format_duration(end - run_spec.start)
+            raise RunRefused(f"the run lasts {lasts}, it cannot stop after {asked}; give more than 0s, at most {lasts}")
+        if snapshot is not None:
+            check_file(snapshot)
         seed = run_spec.seed if seed is None else seed
-        simulation = Simulation.begin(self.scenario, seed, folder, progress)
+        simulation = Simulation.begin(self.scenario, seed, folder, progress, force=force)
         simulation.advance(end, progress)
         if snapshot is not None:
             _write_whole(snapshot, simulation.snapshot(str(folder)))
@@ -288,8 +302,14 @@ def resume(
     for a file that is no snapshot of this version and `RunRefused` where the parent's parts are not there.
     """
     saved = _read_snapshot(snapshot)
-    _make_way(out, force)
-    _take_over(Path(saved.parent) if parent is None else parent, out, saved)
+    before = Path(saved.parent) if parent is None else parent
+    check_way(out, force)
+    check_apart(before, out)
+    parts = _parts_before(before, saved)
+    make_way(out, force)
+    for part in parts:
+        (out / part.path.parent.name).mkdir(exist_ok=True)
+        shutil.copy2(part.path, out / part.path.parent.name / part.path.name)
     simulation = Simulation.restore(saved, out)
     simulation.advance(simulation.scenario.run.end, progress)
     return simulation.finish(parent=saved.digest.hex(), position=saved.position, progress=progress)
@@ -318,31 +338,20 @@ def cost_rates(scenario: Scenario) -> CostRates:
     return CostRates(period_ms=period, holding_ppm_per_year=ppm, holding=holding, penalty=penalty, charge=charge)
 
 
-def _make_way(folder: Path, force: bool) -> None:
-    """See that `folder` is free; with `force` an earlier run there is removed, anything else never."""
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise RunRefused(f"{folder} is a file; give a folder that does not exist yet")
-    if not any(folder.iterdir()):
-        return
-    if not force:
-        raise RunRefused(f"{folder} is not empty; give another folder, or --force to replace an earlier run in it")
-    if not (folder / MANIFEST).exists() and not (folder / "entries").is_dir():
-        raise RunRefused(f"{folder} holds something that is no run, which --force does not remove; give another folder")
-    shutil.rmtree(folder)
-
-
-def _take_over(parent: Path, out: Path, saved: _Snapshot) -> None:
-    for name, last in (("entries", saved.position), ("truth", saved.truth_position)):
+def _parts_before(parent: Path, saved: _Snapshot) -> list[Part]:
+    """The parts of both logs up to the snapshot. Raises `RunRefused` where they are not those of its run."""
+    found: list[Part] = []
+    for name, last, digest in (
+        ("entries", saved.position, saved.digest),
+        ("truth", saved.truth_position, saved.truth_digest),
+    ):
         parts = [part for part in find_parts(parent / name) if part.last <= last]
-        if last and (not parts or parts[-1].last != last):
+        if last and (not parts or parts[-1].last != last or parts[-1].digest != digest):
             raise RunRefused(
                 f"{parent / name} does not hold the {last} rows before the snapshot; name the run's folder by --parent"
             )
-        (out / name).mkdir(parents=True)
-        for part in parts:
-            shutil.copy2(part.path, out / name / part.path.name)
+        found += parts
+    return found
 
 
 def _write_whole(path: Path, data: bytes) -> None:
