@@ -25,7 +25,7 @@ from twin.driver import Driver
 from twin.log import CostRates, Manifest, RunLog, TruthLog, manifest_of, read_entries, read_manifest, write_manifest
 from twin.log.folder import RunRefused, check_apart, check_file, check_way, make_way
 from twin.log.parts import Part, find_parts
-from twin.measures.accounts import write_book_counts
+from twin.measures.accounts import BOOK, write_book_counts
 from twin.order_book import OrderBook
 from twin.scenario import Scenario
 from twin.scenario import load as load_scenario
@@ -310,6 +310,8 @@ def resume(
     for part in parts:
         (out / part.path.parent.name).mkdir(exist_ok=True)
         shutil.copy2(part.path, out / part.path.parent.name / part.path.name)
+    if (before / BOOK).exists():
+        shutil.copy2(before / BOOK, out / BOOK)
     simulation = Simulation.restore(saved, out)
     simulation.advance(simulation.scenario.run.end, progress)
     return simulation.finish(parent=saved.digest.hex(), position=saved.position, progress=progress)

@@ -102,7 +102,7 @@ def manifest_of(
         warmup_ms=warmup_ms,
         currency=currency,
         rates=CostRates() if rates is None else rates,
-        entries=log.position - position,
+        entries=sum(part.info.rows for part in log.parts),
         digest=log.digest.hex(),
         truth_rows=0 if truth is None else sum(part.info.rows for part in truth.parts),
         truth_digest="" if truth is None else truth.digest.hex(),

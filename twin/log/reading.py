@@ -71,9 +71,12 @@ def verify_run(run: Path) -> Manifest:
     The other columns must say what the payload says. Raises `RunError` naming the first part that does not fit.
     """
     manifest = read_manifest(run)
-    digest = bytes.fromhex(manifest.parent) if manifest.parent else GENESIS
+    parts = find_parts(run / ENTRIES)
+    # A run that went on from a snapshot took over the parts before it, so its chain begins where the parent's did.
+    forked = bool(manifest.parent) and not (parts and parts[0].first == 1)
+    digest = bytes.fromhex(manifest.parent) if forked else GENESIS
     entries = 0
-    for part in find_parts(run / ENTRIES):
+    for part in parts:
         for batch in columns_of(part, Row._fields):
             for stored in map(Row, *batch.values()):
                 digest = link(digest, stored.payload.encode())
@@ -86,7 +89,7 @@ def verify_run(run: Path) -> Manifest:
             f"{run}: {entries} entries with digest {digest.hex()}, the manifest says {manifest.entries} with "
             f"{manifest.digest}; restore it or run it again"
         )
-    if manifest.truth_digest and not manifest.parent:
+    if manifest.truth_digest and not forked:
         digest = GENESIS
         for part in find_parts(run / TRUTH):
             for batch in columns_of(part, TruthRow._fields[1:]):
