@@ -38,7 +38,8 @@ from twin.ports import JournalConflict, Position
 
 __all__ = ["BEGIN", "GATEWAYS", "MemoryLog", "business", "chained", "externals", "keyed", "record"]
 
-BEGIN = 1_700_000_000_000
+# Four hours before midnight: orders are closed at the end of a day, and a short log is to have that too.
+BEGIN = 1_700_078_400_000
 HOUR = 3_600_000
 DAY = 24 * HOUR
 GATEWAYS = ("warehouse", "supplier", "erp")
@@ -155,13 +156,13 @@ class _Script:
         effect = delivery.effect
         if isinstance(effect, ReleaseToWarehouse):
             shipment = f"{effect.fulfillment_order}/parcel"
-            at = now + HOUR
+            at = now + HOUR // 3
             lines = tuple((line.line, line.quantity) for line in effect.lines)
             shipped = ConfirmShipment(
                 shipment, effect.node, at, shipment, effect.fulfillment_order, effect.order, effect.node, lines
             )
             self.post(at, shipped)
-            at += DAY
+            at += 2 * HOUR
             self.post(at, PublishMilestone(f"{shipment}/delivered", "van", at, shipment, effect.order, "delivered"))
         elif isinstance(effect, CreatePurchaseOrder):
             at = now + 5 * HOUR
