@@ -95,6 +95,7 @@ class Accounts(Struct):
     credits_cancelled_units: int = 0
     credits_refused: dict[str, int] = {}
     credits_waiting: int = 0
+    credits_waiting_units: int = 0
     items: int = 0
     cells: int = 0
     stock: dict[str, int] = {}
@@ -165,6 +166,7 @@ def account(entries: Iterable[Entry], truth: Iterable[TruthRow]) -> Accounts:
     for order, lines in orders.items():
         _close(books, order, lines, closed=False)
     books.credits_waiting = len(waiting)
+    books.credits_waiting_units = sum(waiting.values())
     ended = [books.delivered, books.cancelled, books.rejected, books.open]
     if sum(tally.lines for tally in ended) != books.captured.lines:
         books.differences.append("lines captured are not delivered + cancelled + rejected + open")

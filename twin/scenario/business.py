@@ -255,6 +255,8 @@ class Assortment(Model):
     """Share of the items that each supplier makes"""
     classes: ClassBorders = ClassBorders()
     """Borders of the ABC classes"""
+    warehouses: Tuple[WarehouseRef] = ()
+    """Warehouses that stock these items; all unless given"""
     placement: dict[AbcClass, Positive] = Field(default_factory=_placement)
     """Number of warehouses that stock an item of the class"""
     service: Annotated[dict[AbcClass, Percent], shorthand(_each_class)] = Field(default_factory=_service)

@@ -5,7 +5,8 @@ The rules of a derived assortment, in order; luck comes from hashes of the item'
 1. *Items*: a book's items, or `count` items named by rank with prices at evenly spread quantiles of the price table.
 2. *Cost*: a fixed share of the price. *Supplier*: by weight.
 3. *Class*: items by falling number of order lines; A up to the first border of cumulated lines, B up to the second.
-4. *Placement*: an item of a class is stocked at so many warehouses, a run of neighbors from a hashed start.
+4. *Placement*: an item of a class is stocked at so many warehouses, those with the lowest hash of item and warehouse
+   (rendezvous hashing: one warehouse more moves only the items that it wins).
 5. *Demand of a site*: each region's share goes to its preferred warehouse, else to the one promised fastest, among
    those that stock the item.
 6. *Levels*: demand over the lead time plus z standard deviations of compound Poisson demand give s (Silver, Pyke
@@ -40,12 +41,14 @@ HASHED = Streams(0)
 
 
 class Catalog(Struct, frozen=True):
-    """Items by rank, opening stock by node and item, replenishment rules, and the home of each item.
+    """Items, opening stock by node and item, replenishment rules, and the home of each item.
 
+    `ranked` are the items that generated demand is for, most wanted first: the derived ones where there are any.
     `lead_times` are those of items that have their own.
     """
 
     items: tuple[Item, ...]
+    ranked: tuple[str, ...]
     opening: dict[str, dict[str, int]]
     rules: tuple[Replenishment, ...]
     homes: dict[str, str]
@@ -77,6 +80,7 @@ def compile_catalog(scenario: Scenario, sites: Sites, book: OrderBook | None) ->
             supplier_of[item.id] = item.supplier
             if item.lead_time is not None:
                 lead_times.setdefault(item.supplier, {})[item.id] = item.lead_time
+    listed = len(items)
     if scenario.assortment is not None:
         _derive(scenario, scenario.assortment, sites, book, items, supplier_of, rules, opening)
     for stock in scenario.stock:
@@ -109,7 +113,8 @@ def compile_catalog(scenario: Scenario, sites: Sites, book: OrderBook | None) ->
         homes.setdefault(sku, node)
     for item_ in items:
         homes.setdefault(item_.sku, scenario.warehouses[0].id)
-    return Catalog(tuple(items), opening, tuple(rules.values()), homes, lead_times)
+    ranked = tuple(item.sku for item in (items[listed:] or items))
+    return Catalog(tuple(items), ranked, opening, tuple(rules.values()), homes, lead_times)
 
 
 def _derive(
@@ -133,15 +138,14 @@ def _derive(
         derived = _priced(assortment)
     _generated_demand(scenario, [item.sku for item in derived], demands)
     suppliers = Weighted.of(dict(assortment.suppliers))
-    nodes = [warehouse.id for warehouse in scenario.warehouses]
+    nodes = list(assortment.warehouses) or [warehouse.id for warehouse in scenario.warehouses]
     classes = _classes(assortment, [item.sku for item in derived], demands)
     for item in derived:
         sku = item.sku
         items.append(item)
         supplier = supplier_of[sku] = suppliers.pick(HASHED.bits("supplier", sku))
         count = min(assortment.placement[classes[sku]], len(nodes))
-        first = HASHED.bits("placement", sku) % len(nodes)
-        placed = [nodes[(first + step) % len(nodes)] for step in range(count)]
+        placed = sorted(nodes, key=lambda node: HASHED.bits("placement", sku, node))[:count]
         z = normal_quantile(assortment.service[classes[sku]] / 1_000_000)
         lead_ms = sites.lead_ms(supplier, None)
         at_node = _by_node(scenario, sites, placed, demands.get(sku, {}))

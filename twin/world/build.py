@@ -159,11 +159,10 @@ def _add_channels(
     scenario: Scenario, catalog: Catalog, world: Business, book: OrderBook | None, progress: Progress | None
 ) -> None:
     prices = {item.sku: item.price_minor for item in catalog.items}
-    skus = [item.sku for item in catalog.items]
     ends_at = scenario.run.demand_end
     for spec in scenario.channels:
         config = ChannelConfig(spec.id, spec.criticality, spec.requested, prices, ends_at)
-        channel = _channel(scenario, spec, config, skus, book, progress)
+        channel = _channel(scenario, spec, config, catalog, book, progress)
         if channel is not None:
             world.add(channel)
     if book is not None and scenario.order_book is not None:
@@ -176,7 +175,7 @@ def _channel(
     scenario: Scenario,
     spec: ChannelSpec,
     config: ChannelConfig,
-    skus: list[str],
+    catalog: Catalog,
     book: OrderBook | None,
     progress: Progress | None,
 ) -> Channel | None:
@@ -184,7 +183,7 @@ def _channel(
     id = f"channel/{spec.id}"
     link = Link(spec.latency)
     if isinstance(demand, PoissonDemand):
-        items = Weighted.of(dict(demand.items) if demand.items is not None else dict.fromkeys(skus, 1))
+        items = Weighted.of(dict(demand.items) if demand.items is not None else {item.sku: 1 for item in catalog.items})
         gap_us = demand.rate.per_ms * 1000 // demand.rate.count
         regions = Weighted.of(dict(demand.regions))
         return PoissonChannel(id, link, config, gap_us, items, regions, demand.lines, demand.quantity)
@@ -193,7 +192,7 @@ def _channel(
         return PeriodicChannel(id, link, config, first_at, demand.every, demand.item, demand.region, demand.quantity)
     if isinstance(demand, GeneratedDemand):
         skew = demand.item_skew
-        weights = zipf_mandelbrot(skus[: skew.items or len(skus)], skew.exponent, skew.shift)
+        weights = zipf_mandelbrot(catalog.ranked[: skew.items], skew.exponent, skew.shift)
         regions = Weighted.of(dict(demand.regions))
         return GeneratedChannel(
             id, link, config, hourly_micro(demand), weights, regions, demand.lines_per_order, demand.quantity_per_line
