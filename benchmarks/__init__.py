@@ -1,0 +1,1 @@
+"""Measurements, as JSON lines: `python -m benchmarks` runs them all."""
