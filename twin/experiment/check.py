@@ -1,0 +1,319 @@
+"""Scenarios held against what they expect: that makes them regression tests.
+
+A bound is held against one run with the scenario's own seed. A reference is held against the mean over seeds 1 to n,
+which are never chosen. A scenario that expects nothing is held to the invariants.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from fractions import Fraction
+from pathlib import Path
+from shlex import quote
+from typing import Final
+
+from msgspec import Struct
+
+from twin.experiment.observing import Job, Observation, observe
+from twin.experiment.statistics import Interval, t_interval
+from twin.measures import MEASURES
+from twin.measures.measured import DIGITS, Exact, decimal
+from twin.run import Progress
+from twin.scenario import Scenario, ScenarioError, load
+from twin.scenario.errors import Problem, choices
+from twin.scenario.expect import Expectation, Invariants, MeasureBound, Reference
+from twin.scenario.units import format_decimal, format_percent
+
+__all__ = ["Verdict", "check"]
+
+RESTARTS_MAX: Final = 3
+"""How often lost workers are replaced before a check gives up."""
+
+SHOWN_MAX: Final = 3
+"""Broken invariants in `found`; `details` has all."""
+
+
+class Verdict(Struct, frozen=True):
+    """One expectation of one scenario, and what was found.
+
+    `expected`, `found` and `interval` are texts in the measure's unit; `interval` is empty where there is none.
+    `reproduce` is the command that finds the same again. `mean` and `half_width` are given for a reference.
+    """
+
+    scenario: str
+    expectation: str
+    expected: str
+    found: str
+    interval: str
+    holds: bool
+    seeds: tuple[int, ...]
+    reproduce: str
+    note: str = ""
+    details: tuple[str, ...] = ()
+    mean: Fraction | None = None
+    half_width: float | None = None
+
+
+class _Case(Struct, frozen=True):
+    number: int
+    name: str
+    scenario: Scenario
+    expectations: tuple[Expectation, ...]
+    full: bool
+    seeds: int | None
+
+    def replications(self, reference: Reference) -> range:
+        """Seeds 1 to n."""
+        asked = reference.replications.full if self.full else reference.replications.sample
+        return range(1, (asked if self.seeds is None else self.seeds) + 1)
+
+    def jobs(self) -> Iterator[Job]:
+        """Every run that some expectation needs, once, by seed."""
+        own = self.scenario.run.seed
+        wanted: dict[int, dict[str, None]] = {}
+        invariants = False
+        for expected in self.expectations:
+            if isinstance(expected, Invariants):
+                invariants = True
+                wanted.setdefault(own, {})
+            else:
+                for seed in self.replications(expected) if isinstance(expected, Reference) else (own,):
+                    wanted.setdefault(seed, {})[expected.name] = None
+        for seed in sorted(wanted):
+            yield Job(self.number, self.name, self.scenario, seed, tuple(wanted[seed]), invariants and seed == own)
+
+
+def check(
+    paths: Iterable[str | Path],
+    *,
+    full: bool = False,
+    seeds: int | None = None,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> list[Verdict]:
+    """Run scenarios and hold each expectation against what they gave; one verdict each, in the order of the files.
+
+    A reference holds in `full` when it lies inside the confidence interval and the interval is narrow enough. In a
+    sample the width is told but not asked for, since a handful of seeds cannot be that sure. `seeds` runs that many
+    instead of the scenario's number. With more than one of `workers`, runs go to processes of their own; the verdicts
+    are the same. Raises `ScenarioError` with all problems of all files, before anything runs.
+    """
+    if seeds is not None and seeds < 2:
+        raise ValueError(f"{seeds} seeds; an interval needs at least 2")
+    if workers < 1:
+        raise ValueError(f"{workers} workers; give at least 1")
+    cases = _cases(paths, full, seeds)
+    jobs = [job for case in cases for job in case.jobs()]
+    told = _Told(progress, len(jobs))
+    found = _in_turn(jobs, told) if workers == 1 or len(jobs) == 1 else _in_processes(jobs, workers, told)
+    observed: dict[int, dict[int, Observation]] = {case.number: {} for case in cases}
+    for one in found:
+        observed[one.case][one.seed] = one
+    return [_verdict(case, expected, observed[case.number]) for case in cases for expected in case.expectations]
+
+
+# --- reading
+
+
+def _cases(paths: Iterable[str | Path], full: bool, seeds: int | None) -> list[_Case]:
+    cases: list[_Case] = []
+    problems: list[Problem] = []
+    for path in paths:
+        try:
+            scenario = load(path)
+        except ScenarioError as error:
+            problems += error.problems
+            continue
+        problems += _unknown_measures(str(path), scenario)
+        cases.append(
+            _Case(len(cases), str(path), scenario, scenario.expect or (Invariants(kind="invariants"),), full, seeds)
+        )
+    if problems:
+        raise ScenarioError(problems)
+    return cases
+
+
+def _unknown_measures(path: str, scenario: Scenario) -> Iterator[Problem]:
+    single = [name for name, spec in MEASURES.items() if spec.kind != "P"]
+    for index, expected in enumerate(scenario.expect):
+        if isinstance(expected, Invariants):
+            continue
+        name = expected.name.partition("/")[0]
+        if name in MEASURES and name not in single:
+            yield Problem(path, 0, f"expect[{index}].name: '{name}' compares two runs; a scenario is one")
+        elif name not in single:
+            yield Problem(path, 0, f"expect[{index}].name: {choices('measure', 'measures', name, single)}")
+
+
+# --- running
+
+
+class _Told:
+    """Passes on how many runs are done; within a run that goes on alone, its own progress too."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self.progress = progress
+        self.total = total
+        self.done = 0
+        self.entries = 0
+
+    def finished(self, one: Observation) -> None:
+        """A run is over."""
+        self.done += 1
+        self.entries += one.entries
+        if self.progress is not None:
+            self.progress("checking runs", self.done, self.total, self.entries)
+
+
+def _in_turn(jobs: Sequence[Job], told: _Told) -> Iterator[Observation]:
+    for job in jobs:
+        one = observe(job)
+        told.finished(one)
+        yield one
+
+
+def _in_processes(jobs: Sequence[Job], workers: int, told: _Told) -> list[Observation]:
+    """All observations in the order of the jobs. A killed process loses only what it was at, which is run again."""
+    done: dict[int, Observation] = {}
+    restarts = 0
+    while len(done) < len(jobs):
+        left = [index for index in range(len(jobs)) if index not in done]
+        try:
+            _run_pool(jobs, left, min(workers, len(left)), done, told)
+        except BrokenProcessPool as error:
+            restarts += 1
+            if restarts > RESTARTS_MAX:
+                lost = jobs[next(index for index in left if index not in done)]
+                error.add_note(f"workers were killed {restarts} times; unfinished: {lost.name} with seed {lost.seed}")
+                raise
+    return [done[index] for index in range(len(jobs))]
+
+
+def _run_pool(
+    jobs: Sequence[Job], left: Sequence[int], workers: int, done: dict[int, Observation], told: _Told
+) -> None:
+    # A forked child would inherit the locks of whatever thread shows the progress.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        futures: dict[Future[Observation], int] = {pool.submit(observe, jobs[index]): index for index in left}
+        waiting = set(futures)
+        try:
+            while waiting:
+                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                # Ordered, so that of two failures the same one is told each time.
+                for future in sorted(finished, key=futures.__getitem__):
+                    one = done[futures[future]] = future.result()
+                    told.finished(one)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+# --- judging
+
+
+def _verdict(case: _Case, expected: Expectation, observed: dict[int, Observation]) -> Verdict:
+    if isinstance(expected, Reference):
+        return _referred(case, expected, observed)
+    one = observed[case.scenario.run.seed]
+    if isinstance(expected, Invariants):
+        return _unbroken(case, one)
+    return _bounded(case, expected, one)
+
+
+def _unbroken(case: _Case, one: Observation) -> Verdict:
+    broken = [one.failure] if one.failure else list(one.broken)
+    found = "all hold"
+    if broken:
+        more = len(broken) - SHOWN_MAX
+        found = "; ".join(broken[:SHOWN_MAX]) + (f"; and {more} more" if more > 0 else "")
+    return Verdict(
+        case.name, "invariants", "all hold", found, "", not broken, (one.seed,), _one_run(case), details=tuple(broken)
+    )
+
+
+def _bounded(case: _Case, bound: MeasureBound, one: Observation) -> Verdict:
+    value = one.values.get(bound.name)
+    expected, holds = _held(bound, value)
+    found = one.failure or _nothing(one, bound.name) or _text(bound.name, value)
+    return Verdict(case.name, bound.name, expected, found, "", holds, (one.seed,), _one_run(case))
+
+
+def _held(bound: MeasureBound, value: Exact | None) -> tuple[str, bool]:
+    """The bound as a text, and whether the value keeps it."""
+    if bound.equals is not None and bound.within is not None:
+        wanted, room = Fraction(bound.equals), Fraction(bound.within.value)
+        room = room * abs(wanted) if bound.within.relative else room
+        share = format_percent(int(bound.within.value * 1_000_000)) if bound.within.relative else ""
+        text = f"{format_decimal(bound.equals)} ± {share or format_decimal(bound.within.value)}"
+        return text, value is not None and abs(value - wanted) <= room
+    texts, holds = [], value is not None
+    if bound.at_least is not None:
+        texts.append(f"at least {format_decimal(bound.at_least)}")
+        holds = holds and value is not None and value >= Fraction(bound.at_least)
+    if bound.at_most is not None:
+        texts.append(f"at most {format_decimal(bound.at_most)}")
+        holds = holds and value is not None and value <= Fraction(bound.at_most)
+    return " and ".join(texts), holds
+
+
+def _referred(case: _Case, reference: Reference, observed: dict[int, Observation]) -> Verdict:
+    seeds = tuple(case.replications(reference))
+    name = reference.name
+    expected = f"{format_decimal(reference.value)} in the {format_percent(reference.confidence)} interval"
+    if case.full:
+        expected += f" of half-width {format_percent(reference.half_width)} at most"
+    options = (" --full" if case.full else "") + (f" --seeds {case.seeds}" if case.seeds is not None else "")
+    command = f"twin check {quote(case.name)}{options}"
+    missing = [one.failure or _nothing(one, name) for one in (observed[seed] for seed in seeds)]
+    lost = next(((seed, text) for seed, text in zip(seeds, missing, strict=True) if text), None)
+    if lost is not None:
+        return Verdict(case.name, name, expected, f"seed {lost[0]}: {lost[1]}", "", False, seeds, command)
+    values = [value for value in (observed[seed].values[name] for seed in seeds) if value is not None]
+    interval = t_interval(values, reference.confidence)
+    narrow = _narrow(interval, reference)
+    inside = interval.holds(Fraction(reference.value))
+    note = "" if case.full else "sample: the width is not held against anything"
+    if case.full and not narrow:
+        note = "the interval is too wide: more seeds or a longer run are needed"
+    return Verdict(
+        case.name,
+        name,
+        expected,
+        _text(name, interval.mean),
+        f"{_text(name, Fraction(interval.low))} to {_text(name, Fraction(interval.high))}, {_width(interval)}",
+        inside and (narrow or not case.full),
+        seeds,
+        command,
+        note,
+        mean=interval.mean,
+        half_width=interval.half_width,
+    )
+
+
+def _narrow(interval: Interval, reference: Reference) -> bool:
+    return Fraction(interval.half_width) <= abs(Fraction(reference.value)) * reference.half_width / 1_000_000
+
+
+def _width(interval: Interval) -> str:
+    if not interval.mean:
+        return f"± {interval.half_width:.3g}"
+    return f"± {100 * interval.half_width / abs(float(interval.mean)):.2f} %"
+
+
+def _nothing(one: Observation, name: str) -> str:
+    if name not in one.values:
+        return f"the run has no '{name}'"
+    return "nothing fell into the window" if one.values[name] is None else ""
+
+
+def _text(name: str, value: Exact | None) -> str:
+    spec = MEASURES[name.partition("/")[0]]
+    return "none" if value is None else decimal(value, max(DIGITS.get(spec.unit, 6), 4))
+
+
+def _one_run(case: _Case) -> str:
+    return f"twin check {quote(case.name)}"
