@@ -1,0 +1,288 @@
+"""The drawings of the report: one picture in, SVG elements out."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import Final, NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from twin.report.grid import Grid
+from twin.report.picture import Picture
+from twin.report.svg import FAINT, INK, MUTED, SERIES, axes_of, drawn, number_axis, time_axis
+from twin.report.words import count, money, percent
+
+__all__ = ["Chart", "Cost", "backlog", "costs", "cycle_time", "orders", "sites", "stock"]
+
+WIDE: Final = 11.2
+HALF: Final = 5.5
+DASHES: Final = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)), (0, (3, 1)), (0, (8, 3)))
+"""With the colors, so that a line is told from another without them."""
+
+
+class Chart(NamedTuple):
+    """A drawing with its heading and the sentence below it; `wide` takes the whole width of the page."""
+
+    name: str
+    title: str
+    note: str
+    svg: str
+    wide: bool = True
+
+
+class Cost(NamedTuple):
+    """One step of the cost ledger in minor units, signed as it changes the margin."""
+
+    label: str
+    minor: int
+
+
+def orders(picture: Picture) -> Chart:
+    """Orders in and out: cumulative above, by bucket below."""
+    grid = picture.grid
+    series = (
+        ("captured", picture.captured),
+        ("due", picture.due),
+        ("shipped in full", picture.shipped),
+        ("delivered in full", picture.delivered),
+    )
+
+    def draw(figure: Figure) -> None:
+        above, below = axes_of(figure, 2, (1.5, 1))
+        ends = []
+        for index, (label, values) in enumerate(series):
+            total = list(accumulate(values))
+            above.plot(range(grid.count), total, color=SERIES[index], linestyle=DASHES[index])
+            ends.append((float(total[-1]), f"{label} {count(total[-1])}", SERIES[index]))
+        above.set_ylim(bottom=0)
+        number_axis(above)
+        above.set_title("Orders, cumulative")
+        _label_ends(above, grid, ends)
+        below.bar(range(grid.count), picture.captured, width=0.8, color=SERIES[0], alpha=0.35, linewidth=0)
+        below.plot(range(grid.count), picture.delivered, color=SERIES[3], linestyle="-", drawstyle="steps-mid")
+        below.set_ylim(bottom=0)
+        number_axis(below)
+        below.set_title(f"Orders a {grid.name}")
+        _label_ends(
+            below,
+            grid,
+            [(_last(picture.captured), "captured (bars)", SERIES[0]), (0.0, "delivered", SERIES[3])],
+            free=True,
+        )
+        time_axis(below, grid, room=0.2)
+
+    alt = (
+        f"{count(picture.orders)} orders captured, {count(sum(picture.due))} due, {count(sum(picture.shipped))} "
+        f"shipped and {count(sum(picture.delivered))} delivered by the end of the run."
+    )
+    note = (
+        "An order counts as shipped or delivered when its last unit that can still come is; orders rejected or "
+        "canceled as a whole are never delivered."
+    )
+    return Chart("orders", "Orders in and out", note, drawn("orders", alt, (WIDE, 4.6), draw))
+
+
+def backlog(picture: Picture) -> Chart:
+    """Open orders and open units by what they wait for, at the end of each bucket."""
+    grid = picture.grid
+
+    def draw(figure: Figure) -> None:
+        above, below = axes_of(figure, 2, (1, 1.5))
+        above.plot(range(grid.count), picture.open_orders, color=SERIES[0], drawstyle="steps-post")
+        above.set_ylim(bottom=0)
+        number_axis(above)
+        above.set_title("Open orders")
+        _label_ends(above, grid, [(float(picture.open_orders[-1]), count(picture.open_orders[-1]), SERIES[0])])
+        parts = (picture.waiting, picture.working, picture.in_transit)
+        labels = ("waiting for stock", "in the works", "on the way")
+        colors = (SERIES[1], SERIES[0], SERIES[2])
+        floor = [0] * grid.count
+        ends = []
+        for values, label, color in zip(parts, labels, colors, strict=True):
+            top = [low + value for low, value in zip(floor, values, strict=True)]
+            below.fill_between(range(grid.count), floor, top, color=color, alpha=0.55, linewidth=0)
+            ends.append(((floor[-1] + top[-1]) / 2, f"{label} {count(values[-1])}", color))
+            floor = top
+        below.set_ylim(bottom=0)
+        number_axis(below)
+        below.set_title("Open units, by what they wait for")
+        _label_ends(below, grid, ends)
+        time_axis(below, grid, room=0.2)
+
+    alt = (
+        f"At the end {count(picture.open_orders[-1])} orders are open: {count(picture.waiting[-1])} units wait for "
+        f"stock, {count(picture.working[-1])} are in the works and {count(picture.in_transit[-1])} on the way."
+    )
+    note = f"Levels at the end of each {grid.name}. Waiting for stock: backordered, or bought for the order."
+    return Chart("backlog", "Backlog", note, drawn("backlog", alt, (WIDE, 4.2), draw))
+
+
+def stock(picture: Picture, currency: str) -> Chart:
+    """Units on hand and their value, by warehouse."""
+    grid = picture.grid
+
+    def draw(figure: Figure) -> None:
+        left, right = figure.subplots(1, 2)
+        for axes, title in ((left, "Units on hand"), (right, f"Value at standard cost, {currency}")):
+            ends = []
+            for index, (node, site) in enumerate(picture.sites.items()):
+                color = SERIES[index % len(SERIES)]
+                values = site.on_hand if axes is left else [minor // 100 for minor in site.value_minor]
+                axes.plot(range(grid.count), values, color=color, linestyle=DASHES[index % len(DASHES)])
+                ends.append((float(values[-1]), node, color))
+            axes.set_ylim(bottom=0)
+            number_axis(axes)
+            axes.set_title(title)
+            _label_ends(axes, grid, ends)
+            time_axis(axes, grid, room=0.25)
+
+    total = sum(site.units for site in picture.sites.values())
+    value = sum(site.value for site in picture.sites.values())
+    alt = f"{count(total)} units worth {money(value, currency, whole=True)} are on hand at the end."
+    note = f"What the order engine believes is in the buildings, at the end of each {grid.name}."
+    return Chart("stock", "Stock", note, drawn("stock", alt, (WIDE, 2.6), draw))
+
+
+def sites(picture: Picture, capacity: dict[str, list[tuple[float, float]]]) -> Chart:
+    """Parcels that leave each warehouse; with `capacity`, (needed, available) picker hours by bucket, below them."""
+    grid = picture.grid
+    names = list(picture.sites)
+    rows = 2 if capacity else 1
+
+    def draw(figure: Figure) -> None:
+        table = figure.subplots(rows, len(names), sharex=True, sharey="row", squeeze=False)
+        for column, node in enumerate(names):
+            site = picture.sites[node]
+            axes: Axes = table[0][column]
+            axes.bar(range(grid.count), site.parcels, width=0.8, color=SERIES[0], alpha=0.6, linewidth=0)
+            axes.set_ylim(bottom=0)
+            number_axis(axes)
+            axes.set_title(f"{node}: {count(sum(site.parcels))} parcels")
+            if capacity:
+                axes = table[1][column]
+                hours = capacity.get(node, [(0.0, 0.0)] * grid.count)
+                needed, available = [pair[0] for pair in hours], [pair[1] for pair in hours]
+                axes.bar(range(grid.count), needed, width=0.8, color=SERIES[2], alpha=0.6, linewidth=0)
+                axes.plot(range(grid.count), available, color=INK, linewidth=1.0, drawstyle="steps-mid")
+                axes.set_ylim(bottom=0)
+                number_axis(axes)
+                whole = sum(available)
+                share = percent(round(sum(needed) * 1000), round(whole * 1000)) if whole else "no limit"
+                axes.set_title(f"picking: {share} of the hours", fontweight="normal")
+            time_axis(axes, grid)
+            axes.set_xticks(axes.get_xticks()[::2])
+
+    shipped = ", ".join(f"{node} {count(sum(picture.sites[node].parcels))}" for node in names)
+    note = f"Parcels that left, a {grid.name}."
+    if capacity:
+        note += " Below: hours of picking (bars) against the pickers' hours on shift (line)."
+    size = (WIDE, 3.4 if capacity else 2.2)
+    return Chart("sites", "Warehouses", note, drawn("sites", f"Parcels shipped: {shipped}.", size, draw))
+
+
+def cycle_time(picture: Picture) -> Chart | None:
+    """How long delivered orders took from capture, in days; None where nothing was delivered."""
+    hours = picture.cycle_hours
+    total = sum(hours.values())
+    if not total:
+        return None
+    marks = {share: _quantile(hours, total, share) for share in (50, 90)}
+    last = max(marks[90] * 2, 24)
+    width = next(width for width in (1, 2, 4, 6, 12, 24, 48, 96, 168, 336, 1 << 40) if last / width <= 40)
+    bins = -(-last // width)
+    heights = [0] * (bins + 1)
+    for hour, orders in hours.items():
+        heights[min(hour // width, bins)] += orders
+    over = heights.pop()
+    unit, scale = ("hours", 1) if last <= 72 else ("days", 24)
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        starts = [index * width / scale for index in range(bins)]
+        axes.bar(starts, heights, width=width / scale * 0.9, align="edge", color=SERIES[0], alpha=0.6, linewidth=0)
+        top = max(heights) * 1.16
+        for share, hour in marks.items():
+            at = (hour + 0.5) / scale
+            axes.axvline(at, color=INK, linewidth=1.0, linestyle=(0, (4, 2)), ymax=0.92)
+            axes.text(at, top, f"{share} % within {at:.1f} {unit}", ha="left", va="top", fontsize=10)
+            top *= 0.9
+        axes.set_ylim(0, max(heights) * 1.2)
+        axes.set_xlim(0, bins * width / scale)
+        number_axis(axes)
+        axes.set_xlabel(f"{unit} from capture to delivery in full")
+        axes.set_title(f"Orders, by {unit if width != scale else unit[:-1]} taken")
+        axes.tick_params(axis="x", length=3.0)
+
+    alt = f"Half of {count(total)} delivered orders took at most {marks[50]} hours, nine in ten at most {marks[90]}."
+    beyond = f"; {count(over)} took longer than the axis shows" if over else ""
+    note = f"{count(total)} orders delivered{beyond}. Orders that are still open are not in it."
+    return Chart("cycle", "Order cycle time", note, drawn("cycle", alt, (HALF, 2.9), draw), wide=False)
+
+
+def costs(steps: list[Cost], currency: str) -> Chart:
+    """From revenue to margin, step by step; the last one is drawn from zero."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        level = 0
+        reach = max(abs(step.minor) for step in steps) or 1
+        for row, step in enumerate(steps):
+            closing = row == len(steps) - 1
+            low = 0 if closing else min(level, level + step.minor)
+            high = step.minor if closing else max(level, level + step.minor)
+            color = SERIES[0] if row == 0 or closing else (SERIES[1] if step.minor < 0 else SERIES[2])
+            axes.barh(row, (high - low) / 100, left=low / 100, height=0.62, color=color, alpha=0.6, linewidth=0)
+            edge = max(low, high, 0) / 100
+            text = money(step.minor, currency, whole=True).removesuffix(currency).strip()
+            axes.text(edge + reach * 0.00015, row, text, va="center", ha="left", fontsize=10)
+            if not closing:
+                level += step.minor
+                axes.plot([level / 100] * 2, [row - 0.31, row + 1.31], color=MUTED, linewidth=0.6)
+        axes.set_yticks(range(len(steps)), [step.label for step in steps])
+        axes.invert_yaxis()
+        axes.axvline(0, color=FAINT, linewidth=0.8)
+        axes.set_xticks([])
+        axes.spines["bottom"].set_visible(False)
+        axes.tick_params(axis="y", labelcolor=INK)
+        axes.margins(x=0.16)
+        axes.set_title(f"{currency}")
+
+    alt = ", ".join(f"{step.label} {money(step.minor, currency, whole=True)}" for step in steps)
+    note = "Revenue is what was invoiced less credits; stock and waiting are charged at the scenario's rates."
+    return Chart("costs", "From revenue to margin", note, drawn("costs", alt, (HALF, 2.9), draw), wide=False)
+
+
+def _label_ends(axes: Axes, grid: Grid, ends: list[tuple[float, str, str]], *, free: bool = False) -> None:
+    """Name each line at its right end, pushed apart where they would overlap; `free` spreads them evenly."""
+    bottom, top = axes.get_ylim()
+    box = axes.get_position()
+    figure = axes.figure
+    inches = figure.get_size_inches()[1] if isinstance(figure, Figure) else 3.0
+    gap = (top - bottom) * 0.19 / max(box.height * inches, 0.4)
+    placed: list[list[float]] = []
+    for value, index in sorted((value, index) for index, (value, _, _) in enumerate(ends)):
+        at = value if not free else top * (0.25 + 0.45 * index)
+        placed.append([max(at, placed[-1][0] + gap) if placed else max(at, bottom + gap / 2), index])
+    over = placed[-1][0] - (top - gap / 2)
+    if over > 0:
+        placed[-1][0] -= over
+        for row in range(len(placed) - 2, -1, -1):
+            placed[row][0] = min(placed[row][0], placed[row + 1][0] - gap)
+    for at, which in placed:
+        _, label, color = ends[int(which)]
+        axes.text(grid.count - 0.5 + grid.count * 0.012, at, label, color=color, va="center", ha="left", fontsize=10)
+
+
+def _last(values: list[int]) -> float:
+    return float(values[-1])
+
+
+def _quantile(hours: dict[int, int], total: int, share: int) -> int:
+    """The least hour by which `share` percent are over (inverse of the empirical distribution)."""
+    wanted, seen = -(-total * share // 100), 0
+    for hour in sorted(hours):
+        seen += hours[hour]
+        if seen >= wanted:
+            return hour
+    raise AssertionError("the shares add up to the total")

@@ -1,0 +1,505 @@
+"""The tables of the report, as text that is ready to be put on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from typing import Final, NamedTuple, TypeVar
+
+from twin.measures.accounts import Accounts, BookCounts, Tally
+from twin.measures.measured import Exact, Measured
+from twin.report.grid import DAY_MS, HOUR_MS, date_text, instant_text
+from twin.report.picture import ChannelRow, Picture
+from twin.report.words import count, duration, money, percent, plural, rounded
+
+__all__ = [
+    "Head",
+    "Row",
+    "Table",
+    "book_tables",
+    "by_bucket",
+    "by_channel",
+    "by_site",
+    "exception_tables",
+    "measure_tables",
+    "sourcing_tables",
+    "value_text",
+]
+
+_Row = TypeVar("_Row")
+
+FIRST: Final = 8
+"""Exceptions of each kind that are listed."""
+
+
+class Head(NamedTuple):
+    """A column; `style` n is for numbers, wrap for prose, id for identifiers."""
+
+    text: str
+    style: str = ""
+
+
+class Row(NamedTuple):
+    """Cells of one row; `kind` is empty, total or group (one cell over the whole width)."""
+
+    cells: tuple[str, ...]
+    kind: str = ""
+
+
+class Table(NamedTuple):
+    """A table with its heading and a note below it."""
+
+    title: str
+    head: tuple[Head, ...]
+    rows: list[Row]
+    note: str = ""
+
+
+def _head(text: str, *numbers: str) -> tuple[Head, ...]:
+    return (Head(text), *(Head(number, "n") for number in numbers))
+
+
+# --- measures
+
+GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
+    (
+        "Service",
+        (
+            "otif_to_request",
+            "otif_to_promise",
+            "delivered_in_full",
+            "order_fill_rate",
+            "line_fill_rate",
+            "unit_fill_rate",
+            "cycle_service_level",
+            "ready_rate",
+        ),
+    ),
+    (
+        "Time",
+        (
+            "order_cycle_time",
+            "order_cycle_time_mean",
+            "order_cycle_time_p50",
+            "order_cycle_time_p90",
+            "order_to_ship",
+            "promise_accuracy",
+            "promise_lead_time",
+            "backorder_age_p50",
+            "backorder_age_p90",
+            "backorder_age_max",
+            "backorder_unit_days",
+            "supplier_response_time",
+        ),
+    ),
+    (
+        "Integrity",
+        (
+            "touchless_rate",
+            "order_fallout",
+            "dead_letters",
+            "retry_amplification",
+            "duplicate_effect_count",
+            "lost_effect_count",
+            "invoices_before_ship",
+            "double_billed_value",
+            "unbilled_shipped_value",
+            "inventory_record_accuracy",
+            "oversell_rate",
+        ),
+    ),
+    ("Money", ("revenue", "cost_of_goods", "freight", "holding", "ordering", "penalty", "margin")),
+)
+"""The key measures by heading; those that a run does not have are left out, slices (`name/part`) go with their name."""
+
+_WHOLE_RATIOS: Final = ("bullwhip_ratio", "retry_amplification", "collateral_delay_ratio")
+"""Ratios that are factors, not shares."""
+
+
+def measure_tables(measures: Mapping[str, Measured], currency: str) -> tuple[Table, Table]:
+    """The key measures by heading, and all others."""
+    head = (
+        Head("Measure"),
+        Head("Value", "n"),
+        Head("Numerator", "n"),
+        Head("Denominator", "n"),
+        Head("Kind"),
+        Head("Counted by", "wrap"),
+    )
+    key: list[Row] = []
+    shown: dict[str, None] = {}
+    for heading, names in GROUPS:
+        found = [
+            measured for name in names for measured in measures.values() if measured.name.partition("/")[0] == name
+        ]
+        found = [measured for measured in found if "channel=" not in measured.name]
+        if found:
+            key.append(Row((heading,), "group"))
+        for measured in found:
+            shown[measured.name] = None
+            key.append(_measure_row(measured, currency))
+    rest = [_measure_row(measured, currency) for name, measured in measures.items() if name not in shown]
+    note = (
+        "Kind L is computed from the log alone, as it would be from a production log; T needs the truth that only the "
+        "twin has; P compares a pair of runs."
+    )
+    return Table("Measures", head, key, note), Table("", head, rest)
+
+
+def _measure_row(measured: Measured, currency: str) -> Row:
+    name, _, part = measured.name.partition("/")
+    label = name.replace("_", " ") + (f", {part.replace('=', ' ')}" if part else "")
+    window = measured.window + (f" ({measured.note})" if measured.note else "")
+    unit = "" if measured.unit == "ratio" else measured.unit
+    numerator = "" if measured.numerator is None else _amount(measured.numerator, unit, currency)
+    denominator = "" if measured.denominator is None else _amount(measured.denominator, "", currency)
+    return Row((label, value_text(measured, currency), numerator, denominator, measured.kind, window))
+
+
+def value_text(measured: Measured, currency: str) -> str:
+    """The value with its unit, as people write it; shares in percent, times in days or hours."""
+    value = measured.value
+    if value is None:
+        return "–"
+    if measured.unit == "ratio" and measured.name.partition("/")[0] not in _WHOLE_RATIOS:
+        return f"{rounded(value * 100, 2)} %"
+    text = _amount(value, measured.unit, currency)
+    plain = measured.unit in ("ratio", "count", "ms", "minor", "")
+    return text if plain else f"{text} {measured.unit.replace('_', ' ')}"
+
+
+def _amount(value: Exact, unit: str, currency: str) -> str:
+    if unit == "ms":
+        return duration(int(value))
+    if unit.startswith("minor"):
+        return money(value, currency)
+    whole = Fraction(value).denominator == 1
+    return rounded(value, 0 if whole else 3)
+
+
+# --- the business
+
+
+def by_channel(picture: Picture, currency: str) -> Table:
+    """What came in through each channel and how it was served."""
+    rows = [Row((name, *_channel(row, currency))) for name, row in picture.channels.items()]
+    total = ChannelRow()
+    for row in picture.channels.values():
+        for field in ChannelRow.__struct_fields__:
+            setattr(total, field, getattr(total, field) + getattr(row, field))
+    if len(rows) > 1:
+        rows.append(Row(("all", *_channel(total, currency)), "total"))
+    head = _head(
+        "Channel",
+        "orders",
+        "lines",
+        "units",
+        f"ordered, {currency}",
+        "due",
+        "in full, on time",
+        "withdrawn",
+        "open orders",
+        "units rejected",
+        "units canceled",
+    )
+    note = (
+        "Due: the requested date lies within the measured window. Orders that the customer withdrew before that date "
+        "are not among them."
+    )
+    return Table("By channel", head, rows, note)
+
+
+def _channel(row: ChannelRow, currency: str) -> tuple[str, ...]:
+    return (
+        count(row.orders),
+        count(row.lines),
+        count(row.units),
+        money(row.value_minor, currency, whole=True).removesuffix(currency).strip(),
+        count(row.due),
+        percent(row.on_time, row.due),
+        count(row.withdrawn),
+        count(row.open_orders),
+        count(row.rejected_units),
+        count(row.cancelled_units),
+    )
+
+
+def by_site(picture: Picture, currency: str) -> Table:
+    """What each warehouse shipped, received and holds."""
+
+    def cells(values: Sequence[int], freight: int, value: int) -> tuple[str, ...]:
+        texts = [count(number) for number in values]
+        amounts = [money(minor, currency, whole=True).removesuffix(currency).strip() for minor in (freight, value)]
+        return (*texts[:2], amounts[0], *texts[2:6], amounts[1], texts[6])
+
+    rows: list[Row] = []
+    totals = [0] * 9
+    for node, site in picture.sites.items():
+        numbers = [
+            sum(site.parcels),
+            sum(site.shipped_units),
+            site.purchase_orders,
+            site.received_units,
+            site.corrections,
+            site.units,
+            site.waiting,
+        ]
+        rows.append(Row((node, *cells(numbers, site.freight_minor, site.value))))
+        totals = [
+            total + number for total, number in zip(totals, [*numbers, site.freight_minor, site.value], strict=True)
+        ]
+    if len(rows) > 1:
+        rows.append(Row(("all", *cells(totals[:7], totals[7], totals[8])), "total"))
+    head = _head(
+        "Warehouse",
+        "parcels",
+        "units shipped",
+        f"freight, {currency}",
+        "purchase orders",
+        "units received",
+        "corrections",
+        "on hand at end",
+        f"worth, {currency}",
+        "units awaited",
+    )
+    return Table(
+        "By warehouse",
+        head,
+        rows,
+        "Corrections: units that counts and adjustments added or took away, with their sign.",
+    )
+
+
+def sourcing_tables(picture: Picture) -> list[Table]:
+    """Which way lines went, and which rule decided it."""
+    routes: dict[str, list[int]] = {}
+    for (route, _), (legs, units) in picture.routes.items():
+        sums = routes.setdefault(route, [0, 0])
+        sums[0] += legs
+        sums[1] += units
+    all_legs = sum(sums[0] for sums in routes.values())
+    all_units = sum(sums[1] for sums in routes.values())
+    paths = [
+        Row((route, count(legs), percent(legs, all_legs), count(units), percent(units, all_units)))
+        for route, (legs, units) in sorted(routes.items(), key=lambda row: (-row[1][0], row[0]))
+    ]
+    rules = [
+        Row((route, rule.replace("_", " "), count(legs), percent(legs, all_legs), count(units)))
+        for (route, rule), (legs, units) in sorted(picture.routes.items(), key=lambda row: (-row[1][0], row[0]))
+    ]
+    return [
+        Table(
+            "Which way lines went",
+            _head("Route", "decisions", "share", "units", "share"),
+            paths,
+            "One decision a line and route; a line whose stock was not found or whose reservation ran out is decided "
+            "again.",
+        ),
+        Table(
+            "What decided it",
+            (Head("Route"), Head("Rule"), Head("decisions", "n"), Head("share", "n"), Head("units", "n")),
+            rules,
+            "The first rule that told the candidates apart; `short:` says what chose the place to wait at.",
+        ),
+    ]
+
+
+# --- the books
+
+
+def book_tables(accounts: Accounts, book: BookCounts | None) -> tuple[list[Table], list[str]]:
+    """Lines and units, stock, and the order book by rule; with them what does not agree."""
+    differences = list(accounts.differences)
+    tables: list[Table] = []
+    if book is not None:
+        tables.append(_read_table(book))
+    tables.append(_ended_table(accounts, book, differences))
+    if accounts.stock:
+        tables.append(_stock_table(accounts))
+    return tables, differences
+
+
+def _tally(label: str, tally: Tally, kind: str = "") -> Row:
+    return Row((label, count(tally.lines), count(tally.units)), kind)
+
+
+def _read_table(book: BookCounts) -> Table:
+    rows: list[Row] = []
+    for counted in sorted(
+        book.counts, key=lambda row: ("accepted", "credited", "listed", "stock", "refused").index(row.treatment)
+    ):
+        if counted.lines:
+            label = f"{counted.rule.replace('_', ' ')}: {counted.treatment}"
+            rows.append(_tally(label, Tally(counted.lines, counted.units)))
+    rows.append(_tally("read", Tally(book.read_lines, book.read_units), "total"))
+    remarks = "; ".join(f"{remark.remark}: {count(remark.count)}" for remark in book.remarks)
+    return Table(
+        f"Lines of {book.source}, by rule",
+        _head("Rule: what became of it", "lines", "units"),
+        rows,
+        remarks and f"{remarks}.",
+    )
+
+
+def _ended_table(accounts: Accounts, book: BookCounts | None, differences: list[str]) -> Table:
+    rows: list[Row] = []
+    if book is not None:
+        accepted = Tally()
+        for counted in book.counts:
+            if counted.treatment == "accepted":
+                accepted.add(counted.lines, counted.units)
+        later = Tally(
+            accepted.lines - accounts.captured.lines - accounts.refused.lines,
+            accepted.units - accounts.captured.units - accounts.refused.units,
+        )
+        if min(later.lines, later.units) < 0:
+            differences.append("more lines or units came to the engine than the book has accepted ones")
+        rows.append(_tally("accepted from the book", accepted))
+        if later.lines or later.units:
+            rows.append(_tally("− not yet due to arrive at the end of the run", later))
+    if accounts.refused.lines:
+        why = ", ".join(f"{code} {count(orders)}" for code, orders in accounts.refused_orders.items())
+        rows.append(_tally(f"refused by the engine ({why} orders)", accounts.refused))
+    rows.append(_tally("captured", accounts.captured, "total"))
+    rows.append(_tally("= delivered", accounts.delivered))
+    rows.append(_tally("+ canceled", accounts.cancelled))
+    rows.append(_tally("+ rejected", accounts.rejected))
+    rows.append(_tally("+ open at the end", accounts.open))
+    credits = [
+        f"{plural(accounts.credits_issued.lines, 'credit')} of {plural(accounts.credits_issued.units, 'unit')} issued"
+    ]
+    if accounts.credits_cancelled_units:
+        credits.append(f"{plural(accounts.credits_cancelled_units, 'unit')} canceled by a credit before they shipped")
+    if accounts.credits_refused:
+        credits.append("refused: " + ", ".join(f"{code} {count(n)}" for code, n in accounts.credits_refused.items()))
+    if accounts.credits_waiting:
+        credits.append(f"{count(accounts.credits_waiting)} waiting")
+    return Table(
+        "Order lines and units",
+        _head("", "lines", "units"),
+        rows,
+        "; ".join(credits) + "." if accounts.credits_issued.lines else "",
+    )
+
+
+def _stock_table(accounts: Accounts) -> Table:
+    names = (
+        ("stock.opening", "opening stock"),
+        ("stock.received", "+ received"),
+        ("stock.adjusted", "+ adjusted"),
+        ("stock.shrunk", "+ shrunk"),
+        ("stock.shipped", "+ shipped"),
+    )
+    rows = [Row((label, count(accounts.stock.get(name, 0)))) for name, label in names]
+    rows.append(Row(("= in the buildings at the end", count(accounts.stock.get("stock.closing", 0))), "total"))
+    places = f"{plural(accounts.items, 'item')}, {plural(accounts.cells, 'shelf', 'shelves')}"
+    note = f"Physical units, checked item by item: {places}."
+    return Table("Stock", _head("", "units"), rows, note)
+
+
+# --- exceptions and series
+
+
+def exception_tables(picture: Picture, currency: str) -> list[Table]:
+    """The first few of what waits for somebody: dead letters, held orders, the oldest backorders."""
+    end = picture.end_ms
+    tables: list[Table] = []
+    head: tuple[Head, ...]
+    if picture.dead:
+        rows = [
+            Row((dead.delivery, count(dead.attempts), dead.reason, instant_text(dead.at), duration(end - dead.at)))
+            for dead in _first(picture.dead.values())
+        ]
+        head = (
+            Head("Delivery", "id"),
+            Head("attempts", "n"),
+            Head("reason"),
+            Head("given up, UTC"),
+            Head("age at end", "n"),
+        )
+        tables.append(Table(_of(len(rows), len(picture.dead), "dead letter", "dead letters"), head, rows))
+    if picture.held:
+        rows = [
+            Row((held.order, held.reason, instant_text(held.at), duration(end - held.at)))
+            for held in _first(picture.held.values())
+        ]
+        head = (Head("Order", "id"), Head("reason"), Head("held, UTC"), Head("age at end", "n"))
+        tables.append(Table(_of(len(rows), len(picture.held), "held order", "held orders"), head, rows))
+    if picture.backorders:
+        rows = [
+            Row(
+                (
+                    wait.order,
+                    count(wait.line),
+                    wait.sku,
+                    wait.channel,
+                    wait.node,
+                    count(wait.units),
+                    money(wait.value_minor, currency),
+                    date_text(wait.since),
+                    duration(end - wait.since),
+                )
+            )
+            for wait in _first(picture.backorders)
+        ]
+        head = (
+            Head("Order", "id"),
+            Head("line", "n"),
+            Head("item", "id"),
+            Head("channel"),
+            Head("waits at"),
+            Head("units", "n"),
+            Head("worth", "n"),
+            Head("since", "n"),
+            Head("age at end", "n"),
+        )
+        title = _of(len(rows), len(picture.backorders), "backordered line", "backordered lines", "oldest")
+        note = "`twin explain RUN ORDER` tells the whole story of one order, with the reason for each decision."
+        tables.append(Table(title, head, rows, note))
+    return tables
+
+
+def _first(rows: Iterable[_Row]) -> list[_Row]:
+    return list(rows)[:FIRST]
+
+
+def _of(shown: int, there: int, noun: str, nouns: str, which: str = "first") -> str:
+    if shown < there:
+        return f"The {which} {shown} of {count(there)} {nouns}"
+    return plural(there, noun, nouns)
+
+
+def by_bucket(picture: Picture) -> Table:
+    """The series of the charts, one row a bucket."""
+    grid = picture.grid
+    rows: list[Row] = []
+    for bucket in range(grid.count):
+        at = grid.start_of(bucket)
+        when = instant_text(at) if grid.width_ms == HOUR_MS else date_text(at, year=True)
+        numbers = (
+            picture.captured,
+            picture.due,
+            picture.shipped,
+            picture.delivered,
+            picture.open_orders,
+            picture.waiting,
+            picture.working,
+            picture.in_transit,
+        )
+        on_hand = sum(site.on_hand[bucket] for site in picture.sites.values())
+        parcels = sum(site.parcels[bucket] for site in picture.sites.values())
+        rows.append(Row((when, *(count(series[bucket]) for series in numbers), count(parcels), count(on_hand))))
+    head = _head(
+        f"{grid.name} from, UTC" if grid.width_ms != DAY_MS else "Day, UTC",
+        "orders captured",
+        "due",
+        "shipped",
+        "delivered",
+        "open orders",
+        "units waiting for stock",
+        "in the works",
+        "on the way",
+        "parcels",
+        "units on hand",
+    )
+    return Table(grid.name, head, rows, "Flows are sums over the row's time, levels are those at its end.")
