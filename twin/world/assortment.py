@@ -11,7 +11,8 @@ The rules of a derived assortment, in order; luck comes from hashes of the item'
    those that stock the item.
 6. *Levels*: demand over the lead time plus z standard deviations of compound Poisson demand give s (Silver, Pyke
    and Thomas, Inventory and Production Management in Supply Chains, section 6.7); S adds the cover; the opening
-   stock is the opening cover, and at least s + 1.
+   stock is the opening cover, and at least s + 1. What a book writes off an item was there to be written off: the
+   item's home, the first site that stocks it, opens with as much more.
 """
 
 from __future__ import annotations
@@ -137,6 +138,10 @@ def _derive(
     else:
         derived = _priced(assortment)
     _generated_demand(scenario, [item.sku for item in derived], demands)
+    written_off: dict[str, int] = {}
+    for adjustment in book.adjustments if book is not None else ():
+        if adjustment.quantity < 0:
+            written_off[adjustment.sku] = written_off.get(adjustment.sku, 0) - adjustment.quantity
     suppliers = Weighted.of(dict(assortment.suppliers))
     nodes = list(assortment.warehouses) or [warehouse.id for warehouse in scenario.warehouses]
     classes = _classes(assortment, [item.sku for item in derived], demands)
@@ -167,6 +172,8 @@ def _derive(
                 lead_ms,
             )
             opening[node][sku] = max(level + 1, ceil(demand.units * assortment.opening))
+        home = next(node for node in opening if node in placed)
+        opening[home][sku] += written_off.get(sku, 0)
 
 
 def _share(amount: int, ppm: int) -> int:
