@@ -55,8 +55,8 @@ class SQLiteJournal:
     def append(self, entries: Sequence[Entry], expected: Position) -> Position:
         """Store entries after `expected` in one transaction; returns the new last position.
 
-        Raises `JournalConflict` where the journal's last position is another one, `ValueError` where the entries
-        are not numbered from `expected` + 1 on. Either way nothing is stored.
+        Raises `JournalConflict` where the journal's last position is another one or the entries are not numbered
+        from `expected` + 1 on; nothing is stored then.
         """
         connection = self._connection
         with self._explained():
@@ -69,7 +69,7 @@ class SQLiteJournal:
                 for entry in entries:
                     position += 1
                     if entry.position != position:
-                        raise ValueError(f"entry {entry.position} cannot be stored as entry {position}")
+                        raise JournalConflict(f"{self.path}: entry {entry.position} cannot be stored as {position}")
                     payload = encode_entry(entry)
                     digest = link(digest, payload)
                     rows.append((position, payload, digest))
@@ -92,7 +92,8 @@ class SQLiteJournal:
         while True:
             with self._explained():
                 rows = self._connection.execute(
-                    "SELECT position, payload, digest FROM entries WHERE position > ? ORDER BY position LIMIT ?",
+                    "SELECT position, CAST(payload AS BLOB), digest FROM entries WHERE position > ? "
+                    "ORDER BY position LIMIT ?",
                     (position, PAGE),
                 ).fetchall()
             for number, payload, stored in rows:

@@ -246,7 +246,7 @@ def main() -> None:
             finally:
                 # Whatever was raised is printed first; the fork must not fall back into the parent's loop.
                 if code:
-                    sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+                    sys.excepthook(*sys.exc_info())
                 sys.stderr.flush()
                 os._exit(code)
         _, status = os.waitpid(child, 0)

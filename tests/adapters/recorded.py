@@ -73,7 +73,7 @@ def keyed(key: str, below: int) -> int:
     return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big") % below
 
 
-def business(*, acknowledge: bool = True) -> list[External]:
+def business(*, acknowledge: bool = True, timeout_ms: int = 30_000, backoff_ms: int = 5_000) -> list[External]:
     """The master data of two warehouses, one supplier and two items, as the log's first commands."""
     always = Calendar("always")
     return [
@@ -94,7 +94,7 @@ def business(*, acknowledge: bool = True) -> list[External]:
             BEGIN,
             Policies(
                 delivery=tuple(
-                    DeliveryPolicy(kind, timeout_ms=30_000, acknowledge=acknowledge, retries=3, backoff_ms=5_000)
+                    DeliveryPolicy(kind, timeout_ms, acknowledge=acknowledge, retries=3, backoff_ms=backoff_ms)
                     for kind in GATEWAYS
                 )
             ),
