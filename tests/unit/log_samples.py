@@ -57,13 +57,14 @@ class Business:
         self.driver = Driver(self.log, gateways)
         self.now = START
         self._serial = 0
+        self._movements = {"north": 0, "south": 0}
         always = Calendar("always")
         policy = [DeliveryPolicy(kind, acknowledge=acknowledge, retries=1) for kind in ("warehouse", "supplier", "erp")]
         self.do(
             DefineNetwork(
                 *self.head(),
                 "EUR",
-                (Warehouse("north", always), Warehouse("south", always)),
+                (Warehouse("north", always, counted=True), Warehouse("south", always)),
                 (Supplier("mill", always, 1000),),
                 (Lane("north", "uk", "van", DAY, 300, 10), Lane("south", "uk", "van", 2 * DAY, 200)),
                 (Channel("web", "ecommerce", "B"), Channel("desk", "inside_sales", "A")),
@@ -85,6 +86,15 @@ class Business:
         """A fresh (id, source, time) of a command."""
         self._serial += 1
         return (f"m{self._serial}", "test", self.now)
+
+    def movement(self, node: str) -> int:
+        """The number of a warehouse's next stock movement."""
+        self._movements[node] += 1
+        return self._movements[node]
+
+    def counted(self, node: str) -> int:
+        """The number of a warehouse's last stock movement, as a count names it."""
+        return self._movements[node]
 
     def do(self, *commands: External) -> Entry:
         """Feed commands at the present instant; none may be refused. Returns the last entry."""
@@ -143,6 +153,7 @@ class Business:
                     effect.order,
                     effect.node,
                     tuple(lines.items()),
+                    self.movement(effect.node),
                 )
             )
 
@@ -203,8 +214,8 @@ def busy_week(log: MemoryLog | RunLog | None = None) -> Business:
     business.do(IssueCredit(*business.head(), "C1", "o2", 1, 2))
     business.post()
     business.do(
-        AdjustStock(*business.head(), "north", "bolt", -1, "damaged"),
-        CountStock(*business.head(), "north", (StockLine("bolt", 14),), 0),
+        AdjustStock(*business.head(), "north", "bolt", -1, "damaged", business.movement("north")),
+        CountStock(*business.head(), "north", (StockLine("bolt", 14),), business.counted("north")),
     )
     business.ship()
     business.post()

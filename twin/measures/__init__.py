@@ -1,0 +1,25 @@
+"""Measures: named functions of the log (L), of log and truth (T), or of a pair of runs (P)."""
+
+from __future__ import annotations
+
+from twin.log import CostRates
+from twin.measures.compute import compare, compute, compute_facts, facts_of, write_measures
+from twin.measures.facts import Facts, Series
+from twin.measures.measured import MEASURES, Measured, Spec, decimal
+from twin.measures.pairs import collateral_delay
+
+__all__ = [
+    "MEASURES",
+    "CostRates",
+    "Facts",
+    "Measured",
+    "Series",
+    "Spec",
+    "collateral_delay",
+    "compare",
+    "compute",
+    "compute_facts",
+    "decimal",
+    "facts_of",
+    "write_measures",
+]

@@ -1,0 +1,68 @@
+"""Which fold each event has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from twin.core import events as ev
+from twin.measures import fold_orders, fold_stock
+
+if TYPE_CHECKING:
+    from twin.measures.facts import Facts
+
+__all__ = ["FOLDS"]
+
+
+def _delivery(facts: Facts, event: Any, now: int) -> None:
+    facts.messages.fold(facts, event, now)
+
+
+def _nothing(facts: Facts, event: Any, now: int) -> None:
+    """A request, or a note that no measure is made of: the decision that follows is counted."""
+
+
+FOLDS: Final[dict[type, Callable[[Any, Any, int], None]]] = {
+    ev.NetworkDefined: fold_stock.network_defined,
+    ev.ItemsDefined: fold_stock.items_defined,
+    ev.PoliciesDefined: fold_stock.policies_defined,
+    ev.ReplenishmentDefined: fold_stock.replenishment_defined,
+    ev.OrderCaptured: fold_orders.order_captured,
+    ev.OrderHeld: _nothing,
+    ev.OrderHoldReleased: _nothing,
+    ev.SourcingRequested: _nothing,
+    ev.SourcingDecided: fold_orders.sourcing_decided,
+    ev.ReservationRequested: _nothing,
+    ev.ReservationDecided: fold_orders.reservation_decided,
+    ev.ReservationExpired: fold_orders.reservation_expired,
+    ev.PromiseRequested: _nothing,
+    ev.PromiseDecided: fold_orders.promise_decided,
+    ev.ReleaseRequested: _nothing,
+    ev.ReleaseDecided: fold_orders.release_decided,
+    ev.GoodsPicked: fold_orders.goods_picked,
+    ev.UnitsShorted: fold_orders.units_shorted,
+    ev.GoodsShipped: fold_orders.goods_shipped,
+    ev.ShipmentMilestoneReached: fold_orders.milestone_reached,
+    ev.ShipmentDelivered: fold_orders.shipment_delivered,
+    ev.InvoiceCreated: fold_orders.invoice_created,
+    ev.InvoicePosted: _nothing,
+    ev.CreditPended: _nothing,
+    ev.CreditReferred: _nothing,
+    ev.CreditIssued: fold_orders.credit_issued,
+    ev.CreditRejected: _nothing,
+    ev.OrderCancelled: fold_orders.order_cancelled,
+    ev.OrderClosed: fold_orders.order_closed,
+    ev.StockLoaded: fold_stock.stock_loaded,
+    ev.StockAdjusted: fold_stock.stock_adjusted,
+    ev.StockCounted: fold_stock.stock_counted,
+    ev.PurchaseOrderCreated: fold_stock.purchase_order_created,
+    ev.PurchaseOrderAcknowledged: fold_stock.purchase_order_acknowledged,
+    ev.PurchaseOrderRejected: fold_stock.purchase_order_rejected,
+    ev.GoodsReceived: fold_stock.goods_received,
+    ev.DeliverySucceeded: _delivery,
+    ev.DeliveryFailed: _delivery,
+    ev.DeliveryRetried: _delivery,
+    ev.DeliveryDeadLettered: _delivery,
+    ev.DeliveryRedriven: _delivery,
+}
+"""Event type -> its fold; a test holds that every event has one."""

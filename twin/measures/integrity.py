@@ -1,0 +1,108 @@
+"""What must be nothing, and what must be whole: effects, bills, messages, transitions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from twin.measures.facts import Facts
+from twin.measures.measured import Answer, answer, measure, ratio
+
+__all__: list[str] = []
+
+RUN = "the whole run, warm-up included"
+
+
+@measure("L", "count", RUN)
+def duplicate_effect_count(facts: Facts) -> Iterator[Answer]:
+    """Business effects beyond the first for the same key, and units beyond what was ordered; must be 0."""
+    yield answer(sum(facts.duplicates.values()))
+    for effect in sorted(facts.duplicates):
+        yield answer(facts.duplicates[effect], part=f"effect={effect}")
+
+
+@measure("L", "count", RUN)
+def lost_effect_count(facts: Facts) -> Iterator[Answer]:
+    """Effects that an event obliges the engine to and that were not sent with it; must be 0.
+
+    A dead letter is not lost: it waits visibly.
+    """
+    lost = facts.messages.lost
+    yield answer(sum(lost.values()), f"of {facts.messages.required} required")
+    for effect in sorted(lost):
+        yield answer(lost[effect], part=f"effect={effect}")
+
+
+@measure("L", "count", RUN)
+def illegal_transition_count(facts: Facts) -> Answer:
+    """Events that no stage table allows, or that are about something that is not open; must be 0."""
+    return answer(facts.illegal_transitions)
+
+
+@measure("L", "count", "at the end")
+def dead_letters(facts: Facts) -> Iterator[Answer]:
+    """Deliveries that were given up and wait for somebody; how many came in the window."""
+    yield answer(len(facts.messages.dead))
+    yield answer(facts.messages.dead_lettered, part="inflow")
+
+
+@measure("L", "ms", "at the end")
+def dead_letters_oldest_age(facts: Facts) -> Answer:
+    """Age of the oldest dead letter."""
+    return answer(max([facts.end - found.since for found in facts.messages.dead.values()], default=None))
+
+
+@measure("L", "minor", "at the end")
+def dead_letters_value(facts: Facts) -> Answer:
+    """Value, as ordered, of the open orders behind the dead letters."""
+    behind = dict.fromkeys(found.correlation for found in facts.messages.dead.values())
+    orders = [facts.orders[order] for order in behind if order in facts.orders]
+    value = sum(line.ordered * line.price_minor for order in orders for line in order.lines.values())
+    return answer(value, f"{len(orders)} orders")
+
+
+@measure("L", "count", RUN)
+def invoices_before_ship(facts: Facts) -> Answer:
+    """Invoices over units that were not shipped; must be 0."""
+    return answer(facts.invoices_before_ship)
+
+
+@measure("L", "ms", "invoices made in the window")
+def ship_to_invoice_lag(facts: Facts) -> Answer:
+    """Mean time from a shipment to its invoice."""
+    return ratio(facts.invoice_lag_sum, facts.invoice_count)
+
+
+@measure("L", "minor", RUN)
+def unbilled_shipped_value(facts: Facts) -> Answer:
+    """Value of units shipped and not billed by the end; must be 0."""
+    return answer(facts.unbilled_value)
+
+
+@measure("L", "minor", RUN)
+def double_billed_value(facts: Facts) -> Answer:
+    """Value of units billed beyond what was shipped; must be 0."""
+    return answer(facts.double_billed_value)
+
+
+@measure("L", "ratio", "deliveries and answers about open orders, in the window")
+def message_criticality_coverage(facts: Facts) -> Answer:
+    """Messages about an order that carry its business class; must be 1."""
+    return ratio(facts.messages.with_criticality, facts.messages.about_orders)
+
+
+@measure("L", "ratio", "deliveries and answers in the window")
+def trace_completeness(facts: Facts) -> Answer:
+    """Deliveries with a correlation id and answers with both correlation and causation, of all."""
+    return ratio(facts.messages.traced, facts.messages.messages)
+
+
+@measure("L", "ratio", RUN)
+def event_completeness(facts: Facts) -> Answer:
+    """Shipped units whose reservation and release were events as well, of all shipped."""
+    return ratio(facts.chained_units, facts.moved_units)
+
+
+@measure("L", "count", "events in the window")
+def audit_gaps(facts: Facts) -> Answer:
+    """Events whose entry lacks an actor (source and message id), a cause (for answers) or a time; must be 0."""
+    return answer(facts.messages.gaps, f"of {facts.messages.audited} events")
