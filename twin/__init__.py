@@ -7,14 +7,50 @@ An eager import would load SimPy into the production image, and import contracts
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from twin.experiment.check import check
+    from twin.log import RunError, connect, explain
+    from twin.order_book import OrderBookError
+    from twin.run import Run, RunRefused, SnapshotError, Twin, load, resume
+    from twin.scenario import Scenario, ScenarioError
 
 __version__ = "0.1.0"
 
 # Public name -> the module that defines it.
-_PUBLIC: dict[str, str] = {}
+_PUBLIC: dict[str, str] = {
+    "OrderBookError": "twin.order_book",
+    "Run": "twin.run",
+    "RunError": "twin.log",
+    "RunRefused": "twin.run",
+    "Scenario": "twin.scenario",
+    "ScenarioError": "twin.scenario",
+    "SnapshotError": "twin.run",
+    "Twin": "twin.run",
+    "check": "twin.experiment.check",
+    "connect": "twin.log",
+    "explain": "twin.log",
+    "load": "twin.run",
+    "resume": "twin.run",
+}
 
-__all__ = ["__version__", *_PUBLIC]
+__all__ = [
+    "OrderBookError",
+    "Run",
+    "RunError",
+    "RunRefused",
+    "Scenario",
+    "ScenarioError",
+    "SnapshotError",
+    "Twin",
+    "__version__",
+    "check",
+    "connect",
+    "explain",
+    "load",
+    "resume",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,295 @@
+"""The commands. Each imports what it needs when it runs, so that `twin --help` is there at once."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from twin.cli.failures import FAILED, INTERRUPTED, WRONG_INPUT, InputError, tell
+from twin.cli.progress import Reporter, reporting
+from twin.cli.terminal import line
+
+if TYPE_CHECKING:
+    from twin.run import Run
+
+__all__ = ["app", "main"]
+
+# Plain help: rich's would take longer to load than the rest of the program.
+app: Final = typer.Typer(
+    name="twin",
+    help="A digital twin of a distribution business, run by its production order engine.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
+ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="YAML file of a scenario.")]
+ScenarioFiles = Annotated[list[Path], typer.Argument(metavar="SCENARIO...", help="YAML files of scenarios.")]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the run; it is made.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace an earlier run in that folder.")]
+NoReport = Annotated[bool, typer.Option("--no-report", help="Write no report.html.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Only the digest and the report's path.")]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code. No mistake in the input ends in a traceback."""
+    try:
+        outcome = app(args=None if arguments is None else list(arguments), standalone_mode=False, prog_name="twin")
+        sys.stdout.flush()
+    except (KeyboardInterrupt, typer.Abort):
+        outcome = INTERRUPTED
+    except BrokenPipeError:
+        # The reader of a pipe has had enough; nothing more can be said there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001  (the outermost edge: nothing goes on after it but the exit)
+        show = getattr(error, "show", None)
+        if show is not None and hasattr(error, "exit_code"):
+            # The arguments do not fit the command: typer says how they would.
+            show()
+            return WRONG_INPUT
+        return tell(error)
+    if outcome == INTERRUPTED:
+        sys.stderr.write("twin: interrupted\n")
+    return outcome if isinstance(outcome, int) else 0
+
+
+@app.command()
+def run(
+    scenario: ScenarioFile,
+    out: Out,
+    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the scenario's own.")] = None,
+    force: Force = False,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Stop early, e.g. after 10d.")] = None,
+    snapshot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a file to go on from, at --until.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change the scenario, e.g. warehouses[north].pickers=8."),
+    ] = None,
+    no_report: NoReport = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run a scenario and show what happened."""
+    from twin.cli.overrides import parse_overrides
+
+    if snapshot is not None and until is None:
+        raise InputError("--snapshot needs --until: at the end of a run there is nothing left to go on with")
+    until_ms = None if until is None else _duration("--until", until)
+    overrides = parse_overrides(settings or ())
+
+    from twin.run import load
+
+    with reporting(quiet=quiet) as progress:
+        twin = load(scenario, overrides)
+        used = twin.scenario.run.seed if seed is None else seed
+        again = ["twin", "run", str(scenario), "--seed", str(used)]
+        again += [word for setting in settings or () for word in ("--set", setting)]
+        with _leaving(out, shlex.join(again)):
+            done = twin.run(used, out, force=force, until_ms=until_ms, snapshot=snapshot, progress=progress)
+        summary = _sum_up(done, progress, no_report=no_report, quiet=quiet)
+    summary()
+    if snapshot is not None:
+        line(f"snapshot: {snapshot}")
+
+
+@app.command()
+def resume(
+    snapshot: Annotated[Path, typer.Argument(metavar="SNAPSHOT", help="File that `twin run --snapshot` wrote.")],
+    out: Out,
+    parent: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the run it was taken in, if that was moved.")
+    ] = None,
+    force: Force = False,
+    no_report: NoReport = False,
+    quiet: Quiet = False,
+) -> None:
+    """Go on from a snapshot, in a new folder."""
+    from twin.run import resume as go_on
+
+    with reporting(quiet=quiet) as progress:
+        with _leaving(out, shlex.join(["twin", "resume", str(snapshot)])):
+            done = go_on(snapshot, out, parent=parent, force=force, progress=progress)
+        summary = _sum_up(done, progress, no_report=no_report, quiet=quiet)
+    summary()
+
+
+@app.command()
+def measures(
+    run: RunFolder,
+    name: Annotated[str | None, typer.Option(metavar="GLOB", help="Only these, e.g. 'otif*'.")] = None,
+    kind: Annotated[str | None, typer.Option(metavar="L|T|P", help="From the log, the truth, or a pair.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, values as exact decimals.")] = False,
+    base: Annotated[Path | None, typer.Option(metavar="RUN", help="A run of the same seed to compare with.")] = None,
+) -> None:
+    """The measures of a run, or of two side by side."""
+    from twin.cli.measures import chosen, print_json, show_measures
+    from twin.log import read_manifest
+    from twin.measures import compare, compute, facts_of
+
+    manifest = read_manifest(run)
+    found, before = compute(run), None
+    if base is not None:
+        before = compute(base)
+        found |= compare(facts_of(base, trace=True), facts_of(run, trace=True))
+    found = chosen(found, name, kind)
+    if as_json:
+        print_json(found)
+    else:
+        show_measures(f"{manifest.title}, seed {manifest.seed}", found, manifest.currency, before)
+
+
+@app.command()
+def validate(scenarios: ScenarioFiles) -> None:
+    """Say all that is wrong with scenarios, by file and line."""
+    from twin.scenario import ScenarioError, load
+
+    wrong = 0
+    for path in scenarios:
+        try:
+            scenario = load(path)
+        except ScenarioError as error:
+            wrong += 1
+            for problem in error.problems:
+                sys.stderr.write(f"{problem}\n")
+        else:
+            line(f"{path}: {scenario.title}: valid")
+    if wrong:
+        sys.stderr.write(f"twin: {wrong} of {len(scenarios)} scenarios cannot be used\n")
+        raise typer.Exit(WRONG_INPUT)
+
+
+@app.command()
+def check(
+    scenarios: ScenarioFiles,
+    full: Annotated[bool, typer.Option("--full", help="All seeds, not a sample of them.")] = False,
+    seeds: Annotated[int | None, typer.Option(min=2, metavar="N", help="So many seeds.")] = None,
+    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Runs at the same time.")] = 1,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Hold scenarios against what they expect (1 if one fails)."""
+    from twin.cli.verdicts import show_verdicts
+    from twin.experiment.check import check as hold
+
+    with reporting(quiet=quiet) as progress:
+        verdicts = hold(scenarios, full=full, seeds=seeds, workers=workers, progress=progress)
+    if not show_verdicts(verdicts):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def explain(run: RunFolder, order: Annotated[str, typer.Argument(metavar="ORDER", help="Its id.")]) -> None:
+    """One order's whole story, with the reasons."""
+    from twin.cli.story import show_story, tell_story
+
+    show_story(order, *tell_story(run, order))
+
+
+@app.command()
+def books(run: RunFolder) -> None:
+    """Every line and unit, in and out (1 if one is missing)."""
+    from twin.cli.books import show_books
+    from twin.log import read_manifest
+    from twin.measures.accounts import account_run
+
+    read_manifest(run)
+    found = account_run(run)
+    show_books(run, found)
+    if found.differences:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def verify(run: RunFolder) -> None:
+    """Recompute the digests of a run and compare them."""
+    from twin.log import verify_run
+
+    manifest = verify_run(run)
+    line(f"{run} is what was written: {manifest.entries:,} entries, {manifest.truth_rows:,} rows of truth")
+    line(f"digest: {manifest.digest}")
+    line(f"digest of the truth: {manifest.truth_digest}")
+
+
+@app.command()
+def report(run: RunFolder) -> None:
+    """Write report.html of a run again."""
+    from twin.log import read_manifest
+    from twin.report import write_report
+
+    read_manifest(run)
+    line(f"report: {write_report(run)}")
+
+
+@app.command()
+def export(
+    run: RunFolder,
+    entries: Annotated[Path, typer.Option(metavar="FILE", help="For the entries, one JSON line each.")],
+) -> None:
+    """Write the entries of a run as JSON lines."""
+    from twin.cli.exporting import write_entries
+
+    line(f"{write_entries(run, entries):,} entries: {entries}")
+
+
+@app.command()
+def diagrams() -> None:
+    """Print the engine's state diagrams (Mermaid)."""
+    from twin.core.stages import AGGREGATES, diagram
+
+    for name in AGGREGATES:
+        line(f"%% {name}\n{diagram(name)}\n")
+
+
+@app.command()
+def version() -> None:
+    """The version of this program."""
+    from twin import __version__
+
+    line(f"ordertwin {__version__}")
+
+
+def _duration(option: str, text: str) -> int:
+    from twin.scenario.units import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise InputError(f"{option} {text}: {error}") from None
+
+
+@contextmanager
+def _leaving(out: Path, again: str) -> Iterator[None]:
+    """Say what is left of a run that does not come to its end, and how to see a defect again."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if out.exists():
+            sys.stderr.write(f"{_cut_off(out)}\n")
+        raise
+    except Exception as error:
+        error.add_note(f"to see it again: {again} --out NEW_FOLDER")
+        if out.exists():
+            error.add_note(_cut_off(out))
+        raise
+
+
+def _cut_off(out: Path) -> str:
+    return f"{out} is cut off: it has no manifest.json; run it again with --force, or remove it"
+
+
+def _sum_up(done: Run, progress: Reporter, *, no_report: bool, quiet: bool) -> Callable[[], None]:
+    """Compute what is shown at the end while the progress is still there; returns what shows it."""
+    from twin.cli.summary import Summary
+
+    summary = Summary(done, progress, with_report=not no_report, short=quiet)
+    return summary.show

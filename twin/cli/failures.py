@@ -1,0 +1,66 @@
+"""What a user sees when a command cannot do its work: one message, no traceback, and an exit code.
+
+0 done, 1 a check does not hold, 2 the input is wrong, 70 a defect of this program, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Final
+
+__all__ = ["FAILED", "INTERRUPTED", "WRONG_INPUT", "InputError", "tell"]
+
+FAILED: Final = 1
+WRONG_INPUT: Final = 2
+DEFECT: Final = 70
+INTERRUPTED: Final = 130
+
+TRACEBACK: Final = "TWIN_TRACEBACK"
+"""Environment variable: set to 1, a defect is shown with its traceback."""
+
+_INPUT_ERRORS: Final = (
+    "adapters.sqlite_journal.JournalError",
+    "twin.cli.failures.InputError",
+    "twin.codec.CodecError",
+    "twin.log.errors.RunError",
+    "twin.log.folder.RunRefused",
+    "twin.order_book.OrderBookError",
+    "twin.run.SnapshotError",
+    "twin.scenario.errors.ScenarioError",
+)
+"""Errors of the input, by name: to import them all would cost every command a second."""
+
+
+class InputError(ValueError):
+    """An option or argument that cannot be used; the text says what would be right."""
+
+
+def tell(error: BaseException) -> int:
+    """Say on stderr what went wrong; returns the exit code."""
+    if _is_input_error(error):
+        _say(str(error))
+        return WRONG_INPUT
+    if isinstance(error, OSError) and error.filename is not None:
+        _say(f"{error.filename}: {error.strerror}", *_notes(error))
+        return WRONG_INPUT
+    lines = [f"this is a defect of the program, not of your input: {type(error).__name__}: {error}", *_notes(error)]
+    if os.environ.get(TRACEBACK) == "1":
+        lines.append("".join(traceback.format_exception(error)).rstrip())
+    else:
+        lines.append(f"{TRACEBACK}=1 in the environment shows where")
+    _say(*lines)
+    return DEFECT
+
+
+def _is_input_error(error: BaseException) -> bool:
+    return any(f"{kind.__module__}.{kind.__qualname__}" in _INPUT_ERRORS for kind in type(error).__mro__)
+
+
+def _notes(error: BaseException) -> list[str]:
+    return list(getattr(error, "__notes__", ()))
+
+
+def _say(*lines: str) -> None:
+    sys.stderr.write("\n".join(f"twin: {line}" if not index else line for index, line in enumerate(lines)) + "\n")

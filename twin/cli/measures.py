@@ -1,0 +1,123 @@
+"""Measures as a table or as JSON, alone or beside those of another run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Final
+
+from twin.cli.failures import InputError
+from twin.cli.terminal import line, show, table
+from twin.cli.texts import in_unit, rounded
+
+if TYPE_CHECKING:
+    from twin.measures.measured import Measured
+
+__all__ = ["KEY_MEASURES", "chosen", "print_json", "show_measures"]
+
+KEY_MEASURES: Final[tuple[str, ...]] = (
+    "otif_to_request",
+    "otif_to_promise",
+    "delivered_in_full",
+    "unit_fill_rate",
+    "order_fill_rate",
+    "order_cycle_time/p50",
+    "order_cycle_time/p90",
+    "backorder_age/p90",
+    "touchless_rate",
+    "inventory_record_accuracy",
+    "duplicate_effect_count",
+    "lost_effect_count",
+    "revenue",
+    "cost_of_goods",
+    "freight",
+    "holding",
+    "ordering",
+    "penalty",
+    "margin",
+)
+"""What a run shows at its end, where it has them."""
+
+UNREADABLE: Final = 10**10
+"""From here on a numerator is a sum of milliseconds over things, which no reader divides in the head."""
+
+
+def chosen(measures: Mapping[str, Measured], glob: str | None, kind: str | None) -> dict[str, Measured]:
+    """The measures whose names match `glob` and that are of `kind`. Raises `InputError` where none is left."""
+    from twin.scenario.errors import suggestion
+
+    if kind is not None and kind not in ("L", "T", "P"):
+        raise InputError(f"--kind {kind}: give L (from the log), T (needs the truth) or P (a pair of runs)")
+    pattern = "*" if glob is None else glob
+    named = {name: one for name, one in measures.items() if _matches(name, pattern)}
+    if not named:
+        near = suggestion(pattern, measures)
+        raise InputError(f"--name {pattern}: no measure is named so{near}; `twin measures RUN` lists all")
+    found = {name: one for name, one in named.items() if kind in (None, one.kind)}
+    if not found:
+        wanted = " P needs --base RUN" if kind == "P" else f" they are {', '.join(_kinds(named.values()))}"
+        raise InputError(f"--kind {kind}: none of these measures is of this kind;{wanted}")
+    return found
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}/*")
+
+
+def _kinds(measures: Iterable[Measured]) -> list[str]:
+    return sorted(dict.fromkeys(one.kind for one in measures))
+
+
+def show_measures(
+    title: str, measures: Mapping[str, Measured], currency: str, base: Mapping[str, Measured] | None = None
+) -> None:
+    """A table of name, value, what it is a ratio of, and kind; with `base`, its values beside them."""
+    columns = ["Measure", "Value", *(["Base", "Change"] if base is not None else []), "Of", "Kind", "Note"]
+    shown = table(title, *columns, right=("Value", "Base", "Change"))
+    for name, one in measures.items():
+        row = [name, in_unit(one.value, one.unit, currency)]
+        if base is not None:
+            other = base.get(name)
+            row.append("–" if other is None else in_unit(other.value, one.unit, currency))
+            row.append(_change(one, other, currency))
+        shown.add_row(*row, _parts(one), one.kind, one.note)
+    show(shown)
+
+
+def _change(one: Measured, other: Measured | None, currency: str) -> str:
+    if other is None or one.value is None or other.value is None:
+        return "–"
+    change = one.value - other.value
+    text = in_unit(change, one.unit, currency)
+    if one.unit == "ratio":
+        text = text.replace(" %", " points")
+    return f"+{text}" if change > 0 else text if change else "0"
+
+
+def _parts(one: Measured) -> str:
+    """What it is a ratio or a mean of, where that says something to a reader."""
+    if one.numerator is None or one.denominator is None:
+        return ""
+    if one.unit in ("ms", "minor", "unit_days"):
+        return f"mean of {rounded(one.denominator, 0)}"
+    if max(abs(one.numerator), one.denominator) >= UNREADABLE:
+        return ""
+    return f"{rounded(one.numerator, 0)} / {rounded(one.denominator, 0)}"
+
+
+def print_json(measures: Mapping[str, Measured]) -> None:
+    """One JSON map by name: value, numerator and denominator are decimals in quotes, exact ones as `a/b`."""
+    plain = {
+        name: {
+            "kind": one.kind,
+            "value": None if one.value is None else one.text(),
+            "unit": one.unit,
+            "numerator": None if one.numerator is None else str(one.numerator),
+            "denominator": None if one.denominator is None else str(one.denominator),
+            "window": one.window,
+            "note": one.note,
+        }
+        for name, one in measures.items()
+    }
+    line(json.dumps(plain, indent=2, ensure_ascii=False))
