@@ -13,7 +13,7 @@ from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
@@ -25,6 +25,7 @@ from twin.driver import Driver
 from twin.log import CostRates, Manifest, RunLog, TruthLog, manifest_of, read_entries, read_manifest, write_manifest
 from twin.log.folder import RunRefused, check_apart, check_file, check_way, make_way
 from twin.log.parts import Part, find_parts
+from twin.measures import Measured, compute, write_measures
 from twin.measures.accounts import BOOK, write_book_counts
 from twin.order_book import OrderBook
 from twin.scenario import Scenario
@@ -32,9 +33,6 @@ from twin.scenario import load as load_scenario
 from twin.scenario.units import DAY_MS, YEAR_MS, Share, format_duration, format_instant
 from twin.world.build import build, gateways
 from twin.world.business import Business
-
-if TYPE_CHECKING:
-    from twin.measures import Measured
 
 __all__ = ["Run", "RunRefused", "Simulation", "SnapshotError", "Twin", "load", "resume"]
 
@@ -179,12 +177,16 @@ class Simulation:
         return manifest
 
     def finish(self, *, parent: str = "", position: int = 0, progress: Progress | None = None) -> Run:
-        """Close the logs, compute the measures and write the manifest, last of all."""
+        """Close the logs, compute the measures, write them and the manifest, last of all."""
         if progress is not None:
             progress("measuring", 0, 1, self.log.position)
         manifest = self._sum_up(parent, position)
-        write_manifest(self.log.folder.parent, manifest)
-        return Run(self.log.folder.parent)
+        folder = self.log.folder.parent
+        measured = write_measures(folder, manifest)
+        write_manifest(folder, manifest)
+        run = Run(folder)
+        run.measures = measured
+        return run
 
     def _sum_up(self, parent: str, position: int) -> Manifest:
         scenario, folder = self.scenario, self.log.folder.parent
@@ -227,8 +229,6 @@ class Run:
     @cached_property
     def measures(self) -> dict[str, Measured]:
         """Every measure by name, computed from the log and the truth."""
-        from twin.measures import compute
-
         return compute(self.folder)
 
     def entries(self) -> Iterator[Entry]:

@@ -101,9 +101,9 @@ def _parts(one: Measured) -> str:
         return ""
     if one.unit in ("ms", "minor", "unit_days"):
         return f"mean of {rounded(one.denominator, 0)}"
-    if max(abs(one.numerator), one.denominator) >= UNREADABLE:
-        return ""
-    return f"{rounded(one.numerator, 0)} / {rounded(one.denominator, 0)}"
+    if -UNREADABLE < one.numerator < UNREADABLE and one.denominator < UNREADABLE:
+        return f"{rounded(one.numerator, 0)} / {rounded(one.denominator, 0)}"
+    return ""
 
 
 def print_json(measures: Mapping[str, Measured]) -> None:

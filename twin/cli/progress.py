@@ -55,8 +55,8 @@ class _Lines(Reporter):
         if now - self._told < EVERY_S:
             return
         self._told = now
-        told = [f"{100 * done // total} %" if total else "", _details(what, done, total, entries)]
-        if done and total:
+        told = [f"{100 * done // total} %" if total > 1 else "", _details(what, done, total, entries)]
+        if 0 < done < total:
             told.append(f"about {round((now - self._began) * (total - done) / done)} s left")
         sys.stderr.write(f"{what}: {', '.join(part for part in told if part)}\n")
         sys.stderr.flush()

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from twin.log import TruthRow, read_entries, read_manifest, read_truth
+from twin.log import Manifest, TruthRow, read_entries, read_manifest, read_truth
 from twin.measures import against_truth, costs, flow, integrity, pairs, service
 from twin.measures.facts import Facts
 from twin.measures.measured import DIGITS, MEASURES, Exact, Kind, Measured, decimal
@@ -21,12 +21,13 @@ MEASURES_FILE: Final = "measures.json"
 _SOURCES: Final = (service, flow, integrity, costs, against_truth, pairs)
 
 
-def facts_of(run: Path, *, trace: bool = False) -> Facts:
+def facts_of(run: Path, *, trace: bool = False, manifest: Manifest | None = None) -> Facts:
     """The facts of a finished run, over the window and with the rates that its manifest states.
 
-    Raises `RunError` where the folder is no run, is cut off or is damaged.
+    `manifest` is that of a run which is about to finish: it is written last, after the measures. Raises `RunError`
+    where the folder is no run, is cut off or is damaged.
     """
-    manifest = read_manifest(run)
+    manifest = read_manifest(run) if manifest is None else manifest
     return Facts.collect(
         read_entries(run), manifest.start_ms, manifest.end_ms, manifest.warmup_ms, manifest.rates, trace=trace
     )
@@ -40,10 +41,11 @@ def compute_facts(facts: Facts, truth: Iterable[TruthRow] | None = None) -> dict
     return measured
 
 
-def compute(run: Path) -> dict[str, Measured]:
-    """Every measure of a finished run: L from its log, T where its truth was recorded. Raises `RunError`."""
-    with_truth = read_manifest(run).truth_rows > 0
-    facts = facts_of(run, trace=with_truth)
+def compute(run: Path, manifest: Manifest | None = None) -> dict[str, Measured]:
+    """Every measure of a run: L from its log, T where its truth was recorded; `manifest` and errors as above."""
+    manifest = read_manifest(run) if manifest is None else manifest
+    with_truth = manifest.truth_rows > 0
+    facts = facts_of(run, trace=with_truth, manifest=manifest)
     return compute_facts(facts, read_truth(run) if with_truth else None)
 
 
@@ -52,9 +54,9 @@ def compare(base: Facts, hurt: Facts) -> dict[str, Measured]:
     return _all("P", base, hurt)
 
 
-def write_measures(run: Path) -> dict[str, Measured]:
-    """Compute the measures of a finished run and write `measures.json` into it, whole or not at all."""
-    measured = compute(run)
+def write_measures(run: Path, manifest: Manifest | None = None) -> dict[str, Measured]:
+    """Compute the measures of a run and write `measures.json` into it, whole or not at all; `manifest` as above."""
+    measured = compute(run, manifest)
     path = run / MEASURES_FILE
     unfinished = run / f".{MEASURES_FILE}.unfinished"
     rows = [
