@@ -58,12 +58,14 @@ class Supplier(Party):
             distribution = config.lead_times.get(line.sku, config.lead_time)
             lead = max(0, world.streams.draw(distribution, "lead_time", effect.purchase_order, line.sku))
             arrival_at = max(arrival_at, add_working(calendar, begin, lead))
+        # Goods are at the dock earlier in an instant than an order can be read in it.
+        arrival_at = max(arrival_at, now + 1)
         arrival = Arrival(effect.purchase_order, f"{effect.purchase_order}/1", effect.lines)
         world.truth.record(now, "purchase.lead_time", effect.purchase_order, effect.node, "", arrival_at - now)
         world.post(world.warehouse(effect.node).arrive, arrival, arrival_at - now, Phase.GOODS)
         if config.acknowledgement is not None:
             delay = max(0, world.streams.draw(config.acknowledgement, "acknowledgement", effect.purchase_order))
-            answered_at = add_working(calendar, next_open(calendar, now), delay)
+            answered_at = max(add_working(calendar, next_open(calendar, now), delay), now + 1)
             if answered_at < arrival_at:
                 world.post(self.answer, (effect.purchase_order, arrival_at), answered_at - now, Phase.GOODS)
 
