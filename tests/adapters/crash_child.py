@@ -13,7 +13,7 @@ import linecache
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -91,6 +91,16 @@ class SubmitsBeforeAppend(Driver):
         return entry
 
 
+class SubmitsBatchBeforeAppend(Driver):
+    """Planted: the same, where commands are handled together."""
+
+    def _store(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            for delivery in entry.deliveries:
+                self._submit(delivery)
+        super()._store(entries)
+
+
 class ForgetsTheOutbox(Driver):
     """Planted: recovery folds the log and hands nothing over again."""
 
@@ -103,7 +113,10 @@ class ForgetsTheOutbox(Driver):
         return 0
 
 
-DRIVERS = {kind.__name__: kind for kind in (Driver, MarksBeforeSubmit, SubmitsBeforeAppend, ForgetsTheOutbox)}
+DRIVERS = {
+    kind.__name__: kind
+    for kind in (Driver, MarksBeforeSubmit, SubmitsBeforeAppend, SubmitsBatchBeforeAppend, ForgetsTheOutbox)
+}
 
 _TRACED = {
     driver_module.__file__: "driver",
@@ -111,7 +124,7 @@ _TRACED = {
     async_driver.__file__: "async",
     __file__: "child",
 }
-_CHILD_FUNCTIONS = ("feed_one_by_one", "feed_together", "_step")
+_CHILD_FUNCTIONS = ("feed_one_by_one", "feed_together", "_step", "_store")
 
 
 def gap(module: str, function: str, text: str, frame: FrameType) -> str:

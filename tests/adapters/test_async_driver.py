@@ -21,7 +21,7 @@ from twin.core.effects import Delivery, PostInvoice
 from twin.core.engine import Engine
 from twin.core.entry import Entry
 from twin.driver import Driver
-from twin.ports import JournalConflict, Position
+from twin.ports import Gateway, JournalConflict, Position
 
 
 class HandClock:
@@ -329,7 +329,11 @@ def outcome_of(send: Callable[[Delivery], Awaitable[Sequence[External]]]) -> lis
     journal = MemoryLog()
 
     async def scene() -> None:
-        gateways = {"warehouse": QueuedGateway("warehouse", send), "supplier": Swallow(), "erp": Swallow()}
+        gateways: dict[str, Gateway] = {
+            "warehouse": QueuedGateway("warehouse", send),
+            "supplier": Swallow(),
+            "erp": Swallow(),
+        }
         driver = AsyncDriver(Driver(journal, gateways), HandClock())
         await set_up(driver)
         await driver.submit(order(1))
