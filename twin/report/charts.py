@@ -8,10 +8,10 @@ from typing import Final, NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from twin.report.grid import Grid
+from twin.report.grid import HOUR_MS, Grid
 from twin.report.picture import Picture
-from twin.report.svg import FAINT, INK, MUTED, SERIES, axes_of, drawn, number_axis, time_axis
-from twin.report.words import count, money, percent
+from twin.report.svg import FAINT, INK, MUTED, SERIES, axes_of, bars, drawn, number_axis, time_axis
+from twin.report.words import count, digits_of, money, percent
 
 __all__ = ["Chart", "Cost", "backlog", "costs", "cycle_time", "orders", "sites", "stock"]
 
@@ -44,24 +44,24 @@ def orders(picture: Picture) -> Chart:
     series = (
         ("captured", picture.captured),
         ("due", picture.due),
-        ("shipped in full", picture.shipped),
-        ("delivered in full", picture.delivered),
+        ("shipped", picture.shipped),
+        ("delivered", picture.delivered),
     )
 
     def draw(figure: Figure) -> None:
         above, below = axes_of(figure, 2, (1.5, 1))
         ends = []
         for index, (label, values) in enumerate(series):
-            total = list(accumulate(values))
-            above.plot(range(grid.count), total, color=SERIES[index], linestyle=DASHES[index])
+            total = list(accumulate(values, initial=0))
+            above.plot(_ends(grid, -1), total, color=SERIES[index], linestyle=DASHES[index])
             ends.append((float(total[-1]), f"{label} {count(total[-1])}", SERIES[index]))
         above.set_ylim(bottom=0)
         number_axis(above)
         above.set_title("Orders, cumulative")
         _label_ends(above, grid, ends)
-        below.bar(range(grid.count), picture.captured, width=0.8, color=SERIES[0], alpha=0.35, linewidth=0)
+        bars(below, picture.captured, width=0.8, color=SERIES[0], alpha=0.35)
         below.plot(range(grid.count), picture.delivered, color=SERIES[3], linestyle="-", drawstyle="steps-mid")
-        below.set_ylim(bottom=0)
+        below.set_ylim(0, 1.08 * max(*picture.captured, *picture.delivered, 1))
         number_axis(below)
         below.set_title(f"Orders a {grid.name}")
         _label_ends(
@@ -77,8 +77,8 @@ def orders(picture: Picture) -> Chart:
         f"shipped and {count(sum(picture.delivered))} delivered by the end of the run."
     )
     note = (
-        "An order counts as shipped or delivered when its last unit that can still come is; orders rejected or "
-        "canceled as a whole are never delivered."
+        "An order counts as shipped or delivered with its last unit, less what was rejected or canceled; one of which "
+        "nothing is left to deliver never counts."
     )
     return Chart("orders", "Orders in and out", note, drawn("orders", alt, (WIDE, 4.6), draw))
 
@@ -89,7 +89,7 @@ def backlog(picture: Picture) -> Chart:
 
     def draw(figure: Figure) -> None:
         above, below = axes_of(figure, 2, (1, 1.5))
-        above.plot(range(grid.count), picture.open_orders, color=SERIES[0], drawstyle="steps-post")
+        above.plot(_ends(grid), picture.open_orders, color=SERIES[0])
         above.set_ylim(bottom=0)
         number_axis(above)
         above.set_title("Open orders")
@@ -101,7 +101,7 @@ def backlog(picture: Picture) -> Chart:
         ends = []
         for values, label, color in zip(parts, labels, colors, strict=True):
             top = [low + value for low, value in zip(floor, values, strict=True)]
-            below.fill_between(range(grid.count), floor, top, color=color, alpha=0.55, linewidth=0)
+            below.fill_between(_ends(grid), floor, top, color=color, alpha=0.55, linewidth=0)
             ends.append(((floor[-1] + top[-1]) / 2, f"{label} {count(values[-1])}", color))
             floor = top
         below.set_ylim(bottom=0)
@@ -121,6 +121,7 @@ def backlog(picture: Picture) -> Chart:
 def stock(picture: Picture, currency: str) -> Chart:
     """Units on hand and their value, by warehouse."""
     grid = picture.grid
+    unit = 10 ** digits_of(currency)
 
     def draw(figure: Figure) -> None:
         left, right = figure.subplots(1, 2)
@@ -128,8 +129,8 @@ def stock(picture: Picture, currency: str) -> Chart:
             ends = []
             for index, (node, site) in enumerate(picture.sites.items()):
                 color = SERIES[index % len(SERIES)]
-                values = site.on_hand if axes is left else [minor // 100 for minor in site.value_minor]
-                axes.plot(range(grid.count), values, color=color, linestyle=DASHES[index % len(DASHES)])
+                values = site.on_hand if axes is left else [minor // unit for minor in site.value_minor]
+                axes.plot(_ends(grid), values, color=color, linestyle=DASHES[index % len(DASHES)])
                 ends.append((float(values[-1]), node, color))
             axes.set_ylim(bottom=0)
             number_axis(axes)
@@ -148,24 +149,26 @@ def sites(picture: Picture, capacity: dict[str, list[tuple[float, float]]]) -> C
     """Parcels that leave each warehouse; with `capacity`, (needed, available) picker hours by bucket, below them."""
     grid = picture.grid
     names = list(picture.sites)
+    tallest = 1.05 * max(max(site.parcels) for site in picture.sites.values()) or 1.0
     rows = 2 if capacity else 1
+    most = 1.05 * max([max(pair) for hours in capacity.values() for pair in hours], default=1.0) or 1.0
 
     def draw(figure: Figure) -> None:
         table = figure.subplots(rows, len(names), sharex=True, sharey="row", squeeze=False)
         for column, node in enumerate(names):
             site = picture.sites[node]
             axes: Axes = table[0][column]
-            axes.bar(range(grid.count), site.parcels, width=0.8, color=SERIES[0], alpha=0.6, linewidth=0)
-            axes.set_ylim(bottom=0)
+            bars(axes, site.parcels, width=0.8, color=SERIES[0], alpha=0.6)
+            axes.set_ylim(0, tallest)
             number_axis(axes)
             axes.set_title(f"{node}: {count(sum(site.parcels))} parcels")
             if capacity:
                 axes = table[1][column]
                 hours = capacity.get(node, [(0.0, 0.0)] * grid.count)
                 needed, available = [pair[0] for pair in hours], [pair[1] for pair in hours]
-                axes.bar(range(grid.count), needed, width=0.8, color=SERIES[2], alpha=0.6, linewidth=0)
-                axes.plot(range(grid.count), available, color=INK, linewidth=1.0, drawstyle="steps-mid")
-                axes.set_ylim(bottom=0)
+                bars(axes, available, width=1.0, color=FAINT, alpha=0.7)
+                bars(axes, needed, width=0.8, color=SERIES[2], alpha=0.8)
+                axes.set_ylim(0, most)
                 number_axis(axes)
                 whole = sum(available)
                 share = percent(round(sum(needed) * 1000), round(whole * 1000)) if whole else "no limit"
@@ -176,19 +179,22 @@ def sites(picture: Picture, capacity: dict[str, list[tuple[float, float]]]) -> C
     shipped = ", ".join(f"{node} {count(sum(picture.sites[node].parcels))}" for node in names)
     note = f"Parcels that left, a {grid.name}."
     if capacity:
-        note += " Below: hours of picking (bars) against the pickers' hours on shift (line)."
+        note += " Below: hours of picking (dark) out of the pickers' hours on shift (light)."
     size = (WIDE, 3.4 if capacity else 2.2)
     return Chart("sites", "Warehouses", note, drawn("sites", f"Parcels shipped: {shipped}.", size, draw))
 
 
-def cycle_time(picture: Picture) -> Chart | None:
-    """How long delivered orders took from capture, in days; None where nothing was delivered."""
+def cycle_time(picture: Picture, marks_ms: dict[int, int]) -> Chart | None:
+    """How long orders took from capture to delivery in full; None where none was.
+
+    `marks_ms` are percentiles to be marked, as the measures have them: percent -> ms.
+    """
     hours = picture.cycle_hours
     total = sum(hours.values())
-    if not total:
+    if not total or not marks_ms:
         return None
-    marks = {share: _quantile(hours, total, share) for share in (50, 90)}
-    last = max(marks[90] * 2, 24)
+    marks = {share: at / HOUR_MS for share, at in marks_ms.items()}
+    last = max(-(-2 * max(marks_ms.values()) // HOUR_MS), 24)
     width = next(width for width in (1, 2, 4, 6, 12, 24, 48, 96, 168, 336, 1 << 40) if last / width <= 40)
     bins = -(-last // width)
     heights = [0] * (bins + 1)
@@ -203,9 +209,16 @@ def cycle_time(picture: Picture) -> Chart | None:
         axes.bar(starts, heights, width=width / scale * 0.9, align="edge", color=SERIES[0], alpha=0.6, linewidth=0)
         top = max(heights) * 1.16
         for share, hour in marks.items():
-            at = (hour + 0.5) / scale
+            at = hour / scale
             axes.axvline(at, color=INK, linewidth=1.0, linestyle=(0, (4, 2)), ymax=0.92)
-            axes.text(at, top, f"{share} % within {at:.1f} {unit}", ha="left", va="top", fontsize=10)
+            axes.annotate(
+                f"{share} % within {at:.1f} {unit}",
+                (at, top),
+                (5, 0),
+                textcoords="offset points",
+                va="top",
+                fontsize=10,
+            )
             top *= 0.9
         axes.set_ylim(0, max(heights) * 1.2)
         axes.set_xlim(0, bins * width / scale)
@@ -214,9 +227,10 @@ def cycle_time(picture: Picture) -> Chart | None:
         axes.set_title(f"Orders, by {unit if width != scale else unit[:-1]} taken")
         axes.tick_params(axis="x", length=3.0)
 
-    alt = f"Half of {count(total)} delivered orders took at most {marks[50]} hours, nine in ten at most {marks[90]}."
+    within = ", ".join(f"{share} % within {hour:.1f} hours" for share, hour in marks.items())
+    alt = f"{count(total)} orders were delivered in full: {within}."
     beyond = f"; {count(over)} took longer than the axis shows" if over else ""
-    note = f"{count(total)} orders delivered{beyond}. Orders that are still open are not in it."
+    note = f"{count(total)} orders delivered in full{beyond}. What is still open or short is not in it."
     return Chart("cycle", "Order cycle time", note, drawn("cycle", alt, (HALF, 2.9), draw), wide=False)
 
 
@@ -232,13 +246,13 @@ def costs(steps: list[Cost], currency: str) -> Chart:
             low = 0 if closing else min(level, level + step.minor)
             high = step.minor if closing else max(level, level + step.minor)
             color = SERIES[0] if row == 0 or closing else (SERIES[1] if step.minor < 0 else SERIES[2])
-            axes.barh(row, (high - low) / 100, left=low / 100, height=0.62, color=color, alpha=0.6, linewidth=0)
-            edge = max(low, high, 0) / 100
+            axes.barh(row, (high - low), left=low, height=0.62, color=color, alpha=0.6, linewidth=0)
+            edge = max(low, high, 0)
             text = money(step.minor, currency, whole=True).removesuffix(currency).strip()
-            axes.text(edge + reach * 0.00015, row, text, va="center", ha="left", fontsize=10)
+            axes.text(edge + reach * 0.015, row, text, va="center", ha="left", fontsize=10)
             if not closing:
                 level += step.minor
-                axes.plot([level / 100] * 2, [row - 0.31, row + 1.31], color=MUTED, linewidth=0.6)
+                axes.plot([level] * 2, [row - 0.31, row + 1.31], color=MUTED, linewidth=0.6)
         axes.set_yticks(range(len(steps)), [step.label for step in steps])
         axes.invert_yaxis()
         axes.axvline(0, color=FAINT, linewidth=0.8)
@@ -263,7 +277,7 @@ def _label_ends(axes: Axes, grid: Grid, ends: list[tuple[float, str, str]], *, f
     placed: list[list[float]] = []
     for value, index in sorted((value, index) for index, (value, _, _) in enumerate(ends)):
         at = value if not free else top * (0.25 + 0.45 * index)
-        placed.append([max(at, placed[-1][0] + gap) if placed else max(at, bottom + gap / 2), index])
+        placed.append([max(at, placed[-1][0] + gap) if placed else max(at, bottom + gap * 0.7), index])
     over = placed[-1][0] - (top - gap / 2)
     if over > 0:
         placed[-1][0] -= over
@@ -274,15 +288,10 @@ def _label_ends(axes: Axes, grid: Grid, ends: list[tuple[float, str, str]], *, f
         axes.text(grid.count - 0.5 + grid.count * 0.012, at, label, color=color, va="center", ha="left", fontsize=10)
 
 
+def _ends(grid: Grid, first: int = 0) -> list[float]:
+    """Where the buckets end, from bucket `first` on: the place of what holds at that instant."""
+    return [bucket + 0.5 for bucket in range(first, grid.count)]
+
+
 def _last(values: list[int]) -> float:
     return float(values[-1])
-
-
-def _quantile(hours: dict[int, int], total: int, share: int) -> int:
-    """The least hour by which `share` percent are over (inverse of the empirical distribution)."""
-    wanted, seen = -(-total * share // 100), 0
-    for hour in sorted(hours):
-        seen += hours[hour]
-        if seen >= wanted:
-            return hour
-    raise AssertionError("the shares add up to the total")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from twin.log import Manifest, read_entries, read_manifest, read_truth
+from twin.measures import Measured, compute
 from twin.measures.accounts import Accounts, account, read_book_counts
-from twin.measures.measured import Measured
+from twin.measures.measured import Exact
 from twin.report import charts
 from twin.report.grid import HOUR_MS, date_text, grid_over, instant_text
 from twin.report.picture import Picture, watch
@@ -27,6 +29,7 @@ from twin.report.tables import (
 from twin.report.words import count, money, percent, plural
 from twin.scenario import Scenario
 from twin.scenario import load as load_scenario
+from twin.scenario.units import format_duration
 
 __all__ = ["REPORT", "write_report"]
 
@@ -73,8 +76,6 @@ def write_report(run: Path, measures: Mapping[str, Measured] | None = None) -> P
     """
     manifest = read_manifest(run)
     if measures is None:
-        from twin.measures import compute
-
         measures = compute(run)
     window = (manifest.start_ms + manifest.warmup_ms, manifest.end_ms)
     grid = grid_over(manifest.start_ms, manifest.end_ms)
@@ -124,7 +125,7 @@ def _context(
         charts.backlog(picture),
         charts.stock(picture, currency) if picture.sites else None,
         charts.sites(picture, _capacity(picture, scenario)) if picture.sites else None,
-        charts.cycle_time(picture),
+        charts.cycle_time(picture, _percentiles(measures)),
         charts.costs(steps, currency) if steps else None,
     ]
     books, differences = book_tables(accounts, read_book_counts(run))
@@ -140,27 +141,41 @@ def _context(
         "others": others,
         "sections": [
             Section([by_channel(picture, currency), by_site(picture, currency)]),
-            Section(sourcing_tables(picture), pair=True),
+            Section(sourcing_tables(picture, measures), pair=True),
         ],
-        "books": books,
+        "books": [books[:1], books[1:]],
         "differences": differences,
         "agreement": _agreement(accounts),
         "exceptions": exception_tables(picture, currency),
         "daily": by_bucket(picture),
         "origin": ORIGIN,
         "facts": _facts(manifest, scenario),
-        "command": f"twin run {SCENARIO} --seed {manifest.seed} --out again",
+        "command": _command(manifest, scenario),
     }
+
+
+def _command(manifest: Manifest, scenario: Scenario | None) -> str:
+    """What makes the run again in its own folder, which holds the scenario as it was run."""
+    command = f"twin run {SCENARIO} --seed {manifest.seed} --out again"
+    if scenario is not None and manifest.end_ms < scenario.run.end:
+        command += f" --until {format_duration(manifest.end_ms - scenario.run.start)}"
+    return command
 
 
 def _cost_steps(measures: Mapping[str, Measured]) -> list[charts.Cost]:
     steps: list[charts.Cost] = []
     for name, label, sign in _STEPS:
-        measured = measures.get(name)
-        if measured is None or measured.value is None:
+        value = measures[name].value
+        if value is None:
             return []
-        steps.append(charts.Cost(label, sign * round(measured.value)))
+        steps.append(charts.Cost(label, sign * round(value)))
     return steps
+
+
+def _percentiles(measures: Mapping[str, Measured]) -> dict[int, int]:
+    """The order cycle time that 50 and 90 % of the orders do not exceed, in ms."""
+    found = {share: measures[f"order_cycle_time/p{share}"].value for share in (50, 90)}
+    return {share: round(value) for share, value in found.items() if value is not None}
 
 
 def _capacity(picture: Picture, scenario: Scenario | None) -> dict[str, list[tuple[float, float]]]:
@@ -199,19 +214,17 @@ def _on_shift(picture: Picture, bounds: tuple[int, ...]) -> list[int]:
     return open_ms
 
 
-def _otif(measures: Mapping[str, Measured], picture: Picture) -> tuple[int, int]:
-    measured = measures.get("otif_to_request")
-    if measured is not None and measured.numerator is not None and measured.denominator is not None:
-        return int(measured.numerator), int(measured.denominator)
-    rows = picture.channels.values()
-    return sum(row.on_time for row in rows), sum(row.due for row in rows)
+def _otif(measures: Mapping[str, Measured]) -> tuple[int, int]:
+    """Orders due that were delivered in full and on time, and orders due."""
+    measured = measures["otif_to_request"]
+    return int(measured.numerator or 0), int(measured.denominator or 0)
 
 
 def _summary(manifest: Manifest, measures: Mapping[str, Measured], picture: Picture, accounts: Accounts) -> str:
     first, last = date_text(manifest.start_ms, year=True), date_text(manifest.end_ms - 1, year=True)
     if not picture.orders:
         return f"No order came in between {first} and {last}."
-    kept, due = _otif(measures, picture)
+    kept, due = _otif(measures)
     lines = plural(accounts.captured.lines, "line")
     said = [f"{plural(picture.orders, 'order')} with {lines} came in between {first} and {last}."]
     if due:
@@ -230,27 +243,27 @@ def _summary(manifest: Manifest, measures: Mapping[str, Measured], picture: Pict
         said.append("Nothing is left open.")
     if accounts.rejected.units:
         said.append(f"{plural(accounts.rejected.units, 'unit')} had to be turned away.")
-    revenue, margin = measures.get("revenue"), measures.get("margin")
-    if revenue is not None and margin is not None and revenue.value and margin.value is not None:
-        share = percent(round(margin.value), round(revenue.value))
+    revenue, margin = measures["revenue"].value, measures["margin"].value
+    if revenue and margin is not None:
+        share = percent(abs(round(margin)), abs(round(revenue)))
+        outcome = "left a margin" if margin >= 0 else "ended in a loss"
         said.append(
-            f"Revenue of {money(revenue.value, manifest.currency, whole=True)} left a margin of "
-            f"{money(margin.value, manifest.currency, whole=True)} ({share})."
+            f"Revenue of {money(revenue, manifest.currency, whole=True)} {outcome} of "
+            f"{money(abs(Fraction(margin)), manifest.currency, whole=True)} ({share})."
         )
     return " ".join(said)
 
 
 def _keys(manifest: Manifest, measures: Mapping[str, Measured], picture: Picture, accounts: Accounts) -> list[Key]:
-    kept, due = _otif(measures, picture)
+    kept, due = _otif(measures)
     keys = [
         Key("orders captured", count(picture.orders), f"{plural(accounts.captured.units, 'unit')}"),
         Key("in full and on time", percent(kept, due), f"{count(kept)} of {count(due)} due, to the requested date"),
     ]
-    for name, label in (("unit_fill_rate", "units filled at once"),):
-        measured = measures.get(name)
-        if measured is not None and measured.numerator is not None and measured.denominator is not None:
-            detail = f"{count(int(measured.numerator))} of {count(int(measured.denominator))} units"
-            keys.append(Key(label, percent(int(measured.numerator), int(measured.denominator)), detail))
+    filled = measures["unit_fill_rate"]
+    if filled.numerator is not None and filled.denominator:
+        at_once, wanted = int(filled.numerator), int(filled.denominator)
+        keys.append(Key("units filled at once", percent(at_once, wanted), f"{count(at_once)} of {count(wanted)}"))
     keys.append(
         Key(
             "open at the end",
@@ -260,12 +273,16 @@ def _keys(manifest: Manifest, measures: Mapping[str, Measured], picture: Picture
     )
     stock = sum(site.value for site in picture.sites.values())
     units = sum(site.units for site in picture.sites.values())
-    keys.append(Key("stock at the end", money(stock, manifest.currency, whole=True), f"{plural(units, 'unit')}"))
-    margin, revenue = measures.get("margin"), measures.get("revenue")
-    if margin is not None and margin.value is not None and revenue is not None and revenue.value:
-        share = percent(round(margin.value), round(revenue.value))
-        keys.append(Key("margin", money(margin.value, manifest.currency, whole=True), f"{share} of revenue"))
+    keys.append(Key(f"stock at the end, {manifest.currency}", _bare(stock, manifest.currency), plural(units, "unit")))
+    margin, revenue = measures["margin"].value, measures["revenue"].value
+    if margin is not None and revenue:
+        detail = f"{percent(round(margin), round(revenue))} of revenue"
+        keys.append(Key(f"margin, {manifest.currency}", _bare(margin, manifest.currency), detail))
     return keys
+
+
+def _bare(minor: Exact, currency: str) -> str:
+    return money(minor, currency, whole=True).removesuffix(currency).strip()
 
 
 def _agreement(accounts: Accounts) -> str:

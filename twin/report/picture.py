@@ -11,10 +11,14 @@ from typing import Any, Final
 from msgspec import Struct
 
 from twin.core import events as ev
+from twin.core.commands import CaptureOrder
 from twin.core.entry import Entry
 from twin.report.grid import HOUR_MS, Grid
 
 __all__ = ["ChannelRow", "Dead", "Held", "Picture", "SiteRow", "Waiting", "collect", "watch"]
+
+_KNOWN_ALREADY: Final = ("duplicate", "order_exists")
+"""Refusals of an order that came before: that one is accounted for."""
 
 _WAITING_ROUTES: Final = ("backorder", "replenish")
 _WAITING_BUCKETS: Final = ("backordered", "on_order")
@@ -30,6 +34,7 @@ class ChannelRow(Struct):
     due: int = 0
     on_time: int = 0
     withdrawn: int = 0
+    refused: int = 0
     delivered_orders: int = 0
     open_orders: int = 0
     rejected_units: int = 0
@@ -103,12 +108,12 @@ class _Order(Struct):
     captured_at: int
     requested_at: int
     lines: dict[int, _Line]
+    ordered: int
     left: int
     unshipped: int
     delivered: int = 0
     delivered_at: int = 0
-    failed: bool = False
-    withdrawn_late: bool = False
+    withdrawn: int = 0
 
 
 class _Plan(Struct):
@@ -194,6 +199,7 @@ class _Fold:
         self._orders: dict[str, _Order] = {}
         self._shipments: dict[str, tuple[tuple[int, int], ...]] = {}
         self._plans: dict[str, _Plan] = {}
+        self._refused: dict[str, CaptureOrder] = {}
         self._counted_at: dict[tuple[str, str], int] = {}
         self._costs: dict[str, int] = {}
         self._open_orders = 0
@@ -231,12 +237,19 @@ class _Fold:
             now = entry.now
             if now >= self._next:
                 self._turn(now)
+            if entry.refusal is not None:
+                self._refuse(entry)
             for event in entry.events:
                 step = fold.get(type(event))
                 if step is not None:
                     step(event, now)
             yield entry
         self._finish()
+
+    def _refuse(self, entry: Entry) -> None:
+        command = entry.command
+        if isinstance(command, CaptureOrder) and entry.refusal is not None and entry.refusal.code not in _KNOWN_ALREADY:
+            self._refused[command.order] = command
 
     def _turn(self, now: int) -> None:
         """Note the levels at the end of every bucket that is over."""
@@ -262,11 +275,15 @@ class _Fold:
         picture, grid = self.picture, self.grid
         for bucket in range(self._bucket, grid.count):
             self._level(bucket)
+        for capture in self._refused.values():
+            # Refused and never sent again: it fell due all the same.
+            channel = picture.channels.setdefault(capture.channel, ChannelRow())
+            channel.refused += 1
+            channel.due += self._is_due(capture.requested_at)
         for name, order in self._orders.items():
             channel = picture.channels[order.channel]
             channel.open_orders += 1
-            if self._is_due(order):
-                channel.due += 1
+            channel.due += self._is_due(order.requested_at)
             for number, line in order.lines.items():
                 picture.open_lines += line.left > 0
                 if line.waiting:
@@ -292,9 +309,9 @@ class _Fold:
             site = self.picture.sites[node] = SiteRow(parcels, picked, lines, units, shipped, on_hand, value)
         return site
 
-    def _is_due(self, order: _Order) -> bool:
+    def _is_due(self, requested_at: int) -> bool:
         start, end = self.picture.window_ms
-        return start <= order.requested_at < end
+        return start <= requested_at < end
 
     # --- the business
 
@@ -312,9 +329,10 @@ class _Fold:
 
     def _captured(self, event: ev.OrderCaptured, now: int) -> None:
         picture = self.picture
+        self._refused.pop(event.order, None)
         lines = {line.line: _Line(line.sku, line.price_minor, line.quantity) for line in event.lines}
         units = sum([line.quantity for line in event.lines])
-        self._orders[event.order] = _Order(event.channel, now, event.requested_at, lines, units, units)
+        self._orders[event.order] = _Order(event.channel, now, event.requested_at, lines, units, units, units)
         channel = picture.channels.setdefault(event.channel, ChannelRow())
         channel.orders += 1
         channel.lines += len(lines)
@@ -358,7 +376,6 @@ class _Fold:
                 rejected += leg.quantity
         if rejected:
             self.picture.channels[order.channel].rejected_units += rejected
-            order.failed = True
             self._end_units(event.order, order, rejected, now)
 
     def _reserved(self, event: ev.ReservationDecided, now: int) -> None:
@@ -443,10 +460,8 @@ class _Fold:
             line.left -= taken.quantity
             units += taken.quantity
         self.picture.channels[order.channel].cancelled_units += units
-        if event.by != "customer":
-            order.failed = True
-        elif now >= order.requested_at:
-            order.withdrawn_late = True
+        if event.by == "customer" and now <= order.requested_at:
+            order.withdrawn += units
         self._end_units(event.order, order, units, now)
 
     def _end_units(self, name: str, order: _Order, units: int, now: int) -> None:
@@ -463,19 +478,21 @@ class _Fold:
         self._open_orders -= 1
         self.picture.held.pop(name, None)
         channel = self.picture.channels[order.channel]
+        wanted = order.ordered - order.withdrawn
+        in_full = order.delivered == wanted
         if order.delivered:
             channel.delivered_orders += 1
             self.picture.delivered[self.grid.bucket(order.delivered_at)] += 1
-            hours = (order.delivered_at - order.captured_at) // HOUR_MS
-            self.picture.cycle_hours[hours] = self.picture.cycle_hours.get(hours, 0) + 1
-        if not self._is_due(order):
+            if in_full and order.delivered_at >= self.picture.window_ms[0]:
+                hours = (order.delivered_at - order.captured_at) // HOUR_MS
+                self.picture.cycle_hours[hours] = self.picture.cycle_hours.get(hours, 0) + 1
+        if not self._is_due(order.requested_at):
             return
-        if not order.delivered and not order.failed and not order.withdrawn_late:
+        if not wanted:
             channel.withdrawn += 1
             return
         channel.due += 1
-        in_full = order.delivered and not order.failed and not order.withdrawn_late
-        channel.on_time += bool(in_full and order.delivered_at <= order.requested_at)
+        channel.on_time += in_full and order.delivered_at <= order.requested_at
 
     # --- stock and purchasing
 

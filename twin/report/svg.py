@@ -12,11 +12,13 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from twin.report.grid import DAY_MS, Grid, date_text, instant_text, weekday
 
-__all__ = ["FAINT", "INK", "MUTED", "SERIES", "axes_of", "drawn", "number_axis", "time_axis"]
+__all__ = ["FAINT", "INK", "MUTED", "SERIES", "axes_of", "bars", "drawn", "number_axis", "time_axis"]
 
 INK: Final = "#0a0a01"
 MUTED: Final = "#0a0a02"
@@ -77,6 +79,19 @@ def axes_of(figure: Figure, rows: int, heights: Sequence[float] | None = None) -
     return [row[0] for row in grid]
 
 
+def bars(axes: Axes, heights: Sequence[float], *, width: float, color: str, alpha: float, first: float = 0.0) -> None:
+    """Upright bars at first, first + 1, ... as one path: a patch for each takes ten times as long to lay out."""
+    corners: list[tuple[float, float]] = []
+    codes: list[int] = []
+    for index, height in enumerate(heights):
+        if height:
+            left, right = first + index - width / 2, first + index + width / 2
+            corners += [(left, 0.0), (left, height), (right, height), (right, 0.0), (left, 0.0)]
+            codes += [int(Path.MOVETO), *[int(Path.LINETO)] * 3, int(Path.CLOSEPOLY)]
+    if corners:
+        axes.add_patch(PathPatch(Path(corners, codes), facecolor=color, alpha=alpha, linewidth=0))
+
+
 def number_axis(axes: Axes, *, scale: int = 1) -> None:
     """Whole numbers with thousands separators, few of them, and a light grid; values are divided by `scale`."""
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=scale == 1))
@@ -127,8 +142,7 @@ def _inline(document: str, name: str, alt: str) -> str:
     svg = re.sub(r' id="([^"]+)"', lambda found: f' id="{name}-{found[1]}"' if found[1] in used else "", svg)
     svg = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{name}-", svg)
     svg = re.sub(r"\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), svg)
-    svg = re.sub(r"(style=\"[^\"]*?)font: ([\d.]+)px [^;\"]*", r"\1font-size: \2px", svg)
-    svg = re.sub(r"(style=\"[^\"]*?)font: (?:bold|700) ([\d.]+)px [^;\"]*", r"\1font-weight: 600; font-size: \2px", svg)
+    svg = re.sub(r" ?font-family: [^;\"]*;?", "", svg)
     for color, variable in _VARIABLES.items():
         svg = svg.replace(color, f"var({variable})")
     view = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
@@ -136,7 +150,9 @@ def _inline(document: str, name: str, alt: str) -> str:
         raise ValueError("the drawing has no viewBox")
     body = svg[svg.index(">") + 1 :]
     body = re.sub(r"\n\s*", "\n", body).replace("\n<", "<")
-    body = re.sub(r"<g>\s*</g>", "", body)
+    body = re.sub(r'<path d="[^"]*" style="fill: none"/>| transform="rotate\(-?0 [^"]*"', "", body)
+    while "<g></g>" in body or "<g/>" in body:
+        body = body.replace("<g></g>", "").replace("<g/>", "")
     return (
         f'<svg class="chart" role="img" viewBox="0 0 {view[1]} {view[2]}" aria-label="{escape(alt, quote=True)}" '
         f'preserveAspectRatio="xMidYMid meet" xmlns:xlink="http://www.w3.org/1999/xlink">{body.strip()}'

@@ -66,6 +66,9 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
         "Service",
         (
             "otif_to_request",
+            "otif_to_request/class=A",
+            "otif_to_request/class=B",
+            "otif_to_request/class=C",
             "otif_to_promise",
             "delivered_in_full",
             "order_fill_rate",
@@ -79,17 +82,25 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
         "Time",
         (
             "order_cycle_time",
-            "order_cycle_time_mean",
-            "order_cycle_time_p50",
-            "order_cycle_time_p90",
-            "order_to_ship",
-            "promise_accuracy",
+            "order_cycle_time/p50",
+            "order_cycle_time/p90",
+            "order_cycle_time/segment=capture_to_release",
+            "order_cycle_time/segment=release_to_ship",
+            "order_cycle_time/segment=ship_to_deliver",
             "promise_lead_time",
-            "backorder_age_p50",
-            "backorder_age_p90",
-            "backorder_age_max",
-            "backorder_unit_days",
+            "promise_accuracy",
             "supplier_response_time",
+        ),
+    ),
+    (
+        "Shortage",
+        (
+            "backordered_units",
+            "backorder_age/max",
+            "backorder_unit_days",
+            "reservation_expired_units",
+            "time_shortage_to_purchase_order",
+            "oversell_rate",
         ),
     ),
     (
@@ -101,16 +112,18 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
             "retry_amplification",
             "duplicate_effect_count",
             "lost_effect_count",
+            "illegal_transition_count",
             "invoices_before_ship",
             "double_billed_value",
-            "unbilled_shipped_value",
             "inventory_record_accuracy",
-            "oversell_rate",
         ),
     ),
     ("Money", ("revenue", "cost_of_goods", "freight", "holding", "ordering", "penalty", "margin")),
 )
-"""The key measures by heading; those that a run does not have are left out, slices (`name/part`) go with their name."""
+"""The key measures by heading; one that a run does not have is left out."""
+
+_TIME_WEIGHTED: Final = ("ready_rate", "divergence_time_share", "mean_on_hand", "mean_available", "mean_backordered")
+"""Means over time: numerator and denominator are integrals in ms, shown in days."""
 
 _WHOLE_RATIOS: Final = ("bullwhip_ratio", "retry_amplification", "collateral_delay_ratio")
 """Ratios that are factors, not shares."""
@@ -129,10 +142,7 @@ def measure_tables(measures: Mapping[str, Measured], currency: str) -> tuple[Tab
     key: list[Row] = []
     shown: dict[str, None] = {}
     for heading, names in GROUPS:
-        found = [
-            measured for name in names for measured in measures.values() if measured.name.partition("/")[0] == name
-        ]
-        found = [measured for measured in found if "channel=" not in measured.name]
+        found = [measures[name] for name in names if name in measures]
         if found:
             key.append(Row((heading,), "group"))
         for measured in found:
@@ -148,12 +158,19 @@ def measure_tables(measures: Mapping[str, Measured], currency: str) -> tuple[Tab
 
 def _measure_row(measured: Measured, currency: str) -> Row:
     name, _, part = measured.name.partition("/")
-    label = name.replace("_", " ") + (f", {part.replace('=', ' ')}" if part else "")
+    label = ", ".join([name, *part.split(",")] if part else [name]).replace("=", " ").replace("_", " ")
     window = measured.window + (f" ({measured.note})" if measured.note else "")
-    unit = "" if measured.unit == "ratio" else measured.unit
-    numerator = "" if measured.numerator is None else _amount(measured.numerator, unit, currency)
-    denominator = "" if measured.denominator is None else _amount(measured.denominator, "", currency)
+    numerator, denominator = (
+        "" if sum_ is None else _sum_text(sum_, name, unit, currency)
+        for sum_, unit in ((measured.numerator, measured.unit), (measured.denominator, ""))
+    )
     return Row((label, value_text(measured, currency), numerator, denominator, measured.kind, window))
+
+
+def _sum_text(value: Exact, name: str, unit: str, currency: str) -> str:
+    if name in _TIME_WEIGHTED:
+        return duration(round(value))
+    return _amount(value, unit if unit in ("ms", "minor") else "", currency)
 
 
 def value_text(measured: Measured, currency: str) -> str:
@@ -162,7 +179,10 @@ def value_text(measured: Measured, currency: str) -> str:
     if value is None:
         return "–"
     if measured.unit == "ratio" and measured.name.partition("/")[0] not in _WHOLE_RATIOS:
-        return f"{rounded(value * 100, 2)} %"
+        share = Fraction(value) * 100
+        if 0 < share < Fraction(1, 200):
+            return "< 0.01 %"
+        return f"{rounded(share, 2)} %"
     text = _amount(value, measured.unit, currency)
     plain = measured.unit in ("ratio", "count", "ms", "minor", "")
     return text if plain else f"{text} {measured.unit.replace('_', ' ')}"
@@ -170,11 +190,12 @@ def value_text(measured: Measured, currency: str) -> str:
 
 def _amount(value: Exact, unit: str, currency: str) -> str:
     if unit == "ms":
-        return duration(int(value))
-    if unit.startswith("minor"):
+        return duration(round(value))
+    if unit == "minor":
         return money(value, currency)
-    whole = Fraction(value).denominator == 1
-    return rounded(value, 0 if whole else 3)
+    if Fraction(value).denominator == 1:
+        return rounded(value, 0)
+    return rounded(value, 3 if abs(Fraction(value)) < 1000 else 1)
 
 
 # --- the business
@@ -198,13 +219,14 @@ def by_channel(picture: Picture, currency: str) -> Table:
         "due",
         "in full, on time",
         "withdrawn",
-        "open orders",
+        "refused",
+        "open",
         "units rejected",
         "units canceled",
     )
     note = (
-        "Due: the requested date lies within the measured window. Orders that the customer withdrew before that date "
-        "are not among them."
+        "Due: the requested date lies in the measured window; orders that never shipped or were refused fail, those "
+        "that the customer withdrew in time are not among them. Withdrawn, refused and open are orders."
     )
     return Table("By channel", head, rows, note)
 
@@ -218,6 +240,7 @@ def _channel(row: ChannelRow, currency: str) -> tuple[str, ...]:
         count(row.due),
         percent(row.on_time, row.due),
         count(row.withdrawn),
+        count(row.refused),
         count(row.open_orders),
         count(row.rejected_units),
         count(row.cancelled_units),
@@ -270,36 +293,37 @@ def by_site(picture: Picture, currency: str) -> Table:
     )
 
 
-def sourcing_tables(picture: Picture) -> list[Table]:
+def sourcing_tables(picture: Picture, measures: Mapping[str, Measured]) -> list[Table]:
     """Which way lines went, and which rule decided it."""
-    routes: dict[str, list[int]] = {}
-    for (route, _), (legs, units) in picture.routes.items():
-        sums = routes.setdefault(route, [0, 0])
-        sums[0] += legs
-        sums[1] += units
-    all_legs = sum(sums[0] for sums in routes.values())
-    all_units = sum(sums[1] for sums in routes.values())
+    mixed = [(name.partition("=")[2], found) for name, found in measures.items() if name.startswith("path_mix/path=")]
     paths = [
-        Row((route, count(legs), percent(legs, all_legs), count(units), percent(units, all_units)))
-        for route, (legs, units) in sorted(routes.items(), key=lambda row: (-row[1][0], row[0]))
+        Row(
+            (
+                path,
+                _amount(found.numerator or 0, "", ""),
+                percent(int(found.numerator or 0), int(found.denominator or 0)),
+            )
+        )
+        for path, found in sorted(mixed, key=lambda row: (-int(row[1].numerator or 0), row[0]))
     ]
+    all_legs = sum(legs for legs, _ in picture.routes.values())
     rules = [
-        Row((route, rule.replace("_", " "), count(legs), percent(legs, all_legs), count(units)))
+        Row((route, rule.replace("_", " ").replace(":", ", by "), count(legs), percent(legs, all_legs), count(units)))
         for (route, rule), (legs, units) in sorted(picture.routes.items(), key=lambda row: (-row[1][0], row[0]))
     ]
     return [
         Table(
             "Which way lines went",
-            _head("Route", "decisions", "share", "units", "share"),
+            _head("Path", "lines", "share"),
             paths,
-            "One decision a line and route; a line whose stock was not found or whose reservation ran out is decided "
-            "again.",
+            "Order lines by the first decision about them; a line may go several ways at once.",
         ),
         Table(
             "What decided it",
             (Head("Route"), Head("Rule"), Head("decisions", "n"), Head("share", "n"), Head("units", "n")),
             rules,
-            "The first rule that told the candidates apart; `short:` says what chose the place to wait at.",
+            "One decision a line and node, by the first rule that told the candidates apart; after "
+            "“short” comes what chose the place to wait at.",
         ),
     ]
 
@@ -454,7 +478,9 @@ def exception_tables(picture: Picture, currency: str) -> list[Table]:
             Head("age at end", "n"),
         )
         title = _of(len(rows), len(picture.backorders), "backordered line", "backordered lines", "oldest")
-        note = "`twin explain RUN ORDER` tells the whole story of one order, with the reason for each decision."
+        note = (
+            "The command twin explain RUN ORDER tells the whole story of one order, with the reason for each decision."
+        )
         tables.append(Table(title, head, rows, note))
     return tables
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from twin.report.grid import DAY_MS, HOUR_MS
 
-__all__ = ["count", "duration", "money", "percent", "plural", "rounded"]
+__all__ = ["count", "digits_of", "duration", "money", "percent", "plural", "rounded"]
 
 _EXPONENTS: Final = {"JPY": 0, "KRW": 0, "BHD": 3, "KWD": 3, "TND": 3}
 """Minor digits of currencies that do not have two (ISO 4217)."""
@@ -31,13 +31,28 @@ def plural(value: int, noun: str, nouns: str = "") -> str:
 
 
 def percent(numerator: int, denominator: int) -> str:
-    """`96.2 %`, or a dash where there is nothing to divide by."""
-    return f"{rounded(Fraction(100 * numerator, denominator), 1)} %" if denominator else "–"
+    """`96.2 %`, or a dash where there is nothing to divide by.
+
+    A little never reads `0.0 %`, nor nearly all `100.0 %`.
+    """
+    if not denominator:
+        return "–"
+    share = Fraction(100 * numerator, denominator)
+    if 0 < share < Fraction(1, 20):
+        return "< 0.1 %"
+    if Fraction(1999, 20) < share < 100:
+        return "> 99.9 %"
+    return f"{rounded(share, 1)} %"
+
+
+def digits_of(currency: str) -> int:
+    """Digits of the currency's minor unit."""
+    return _EXPONENTS.get(currency, 2)
 
 
 def money(minor: Fraction | int, currency: str, *, whole: bool = False) -> str:
     """`1,234.50 GBP`; `whole` leaves the minor units out."""
-    digits = _EXPONENTS.get(currency, 2)
+    digits = digits_of(currency)
     return f"{rounded(Fraction(minor) / 10**digits, 0 if whole else digits)} {currency}".rstrip()
 
 
