@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from twin.core import buckets
 from twin.core.calendar import CalendarExhausted
@@ -10,7 +11,7 @@ from twin.core.draft import Draft
 from twin.core.events import Leg, Reservation, ReservationDecided, ReservationRequested
 from twin.core.ordering import release, repromise
 from twin.core.promising import promise_lines
-from twin.core.state import Backorder, Order, State
+from twin.core.state import Backorder, Order, State, withheld
 
 __all__ = ["serve", "serve_waiting"]
 
@@ -20,12 +21,14 @@ def serve_waiting(state: State, node: str, sku: str, now: int, draft: Draft) -> 
     cell = state.stock[node][sku]
     units = cell.free
     served: list[tuple[Backorder, int]] = []
-    for waiting in cell.waiting[: state.policies.batch]:
-        if units <= 0:
+    for waiting in cell.waiting:
+        if units <= 0 or len(served) == state.policies.batch:
             break
-        take = min(units, waiting.quantity)
-        served.append((waiting, take))
-        units -= take
+        # What is withheld from a channel is withheld from its backorders too.
+        take = min(units - withheld(state, waiting), waiting.quantity)
+        if take > 0:
+            served.append((waiting, take))
+            units -= take
     serve(state, node, sku, served, now, draft)
 
 
@@ -51,11 +54,9 @@ def serve(state: State, node: str, sku: str, served: Sequence[tuple[Backorder, i
                 draft.events.append(ReservationDecided(order_id, batch, buckets.BUCKETS[bucket]))
                 reserved.extend(batch)
         legs = tuple(Leg(held.line, "stock", node, held.quantity, "served") for held in reserved)
-        try:
+        # The goods go all the same where the known calendar ends: a date past it cannot be told.
+        with suppress(CalendarExhausted):
             repromise(state, order, promise_lines(state, order, legs, now), draft)
-        except CalendarExhausted:
-            # The goods go all the same; a date past the known calendar cannot be told.
-            pass
         _release(state, order, reserved, now, draft)
 
 

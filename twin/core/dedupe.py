@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-__all__ = ["Seen", "remember", "was_seen"]
+__all__ = ["Seen", "credit_key", "remember", "was_seen"]
 
 
 class Seen(Struct):
@@ -17,6 +17,11 @@ class Seen(Struct):
     young: dict[str, int] = {}
     old: dict[str, int] = {}
     turned_at: int = 0
+
+
+def credit_key(credit: str) -> str:
+    """The key of a credit note's own id: the same credit in another message is a duplicate too."""
+    return f"|credit|{credit}"
 
 
 def was_seen(seen: Seen, key: str, now: int, retention_ms: int) -> bool:

@@ -12,25 +12,25 @@ from msgspec.structs import replace
 
 from twin.core.commands import AcknowledgeDelivery, RedriveDelivery
 from twin.core.draft import Draft
+from twin.core.effects import PostCredit, PostInvoice
 from twin.core.events import (
     DeliveryDeadLettered,
     DeliveryFailed,
     DeliveryRedriven,
     DeliveryRetried,
     DeliverySucceeded,
+    InvoicePosted,
 )
-from twin.core.master import DeliveryPolicy
+from twin.core.master import DEFAULT_DELIVERY, DeliveryPolicy
 from twin.core.refusals import Refusal
 from twin.core.state import OpenDelivery, State
 
 __all__ = ["acknowledge_delivery", "backoff", "policy_of", "redrive_delivery", "wake_delivery"]
 
-_DEFAULT = DeliveryPolicy("")
-
 
 def policy_of(state: State, gateway: str) -> DeliveryPolicy:
     """The policy of a gateway `kind/party`, by its kind."""
-    return state.gateways.get(gateway.partition("/")[0], _DEFAULT)
+    return state.gateways.get(gateway.partition("/")[0], DEFAULT_DELIVERY)
 
 
 def backoff(policy: DeliveryPolicy, key: str, attempt: int) -> int:
@@ -47,9 +47,14 @@ def acknowledge_delivery(state: State, command: AcknowledgeDelivery, now: int, d
     """Take a gateway's transport answer."""
     opened = state.deliveries.get(command.delivery)
     if command.outcome == "succeeded":
-        if opened is None and command.delivery not in state.dead_letters:
+        answered = opened or state.dead_letters.get(command.delivery)
+        if answered is None:
             return Refusal("unknown_delivery", f"'{command.delivery}' is not open")
         draft.events.append(DeliverySucceeded(command.delivery))
+        effect = answered.delivery.effect
+        if isinstance(effect, PostInvoice | PostCredit):
+            # The ERP's transport answers for the document: nothing else will, once the delivery is settled.
+            draft.events.append(InvoicePosted(effect.order, command.delivery))
         return None
     if opened is None:
         return Refusal("unknown_delivery", f"'{command.delivery}' is not open")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twin.core.effects import Delivery, Effect
 from twin.core.events import Event
+from twin.core.master import DEFAULT_DELIVERY
 from twin.core.state import State
 
 __all__ = ["Draft"]
@@ -30,7 +31,7 @@ class Draft:
         now: int,
     ) -> None:
         """Ask `effect` of the party behind the gateway `kind/party` (or `kind` alone where there is only one)."""
-        policy = state.gateways.get(kind)
-        deadline = now + policy.deadline_ms if policy is not None and policy.acknowledge else 0
+        policy = state.gateways.get(kind, DEFAULT_DELIVERY)
+        deadline = now + policy.deadline_ms if policy.acknowledge else 0
         gateway = f"{kind}/{party}" if party else kind
         self.deliveries.append(Delivery(key, gateway, effect, correlation, criticality, 1, deadline))

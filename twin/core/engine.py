@@ -63,7 +63,7 @@ _DECIDERS: Final[dict[type, Callable[[State, Any, int, Draft], Refusal | None]]]
 
 
 def _nothing(state: State, event: Any, now: int) -> None:
-    """A request event: its decision follows and moves the units."""
+    """An event that changes nothing itself: a request, whose decision follows, or an echo of a settled delivery."""
 
 
 _FOLDS: Final[dict[type, Callable[[State, Any, int], None]]] = {
@@ -96,7 +96,7 @@ _FOLDS: Final[dict[type, Callable[[State, Any, int], None]]] = {
     events.ShipmentMilestoneReached: fold_orders.milestone_reached,
     events.ShipmentDelivered: fold_orders.shipment_delivered,
     events.InvoiceCreated: fold_orders.invoice_created,
-    events.InvoicePosted: fold_orders.invoice_posted,
+    events.InvoicePosted: _nothing,
     events.CreditPended: fold_orders.credit_pended,
     events.CreditReferred: fold_orders.credit_referred,
     events.CreditRejected: fold_orders.credit_rejected,
@@ -137,7 +137,7 @@ class Engine:
         retention = state.policies.retention_ms
         if was_seen(state.seen, f"{command.source}|{command.id}", now, retention):
             return Outcome(refusal=Refusal("duplicate", f"'{command.id}' from '{command.source}' was accepted before"))
-        if now - command.time > retention:
+        if now - command.time >= retention:
             return Outcome(refusal=Refusal("expired", f"it is {now - command.time} ms old; kept are {retention} ms"))
         draft = Draft()
         refusal = _DECIDERS[type(command)](state, command, now, draft)
@@ -169,6 +169,8 @@ class Engine:
             order = state.orders[rest]
             if not order.held:
                 ordering.resource_order(state, order, now, draft)
+        elif kind == "credit":
+            shipping.credit_waiting(state, state.orders[rest], {}, now, draft)
         elif kind == "reservation":
             ordering.expire_reservations(state, state.orders[rest], now, draft)
         elif kind == "wave":
@@ -205,15 +207,16 @@ class Engine:
         """Keep a delivery that wants an acknowledgement, with the timeout of this attempt."""
         state = self.state
         policy = delivery.policy_of(state, sent.gateway)
-        if not policy.acknowledge:
-            return
         opened = state.deliveries.get(sent.key)
+        if opened is None and not policy.acknowledge:
+            return
         if opened is None:
             opened = state.deliveries[sent.key] = OpenDelivery(sent, sent.attempt, "in_flight", "", now)
             if isinstance(sent.effect, PostInvoice | PostCredit):
                 order = state.orders.get(sent.effect.order)
                 if order is not None:
                     order.unposted += 1
+                    opened.counted = True
         opened.delivery = sent
         opened.attempt = sent.attempt
         set_timer(state.timers, f"delivery/{sent.key}", now + policy.timeout_ms)
@@ -269,4 +272,7 @@ class Engine:
         if left:
             set_timer(state.timers, key, state.now)
         elif queue.orders:
-            set_timer(state.timers, key, fold_orders.next_wave(state, node))
+            following = fold_orders.next_wave(state, node)
+            # Past the last wave known, those left behind join again once they may go: no wave comes for them.
+            if following > state.now:
+                set_timer(state.timers, key, following)

@@ -17,6 +17,8 @@ from twin.core.buckets import (
     SHIPPED,
     SOURCING,
 )
+from twin.core.dedupe import credit_key, remember
+from twin.core.effects import PostCredit, PostInvoice
 from twin.core.events import (
     CreditIssued,
     CreditPended,
@@ -30,7 +32,7 @@ from twin.core.events import (
     GoodsPicked,
     GoodsShipped,
     InvoiceCreated,
-    InvoicePosted,
+    Leg,
     OrderCancelled,
     OrderCaptured,
     OrderClosed,
@@ -71,6 +73,12 @@ def settle(state: State, order: Order) -> None:
     set_timer(state.timers, f"close/{due}", due)
 
 
+def review_credits(state: State, order: Order) -> None:
+    """Ask, as a follow-up, what becomes of credits that wait: units were given up that they may have waited for."""
+    if order.credits:
+        set_timer(state.timers, f"credit/{order.id}", state.now)
+
+
 def order_captured(state: State, event: OrderCaptured, now: int) -> None:
     if event.order in state.orders:
         raise CorruptLog(f"order {event.order} was captured twice")
@@ -82,8 +90,11 @@ def order_held(state: State, event: OrderHeld, now: int) -> None:
 
 
 def order_hold_released(state: State, event: OrderHoldReleased, now: int) -> None:
-    state.orders[event.order].held = False
+    order = state.orders[event.order]
+    order.held = False
     set_timer(state.timers, f"source/{event.order}", now)
+    if state.policies.waves:
+        _join_waves(state, order)
 
 
 def sourcing_requested(state: State, event: SourcingRequested, now: int) -> None:
@@ -114,8 +125,18 @@ def sourcing_decided(state: State, event: SourcingDecided, now: int) -> None:
                 line.sku,
                 Backorder(priority, order.captured_at, order.id, leg.line, leg.quantity, bucket),
             )
+            # Free stock may be left for it: what is ahead in the queue was too large, or is not for that channel.
+            taken = sum([other.quantity for other in event.legs if _takes(order, other, leg.node, line.sku)])
+            supply_changed(state, leg.node, line.sku, state.stock[leg.node][line.sku], taken)
     if rejected:
+        if state.policies.waves:
+            _join_waves(state, order)
+        review_credits(state, order)
         settle(state, order)
+
+
+def _takes(order: Order, leg: Leg, node: str, sku: str) -> bool:
+    return leg.route == "stock" and leg.node == node and order.lines[leg.line].sku == sku
 
 
 def reservation_decided(state: State, event: ReservationDecided, now: int) -> None:
@@ -141,18 +162,19 @@ def reservation_decided(state: State, event: ReservationDecided, now: int) -> No
         key = f"reservation/{order.id}"
         set_timer(state.timers, key, min(expires_at, state.timers.due.get(key, expires_at)))
     if state.policies.waves:
-        for reserved in event.reservations:
-            _join_wave(state, reserved.node, order.id)
+        _join_waves(state, order)
 
 
-def _join_wave(state: State, node: str, order: str) -> None:
-    queue = state.waves.get(node)
-    if queue is None:
-        queue = state.waves[node] = WaveQueue()
-    if order not in queue.orders:
-        queue.orders.append(order)
-    if f"wave/{node}" not in state.timers.due:
-        set_timer(state.timers, f"wave/{node}", next_wave(state, node))
+def _join_waves(state: State, order: Order) -> None:
+    """Queue an order at every node where it has reserved units: what it waited for elsewhere may have come."""
+    for node in dict.fromkeys([reserved.node for reserved in order.soft]):
+        queue = state.waves.get(node)
+        if queue is None:
+            queue = state.waves[node] = WaveQueue()
+        if order.id not in queue.orders:
+            queue.orders.append(order.id)
+        if f"wave/{node}" not in state.timers.due:
+            set_timer(state.timers, f"wave/{node}", next_wave(state, node))
 
 
 def next_wave(state: State, node: str) -> int:
@@ -297,26 +319,30 @@ def invoice_created(state: State, event: InvoiceCreated, now: int) -> None:
             raise CorruptLog(f"{event.invoice}: line {number} is billed beyond what was shipped")
 
 
-def invoice_posted(state: State, event: InvoicePosted, now: int) -> None:
-    order = state.orders.get(event.order)
-    if order is not None:
-        order.unposted -= 1
-        settle(state, order)
-
-
 def credit_pended(state: State, event: CreditPended, now: int) -> None:
+    _remember_credit(state, event.credit)
     state.orders[event.order].credits.append(PendingCredit(event.credit, event.line, event.quantity))
 
 
 def credit_referred(state: State, event: CreditReferred, now: int) -> None:
+    _remember_credit(state, event.credit)
     state.referred[event.credit] = event.quantity
+
+
+def _remember_credit(state: State, credit: str) -> None:
+    remember(state.seen, credit_key(credit), state.now, state.policies.retention_ms)
 
 
 def credit_rejected(state: State, event: CreditRejected, now: int) -> None:
     state.referred.pop(event.credit, None)
+    order = state.orders.get(event.order)
+    if order is not None:
+        order.credits = [pending for pending in order.credits if pending.credit != event.credit]
+        settle(state, order)
 
 
 def credit_issued(state: State, event: CreditIssued, now: int) -> None:
+    _remember_credit(state, event.credit)
     state.referred.pop(event.credit, None)
     order = state.orders.get(event.order)
     if order is None:
@@ -340,6 +366,13 @@ def order_cancelled(state: State, event: OrderCancelled, now: int) -> None:
             _give_back(state, order, taken.line, taken.node, taken.quantity)
         elif bucket >= 2 and bucket <= BACKORDERED:
             unwait(state, taken.node, line.sku, order.id, taken.line, bucket, taken.quantity)
+            supply_changed(state, taken.node, line.sku, state.stock[taken.node][line.sku])
+    if order.soft and not order.held:
+        # What the rest of the order waited for may be what was cancelled.
+        set_timer(state.timers, f"source/{order.id}", now)
+        if state.policies.waves:
+            _join_waves(state, order)
+    review_credits(state, order)
     settle(state, order)
 
 
@@ -385,6 +418,11 @@ def delivery_succeeded(state: State, event: DeliverySucceeded, now: int) -> None
         opened = state.dead_letters.pop(event.delivery)
     advance(DELIVERY, opened.stage, "succeeded", event.delivery)
     cancel_timer(state.timers, f"delivery/{event.delivery}")
+    effect = opened.delivery.effect
+    if opened.counted and isinstance(effect, PostInvoice | PostCredit):
+        order = state.orders[effect.order]
+        order.unposted -= 1
+        settle(state, order)
 
 
 def delivery_failed(state: State, event: DeliveryFailed, now: int) -> None:

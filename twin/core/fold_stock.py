@@ -19,7 +19,7 @@ from twin.core.events import (
 )
 from twin.core.refusals import CorruptLog
 from twin.core.stages import PURCHASE_ORDER, advance
-from twin.core.state import Backorder, Cell, Pegged, PurchaseOrder, State
+from twin.core.state import Backorder, Cell, Pegged, PurchaseOrder, State, withheld
 from twin.core.timers import set_timer
 
 REVIEW_AFTER_REJECTION_MS = 86_400_000
@@ -55,9 +55,10 @@ def touch(state: State, node: str, sku: str, cell: Cell) -> None:
         set_timer(state.timers, f"review/{node}/{sku}", state.now)
 
 
-def supply_changed(state: State, node: str, sku: str, cell: Cell) -> None:
-    """Ask, as a follow-up, that what waits is served from stock that became free."""
-    if cell.waiting and cell.free > 0:
+def supply_changed(state: State, node: str, sku: str, cell: Cell, taken: int = 0) -> None:
+    """Ask, as a follow-up, that what waits is served from free stock, less the units `taken` in this entry."""
+    units = cell.free - taken
+    if units > 0 and any(units > withheld(state, waiting) for waiting in cell.waiting):
         set_timer(state.timers, f"serve/{node}/{sku}", state.now)
 
 
@@ -128,6 +129,8 @@ def network_defined(state: State, event: NetworkDefined, now: int) -> None:
         state.lanes.setdefault(lane.region, {})[lane.node] = lane
     for channel in event.channels:
         state.channels[channel.id] = channel
+    for carrier in event.carriers:
+        state.carriers[carrier.id] = carrier
 
 
 def items_defined(state: State, event: ItemsDefined, now: int) -> None:
@@ -221,15 +224,20 @@ def purchase_order_rejected(state: State, event: PurchaseOrderRejected, now: int
         cell = state.stock[order.node][sku]
         cell.inbound -= units
         state.inbound[order.node][sku].remove(event.purchase_order)
-        _release_pegs(cell, order)
+        _release_pegs(cell, order, 0)
         # Asked again at once, a supplier that refuses would be asked without end.
         set_timer(state.timers, f"review/{order.node}/{sku}", now + REVIEW_AFTER_REJECTION_MS)
 
 
-def _release_pegs(cell: Cell, order: PurchaseOrder) -> None:
-    """What still waits is no longer meant for a purchase order that is gone."""
+def _release_pegs(cell: Cell, order: PurchaseOrder, due: int) -> None:
+    """Only what is still due can be meant for anybody: the first pegs were served, or wait for any supply now."""
+    over = sum([peg.quantity for peg in order.pegs]) - due
     for peg in order.pegs:
-        left = peg.quantity
+        left = min(over, peg.quantity)
+        if left <= 0:
+            continue
+        over -= left
+        peg.quantity -= left
         for waiting in cell.waiting:
             if left and waiting.order == peg.order and waiting.line == peg.line:
                 take = min(left, waiting.pegged)
@@ -248,9 +256,10 @@ def goods_received(state: State, event: GoodsReceived, now: int) -> None:
         cell.free += line.quantity
         move(state, event.node, cell, event.sequence, line.quantity)
         supply_changed(state, event.node, line.sku, cell)
+        touch(state, event.node, line.sku, cell)
         if not order.due[line.sku]:
             state.inbound[event.node][line.sku].remove(event.purchase_order)
-            _release_pegs(cell, order)
+        _release_pegs(cell, order, order.due[line.sku])
     done = not any(order.due.values())
     order.stage = advance(PURCHASE_ORDER, order.stage, "received" if done else "partly_received", event.purchase_order)
     if done:

@@ -22,6 +22,7 @@ from twin.core.events import (
     StockCounted,
     StockLoaded,
 )
+from twin.core.master import CRITICALITIES
 from twin.core.refusals import Refusal
 from twin.core.state import Cell, State
 
@@ -38,6 +39,13 @@ __all__ = [
 
 def define_network(state: State, command: DefineNetwork, now: int, draft: Draft) -> Refusal | None:
     """Add warehouses, suppliers, lanes and channels, or replace them."""
+    for name in [warehouse.id for warehouse in command.warehouses] + [supplier.id for supplier in command.suppliers]:
+        if "/" in name or not name:
+            return Refusal("id", f"'{name}': an id is not empty and has no '/'")
+    for channel in command.channels:
+        if channel.criticality not in CRITICALITIES:
+            known = ", ".join(CRITICALITIES)
+            return Refusal("criticality", f"channel '{channel.id}': '{channel.criticality}'; classes here: {known}")
     if state.currency not in ("", command.currency):
         return Refusal("currency", f"the business keeps its books in {state.currency}, not {command.currency}")
     nodes = {**state.warehouses, **{warehouse.id: warehouse for warehouse in command.warehouses}}
@@ -64,6 +72,8 @@ def define_policies(state: State, command: DefinePolicies, now: int, draft: Draf
     for name in command.policies.sourcing:
         if name not in sourcing.RULES:
             return Refusal("unknown_rule", f"'{name}'; sourcing rules here: {', '.join(sourcing.RULES)}")
+    if command.policies.retention_ms < 1:
+        return Refusal("retention", "keys of messages are kept for at least 1 ms")
     if command.policies.batch < 1:
         return Refusal("batch", "a batch takes at least 1 a step")
     draft.events.append(PoliciesDefined(command.policies))
@@ -82,6 +92,8 @@ def define_replenishment(state: State, command: DefineReplenishment, now: int, d
             return Refusal("unknown_supplier", f"{place}: no supplier '{rule.supplier}'")
         if rule.kind not in ("min_max", "reorder_point", "base_stock", "to_order"):
             return Refusal("kind", f"{place}: '{rule.kind}'")
+        if rule.review_ms < 0 or rule.lead_time_ms < 0:
+            return Refusal("time", f"{place}: a period or a lead time below zero")
         if rule.kind == "min_max" and rule.maximum <= rule.minimum:
             return Refusal("maximum", f"{place}: S = {rule.maximum} must be above s = {rule.minimum}")
         if rule.kind == "reorder_point" and rule.quantity < 1:
@@ -118,9 +130,16 @@ def count_stock(state: State, command: CountStock, now: int, draft: Draft) -> Re
 
     A naive overwrite would count goods in flight twice or not at all.
     """
+    if command.node in state.warehouses and not state.warehouses[command.node].counted:
+        # Its movements are not kept: the count would overwrite what is on its way.
+        return Refusal("not_counted", f"'{command.node}' is not set up to be counted")
     lines = []
+    if len(dict.fromkeys([line.sku for line in command.lines])) != len(command.lines):
+        return Refusal("line_repeated", "a count names each item once")
     for line in command.lines:
         cell = _cell(state, command.node, line.sku)
+        if line.quantity < 0:
+            return Refusal("quantity", f"'{line.sku}': a count of {line.quantity} units")
         if cell is None:
             return Refusal("unknown_stock", f"no item '{line.sku}' at '{command.node}'")
         if command.sequence < cell.counted_at:

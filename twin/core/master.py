@@ -11,6 +11,8 @@ from twin.core.calendar import Calendar
 
 __all__ = [
     "CRITICALITIES",
+    "DEFAULT_DELIVERY",
+    "Carrier",
     "Channel",
     "DeliveryPolicy",
     "Departures",
@@ -65,6 +67,13 @@ class Supplier(Struct, frozen=True, omit_defaults=True):
     calendar: Calendar
     order_cost_minor: int = 0
     minimum_order: int = 0
+
+
+class Carrier(Struct, frozen=True, omit_defaults=True):
+    """Who takes parcels to customers, and when it delivers: a promise falls into these hours."""
+
+    id: str
+    calendar: Calendar
 
 
 class Lane(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -129,6 +138,10 @@ class DeliveryPolicy(Struct, frozen=True, gc=False, omit_defaults=True):
     backoff_ms: int = 5_000
     cap_ms: int = 600_000
     jitter: str = "full"
+
+
+DEFAULT_DELIVERY = DeliveryPolicy("")
+"""What holds for a kind of gateway that no policy names."""
 
 
 class Policies(Struct, frozen=True, omit_defaults=True):

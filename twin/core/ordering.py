@@ -31,6 +31,7 @@ from twin.core.events import (
     SourcingDecided,
     SourcingRequested,
 )
+from twin.core.master import CRITICALITIES
 from twin.core.promising import promise_lines
 from twin.core.refusals import Refusal
 from twin.core.sourcing import Candidate, SourcingContext, SourcingLine, source
@@ -108,6 +109,8 @@ def _invalid(state: State, command: CaptureOrder) -> Refusal | None:
         return Refusal("unknown_channel", f"'{command.channel}'; channels here: {_names(state.channels)}")
     if command.region not in state.lanes:
         return Refusal("unknown_region", f"no lane leads to '{command.region}'; regions here: {_names(state.lanes)}")
+    if command.criticality and command.criticality not in CRITICALITIES:
+        return Refusal("criticality", f"'{command.criticality}'; classes here: {', '.join(CRITICALITIES)}")
     if not command.lines:
         return Refusal("no_lines", "an order needs at least one line")
     numbers = [line.line for line in command.lines]
@@ -162,9 +165,12 @@ def _source(state: State, order: Order, wanted: Sequence[tuple[int, str, int]], 
     if reservations:
         events.append(ReservationRequested(order.id))
         events.append(ReservationDecided(order.id, reservations))
-    promises = promise_lines(state, order, plan.legs, now)
-    if promises:
-        _promise(order, promises, draft)
+    try:
+        repromise(state, order, promise_lines(state, order, plan.legs, now), draft)
+    except CalendarExhausted:
+        # A new order is refused; the units of an accepted one go all the same, with the date they were told.
+        if order.id not in state.orders:
+            raise
     waiting = sum([leg.quantity for leg in plan.legs if leg.route in ("backorder", "replenish")])
     if not deferred and not (channel.ship_complete and waiting + _unreserved(order, wanted)):
         kept = [*order.soft, *reservations] if order.soft else reservations
@@ -267,7 +273,10 @@ def release(state: State, order: Order, reservations: Sequence[Reservation], now
 def release_wave(state: State, node: str, now: int, draft: Draft) -> None:
     """Release what waits for a wave at one node, a bounded number of orders a step."""
     for order_id in state.waves[node].orders[: wave_step(state, node)]:
-        order = state.orders[order_id]
+        order = state.orders.get(order_id)
+        if order is None:
+            # It was cancelled and closed while it waited.
+            continue
         if order.held or (state.channels[order.channel].ship_complete and _unreserved(order, ())):
             continue
         here = [held for held in order.soft if held.node == node]
@@ -310,7 +319,7 @@ def cancel_order(state: State, command: CancelOrder, now: int, draft: Draft) -> 
         return Refusal("unknown_order", f"order '{command.order}' is not open")
     if command.by not in ("customer", "company"):
         return Refusal("by", f"'{command.by}'; who cancels is customer or company")
-    numbers = command.lines or tuple(order.lines)
+    numbers = tuple(dict.fromkeys(command.lines)) or tuple(order.lines)
     unknown = [number for number in numbers if number not in order.lines]
     if unknown:
         return Refusal("unknown_line", f"order '{order.id}' has no line {unknown[0]}")

@@ -48,6 +48,11 @@ def review(state: State, node: str, sku: str, now: int, draft: Draft) -> None:
     supplier = state.suppliers[rule.supplier]
     quantity = max(quantity, supplier.minimum_order)
     purchase_order = f"PO/{node}/{sku}/{now}"
+    again = 1
+    while purchase_order in state.purchase_orders:
+        # A second shortage at the same instant, after the first was bought for.
+        again += 1
+        purchase_order = f"PO/{node}/{sku}/{now}/{again}"
     lines = (PurchaseLine(sku, quantity),)
     pegs = _peg(cell, quantity)
     draft.events.append(
@@ -110,6 +115,10 @@ def receive_goods(state: State, command: ReceiveGoods, now: int, draft: Draft) -
         return Refusal("unknown_purchase_order", f"purchase order '{command.purchase_order}' is not open")
     if order.node != command.node:
         return Refusal("node", f"purchase order '{command.purchase_order}' is for {order.node}, not {command.node}")
+    if not command.lines:
+        return Refusal("no_lines", "a receipt needs at least one line")
+    if len(dict.fromkeys([line.sku for line in command.lines])) != len(command.lines):
+        return Refusal("line_repeated", "a receipt names each item once")
     for line in command.lines:
         due = order.due.get(line.sku, 0)
         if line.quantity <= 0 or line.quantity > due:
@@ -119,23 +128,28 @@ def receive_goods(state: State, command: ReceiveGoods, now: int, draft: Draft) -
     )
     for line in command.lines:
         cell = state.stock[command.node][line.sku]
-        served = _pegged(cell, order.pegs, line.quantity)
+        # A count may have found the goods before their receipt was reported: then they are in `free` already.
+        counted = state.warehouses[command.node].counted and 0 < command.sequence <= cell.counted_at
+        served = _pegged(cell, order.pegs, line.quantity, 0 if counted else line.quantity)
         if served:
             serve(state, command.node, line.sku, served, now, draft)
     return None
 
 
-def _pegged(cell: Cell, pegs: list[Pegged], units: int) -> list[tuple[Backorder, int]]:
-    """Which waiting units the received goods were bought for."""
+def _pegged(cell: Cell, pegs: list[Pegged], units: int, new: int) -> list[tuple[Backorder, int]]:
+    """Which waiting units the received goods were bought for; `new` of the units are not yet in the free stock."""
     # A belief below zero means that fewer units are there than are reserved: those come first.
-    left = min(units, units + cell.free)
+    left = min(units, new + cell.free)
     served: list[tuple[Backorder, int]] = []
-    for peg in pegs:
-        for waiting in cell.waiting:
-            if left > 0 and waiting.order == peg.order and waiting.line == peg.line:
-                take = min(left, peg.quantity, waiting.quantity)
-                if take > 0:
-                    served.append((waiting, take))
-                    left -= take
-                break
+    meant = [peg.quantity for peg in pegs]
+    for waiting in cell.waiting:
+        take = 0
+        for index, peg in enumerate(pegs):
+            if waiting.order == peg.order and waiting.line == peg.line:
+                more = max(0, min(left, meant[index], waiting.quantity - take))
+                meant[index] -= more
+                left -= more
+                take += more
+        if take:
+            served.append((waiting, take))
     return served

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from twin.core import buckets
 from twin.core.commands import ConfirmPick, ConfirmShipment, PublishMilestone
 from twin.core.draft import Draft
 from twin.core.effects import PostCredit, PostInvoice
 from twin.core.events import (
     CreditIssued,
+    CreditRejected,
     GoodsPicked,
     GoodsShipped,
     InvoiceCreated,
@@ -18,7 +22,7 @@ from twin.core.refusals import Refusal
 from twin.core.stages import FULFILLMENT_ORDER, SHIPMENT
 from twin.core.state import Order, State
 
-__all__ = ["confirm_pick", "confirm_shipment", "publish_milestone"]
+__all__ = ["confirm_pick", "confirm_shipment", "credit_waiting", "publish_milestone"]
 
 
 def confirm_pick(state: State, command: ConfirmPick, now: int, draft: Draft) -> Refusal | None:
@@ -40,7 +44,11 @@ def confirm_shipment(state: State, command: ConfirmShipment, now: int, draft: Dr
     fulfillment = state.fulfillment_orders.get(command.fulfillment_order)
     if fulfillment is None:
         return Refusal("unknown_fulfillment_order", f"'{command.fulfillment_order}' is not open")
+    if command.shipment in state.shipments or f"INV/{command.shipment}" in state.deliveries:
+        return Refusal("shipment_exists", f"shipment '{command.shipment}' left already")
     shipped = dict(command.lines)
+    if len(shipped) != len(command.lines):
+        return Refusal("line_repeated", "a shipment names each line once")
     wanted = {pick.line: 0 for pick in fulfillment.lines}
     for pick in fulfillment.lines:
         wanted[pick.line] += pick.quantity
@@ -81,14 +89,30 @@ def _bill(
     draft.events.append(InvoiceCreated(order.id, invoice, shipment, lines, amount))
     effect = PostInvoice(invoice, order.id, shipment, order.customer, lines, amount)
     draft.deliver(state, invoice, "erp", "", effect, order.id, order.criticality, now)
-    if order.credits:
-        billed = {number: order.lines[number].billed - order.lines[number].credited for number in order.lines}
-        for number, units in shipped:
-            billed[number] += units
-        for pending in order.credits:
-            if pending.quantity <= billed[pending.line]:
-                billed[pending.line] -= pending.quantity
-                credit(state, order, pending.credit, pending.line, pending.quantity, now, draft)
+    credit_waiting(state, order, dict(shipped), now, draft)
+
+
+def credit_waiting(state: State, order: Order, shipped: Mapping[int, int], now: int, draft: Draft) -> None:
+    """Issue the credits whose units are billed, those `shipped` just now (line -> units) among them.
+
+    Where nothing of the line can be billed any more, a credit gets what is left of it, or is rejected.
+    """
+    taken: dict[int, int] = {}
+    for pending in order.credits:
+        number = pending.line
+        line = order.lines[number]
+        new = shipped.get(number, 0)
+        billed = line.billed + new - line.credited - taken.get(number, 0)
+        coming = sum(line.buckets[: buckets.SHIPPED]) - new
+        if pending.quantity > billed and coming:
+            continue
+        units = min(pending.quantity, billed)
+        if units:
+            taken[number] = taken.get(number, 0) + units
+            credit(state, order, pending.credit, number, units, now, draft)
+        else:
+            reason = f"nothing of line {number} is left to credit: it was cancelled or rejected"
+            draft.events.append(CreditRejected(order.id, pending.credit, reason))
 
 
 def credit(state: State, order: Order, document: str, number: int, units: int, now: int, draft: Draft) -> None:

@@ -7,7 +7,7 @@ from msgspec import Struct, field
 from twin.core.dedupe import Seen
 from twin.core.effects import Delivery, PickLine
 from twin.core.events import Reservation
-from twin.core.master import Channel, DeliveryPolicy, Item, Lane, Policies, Replenishment, Supplier, Warehouse
+from twin.core.master import Carrier, Channel, DeliveryPolicy, Item, Lane, Policies, Replenishment, Supplier, Warehouse
 from twin.core.timers import Timers
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Shipment",
     "State",
     "WaveQueue",
+    "withheld",
 ]
 
 
@@ -147,13 +148,17 @@ class Cell(Struct):
 
 
 class OpenDelivery(Struct):
-    """A delivery that is not settled; `stage` as in `stages.DELIVERY`."""
+    """A delivery that is not settled; `stage` as in `stages.DELIVERY`.
+
+    `counted` is whether it is a document that an order in memory waits for, see `Order.unposted`.
+    """
 
     delivery: Delivery
     attempt: int
     stage: str = "in_flight"
     reason: str = ""
     since: int = 0
+    counted: bool = False
 
 
 class WaveQueue(Struct):
@@ -172,6 +177,7 @@ class State(Struct):
     warehouses: dict[str, Warehouse] = {}
     suppliers: dict[str, Supplier] = {}
     channels: dict[str, Channel] = {}
+    carriers: dict[str, Carrier] = {}
     lanes: dict[str, dict[str, Lane]] = {}
     items: dict[str, Item] = {}
     policies: Policies = Policies()
@@ -192,3 +198,8 @@ class State(Struct):
     waves: dict[str, WaveQueue] = {}
     timers: Timers = field(default_factory=Timers)
     seen: Seen = field(default_factory=Seen)
+
+
+def withheld(state: State, waiting: Backorder) -> int:
+    """Units of each item that stay hidden from the channel of an order that waits."""
+    return state.channels[state.orders[waiting.order].channel].safety_stock
