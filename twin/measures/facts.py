@@ -11,7 +11,6 @@ from fractions import Fraction
 from hashlib import blake2b
 
 from twin.core.entry import Entry
-from twin.core.events import Event
 from twin.log import CostRates
 from twin.measures.messages import Messages
 from twin.measures.records import (
@@ -185,10 +184,6 @@ class Facts:
         """Periods of the cost rates in the window, not always a whole number."""
         return Fraction(self.window_ms, self.rates.period_ms)
 
-    def counts(self, now: int) -> bool:
-        """Whether what happens at `now` lies in the window."""
-        return now >= self.begin
-
     def cell(self, node: str, sku: str, now: int) -> CellFacts:
         """The stock of an item at a node; it begins to exist when it is first asked for."""
         cells = self.cells.get(node)
@@ -321,14 +316,10 @@ class Facts:
             self.entries += 1
             if messages.take(self, entry):
                 for event in entry.events:
-                    folds[type(event)](self, event, now)
+                    fold = folds[type(event)]
+                    if fold is not None:
+                        fold(self, event, now)
                 messages.send(self, entry)
-
-    def fold_event(self, event: Event, now: int) -> None:
-        """Fold one event; for tests of a single one."""
-        from twin.measures.folds import FOLDS
-
-        FOLDS[type(event)](self, event, now)
 
     def _roll(self, now: int) -> None:
         """Write down the levels at the ends of the days and periods that are over before anything at `now`."""

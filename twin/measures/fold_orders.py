@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from twin.core import events as ev
 from twin.core.stages import FULFILLMENT_ORDER, SHIPMENT
 from twin.measures.fold_stock import counted_before, step
+from twin.measures.messages import ASK_FACTS, CREDIT, INVOICE, RELEASE
 from twin.measures.records import ChannelFacts, LineFacts, OrderFacts, ReleaseFacts, ShipmentFacts
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "credit_issued",
+    "credit_referred",
     "goods_picked",
     "goods_shipped",
     "invoice_created",
@@ -200,6 +202,7 @@ def release_decided(facts: Facts, event: ev.ReleaseDecided, now: int) -> None:
         for pick in plan.lines:
             units += pick.quantity
             order.lines[pick.line].released += pick.quantity
+        facts.messages.due.append((RELEASE, plan.id))
         facts.releases[plan.id] = ReleaseFacts(event.order, plan.node, units)
 
 
@@ -347,6 +350,7 @@ def invoice_created(facts: Facts, event: ev.InvoiceCreated, now: int) -> None:
             line.billed += units
             early = early or line.billed > line.shipped
     facts.invoices_before_ship += early
+    facts.messages.due.append((INVOICE, event.invoice))
     if counts:
         facts.revenue += event.amount_minor
         if order is not None:
@@ -355,6 +359,7 @@ def invoice_created(facts: Facts, event: ev.InvoiceCreated, now: int) -> None:
 
 def credit_issued(facts: Facts, event: ev.CreditIssued, now: int) -> None:
     key = f"credit {event.credit}"
+    facts.messages.due.append((CREDIT, event.credit))
     if facts.was_closed(key):
         facts.duplicate("credit.issued")
     facts.close(key)
@@ -366,3 +371,7 @@ def credit_issued(facts: Facts, event: ev.CreditIssued, now: int) -> None:
         _channel(facts, order.channel).revenue -= event.amount_minor
     else:
         facts.late_credits += event.amount_minor
+
+
+def credit_referred(facts: Facts, event: ev.CreditReferred, now: int) -> None:
+    facts.messages.due.append((ASK_FACTS, f"{event.credit}/facts"))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from twin.core import events as ev
 from twin.core.stages import PURCHASE_ORDER
+from twin.measures.messages import PURCHASE
 from twin.measures.records import PurchaseFacts
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ def purchase_order_created(facts: Facts, event: ev.PurchaseOrderCreated, now: in
     key = event.purchase_order
     if key in facts.purchases or facts.was_closed(key):
         facts.duplicate("purchase_order.created")
+    facts.messages.due.append((PURCHASE, key))
     facts.purchases[key] = PurchaseFacts(now, {line.sku: line.quantity for line in event.lines})
     period = (now - facts.start) // facts.rates.period_ms
     facts.ordered[period] = facts.ordered.get(period, 0) + sum([line.quantity for line in event.lines])

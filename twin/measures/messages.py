@@ -15,16 +15,27 @@ from twin.log.correlation import COMMANDS
 if TYPE_CHECKING:
     from twin.measures.facts import Facts
 
-__all__ = ["DeliveryFacts", "Messages"]
+__all__ = ["ASK_FACTS", "CREDIT", "INVOICE", "PURCHASE", "RELEASE", "DeliveryFacts", "Messages"]
 
-_REPLIES: Final = (
-    cm.ConfirmPick,
-    cm.ConfirmShipment,
-    cm.PublishMilestone,
-    cm.AcknowledgePurchaseOrder,
-    cm.ReceiveGoods,
-    cm.ConfirmInvoice,
-    cm.AcknowledgeDelivery,
+
+def _tag(effect: type) -> str:
+    return str(effect.__struct_config__.tag)  # type: ignore[attr-defined]
+
+
+RELEASE, PURCHASE = _tag(ef.ReleaseToWarehouse), _tag(ef.CreatePurchaseOrder)
+INVOICE, CREDIT, ASK_FACTS = _tag(ef.PostInvoice), _tag(ef.PostCredit), _tag(ef.AskOrderFacts)
+"""Stored names of the effects that events oblige the engine to."""
+
+_REPLIES: Final[dict[type, None]] = dict.fromkeys(
+    (
+        cm.ConfirmPick,
+        cm.ConfirmShipment,
+        cm.PublishMilestone,
+        cm.AcknowledgePurchaseOrder,
+        cm.ReceiveGoods,
+        cm.ConfirmInvoice,
+        cm.AcknowledgeDelivery,
+    )
 )
 """Commands that answer what the engine asked for: they must name what caused them."""
 
@@ -56,6 +67,8 @@ class Messages:
         self.operations = 0
         self.dead_lettered = 0
         self.required = 0
+        # What the entry's events oblige the engine to send with them: (effect, delivery key).
+        self.due: list[tuple[str, str]] = []
         self.lost: dict[str, int] = {}
         self.about_orders = 0
         self.with_criticality = 0
@@ -71,14 +84,15 @@ class Messages:
         """Look at an entry's command; False where it was refused."""
         command = entry.command
         refusal = entry.refusal
-        counts = facts.counts(entry.now)
-        if isinstance(command, cm.Wake):
+        counts = entry.now >= facts.begin
+        kind = type(command)
+        if kind is cm.Wake:
             if counts:
                 self.audited += len(entry.events)
             return refusal is None
-        reply = isinstance(command, _REPLIES)
-        if counts:
-            self._trace(facts, command, reply)
+        reply = kind in _REPLIES
+        if counts and reply:
+            self._trace(facts, command)
         if refusal is not None:
             if counts:
                 self.refused[refusal.code] = self.refused.get(refusal.code, 0) + 1
@@ -91,27 +105,19 @@ class Messages:
             # Actor, cause and time: the sender and its message's id, the message answered, the instant.
             if not command.source or not command.id or (reply and not command.causation):  # type: ignore[union-attr]
                 self.gaps += events
-        if isinstance(command, cm.CountStock):
-            self.counted_time = command.time
-        touched = _TOUCHES.get(type(command))
-        if touched is not None:
-            order = facts.orders.get(touched(self, command))
+        if kind in _TOUCHES:
+            order = facts.orders.get(_TOUCHES[kind](self, command))
             if order is not None:
                 order.touches += 1
+        elif isinstance(command, cm.CountStock):
+            self.counted_time = command.time
         return True
 
-    def _trace(self, facts: Facts, command: cm.External, reply: bool) -> None:
-        if not reply:
-            return
+    def _trace(self, facts: Facts, command: Any) -> None:
         self.messages += 1
-        _, _, correlation = COMMANDS[type(command)]
-        if isinstance(command, cm.AcknowledgeDelivery):
-            about = self._correlation(command.delivery)
-            known = bool(about)
-        else:
-            about = correlation(command) if correlation is not None else ""
-            known = bool(about)
-        if known and command.causation:  # type: ignore[union-attr]
+        correlation = COMMANDS[type(command)][2]
+        about = self._correlation(command.delivery) if correlation is None else correlation(command)
+        if about and command.causation:
             self.traced += 1
         if about in facts.orders:
             self.about_orders += 1
@@ -124,47 +130,39 @@ class Messages:
 
     def send(self, facts: Facts, entry: Entry) -> None:
         """Look at an entry's deliveries, after its events were folded, and at what should have been among them."""
-        deliveries = entry.deliveries
-        counts = facts.counts(entry.now)
-        first = 0
-        for delivery in deliveries:
-            kind = delivery.gateway.partition("/")[0]
+        counts = entry.now >= facts.begin
+        for delivery in entry.deliveries:
             correlation = delivery.correlation
-            if delivery.attempt == 1:
-                first += 1
+            first = delivery.attempt == 1
+            if first:
                 if delivery.key in self.open or delivery.key in self.dead:
                     facts.duplicate(str(delivery.effect.__struct_config__.tag))
-                if self.acknowledged.get(kind, True):
+                if self.acknowledged.get(delivery.gateway.partition("/")[0], True):
                     self.open[delivery.key] = DeliveryFacts(correlation, entry.now)
             if counts:
                 self.calls += 1
-                self.operations += delivery.attempt == 1
+                self.operations += first
                 self.messages += 1
                 self.traced += correlation != ""
                 if correlation in facts.orders:
                     self.about_orders += 1
                     self.with_criticality += delivery.criticality != ""
-        if entry.events:
-            self._require(facts, entry, first)
+        if self.due or entry.deliveries:
+            self._settle_due(facts, entry)
 
-    def _require(self, facts: Facts, entry: Entry, first: int) -> None:
+    def _settle_due(self, facts: Facts, entry: Entry) -> None:
         """What the events oblige the engine to send must be sent in the same entry, once."""
-        required: list[tuple[str, str]] = []
-        for event in entry.events:
-            need = _NEEDS.get(type(event))
-            if need is not None:
-                required += need(event)
-        self.required += len(required)
+        due = self.due
+        self.required += len(due)
         sent = [delivery.key for delivery in entry.deliveries if delivery.attempt == 1]
-        if len(required) == first and all(key in sent for _, key in required):
-            return
-        for effect, key in required:
+        for effect, key in due:
             if key in sent:
                 sent.remove(key)
             else:
                 self.lost[effect] = self.lost.get(effect, 0) + 1
-        for key in sent:
-            facts.duplicate(f"delivery of {key}")
+        for _ in sent:
+            facts.duplicate("delivery that nothing asked for")
+        due.clear()
 
     def fold(self, facts: Facts, event: Any, now: int) -> None:
         """Fold an event about a delivery."""
@@ -186,7 +184,7 @@ class Messages:
             del self.open[key]
             self.dead[key] = found
             found.since = now
-            if facts.counts(now):
+            if now >= facts.begin:
                 self.dead_lettered += 1
             order = facts.orders.get(found.correlation)
             if order is not None:
@@ -225,20 +223,3 @@ _TOUCHES: Final[dict[type, Callable[[Messages, Any], str]]] = {
     cm.RedriveDelivery: _redriven,
 }
 """Commands that a person gives, and the order that they are about."""
-
-
-def _tag(effect: type) -> str:
-    return str(effect.__struct_config__.tag)  # type: ignore[attr-defined]
-
-
-_RELEASE, _PURCHASE = _tag(ef.ReleaseToWarehouse), _tag(ef.CreatePurchaseOrder)
-_INVOICE, _CREDIT, _FACTS = _tag(ef.PostInvoice), _tag(ef.PostCredit), _tag(ef.AskOrderFacts)
-
-_NEEDS: Final[dict[type, Callable[[Any], list[tuple[str, str]]]]] = {
-    ev.ReleaseDecided: lambda event: [(_RELEASE, plan.id) for plan in event.fulfillment_orders],
-    ev.PurchaseOrderCreated: lambda event: [(_PURCHASE, event.purchase_order)],
-    ev.InvoiceCreated: lambda event: [(_INVOICE, event.invoice)],
-    ev.CreditIssued: lambda event: [(_CREDIT, event.credit)],
-    ev.CreditReferred: lambda event: [(_FACTS, f"{event.credit}/facts")],
-}
-"""Event -> the effects, and the delivery keys, that it obliges the engine to."""

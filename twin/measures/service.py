@@ -104,8 +104,8 @@ def ready_rate(facts: Facts) -> Answer:
 @measure("L", "ms", DELIVERED)
 def order_cycle_time(facts: Facts) -> Iterator[Answer]:
     """Capture to the delivery of the last unit (SCOR RS.1.1): mean, P50, P90 and the segments' means."""
-    missing = sum(1 for order in facts.left_at_end if facts.begin <= order.requested_at < facts.end and order.left)
-    note = f"{missing} orders due in the window are not delivered and not in it" if missing else ""
+    missing = sum(group.due - group.full for group in facts.classes.values())
+    note = f"{missing} orders due in the window were not delivered whole and are not in it" if missing else ""
     yield mean(facts.cycle, note)
     yield from _percentiles(facts.cycle, (50, 90))
     yield mean(facts.capture_to_release, part="segment=capture_to_release")
