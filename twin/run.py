@@ -31,6 +31,7 @@ from twin.order_book import OrderBook
 from twin.scenario import Scenario
 from twin.scenario import load as load_scenario
 from twin.scenario.units import DAY_MS, YEAR_MS, Share, format_duration, format_instant
+from twin.world.book_fit import check_fit
 from twin.world.build import build, gateways
 from twin.world.business import Business
 
@@ -96,6 +97,8 @@ class Simulation:
 
         # Everything that can be wrong with the input is wrong here, before the folder exists.
         built = build(scenario, seed, reading)
+        if built.book is not None:
+            check_fit(scenario, built.book)
         make_way(folder, force)
         log = RunLog(folder, scenario.run.part_rows)
         truth = TruthLog(folder, scenario.run.part_rows)
@@ -230,6 +233,13 @@ class Run:
     def measures(self) -> dict[str, Measured]:
         """Every measure by name, computed from the log and the truth."""
         return compute(self.folder)
+
+    def report(self) -> Path:
+        """Write `report.html` into the run's folder, one page that needs nothing else; returns its path."""
+        # Drawing costs a second to import, which a run without a report need not pay.
+        from twin.report import write_report
+
+        return write_report(self.folder, self.measures)
 
     def entries(self) -> Iterator[Entry]:
         """The log, entry by entry."""

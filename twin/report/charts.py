@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from twin.report.grid import HOUR_MS, Grid
 from twin.report.picture import Picture
-from twin.report.svg import FAINT, INK, MUTED, SERIES, axes_of, bars, drawn, number_axis, time_axis
+from twin.report.svg import FAINT, INK, MUTED, SERIES, axes_of, bars, drawn, mark_window, number_axis, time_axis
 from twin.report.words import count, digits_of, money, percent
 
 __all__ = ["Chart", "Cost", "backlog", "costs", "cycle_time", "orders", "sites", "stock"]
@@ -58,6 +58,7 @@ def orders(picture: Picture) -> Chart:
         above.set_ylim(bottom=0)
         number_axis(above)
         above.set_title("Orders, cumulative")
+        mark_window(above, grid, picture.window_ms[0])
         _label_ends(above, grid, ends)
         bars(below, picture.captured, width=0.8, color=SERIES[0], alpha=0.35)
         below.plot(range(grid.count), picture.delivered, color=SERIES[3], linestyle="-", drawstyle="steps-mid")
@@ -93,6 +94,7 @@ def backlog(picture: Picture) -> Chart:
         above.set_ylim(bottom=0)
         number_axis(above)
         above.set_title("Open orders")
+        mark_window(above, grid, picture.window_ms[0])
         _label_ends(above, grid, [(float(picture.open_orders[-1]), count(picture.open_orders[-1]), SERIES[0])])
         parts = (picture.waiting, picture.working, picture.in_transit)
         labels = ("waiting for stock", "in the works", "on the way")
@@ -179,7 +181,7 @@ def sites(picture: Picture, capacity: dict[str, list[tuple[float, float]]]) -> C
     shipped = ", ".join(f"{node} {count(sum(picture.sites[node].parcels))}" for node in names)
     note = f"Parcels that left, a {grid.name}."
     if capacity:
-        note += " Below: hours of picking (dark) out of the pickers' hours on shift (light)."
+        note += " Below: hours of picking (bars) out of the hours that the pickers are on shift (gray)."
     size = (WIDE, 3.4 if capacity else 2.2)
     return Chart("sites", "Warehouses", note, drawn("sites", f"Parcels shipped: {shipped}.", size, draw))
 

@@ -227,9 +227,11 @@ def _summary(manifest: Manifest, measures: Mapping[str, Measured], picture: Pict
     kept, due = _otif(measures)
     lines = plural(accounts.captured.lines, "line")
     said = [f"{plural(picture.orders, 'order')} with {lines} came in between {first} and {last}."]
+    measured_from = date_text(manifest.start_ms + manifest.warmup_ms)
+    since = f"from {measured_from} on, after the warm-up" if manifest.warmup_ms else "in that time"
     if due:
         said.append(
-            f"Of the {count(due)} that were due in that time, {percent(kept, due)} were delivered in full and on time "
+            f"Of the {count(due)} that were due {since}, {percent(kept, due)} were delivered in full and on time "
             "to the date the customer asked for."
         )
     if accounts.open.lines:
@@ -273,7 +275,13 @@ def _keys(manifest: Manifest, measures: Mapping[str, Measured], picture: Picture
     )
     stock = sum(site.value for site in picture.sites.values())
     units = sum(site.units for site in picture.sites.values())
-    keys.append(Key(f"stock at the end, {manifest.currency}", _bare(stock, manifest.currency), plural(units, "unit")))
+    keys.append(
+        Key(
+            f"stock, {manifest.currency}",
+            _bare(stock, manifest.currency),
+            f"{plural(units, 'unit')} on hand at the end",
+        )
+    )
     margin, revenue = measures["margin"].value, measures["revenue"].value
     if margin is not None and revenue:
         detail = f"{percent(round(margin), round(revenue))} of revenue"

@@ -18,7 +18,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from twin.report.grid import DAY_MS, Grid, date_text, instant_text, weekday
 
-__all__ = ["FAINT", "INK", "MUTED", "SERIES", "axes_of", "bars", "drawn", "number_axis", "time_axis"]
+__all__ = ["FAINT", "INK", "MUTED", "SERIES", "axes_of", "bars", "drawn", "mark_window", "number_axis", "time_axis"]
 
 INK: Final = "#0a0a01"
 MUTED: Final = "#0a0a02"
@@ -113,6 +113,23 @@ def time_axis(axes: Axes, grid: Grid, *, room: float = 0.0) -> None:
     ticks = _ticks(grid)
     axes.set_xticks([float(tick) - 0.5 for tick in ticks], [_tick_text(grid, tick) for tick in ticks])
     axes.tick_params(axis="x", length=3.0)
+
+
+def mark_window(axes: Axes, grid: Grid, from_ms: int) -> None:
+    """A line where the warm-up ends; none where there is no warm-up."""
+    if from_ms > grid.start_ms + grid.width_ms:
+        at = (from_ms - grid.start_ms) / grid.width_ms - 0.5
+        axes.axvline(at, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
+        axes.annotate(
+            "measured from here",
+            (at, 0.97),
+            (4, 0),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            va="top",
+            fontsize=9,
+            color=MUTED,
+        )
 
 
 def _ticks(grid: Grid) -> list[int]:
