@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from twin.core.master import Channel, Item, Lane, Policies, Replenishment, Supplier, Warehouse
+from twin.core.master import Carrier, Channel, Item, Lane, Policies, Replenishment, Supplier, Warehouse
 
 __all__ = [
     "AcknowledgeDelivery",
@@ -64,13 +64,14 @@ class StockLine(Struct, frozen=True, gc=False):
 
 
 class DefineNetwork(_Envelope, frozen=True, tag="network.define"):
-    """Warehouses, suppliers, lanes and channels; replaces those with the same id."""
+    """Warehouses, suppliers, lanes, channels and carriers; replaces those with the same id."""
 
     currency: str
     warehouses: tuple[Warehouse, ...] = ()
     suppliers: tuple[Supplier, ...] = ()
     lanes: tuple[Lane, ...] = ()
     channels: tuple[Channel, ...] = ()
+    carriers: tuple[Carrier, ...] = ()
 
 
 class DefineItems(_Envelope, frozen=True, tag="items.define"):

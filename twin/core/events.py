@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from twin.core.commands import OrderLine, StockLine
 from twin.core.effects import PickLine, PurchaseLine
-from twin.core.master import Channel, Item, Lane, Policies, Replenishment, Supplier, Warehouse
+from twin.core.master import Carrier, Channel, Item, Lane, Policies, Replenishment, Supplier, Warehouse
 
 __all__ = [
     "CancelledUnits",
@@ -67,13 +67,14 @@ __all__ = [
 
 
 class NetworkDefined(Struct, frozen=True, gc=False, tag="network.defined", omit_defaults=True):
-    """Warehouses, suppliers, lanes and channels were added or replaced."""
+    """Warehouses, suppliers, lanes, channels and carriers were added or replaced."""
 
     currency: str
     warehouses: tuple[Warehouse, ...] = ()
     suppliers: tuple[Supplier, ...] = ()
     lanes: tuple[Lane, ...] = ()
     channels: tuple[Channel, ...] = ()
+    carriers: tuple[Carrier, ...] = ()
 
 
 class ItemsDefined(Struct, frozen=True, gc=False, tag="items.defined"):

@@ -53,7 +53,14 @@ def define_network(state: State, command: DefineNetwork, now: int, draft: Draft)
         if lane.node not in nodes:
             return Refusal("unknown_node", f"a lane to '{lane.region}' starts at '{lane.node}', which is no warehouse")
     draft.events.append(
-        NetworkDefined(command.currency, command.warehouses, command.suppliers, command.lanes, command.channels)
+        NetworkDefined(
+            command.currency,
+            command.warehouses,
+            command.suppliers,
+            command.lanes,
+            command.channels,
+            command.carriers,
+        )
     )
     return None
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
-from twin.core.calendar import CalendarExhausted
+from twin.core.calendar import CalendarExhausted, next_open
 from twin.core.events import Leg
-from twin.core.master import Lane, Warehouse
+from twin.core.master import Carrier, Lane, Warehouse
 from twin.core.state import Order, State
 
 __all__ = ["delivery_date", "expected_supply", "promise_lines"]
 
 
-def delivery_date(warehouse: Warehouse, lane: Lane, ready_at: int) -> int:
+def delivery_date(warehouse: Warehouse, lane: Lane, carrier: Carrier | None, ready_at: int) -> int:
     """When goods that are available at `ready_at` reach the customer, in ms.
 
-    The parcel leaves with the first departure whose cut-off is not before `ready_at`. Raises `CalendarExhausted`
+    The parcel leaves with the first departure whose cut-off is not before `ready_at` and is delivered in the carrier's
+    hours. Raises `CalendarExhausted`
     past the last departure known.
     """
     leaves = ready_at + warehouse.handling_ms
@@ -30,7 +31,8 @@ def delivery_date(warehouse: Warehouse, lane: Lane, ready_at: int) -> int:
                 )
             leaves = departures.leaves[index]
             break
-    return leaves + lane.promise_ms
+    arrives = leaves + lane.promise_ms
+    return arrives if carrier is None else next_open(carrier.calendar, arrives)
 
 
 def expected_supply(state: State, node: str, sku: str, now: int) -> int:
@@ -56,10 +58,14 @@ def promise_lines(state: State, order: Order, legs: tuple[Leg, ...], now: int) -
         if leg.route == "stock":
             at = at_node.get(node, -1)
             if at < 0:
-                at = at_node[node] = delivery_date(state.warehouses[node], lanes[node], now)
+                at = at_node[node] = _date(state, lanes[node], now)
         else:
             supply = expected_supply(state, node, order.lines[leg.line].sku, now)
-            at = delivery_date(state.warehouses[node], lanes[node], supply)
+            at = _date(state, lanes[node], supply)
         if at > dates.get(leg.line, -1):
             dates[leg.line] = at
     return tuple(dates.items())
+
+
+def _date(state: State, lane: Lane, ready_at: int) -> int:
+    return delivery_date(state.warehouses[lane.node], lane, state.carriers.get(lane.carrier), ready_at)

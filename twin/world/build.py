@@ -14,6 +14,7 @@ from twin.core.commands import (
     LoadStock,
     StockLine,
 )
+from twin.core.master import Carrier as CarrierHours
 from twin.core.master import Channel as ChannelRules
 from twin.core.master import DeliveryPolicy, Policies
 from twin.core.master import Supplier as SupplierTerms
@@ -233,6 +234,7 @@ def _genesis(scenario: Scenario, sites: Sites, catalog: Catalog) -> list[Externa
                 )
                 for channel in scenario.channels
             ),
+            tuple(CarrierHours(carrier.id, sites.calendars[carrier.calendar]) for carrier in scenario.carriers),
         )
     ]
     for number, items in enumerate(_chunks(catalog.items)):
