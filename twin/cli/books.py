@@ -42,6 +42,10 @@ def show_books(run: Path, books: Accounts) -> None:
     moved.add_row("adds up to", count(sum(units for kind, units in books.stock.items() if kind != "stock.closing")))
     moved.add_row("there at the end", count(books.stock.get("stock.closing", 0)))
     show(moved)
+    if books.adjustments_capped:
+        line(
+            f"{count(books.adjustments_capped)} units were to be adjusted and were not: there was no stock left for it"
+        )
     line(f"{count(books.items)} items were added up one by one, in {count(books.cells)} places of stock.")
     _show_differences(books)
 
@@ -54,7 +58,8 @@ def _show_read(counts: BookCounts, books: Accounts) -> None:
     read.add_row("read", "", count(counts.read_lines), count(counts.read_units))
     show(read)
     for remark in counts.remarks:
-        line(f"  {count(remark.count)} x {remark.remark}")
+        if remark.count:
+            line(f"  {count(remark.count)} x {remark.remark}")
     accepted = [rule for rule in counts.counts if rule.treatment == "accepted"]
     lines = sum(rule.lines for rule in accepted) - books.captured.lines - books.refused.lines
     units = sum(rule.units for rule in accepted) - books.captured.units - books.refused.units
@@ -88,7 +93,8 @@ def _show_refused(books: Accounts) -> None:
 
 
 def _show_credits(counts: BookCounts | None, books: Accounts) -> None:
-    if counts is None and not books.credits_issued.lines and not books.credits_refused:
+    read = (0, 0) if counts is None else counts.credit_units
+    if not (any(read) or books.credits_issued.lines or books.credits_refused or books.credits_waiting):
         return
     credits = table("Credits", "", "Credits", "Units", right=("Credits", "Units"))
     if counts is not None:

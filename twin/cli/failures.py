@@ -63,4 +63,7 @@ def _notes(error: BaseException) -> list[str]:
 
 
 def _say(*lines: str) -> None:
-    sys.stderr.write("\n".join(f"twin: {line}" if not index else line for index, line in enumerate(lines)) + "\n")
+    text = "\n".join(lines)
+    # A list of places begins each of its lines with the place.
+    prefix = "" if "\n" in lines[0] else "twin: "
+    sys.stderr.write(f"{prefix}{text}\n")

@@ -26,7 +26,7 @@ from twin.core.events import (
     ShipmentDelivered,
     SourcingDecided,
 )
-from twin.log import TruthRow, read_entries, read_truth
+from twin.log import RunError, TruthRow, read_entries, read_truth
 from twin.order_book import BookRemark, OrderBook, RuleCount
 
 __all__ = ["Accounts", "BookCounts", "Tally", "account", "account_run", "read_book_counts", "write_book_counts"]
@@ -63,9 +63,14 @@ def write_book_counts(run: Path, book: OrderBook) -> None:
 
 
 def read_book_counts(run: Path) -> BookCounts | None:
-    """The book's counts, or None for a run without a book."""
+    """The book's counts, or None for a run without a book. Raises `RunError` where they are damaged."""
     path = run / BOOK
-    return msgspec.json.decode(path.read_bytes(), type=BookCounts) if path.exists() else None
+    if not path.exists():
+        return None
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=BookCounts)
+    except msgspec.MsgspecError as error:
+        raise RunError(f"{path} cannot be read: {error}; restore it or run it again") from error
 
 
 class Tally(Struct):
@@ -99,6 +104,7 @@ class Accounts(Struct):
     items: int = 0
     cells: int = 0
     stock: dict[str, int] = {}
+    adjustments_capped: int = 0
     invoiced_minor: int = 0
     ledger_minor: int = 0
     differences: list[str] = []
@@ -205,6 +211,9 @@ def _stock(books: Accounts, truth: Iterable[TruthRow], shipped: dict[str, int]) 
     for row in truth:
         if row.type == "ledger.invoiced":
             books.ledger_minor = row.quantity
+        if row.type == "stock.adjustment_capped":
+            # Units that were to be written off and were not there: no movement, but part of what the book said.
+            books.adjustments_capped += row.quantity
         if not row.type.startswith("stock.") or row.type == "stock.adjustment_capped":
             continue
         books.stock[row.type] = books.stock.get(row.type, 0) + row.quantity
