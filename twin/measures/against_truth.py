@@ -84,13 +84,14 @@ def inventory_record_accuracy(facts: Facts, truth: Truth) -> Iterable[Answer]:
 
 
 def _spans(facts: Facts, cell: CellFacts, shelf: Shelf) -> tuple[int, int, int]:
-    """Of a cell over the window: integral of |difference|, time off, and when the last difference began (0: none)."""
+    """Of a cell over the window: integral of |difference|, time off, and when the last difference began (-1: none)."""
     begin, end = facts.begin, facts.end
     levels = cell.levels
     moves = [(levels[index], 0, levels[index + 1]) for index in range(0, len(levels), 2)]
     moves += [(at, 1, level) for at, level in zip(shelf.at, shelf.level, strict=True)]
     moves.sort(key=lambda move: move[0])
-    believed = there = area = off = since = 0
+    believed = there = area = off = 0
+    since = -1
     last = begin
     index = 0
     while index <= len(moves):
@@ -109,9 +110,9 @@ def _spans(facts: Facts, cell: CellFacts, shelf: Shelf) -> tuple[int, int, int]:
                 believed = level
             index += 1
         if believed == there:
-            since = 0
-        elif not since:
-            since = max(at, 1)
+            since = -1
+        elif since < 0:
+            since = at
         if at >= end or index >= len(moves):
             break
     if last < end:
@@ -127,7 +128,7 @@ def divergence_age(facts: Facts, truth: Truth) -> Iterable[Answer]:
     ages = []
     for cell, shelf in truth.pairs(facts):
         _, _, since = _spans(facts, cell, shelf)
-        if since:
+        if since >= 0:
             ages.append(facts.end - since)
     yield ratio(sum(ages), len(ages))
     yield answer(max(ages, default=None), part="max")

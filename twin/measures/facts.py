@@ -293,8 +293,9 @@ class Facts:
     def _count_durations(self, order: OrderFacts) -> None:
         delivered = order.delivered_at
         self.cycle.append(delivered - order.captured_at)
-        self.capture_to_release.append(order.released_at - order.captured_at)
-        self.release_to_ship.append(order.shipped_at - order.released_at)
+        if order.released_at >= 0:
+            self.capture_to_release.append(order.released_at - order.captured_at)
+            self.release_to_ship.append(order.shipped_at - order.released_at)
         self.ship_to_deliver.append(delivered - order.shipped_at)
         if order.promised_at:
             self.committed += 1

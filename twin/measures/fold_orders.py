@@ -97,7 +97,7 @@ def sourcing_decided(facts: Facts, event: ev.SourcingDecided, now: int) -> None:
                 order.nodes.append(leg.node)
             if counts and facts.counted_nodes.get(leg.node):
                 cell = facts.cell(leg.node, line.sku, now)
-                if cell.counted_time:
+                if cell.counted_time >= 0:
                     facts.feed_ages.append(now - cell.counted_time)
             continue
         if first:
@@ -193,7 +193,7 @@ def release_decided(facts: Facts, event: ev.ReleaseDecided, now: int) -> None:
     if order is None:
         facts.illegal_transitions += 1
         return
-    if not order.released_at:
+    if order.released_at < 0:
         order.released_at = now
     for plan in event.fulfillment_orders:
         if plan.id in facts.releases:

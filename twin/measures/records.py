@@ -99,7 +99,7 @@ class OrderFacts:
         self.to_ship = 0
         self.sourced = False
         self.promised_at = 0
-        self.released_at = 0
+        self.released_at = -1
         self.shipped_at = 0
         self.delivered_at = 0
         self.touches = 0
@@ -230,7 +230,7 @@ class CellFacts:
         self.stocked = True
         self.cycle_short = False
         self.counted_at = 0
-        self.counted_time = 0
+        self.counted_time = -1
         self.levels = array("q")
         self.looks = array("q")
         self.grabs = array("q")
