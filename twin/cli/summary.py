@@ -34,9 +34,7 @@ class Summary:
         self.report: Path | None = None
         if with_report:
             progress("writing the report", 0, 1, entries)
-            from twin.report import write_report
-
-            self.report = write_report(run.folder)
+            self.report = run.report()
 
     def show(self) -> None:
         """Print it."""

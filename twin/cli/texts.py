@@ -6,8 +6,6 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Final
 
-from twin.measures.measured import decimal
-
 __all__ = ["clock", "count", "day", "duration", "in_unit", "money", "rounded"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -31,6 +29,9 @@ def clock(at_ms: int) -> str:
 
 def rounded(value: Fraction | int, digits: int) -> str:
     """The value with so many decimals: `1,234.57`."""
+    # Measures come with the log and Parquet, which `twin --help` need not load.
+    from twin.measures.measured import decimal
+
     whole, point, part = decimal(-value if value < 0 else value, digits).partition(".")
     negative = value < 0 and (whole.strip("0") or part.strip("0"))
     return f"{'-' if negative else ''}{int(whole):,}{point}{part}"

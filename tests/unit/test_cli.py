@@ -1,0 +1,275 @@
+"""What the command line prints, and how it leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from twin.cli import main
+from twin.cli.failures import tell
+from twin.core.refusals import InvariantViolated
+from twin.log import explain, read_manifest
+
+ROOT = Path(__file__).resolve().parents[2]
+MINIMAL = str(ROOT / "scenarios/minimal.yaml")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the least scenario, with its report."""
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    assert main(["run", MINIMAL, "--out", str(folder), "--quiet"]) == 0
+    return folder
+
+
+Told = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str]) -> Told:
+    """A function that runs a command and returns its exit code, stdout and stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def test_a_run_shows_key_measures_books_digest_and_report(told: Told, tmp_path: Path) -> None:
+    code, out, err = told("run", MINIMAL, "--out", tmp_path / "run")
+    assert (code, err) == (0, "")
+    assert "otif_to_request" in out
+    assert "captured (" in out
+    assert "Nothing is lost: no differences." in out
+    digest = read_manifest(tmp_path / "run").digest
+    assert out.endswith(f"digest: {digest}\nreport: {tmp_path}/run/report.html\n")
+    assert (tmp_path / "run/report.html").exists()
+    assert (tmp_path / "run/measures.json").exists()
+
+
+def test_a_quiet_run_without_report_prints_its_digest_alone(told: Told, tmp_path: Path) -> None:
+    code, out, _ = told("run", MINIMAL, "--out", tmp_path / "run", "--quiet", "--no-report")
+    assert code == 0
+    assert out == f"digest: {read_manifest(tmp_path / 'run').digest}\n"
+    assert not (tmp_path / "run/report.html").exists()
+
+
+def test_force_replaces_an_earlier_run(told: Told, tmp_path: Path) -> None:
+    for seed in (1, 2):
+        code, _, _ = told("run", MINIMAL, "--out", tmp_path / "run", "--seed", seed, "--force", "--quiet")
+        assert code == 0
+    assert read_manifest(tmp_path / "run").seed == 2
+
+
+def test_settings_change_the_scenario(told: Told, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    settings = ("--set", "run.horizon=1d", "--set", "warehouses[main].pickers=3", "--set", "title=Half as long")
+    assert told("run", MINIMAL, "--out", folder, "--quiet", "--no-report", *settings)[0] == 0
+    manifest = read_manifest(folder)
+    assert manifest.end_ms - manifest.start_ms == 86_400_000
+    assert manifest.title == "Half as long"
+    assert "pickers: 3" in (folder / "scenario.yaml").read_text()
+
+
+def test_a_run_that_goes_on_from_a_snapshot_ends_like_one_that_never_stopped(
+    told: Told, tmp_path: Path, finished: Path
+) -> None:  # RC-16
+    half, snapshot, rest = tmp_path / "half", tmp_path / "day1.snapshot", tmp_path / "rest"
+    quiet = ("--quiet", "--no-report")
+    assert told("run", MINIMAL, "--out", half, "--until", "1d", "--snapshot", snapshot, *quiet)[0] == 0
+    assert told("resume", snapshot, "--out", rest, *quiet)[0] == 0
+    assert read_manifest(rest).digest == read_manifest(finished).digest
+    assert read_manifest(rest).truth_digest == read_manifest(finished).truth_digest
+    assert told("verify", rest)[0] == 0
+    assert told("books", rest)[1] == told("books", finished)[1]
+
+
+def test_a_moved_parent_is_named_to_a_run_that_goes_on(told: Told, tmp_path: Path) -> None:
+    half, snapshot, moved = tmp_path / "half", tmp_path / "s.snapshot", tmp_path / "moved"
+    told("run", MINIMAL, "--out", half, "--until", "1d", "--snapshot", snapshot, "--quiet", "--no-report")
+    half.rename(moved)
+    assert told("resume", snapshot, "--out", tmp_path / "a", "--quiet")[0] == 2
+    assert not (tmp_path / "a").exists()
+    assert told("resume", snapshot, "--out", tmp_path / "a", "--parent", moved, "--quiet", "--no-report")[0] == 0
+
+
+def test_measures_are_chosen_by_name_and_kind(told: Told, finished: Path) -> None:  # OB-06
+    _, out, _ = told("measures", finished, "--name", "otif*")
+    assert "otif_to_request" in out
+    assert "revenue" not in out
+    _, out, _ = told("measures", finished, "--kind", "T")
+    assert "inventory_record_accuracy" in out
+    assert "otif" not in out
+
+
+def test_measures_as_json_hold_no_float(told: Told, finished: Path) -> None:
+    _, out, _ = told("measures", finished, "--json", "--name", "unit_fill_rate")
+    found = json.loads(out)["unit_fill_rate"]
+    assert found["kind"] == "L"
+    assert isinstance(found["value"], str)
+
+
+def test_a_base_adds_its_values_and_the_measures_of_the_pair(told: Told, finished: Path) -> None:
+    code, out, _ = told("measures", finished, "--base", finished)
+    assert code == 0
+    assert "Change" in out
+    assert "lost_margin" in out
+
+
+def test_a_name_that_no_measure_has_is_an_input_error(told: Told, finished: Path) -> None:
+    code, out, err = told("measures", finished, "--name", "otif_to_reqest")
+    assert (code, out) == (2, "")
+    assert err == (
+        "twin: --name otif_to_reqest: no measure is named so (did you mean 'otif_to_request'?); "
+        "`twin measures RUN` lists all\n"
+    )
+
+
+def test_an_order_is_explained_with_the_reason_for_its_sourcing(told: Told, finished: Path) -> None:  # IM-01
+    code, out, _ = told("explain", finished, "web-1")
+    assert code == 0
+    for told_of in ("order.captured", "decided by only_candidate", "GBP", "shipment.delivered", "invoice.posted"):
+        assert told_of in out
+    assert "1763" not in out, "an instant is shown in milliseconds"
+    assert f"{len(explain(finished, 'web-1'))} steps" in out
+
+
+def test_an_order_that_is_not_there_brings_up_those_that_are_like_it(told: Told, finished: Path) -> None:
+    code, out, err = told("explain", finished, "wbe-12")
+    assert (code, out) == (2, "")
+    assert "no order 'wbe-12' in it; did you mean web-12" in err
+
+
+def test_books_add_up_and_say_so(told: Told, finished: Path) -> None:  # FI-01
+    code, out, _ = told("books", finished)
+    assert code == 0
+    for name in ("captured (", "delivered", "open at the end", "opening", "shipped", "there at the end"):
+        assert name in out
+    assert out.endswith("Nothing is lost: no differences.\n")
+
+
+def test_books_that_do_not_add_up_fail(told: Told, finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from twin.measures import accounts
+
+    right = accounts.account_run
+
+    def wrong(run: Path) -> accounts.Accounts:
+        books = right(run)
+        books.differences.append("mug at main: movements add up to 3, 2 units are there")
+        return books
+
+    monkeypatch.setattr(accounts, "account_run", wrong)
+    code, out, _ = told("books", finished)
+    assert code == 1
+    assert out.endswith("1 differences:\n  mug at main: movements add up to 3, 2 units are there\n")
+
+
+def test_verify_names_the_digest(told: Told, finished: Path) -> None:
+    code, out, _ = told("verify", finished)
+    assert code == 0
+    assert f"digest: {read_manifest(finished).digest}\n" in out
+
+
+def test_entries_are_exported_as_the_lines_the_digest_links(told: Told, finished: Path, tmp_path: Path) -> None:
+    from twin.codec import GENESIS, link
+
+    assert told("export", finished, "--entries", tmp_path / "e.jsonl")[0] == 0
+    digest = GENESIS
+    for encoded in (tmp_path / "e.jsonl").read_bytes().splitlines():
+        digest = link(digest, encoded)
+    assert digest.hex() == read_manifest(finished).digest
+    assert told("export", finished, "--entries", tmp_path / "e.jsonl")[0] == 2
+
+
+def test_validate_tells_the_problems_of_all_files(told: Told, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("schema: 1\ncolour: red\n")
+    code, out, err = told("validate", MINIMAL, wrong, tmp_path / "none.yaml")
+    assert code == 2
+    assert out == f"{MINIMAL}: The least that runs: valid\n"
+    assert f"{wrong}:2: unknown key 'colour'" in err
+    assert f"{tmp_path}/none.yaml: no such file\n" in err
+    assert err.endswith("twin: 2 of 3 scenarios cannot be used\n")
+
+
+def test_a_check_that_holds_leaves_with_0_and_one_that_fails_with_1(told: Told, tmp_path: Path) -> None:  # EX-05
+    assert told("check", MINIMAL)[0] == 0
+    strict = tmp_path / "strict.yaml"
+    strict.write_text(
+        f"schema: 1\nextends: {os.path.relpath(MINIMAL, tmp_path)}\n"
+        "expect: [{kind: measure, name: open_orders, at_least: 100000}]\n"
+    )
+    code, out, _ = told("check", strict)
+    assert code == 1
+    assert "FAILS" in out
+    assert "to see it again: twin " in out
+
+
+def test_diagrams_show_every_aggregate(told: Told) -> None:
+    from twin.core.stages import AGGREGATES
+
+    _, out, _ = told("diagrams")
+    assert out.count("stateDiagram-v2") == len(AGGREGATES)
+
+
+def test_a_defect_names_seed_and_position_and_leaves_with_70(
+    told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from twin.world.kernel import World
+
+    def broken(self: World, until: int) -> None:
+        raise InvariantViolated("main/mug: 3 units free, 2 on hand")
+
+    monkeypatch.delenv("TWIN_TRACEBACK", raising=False)
+    monkeypatch.setattr(World, "run", broken)
+    code, out, err = told("run", MINIMAL, "--out", tmp_path / "run", "--seed", "5")
+    assert (code, out) == (70, "")
+    assert "InvariantViolated: main/mug: 3 units free, 2 on hand" in err
+    assert "seed 5, after entry " in err
+    assert f"to see it again: twin run {MINIMAL} --seed 5 --out NEW_FOLDER" in err
+    assert "is cut off" in err
+    assert "Traceback" not in err
+    monkeypatch.setenv("TWIN_TRACEBACK", "1")
+    assert "Traceback" in told("run", MINIMAL, "--out", tmp_path / "other", "--seed", "5")[2]
+
+
+def test_an_error_of_the_system_names_the_file_and_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert tell(OSError(28, "No space left on device", "run/entries")) == 2
+    assert capsys.readouterr().err == "twin: run/entries: No space left on device\n"
+
+
+def test_an_interrupted_run_says_that_its_folder_is_cut_off(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "twin", "run", str(ROOT / "scenarios/demo.yaml"), "--out", str(out)]
+    running = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not out.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert f"{out} is cut off" in err
+    assert err.endswith("twin: interrupted\n")
+    assert "Traceback" not in err
+
+
+def test_help_loads_no_part_of_the_world(fresh_python: Callable[..., str]) -> None:
+    program = """
+import contextlib, io, sys
+from twin.cli import main
+with contextlib.redirect_stdout(io.StringIO()):
+    main(["--help"])
+heavy = ("simpy", "pyarrow", "pydantic", "duckdb", "matplotlib", "rich", "msgspec", "twin.run", "twin.log")
+print(*(name for name in sys.modules if name.startswith(heavy)))
+"""
+    assert fresh_python(program).split() == []
