@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from twin.experiment.check import check
     from twin.log import RunError, connect, explain
     from twin.order_book import OrderBookError
+    from twin.report import write_report
     from twin.run import Run, RunRefused, SnapshotError, Twin, load, resume
     from twin.scenario import Scenario, ScenarioError
 
@@ -33,6 +34,7 @@ _PUBLIC: dict[str, str] = {
     "explain": "twin.log",
     "load": "twin.run",
     "resume": "twin.run",
+    "write_report": "twin.report",
 }
 
 __all__ = [
@@ -50,6 +52,7 @@ __all__ = [
     "explain",
     "load",
     "resume",
+    "write_report",
 ]
 
 

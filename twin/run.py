@@ -234,13 +234,6 @@ class Run:
         """Every measure by name, computed from the log and the truth."""
         return compute(self.folder)
 
-    def report(self) -> Path:
-        """Write `report.html` into the run's folder, one page that needs nothing else; returns its path."""
-        # Drawing costs a second to import, which a run without a report need not pay.
-        from twin.report import write_report
-
-        return write_report(self.folder, self.measures)
-
     def entries(self) -> Iterator[Entry]:
         """The log, entry by entry."""
         return read_entries(self.folder)

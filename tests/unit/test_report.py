@@ -39,7 +39,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(scope="module")
 def page(run: Run) -> str:
-    return run.report().read_text(encoding="utf-8")
+    return write_report(run.folder, run.measures).read_text(encoding="utf-8")
 
 
 def text_of(page: str) -> str:
@@ -101,7 +101,7 @@ def test_each_chart_is_well_formed_says_what_it_shows_and_takes_its_colors_from_
 def test_what_comes_from_the_scenario_cannot_become_markup(tmp_path: Path) -> None:
     title = '<b>Peak</b> & "after"'
     run = load(ROOT / "scenarios/minimal.yaml", {"title": title}).run(out=tmp_path / "run")
-    page = run.report().read_text(encoding="utf-8")
+    page = write_report(run.folder, run.measures).read_text(encoding="utf-8")
     assert "<b>" not in page
     assert title in text_of(page)
 
@@ -131,7 +131,7 @@ def test_the_command_on_the_page_gives_the_same_digest_again(
     tmp_path: Path, until_ms: int | None, fresh_python: Callable[..., str]
 ) -> None:
     first = load(ROOT / "scenarios/demo.yaml", SMALL).run(out=tmp_path / "run", seed=7, until_ms=until_ms)
-    found = re.search(r"<code class=\"code\">(.*?)</code>", first.report().read_text(encoding="utf-8"))
+    found = re.search(r"<code class=\"code\">(.*?)</code>", write_report(first.folder, first.measures).read_text(encoding="utf-8"))
     assert found is not None
     program, *arguments = shlex.split(unescape(found[1]))
     assert program == "twin"
@@ -153,12 +153,12 @@ def test_a_run_without_orders_still_gives_a_page(tmp_path: Path) -> None:
     run = load(ROOT / "scenarios/minimal.yaml", {"channels": [{"id": "web", "demand": {"rate": "1/year"}}]}).run(
         out=tmp_path / "run"
     )
-    assert "No order came in between 17 Nov 2025 and 18 Nov 2025." in text_of(run.report().read_text(encoding="utf-8"))
+    assert "No order came in between 17 Nov 2025 and 18 Nov 2025." in text_of(write_report(run.folder, run.measures).read_text(encoding="utf-8"))
 
 
 def test_a_warm_up_is_told_where_it_changes_what_is_counted(tmp_path: Path) -> None:
     run = load(ROOT / "scenarios/minimal.yaml", {"run": {"horizon": "6d", "warmup": "3d"}}).run(out=tmp_path / "run")
-    page = run.report().read_text(encoding="utf-8")
+    page = write_report(run.folder, run.measures).read_text(encoding="utf-8")
     assert "that were due from 20 Nov on, after the warm-up," in text_of(page)
     assert "measured from here" in page
 
@@ -272,6 +272,9 @@ def test_orders_withdrawn_in_time_are_not_due_and_those_refused_or_withdrawn_lat
     lines = (OrderLine(1, "unheard_of", 1, 500),)
     refused = CaptureOrder(*business.head(), "refused", "web", "someone", "uk", business.now + DAY, lines)
     assert business.driver.handle(refused, business.now).refusal is not None
+    again = CaptureOrder(*business.head(), "again", "web", "someone", "uk", business.now + 9 * DAY, lines)
+    assert business.driver.handle(again, business.now).refusal is not None
+    business.order("again", ("bolt", 1), due=9 * DAY)
     business.wait(2 * DAY)
     picture = assert_agree(entries_of(business), business.now + HOUR)
     web = picture.channels["web"]
@@ -280,6 +283,7 @@ def test_orders_withdrawn_in_time_are_not_due_and_those_refused_or_withdrawn_lat
 
 def test_stock_on_the_page_is_what_the_engine_believes_after_counts_and_late_confirmations() -> None:
     business = busy_week()
+    business.ship()
     # A count that knows of a movement which is confirmed only afterwards: it must not be taken off twice.
     business.order("counted", ("bolt", 2))
     on_hand = business.driver.engine.state.stock["north"]["bolt"].on_hand

@@ -33,8 +33,11 @@ class Summary:
             self.books = account_run(run.folder)
         self.report: Path | None = None
         if with_report:
+            # Drawing costs a second to import, which a run without a report need not pay.
+            from twin.report import write_report
+
             progress("writing the report", 0, 1, entries)
-            self.report = run.report()
+            self.report = write_report(run.folder, run.measures)
 
     def show(self) -> None:
         """Print it."""

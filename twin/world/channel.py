@@ -6,6 +6,7 @@ business moves its demand.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
@@ -89,32 +90,18 @@ class Channel(Party):
         """Nothing is asked of a channel by message."""
         raise TypeError(f"{self.id} was sent {type(message.effect).__name__}, which no channel understands")
 
+    @abstractmethod
     def _next_at(self) -> int:
         """When the next customer orders, in ms; at or past the end of demand for none."""
-        raise NotImplementedError  # pragma: no cover - abstract
-
-    def _lines(self, order: str) -> tuple[OrderLine, ...]:
-        """What the customer orders; empty for nothing."""
-        raise NotImplementedError  # pragma: no cover - abstract
-
-    def _region(self, order: str) -> str:
-        """Where the customer is."""
-        raise NotImplementedError  # pragma: no cover - abstract
 
     def _await_next(self) -> None:
         at = self._next_at()
         if at < self.config.ends_at:
             self.world.post(self.arrive, None, at - self.world.now, Phase.COMMAND)
 
+    @abstractmethod
     def arrive(self, message: None) -> None:
         """A customer orders."""
-        config = self.config
-        self.orders += 1
-        order = f"{config.channel}-{self.orders}"
-        lines = self._lines(order)
-        if lines:
-            self._capture(order, f"{order}/customer", self._region(order), lines)
-        self._await_next()
 
     def _capture(self, order: str, customer: str, region: str, lines: tuple[OrderLine, ...]) -> None:
         config, now = self.config, self.world.now
@@ -135,7 +122,29 @@ class Channel(Party):
         )
 
 
-class PoissonChannel(Channel):
+class DrawnChannel(Channel):
+    """A channel whose orders are drawn, one by one as they come."""
+
+    @abstractmethod
+    def _lines(self, order: str) -> tuple[OrderLine, ...]:
+        """What the customer orders; empty for nothing."""
+
+    @abstractmethod
+    def _region(self, order: str) -> str:
+        """Where the customer is."""
+
+    def arrive(self, message: None) -> None:
+        """A customer orders."""
+        config = self.config
+        self.orders += 1
+        order = f"{config.channel}-{self.orders}"
+        lines = self._lines(order)
+        if lines:
+            self._capture(order, f"{order}/customer", self._region(order), lines)
+        self._await_next()
+
+
+class PoissonChannel(DrawnChannel):
     """Poisson arrivals at one rate. The clock of arrivals runs in microseconds, so that high rates keep their mean."""
 
     def __init__(
@@ -186,7 +195,7 @@ class PoissonChannel(Channel):
         return regions.names[0] if len(regions.names) == 1 else regions.pick(self.baskets.bits())
 
 
-class PeriodicChannel(Channel):
+class PeriodicChannel(DrawnChannel):
     """One order of one item each period; a draw of zero or less is no order."""
 
     def __init__(
@@ -224,7 +233,7 @@ class PeriodicChannel(Channel):
         return self.region
 
 
-class GeneratedChannel(Channel):
+class GeneratedChannel(DrawnChannel):
     """Orders in the weekly rhythm of a real book: arrivals by hour of the week, baskets by quantile tables."""
 
     def __init__(
