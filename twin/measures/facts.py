@@ -82,6 +82,8 @@ class Facts:
         self.backordered_units = 0
         self.open_units = 0
         self._days = 0
+        # The day of the series that is being folded.
+        self.today = 0
         self._periods = 0
         self._next_roll = start_ms
         self.ends_on_hand = 0
@@ -342,6 +344,7 @@ class Facts:
         series.value[day] = self.on_hand_value
         series.backordered[day] = self.backordered_units
         self._days += 1
+        self.today = min(self._days, len(series.backlog) - 1)
 
     def _finish(self) -> None:
         self._roll(self.end)

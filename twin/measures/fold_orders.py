@@ -61,7 +61,7 @@ def order_captured(facts: Facts, event: ev.OrderCaptured, now: int) -> None:
         lines[wanted.line] = LineFacts(wanted.sku, quantity, wanted.price_minor)
     order.left = order.to_ship = units
     facts.open_units += units
-    facts.series.captured[facts.day(now)] += 1
+    facts.series.captured[facts.today] += 1
     period = (now - facts.start) // facts.rates.period_ms
     facts.demand[period] = facts.demand.get(period, 0) + units
     if counted:
@@ -104,7 +104,7 @@ def sourcing_decided(facts: Facts, event: ev.SourcingDecided, now: int) -> None:
             line.path = f"{line.path}+{route}" if line.path else route
         if route == "reject":
             line.rejected += quantity
-            _give_up(facts, order, quantity, now)
+            _give_up(facts, order, quantity)
             for look in event.considered:
                 if look.line == leg.line:
                     facts.cell(look.node, line.sku, now).cycle_short = True
@@ -124,18 +124,18 @@ def sourcing_decided(facts: Facts, event: ev.SourcingDecided, now: int) -> None:
                 cell.looks.extend((now, cell.on_hand, look.available))
 
 
-def _give_up(facts: Facts, order: OrderFacts, units: int, now: int) -> None:
+def _give_up(facts: Facts, order: OrderFacts, units: int) -> None:
     """Units that will not be delivered."""
     facts.open_units -= units
     order.left -= units
     order.to_ship -= units
-    _whole(facts, order, now)
+    _whole(facts, order)
 
 
-def _whole(facts: Facts, order: OrderFacts, now: int) -> None:
+def _whole(facts: Facts, order: OrderFacts) -> None:
     """Count an order as wholly delivered when its last open unit is gone."""
     if order.left == 0 and order.delivered_at:
-        facts.series.delivered[facts.day(now)] += 1
+        facts.series.delivered[facts.today] += 1
 
 
 def reservation_decided(facts: Facts, event: ev.ReservationDecided, now: int) -> None:
@@ -258,7 +258,7 @@ def goods_shipped(facts: Facts, event: ev.GoodsShipped, now: int) -> None:
         cost += units * costs.get(line.sku, 0)
     order.shipped_at = now
     if order.to_ship == 0:
-        facts.series.shipped[facts.day(now)] += 1
+        facts.series.shipped[facts.today] += 1
         if counts:
             facts.order_to_ship.append(now - order.captured_at)
     if counts:
@@ -300,7 +300,7 @@ def shipment_delivered(facts: Facts, event: ev.ShipmentDelivered, now: int) -> N
         order.left -= units
         facts.open_units -= units
     order.delivered_at = max(order.delivered_at, event.at)
-    _whole(facts, order, now)
+    _whole(facts, order)
 
 
 def order_cancelled(facts: Facts, event: ev.OrderCancelled, now: int) -> None:
@@ -320,7 +320,7 @@ def order_cancelled(facts: Facts, event: ev.OrderCancelled, now: int) -> None:
         elif taken.bucket in _WAITING:
             facts.wait(facts.cell(taken.node, line.sku, now), now, -units)
             line.waiting -= units
-        _give_up(facts, order, units, now)
+        _give_up(facts, order, units)
 
 
 def order_closed(facts: Facts, event: ev.OrderClosed, now: int) -> None:
