@@ -81,9 +81,16 @@ def test_a_measure_within_its_bounds_holds_and_is_told_with_seed_and_command(wri
     verdict = _one(path)
     assert verdict.holds
     assert verdict.expected == "at least 0.5 and at most 1"
-    assert verdict.found == "1.000000"
+    assert verdict.found == "1"
     assert verdict.seeds == (1,)
     assert verdict.reproduce == f"twin check {path}"
+
+
+def test_durations_are_told_as_durations(write: Write) -> None:
+    verdict = _one(write("{kind: measure, name: order_to_ship, at_least: 5m, at_most: 1h30m}"))
+    assert verdict.holds
+    assert verdict.expected == "at least 5m and at most 1h30m"
+    assert verdict.found.startswith("5m")
 
 
 def test_a_measure_beyond_a_bound_fails(write: Write) -> None:

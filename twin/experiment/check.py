@@ -10,6 +10,7 @@ import multiprocessing
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from shlex import quote
@@ -25,7 +26,7 @@ from twin.run import Progress
 from twin.scenario import Scenario, ScenarioError, load
 from twin.scenario.errors import Problem, choices
 from twin.scenario.expect import Expectation, Invariants, MeasureBound, Reference
-from twin.scenario.units import format_decimal, format_percent
+from twin.scenario.units import format_decimal, format_duration, format_percent
 
 __all__ = ["Verdict", "check"]
 
@@ -152,7 +153,7 @@ def _unknown_measures(path: str, scenario: Scenario) -> Iterator[Problem]:
 
 
 class _Told:
-    """Passes on how many runs are done; within a run that goes on alone, its own progress too."""
+    """Passes on how many runs are done."""
 
     def __init__(self, progress: Progress | None, total: int) -> None:
         self.progress = progress
@@ -170,8 +171,10 @@ class _Told:
 
 def _in_turn(jobs: Sequence[Job], told: _Told) -> Iterator[Observation]:
     for job in jobs:
-        one = observe(job)
-        told.finished(one)
+        # A single run tells of itself; of many, how many are done says more.
+        one = observe(job, told.progress if len(jobs) == 1 else None)
+        if len(jobs) > 1:
+            told.finished(one)
         yield one
 
 
@@ -244,18 +247,19 @@ def _bounded(case: _Case, bound: MeasureBound, one: Observation) -> Verdict:
 
 def _held(bound: MeasureBound, value: Exact | None) -> tuple[str, bool]:
     """The bound as a text, and whether the value keeps it."""
+    name = bound.name
     if bound.equals is not None and bound.within is not None:
         wanted, room = Fraction(bound.equals), Fraction(bound.within.value)
         room = room * abs(wanted) if bound.within.relative else room
         share = format_percent(int(bound.within.value * 1_000_000)) if bound.within.relative else ""
-        text = f"{format_decimal(bound.equals)} ± {share or format_decimal(bound.within.value)}"
+        text = f"{_stated(name, bound.equals)} ± {share or _stated(name, bound.within.value)}"
         return text, value is not None and abs(value - wanted) <= room
     texts, holds = [], value is not None
     if bound.at_least is not None:
-        texts.append(f"at least {format_decimal(bound.at_least)}")
+        texts.append(f"at least {_stated(name, bound.at_least)}")
         holds = holds and value is not None and value >= Fraction(bound.at_least)
     if bound.at_most is not None:
-        texts.append(f"at most {format_decimal(bound.at_most)}")
+        texts.append(f"at most {_stated(name, bound.at_most)}")
         holds = holds and value is not None and value <= Fraction(bound.at_most)
     return " and ".join(texts), holds
 
@@ -263,7 +267,7 @@ def _held(bound: MeasureBound, value: Exact | None) -> tuple[str, bool]:
 def _referred(case: _Case, reference: Reference, observed: dict[int, Observation]) -> Verdict:
     seeds = tuple(case.replications(reference))
     name = reference.name
-    expected = f"{format_decimal(reference.value)} in the {format_percent(reference.confidence)} interval"
+    expected = f"{_stated(name, reference.value)} in the {format_percent(reference.confidence)} interval"
     if case.full:
         expected += f" of half-width {format_percent(reference.half_width)} at most"
     options = (" --full" if case.full else "") + (f" --seeds {case.seeds}" if case.seeds is not None else "")
@@ -310,9 +314,21 @@ def _nothing(one: Observation, name: str) -> str:
     return "nothing fell into the window" if one.values[name] is None else ""
 
 
-def _text(name: str, value: Exact | None) -> str:
-    spec = MEASURES[name.partition("/")[0]]
-    return "none" if value is None else decimal(value, max(DIGITS.get(spec.unit, 6), 4))
+def _text(name: str, value: Exact | Decimal | None) -> str:
+    """A value of the measure in its unit; a duration in days, hours and so on."""
+    if value is None:
+        return "none"
+    exact = Fraction(value)
+    unit = MEASURES[name.partition("/")[0]].unit
+    if unit == "ms":
+        whole = round(exact)
+        return f"{'-' if whole < 0 else ''}{format_duration(abs(whole))}"
+    return decimal(exact, 0 if exact.denominator == 1 else max(DIGITS.get(unit, 6), 4))
+
+
+def _stated(name: str, value: Decimal) -> str:
+    """A value as the scenario states it, with all its digits."""
+    return _text(name, value) if MEASURES[name.partition("/")[0]].unit == "ms" else format_decimal(value)
 
 
 def _one_run(case: _Case) -> str:
