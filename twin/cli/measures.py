@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 from twin.cli.failures import InputError
-from twin.cli.terminal import line, show, table
+from twin.cli.terminal import line, show, table, width
 from twin.cli.texts import in_unit, rounded
 
 if TYPE_CHECKING:
@@ -38,6 +38,9 @@ KEY_MEASURES: Final[tuple[str, ...]] = (
     "margin",
 )
 """What a run shows at its end, where it has them."""
+
+WIDE: Final = 110
+"""Characters from which on a terminal has room for notes."""
 
 UNREADABLE: Final = 10**10
 """From here on a numerator is a sum of milliseconds over things, which no reader divides in the head."""
@@ -72,16 +75,22 @@ def _kinds(measures: Iterable[Measured]) -> list[str]:
 def show_measures(
     title: str, measures: Mapping[str, Measured], currency: str, base: Mapping[str, Measured] | None = None
 ) -> None:
-    """A table of name, value, what it is a ratio of, and kind; with `base`, its values beside them."""
-    columns = ["Measure", "Value", *(["Base", "Change"] if base is not None else []), "Of", "Kind", "Note"]
-    shown = table(title, *columns, right=("Value", "Base", "Change"))
+    """A table of name, value, what it is a ratio of, and kind; with `base`, its values beside them.
+
+    Notes stand there where there is room for them.
+    """
+    notes = width() >= WIDE and any(one.note for one in measures.values())
+    columns = ["Measure", "Value", *(["Base", "Change"] if base is not None else []), "Of", "Kind"]
+    shown = table(title, *columns, *(["Note"] if notes else []), right=("Value", "Base", "Change"))
+    for column in shown.columns[: len(columns)]:
+        column.no_wrap = True
     for name, one in measures.items():
         row = [name, in_unit(one.value, one.unit, currency)]
         if base is not None:
             other = base.get(name)
             row.append("–" if other is None else in_unit(other.value, one.unit, currency))
             row.append(_change(one, other, currency))
-        shown.add_row(*row, _parts(one), one.kind, one.note)
+        shown.add_row(*row, _parts(one), one.kind, *([one.note] if notes else []))
     show(shown)
 
 

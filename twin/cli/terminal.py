@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["line", "show", "table"]
+__all__ = ["line", "show", "table", "width"]
 
 PIPED_WIDTH: Final = 140
 
@@ -21,6 +21,11 @@ def _console() -> Console:
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPED_WIDTH
     # Ids and messages hold brackets and colons that are neither markup nor emoji.
     return Console(width=width, markup=False, highlight=False, emoji=False)
+
+
+def width() -> int:
+    """Characters of a line."""
+    return _console().width
 
 
 def show(what: Table) -> None:
