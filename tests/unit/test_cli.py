@@ -126,6 +126,13 @@ def test_a_base_adds_its_values_and_the_measures_of_the_pair(told: Told, finishe
     assert "lost_margin" in out
 
 
+def test_runs_of_two_seeds_are_no_pair(told: Told, finished: Path, tmp_path: Path) -> None:
+    told("run", MINIMAL, "--out", tmp_path / "other", "--seed", 2, "--quiet", "--no-report")
+    code, out, err = told("measures", finished, "--base", tmp_path / "other")
+    assert (code, out) == (2, "")
+    assert err.endswith("it has seed 2, " + f"{finished} has 1; only runs of one seed are a pair\n")
+
+
 def test_a_name_that_no_measure_has_is_an_input_error(told: Told, finished: Path) -> None:
     code, out, err = told("measures", finished, "--name", "otif_to_reqest")
     assert (code, out) == (2, "")

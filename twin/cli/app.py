@@ -138,6 +138,10 @@ def measures(
     from twin.measures import compare, compute, facts_of
 
     manifest = read_manifest(run)
+    if base is not None and (other := read_manifest(base)).seed != manifest.seed:
+        raise InputError(
+            f"--base {base}: it has seed {other.seed}, {run} has {manifest.seed}; only runs of one seed are a pair"
+        )
     found, before = compute(run), None
     if base is not None:
         before = compute(base)

@@ -75,22 +75,24 @@ def _kinds(measures: Iterable[Measured]) -> list[str]:
 def show_measures(
     title: str, measures: Mapping[str, Measured], currency: str, base: Mapping[str, Measured] | None = None
 ) -> None:
-    """A table of name, value, what it is a ratio of, and kind; with `base`, its values beside them.
+    """A table of name, value, what it is a ratio of, and kind; with `base`, its values and the differences instead.
 
     Notes stand there where there is room for them.
     """
     notes = width() >= WIDE and any(one.note for one in measures.values())
-    columns = ["Measure", "Value", *(["Base", "Change"] if base is not None else []), "Of", "Kind"]
+    columns = ["Measure", "Value", *(["Of"] if base is None else ["Base", "Change"]), "Kind"]
     shown = table(title, *columns, *(["Note"] if notes else []), right=("Value", "Base", "Change"))
     for column in shown.columns[: len(columns)]:
         column.no_wrap = True
     for name, one in measures.items():
         row = [name, in_unit(one.value, one.unit, currency)]
-        if base is not None:
+        if base is None:
+            row.append(_parts(one))
+        else:
             other = base.get(name)
             row.append("–" if other is None else in_unit(other.value, one.unit, currency))
             row.append(_change(one, other, currency))
-        shown.add_row(*row, _parts(one), one.kind, *([one.note] if notes else []))
+        shown.add_row(*row, one.kind, *([one.note] if notes else []))
     show(shown)
 
 
