@@ -39,6 +39,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(scope="module")
 def page(run: Run) -> str:
+    return page_of(run)
+
+
+def page_of(run: Run) -> str:
+    """The text of a run's report, written anew."""
     return write_report(run.folder, run.measures).read_text(encoding="utf-8")
 
 
@@ -101,7 +106,7 @@ def test_each_chart_is_well_formed_says_what_it_shows_and_takes_its_colors_from_
 def test_what_comes_from_the_scenario_cannot_become_markup(tmp_path: Path) -> None:
     title = '<b>Peak</b> & "after"'
     run = load(ROOT / "scenarios/minimal.yaml", {"title": title}).run(out=tmp_path / "run")
-    page = write_report(run.folder, run.measures).read_text(encoding="utf-8")
+    page = page_of(run)
     assert "<b>" not in page
     assert title in text_of(page)
 
@@ -131,7 +136,7 @@ def test_the_command_on_the_page_gives_the_same_digest_again(
     tmp_path: Path, until_ms: int | None, fresh_python: Callable[..., str]
 ) -> None:
     first = load(ROOT / "scenarios/demo.yaml", SMALL).run(out=tmp_path / "run", seed=7, until_ms=until_ms)
-    found = re.search(r"<code class=\"code\">(.*?)</code>", write_report(first.folder, first.measures).read_text(encoding="utf-8"))
+    found = re.search(r"<code class=\"code\">(.*?)</code>", page_of(first))
     assert found is not None
     program, *arguments = shlex.split(unescape(found[1]))
     assert program == "twin"
@@ -153,12 +158,12 @@ def test_a_run_without_orders_still_gives_a_page(tmp_path: Path) -> None:
     run = load(ROOT / "scenarios/minimal.yaml", {"channels": [{"id": "web", "demand": {"rate": "1/year"}}]}).run(
         out=tmp_path / "run"
     )
-    assert "No order came in between 17 Nov 2025 and 18 Nov 2025." in text_of(write_report(run.folder, run.measures).read_text(encoding="utf-8"))
+    assert "No order came in between 17 Nov 2025 and 18 Nov 2025." in text_of(page_of(run))
 
 
 def test_a_warm_up_is_told_where_it_changes_what_is_counted(tmp_path: Path) -> None:
     run = load(ROOT / "scenarios/minimal.yaml", {"run": {"horizon": "6d", "warmup": "3d"}}).run(out=tmp_path / "run")
-    page = write_report(run.folder, run.measures).read_text(encoding="utf-8")
+    page = page_of(run)
     assert "that were due from 20 Nov on, after the warm-up," in text_of(page)
     assert "measured from here" in page
 
