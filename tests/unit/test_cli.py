@@ -253,6 +253,8 @@ def test_a_defect_names_seed_and_position_and_leaves_with_70(
 def test_an_error_of_the_system_names_the_file_and_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     assert tell(OSError(28, "No space left on device", "run/entries")) == 2
     assert capsys.readouterr().err == "twin: run/entries: No space left on device\n"
+    assert tell(OSError(28, "No space left on device")) == 2
+    assert capsys.readouterr().err == "twin: No space left on device\n"
 
 
 def test_an_interrupted_run_says_that_its_folder_is_cut_off(tmp_path: Path) -> None:

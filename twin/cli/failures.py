@@ -42,8 +42,10 @@ def tell(error: BaseException) -> int:
     if _is_input_error(error):
         _say(str(error))
         return WRONG_INPUT
-    if isinstance(error, OSError) and error.filename is not None:
-        _say(f"{error.filename}: {error.strerror}", *_notes(error))
+    if isinstance(error, OSError):
+        # A full disk or a missing permission; a stream has no file name.
+        place = "" if error.filename is None else f"{error.filename}: "
+        _say(f"{place}{error.strerror or error}", *_notes(error))
         return WRONG_INPUT
     lines = [f"this is a defect of the program, not of your input: {type(error).__name__}: {error}", *_notes(error)]
     if os.environ.get(TRACEBACK) == "1":
