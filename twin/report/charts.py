@@ -64,14 +64,14 @@ def orders(picture: Picture) -> Chart:
         below.plot(range(grid.count), picture.delivered, color=SERIES[3], linestyle="-", drawstyle="steps-mid")
         below.set_ylim(0, 1.08 * max(*picture.captured, *picture.delivered, 1))
         number_axis(below)
-        below.set_title(f"Orders a {grid.name}")
+        below.set_title(f"Orders per {grid.name}")
         _label_ends(
             below,
             grid,
             [(_last(picture.captured), "captured (bars)", SERIES[0]), (0.0, "delivered", SERIES[3])],
             free=True,
         )
-        time_axis(below, grid, room=0.2)
+        time_axis(below, grid, most=8, room=0.2)
 
     alt = (
         f"{count(picture.orders)} orders captured, {count(sum(picture.due))} due, {count(sum(picture.shipped))} "
@@ -110,7 +110,7 @@ def backlog(picture: Picture) -> Chart:
         number_axis(below)
         below.set_title("Open units, by what they wait for")
         _label_ends(below, grid, ends)
-        time_axis(below, grid, room=0.2)
+        time_axis(below, grid, most=8, room=0.2)
 
     alt = (
         f"At the end {count(picture.open_orders[-1])} orders are open: {count(picture.waiting[-1])} units wait for "
@@ -124,12 +124,14 @@ def stock(picture: Picture, currency: str) -> Chart:
     """Units on hand and their value, by warehouse."""
     grid = picture.grid
     unit = 10 ** digits_of(currency)
+    names, which = _busiest(picture, len(SERIES))
 
     def draw(figure: Figure) -> None:
         left, right = figure.subplots(1, 2)
         for axes, title in ((left, "Units on hand"), (right, f"Value at standard cost, {currency}")):
             ends = []
-            for index, (node, site) in enumerate(picture.sites.items()):
+            for index, node in enumerate(names):
+                site = picture.sites[node]
                 color = SERIES[index % len(SERIES)]
                 values = site.on_hand if axes is left else [minor // unit for minor in site.value_minor]
                 axes.plot(_ends(grid), values, color=color, linestyle=DASHES[index % len(DASHES)])
@@ -138,19 +140,19 @@ def stock(picture: Picture, currency: str) -> Chart:
             number_axis(axes)
             axes.set_title(title)
             _label_ends(axes, grid, ends)
-            time_axis(axes, grid, room=0.25)
+            time_axis(axes, grid, most=5, room=0.25)
 
     total = sum(site.units for site in picture.sites.values())
     value = sum(site.value for site in picture.sites.values())
     alt = f"{count(total)} units worth {money(value, currency, whole=True)} are on hand at the end."
-    note = f"What the order engine believes is in the buildings, at the end of each {grid.name}."
+    note = f"What the order engine believes is in the buildings, at the end of each {grid.name}.{which}"
     return Chart("stock", "Stock", note, drawn("stock", alt, (WIDE, 2.6), draw))
 
 
 def sites(picture: Picture, capacity: dict[str, list[tuple[float, float]]]) -> Chart:
     """Parcels that leave each warehouse; with `capacity`, (needed, available) picker hours by bucket, below them."""
     grid = picture.grid
-    names = list(picture.sites)
+    names, which = _busiest(picture, 4)
     tallest = 1.05 * max(max(site.parcels) for site in picture.sites.values()) or 1.0
     rows = 2 if capacity else 1
     most = 1.05 * max([max(pair) for hours in capacity.values() for pair in hours], default=1.0) or 1.0
@@ -175,11 +177,11 @@ def sites(picture: Picture, capacity: dict[str, list[tuple[float, float]]]) -> C
                 whole = sum(available)
                 share = percent(round(sum(needed) * 1000), round(whole * 1000)) if whole else "no limit"
                 axes.set_title(f"picking: {share} of the hours", fontweight="normal")
-            time_axis(axes, grid)
-            axes.set_xticks(axes.get_xticks()[::2])
+            for shown in table[:, column]:
+                time_axis(shown, grid, most=max(8 // len(names), 2))
 
     shipped = ", ".join(f"{node} {count(sum(picture.sites[node].parcels))}" for node in names)
-    note = f"Parcels that left, a {grid.name}."
+    note = f"Parcels that left per {grid.name}.{which}"
     if capacity:
         note += " Below: hours of picking (bars) out of the hours that the pickers are on shift (gray)."
     size = (WIDE, 3.4 if capacity else 2.2)
@@ -226,7 +228,7 @@ def cycle_time(picture: Picture, marks_ms: dict[int, int]) -> Chart | None:
         axes.set_xlim(0, bins * width / scale)
         number_axis(axes)
         axes.set_xlabel(f"{unit} from capture to delivery in full")
-        axes.set_title(f"Orders, by {unit if width != scale else unit[:-1]} taken")
+        axes.set_title(f"Orders, by {unit} taken")
         axes.tick_params(axis="x", length=3.0)
 
     within = ", ".join(f"{share} % within {hour:.1f} hours" for share, hour in marks.items())
@@ -288,6 +290,14 @@ def _label_ends(axes: Axes, grid: Grid, ends: list[tuple[float, str, str]], *, f
     for at, which in placed:
         _, label, color = ends[int(which)]
         axes.text(grid.count - 0.5 + grid.count * 0.012, at, label, color=color, va="center", ha="left", fontsize=10)
+
+
+def _busiest(picture: Picture, most: int) -> tuple[list[str], str]:
+    """The warehouses with the most parcels, in the order of the network, and a sentence where there are others."""
+    ranked = sorted(picture.sites, key=lambda node: (-sum(picture.sites[node].parcels), node))[:most]
+    others = len(picture.sites) - len(ranked)
+    said = f" The {len(ranked)} busiest of {len(picture.sites)}; the table below has all." if others else ""
+    return [node for node in picture.sites if node in ranked], said
 
 
 def _ends(grid: Grid, first: int = 0) -> list[float]:

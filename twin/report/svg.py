@@ -107,10 +107,13 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if value % 1 == 0 else f"{value:,.1f}"
 
 
-def time_axis(axes: Axes, grid: Grid, *, room: float = 0.0) -> None:
-    """Dates below a series whose x is the bucket's index; `room` is left free at the right, as a share of the width."""
+def time_axis(axes: Axes, grid: Grid, *, most: int, room: float = 0.0) -> None:
+    """At most `most` dates below a series whose x is the bucket's index.
+
+    `room` is left free at the right, as a share of the width.
+    """
     axes.set_xlim(-0.5, (grid.count - 0.5) * (1 + room) + 0.5 * room)
-    ticks = _ticks(grid)
+    ticks = _ticks(grid, most)
     axes.set_xticks([float(tick) - 0.5 for tick in ticks], [_tick_text(grid, tick) for tick in ticks])
     axes.tick_params(axis="x", length=3.0)
 
@@ -132,23 +135,24 @@ def mark_window(axes: Axes, grid: Grid, from_ms: int) -> None:
         )
 
 
-def _ticks(grid: Grid) -> list[int]:
-    """Buckets with a date below them, at most ten: Mondays where buckets are days and weeks are far enough apart."""
+def _ticks(grid: Grid, most: int) -> list[int]:
+    """Buckets with a date below them: Mondays where buckets are days, full parts of a day where they are hours."""
     if grid.width_ms == DAY_MS and grid.count > 10:
-        mondays = [bucket for bucket in range(grid.count) if weekday(grid.start_of(bucket)) == 0]
-        return mondays[:: -(-len(mondays) // 10) or 1]
-    if grid.width_ms < DAY_MS:
-        hours = DAY_MS // grid.width_ms
-        step = max(hours // 4, 1) if grid.count <= 2 * hours else hours // 2
-        return list(range(0, grid.count, step))
-    return list(range(0, grid.count, -(-grid.count // 10)))
+        among = [bucket for bucket in range(grid.count) if weekday(grid.start_of(bucket)) == 0]
+    elif grid.width_ms < DAY_MS:
+        step = next(step for step in (1, 3, 6, 12, 24) if step == 24 or grid.count / step <= most)
+        among = [bucket for bucket in range(grid.count) if grid.start_of(bucket) % (step * grid.width_ms) == 0]
+    else:
+        among = list(range(grid.count))
+    return among[:: max(1, -(-len(among) // most))]
 
 
 def _tick_text(grid: Grid, bucket: int) -> str:
     at = grid.start_of(bucket)
     if grid.width_ms < DAY_MS:
         return f"{date_text(at)} {instant_text(at)[-5:]}" if at % DAY_MS == 0 else instant_text(at)[-5:]
-    return date_text(at, year=grid.width_ms > 7 * DAY_MS)
+    text = date_text(at, year=grid.width_ms > 7 * DAY_MS)
+    return text if grid.width_ms <= 7 * DAY_MS else text.partition(" ")[2]
 
 
 def _inline(document: str, name: str, alt: str) -> str:
