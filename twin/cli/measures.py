@@ -82,7 +82,8 @@ def show_measures(
     notes = width() >= WIDE and any(one.note for one in measures.values())
     columns = ["Measure", "Value", *(["Of"] if base is None else ["Base", "Change"]), "Kind"]
     shown = table(title, *columns, *(["Note"] if notes else []), right=("Value", "Base", "Change"))
-    for column in shown.columns[: len(columns)]:
+    # Where a line is too short, the name gives way, never a number.
+    for column in shown.columns[1 : len(columns)]:
         column.no_wrap = True
     for name, one in measures.items():
         row = [name, in_unit(one.value, one.unit, currency)]
