@@ -11,6 +11,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -20,11 +22,13 @@ from adapters.sqlite_journal import SQLiteJournal
 from tests.adapters.crash_child import SLICE, Job, slice_of_a_log
 from tests.adapters.recorded import keyed
 from tests.conftest import ROOT
-from twin.codec import decode_state, encode_state
+from tests.world.small import small
+from twin.codec import decode_state, encode_entry, encode_state
 from twin.core.effects import Delivery
 from twin.core.engine import Engine
 from twin.core.entry import Entry
 from twin.core.state import State
+from twin.run import Twin
 
 MODES = ("single", "batch")
 # Each is a gap between two statements of the loop; the slice passes every one of them.
@@ -64,27 +68,33 @@ GAPS = {
 Live = Callable[[Job], int]
 
 
-@pytest.fixture(scope="module")
-def live() -> Iterator[Live]:
-    """Runs one life of the driver's process and returns its exit code."""
-    nursery = subprocess.Popen(
+@contextmanager
+def nursery(log: Path | None = None) -> Iterator[Live]:
+    """Runs one life of the driver's process at a time, on this log or the hand-made one, and gives its exit code."""
+    process = subprocess.Popen(
         [sys.executable, "-W", "error", "-m", "tests.adapters.crash_child"],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **({} if log is None else {"CRASH_LOG": str(log)})},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
-    with nursery:
-        assert nursery.stdin is not None and nursery.stdout is not None
+    with process:
+        assert process.stdin is not None and process.stdout is not None
 
         def run(job: Job) -> int:
-            nursery.stdin.write(msgspec.json.encode(job).decode() + "\n")
-            nursery.stdin.flush()
-            return int(nursery.stdout.readline())
+            process.stdin.write(msgspec.json.encode(job).decode() + "\n")
+            process.stdin.flush()
+            return int(process.stdout.readline())
 
         yield run
-        nursery.stdin.close()
+        process.stdin.close()
+
+
+@pytest.fixture(scope="module")
+def live() -> Iterator[Live]:
+    with nursery() as run:
+        yield run
 
 
 class Uninterrupted:
@@ -252,6 +262,26 @@ def test_a_driver_killed_at_each_line_of_its_loop_loses_nothing_and_doubles_noth
     assert not faults, "\n".join(faults)
     assert lines <= {line for _, line in hit}
     assert GAPS[mode] | {"recover"} <= {name for name, _ in hit}
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("mode", MODES)
+def test_a_driver_killed_at_200_random_points_of_a_twins_run_loses_nothing(tmp_path: Path, mode: str) -> None:
+    # RC-06: the first entries of a real run, its master data and its first day, as recorded by the twin.
+    log = tmp_path / "run.jsonl"
+    entries = islice(Twin(small()).run(seed=11, out=tmp_path / "run").entries(), SLICE)
+    log.write_bytes(b"\n".join(encode_entry(entry) for entry in entries))
+    with nursery(log) as live:
+        whole = Uninterrupted(live, tmp_path / "whole", mode, "Driver")
+        assert {type(event).__name__ for entry in whole.entries for event in entry.events} >= {
+            "OrderCaptured",
+            "ReleaseDecided",
+            "DeliverySucceeded",
+        }
+        numbers = [1 + keyed(f"run/{mode}/{sample}", len(whole.points)) for sample in range(200)]
+        faults, hit = kill_and_complete(live, tmp_path, whole, mode, numbers)
+    assert not faults, "\n".join(faults)
+    assert len(hit) >= 200
 
 
 @pytest.mark.parametrize(
