@@ -234,6 +234,11 @@ class Engine:
         elif kind == "serve":
             node, _, sku = rest.partition("/")
             fold_stock.supply_changed(state, node, sku, state.stock[node][sku])
+        elif kind == "source":
+            # What may go, but goes in waves, waits for the next one.
+            order = state.orders[rest]
+            if not order.held:
+                fold_orders.join_waves(state, order)
         elif kind == "close":
             self._close(rest, key)
         elif kind == "reservation":

@@ -90,11 +90,8 @@ def order_held(state: State, event: OrderHeld, now: int) -> None:
 
 
 def order_hold_released(state: State, event: OrderHoldReleased, now: int) -> None:
-    order = state.orders[event.order]
-    order.held = False
+    state.orders[event.order].held = False
     set_timer(state.timers, f"source/{event.order}", now)
-    if state.policies.waves:
-        _join_waves(state, order)
 
 
 def sourcing_requested(state: State, event: SourcingRequested, now: int) -> None:
@@ -129,8 +126,6 @@ def sourcing_decided(state: State, event: SourcingDecided, now: int) -> None:
             taken = sum([other.quantity for other in event.legs if _takes(order, other, leg.node, line.sku)])
             supply_changed(state, leg.node, line.sku, state.stock[leg.node][line.sku], taken)
     if rejected:
-        if state.policies.waves:
-            _join_waves(state, order)
         review_credits(state, order)
         settle(state, order)
 
@@ -161,12 +156,13 @@ def reservation_decided(state: State, event: ReservationDecided, now: int) -> No
     if expires_at:
         key = f"reservation/{order.id}"
         set_timer(state.timers, key, min(expires_at, state.timers.due.get(key, expires_at)))
-    if state.policies.waves:
-        _join_waves(state, order)
+    join_waves(state, order)
 
 
-def _join_waves(state: State, order: Order) -> None:
+def join_waves(state: State, order: Order) -> None:
     """Queue an order at every node where it has reserved units: what it waited for elsewhere may have come."""
+    if not state.policies.waves:
+        return
     for node in dict.fromkeys([reserved.node for reserved in order.soft]):
         queue = state.waves.get(node)
         if queue is None:
@@ -370,8 +366,6 @@ def order_cancelled(state: State, event: OrderCancelled, now: int) -> None:
     if order.soft and not order.held:
         # What the rest of the order waited for may be what was cancelled.
         set_timer(state.timers, f"source/{order.id}", now)
-        if state.policies.waves:
-            _join_waves(state, order)
     review_credits(state, order)
     settle(state, order)
 

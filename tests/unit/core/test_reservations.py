@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.core.given import DAY, HOUR, Business
+from twin.core.commands import DefinePolicies
 from twin.core.events import ReleaseDecided, ReservationDecided, ReservationExpired
+from twin.core.master import Policies
 
 
 def test_on_hand_stays_the_same_while_units_are_reserved_and_released() -> None:  # OL-06
@@ -215,3 +217,15 @@ def test_backorders_are_served_in_bounded_steps_at_one_instant_by_class_then_age
     waiting = [(entry.order, entry.quantity) for entry in business.cell().waiting]
     assert waiting == [("o0", 1), ("o2", 2)]
     assert business.units("o1") == business.units("o3") == {"released": 2}
+
+
+def test_an_order_about_to_go_when_waves_are_introduced_joins_the_next_wave() -> None:
+    business = Business({"north": {"a": 2}}, wave_times={"north": (8 * HOUR,)})
+    business.accept(business.capture([("a", 2)], hold=True))
+    # The policy changes between the end of the hold and its follow-up.
+    business.driver.handle(business.release_hold(), business.at)
+    business.driver.handle(DefinePolicies("waves", "test", 0, Policies(waves=True)), business.at)
+    business.wait(8 * HOUR - 1)
+    assert business.units() == {"reserved": 2}
+    business.wait(1)
+    assert business.units() == {"released": 2}
