@@ -24,7 +24,6 @@ help: ## this list
 
 demo: $(VENV)/.demo ## run scenarios/demo.yaml and print where its report is
 	$(BIN)/twin run scenarios/demo.yaml --out reports/demo --force
-	@echo "report: $(CURDIR)/reports/demo/report.html"
 
 test: $(VENV)/.dev ## every test but the deep ones
 	$(PY) -m pytest -n $(WORKERS)
@@ -47,7 +46,7 @@ ci-sample: $(VENV)/.dev ## the stated samples of the deep checks
 
 lock: $(VENV)/.uv ## write both locks anew
 	$(UV_COMPILE) --all-extras --output-file requirements-dev.lock
-	$(UV_COMPILE) --extra prod --constraint requirements-dev.lock --output-file requirements.lock
+	$(UV_COMPILE) --constraint requirements-dev.lock --output-file requirements.lock
 
 clean: ## remove the environment, caches and the demo's report
 	rm -rf $(VENV) build *.egg-info reports/demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -125,6 +125,28 @@ def resume(
 
 
 @app.command()
+def refeed(
+    run: RunFolder,
+    journal: Annotated[Path, typer.Option(metavar="FILE", help="Journal to make, or to go on with where it stopped.")],
+    kind: Annotated[
+        str, typer.Option(help="Kind of journal: an entry point of the group ordertwin.refeeds.")
+    ] = "sqlite",
+) -> None:
+    """Feed a run's commands to the production driver; the digest must come out the same."""
+    from twin.cli.refeeding import refeed_run
+    from twin.log import read_entries, read_manifest
+
+    manifest = read_manifest(run)
+    digest = refeed_run(kind, read_entries(run), journal)
+    line(f"run:     {manifest.digest}")
+    line(f"journal: {digest}")
+    if digest != manifest.digest:
+        line("the digests differ: the production driver did not repeat the run")
+        raise typer.Exit(FAILED)
+    line(f"the production driver repeated all {manifest.position + manifest.entries:,} entries")
+
+
+@app.command()
 def measures(
     run: RunFolder,
     name: Annotated[str | None, typer.Option(metavar="GLOB", help="Only these, e.g. 'otif*'.")] = None,

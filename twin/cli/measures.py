@@ -24,7 +24,7 @@ KEY_MEASURES: Final[tuple[str, ...]] = (
     "order_fill_rate",
     "order_cycle_time/p50",
     "order_cycle_time/p90",
-    "backorder_age/p90",
+    "backorder_unit_days",
     "touchless_rate",
     "inventory_record_accuracy",
     "duplicate_effect_count",

@@ -288,7 +288,7 @@ def _referred(case: _Case, reference: Reference, observed: dict[int, Observation
         name,
         expected,
         _text(name, interval.mean),
-        f"{_text(name, Fraction(interval.low))} to {_text(name, Fraction(interval.high))}, {_width(interval)}",
+        f"{_text(name, Fraction(interval.low))} to {_text(name, Fraction(interval.high))}, {_width(interval, reference)}",
         inside and (narrow or not case.full),
         seeds,
         command,
@@ -302,10 +302,11 @@ def _narrow(interval: Interval, reference: Reference) -> bool:
     return Fraction(interval.half_width) <= abs(Fraction(reference.value)) * reference.half_width / 1_000_000
 
 
-def _width(interval: Interval) -> str:
-    if not interval.mean:
+def _width(interval: Interval, reference: Reference) -> str:
+    """The half-width as the share of the reference that it is held against."""
+    if not reference.value:
         return f"± {interval.half_width:.3g}"
-    return f"± {100 * interval.half_width / abs(float(interval.mean)):.2f} %"
+    return f"± {100 * interval.half_width / abs(float(reference.value)):.2f} %"
 
 
 def _nothing(one: Observation, name: str) -> str:

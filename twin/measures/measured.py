@@ -63,6 +63,16 @@ class Measured(Struct, frozen=True):
         """The value as a decimal with the fixed number of digits of its unit; a dash for none."""
         return "–" if self.value is None else decimal(self.value, DIGITS.get(self.unit, _PER))
 
+    def __repr__(self) -> str:
+        """`otif_to_request = 0.905199 ratio (296 of 327), L`: what a notebook shows."""
+        parts = "" if self.denominator is None else f" ({_plain(self.numerator)} of {_plain(self.denominator)})"
+        note = f"; {self.note}" if self.note else ""
+        return f"{self.name} = {self.text()} {self.unit}{parts}, {self.kind}{note}"
+
+
+def _plain(value: Exact | None) -> str:
+    return "–" if value is None else decimal(value, 0 if Fraction(value).denominator == 1 else 3)
+
 
 class Spec(Struct, frozen=True):
     """A registered measure; `doc` is the first paragraph of its function's docstring."""

@@ -185,6 +185,8 @@ def _channel(
     link = Link(spec.latency)
     if isinstance(demand, PoissonDemand):
         items = Weighted.of(dict(demand.items) if demand.items is not None else {item.sku: 1 for item in catalog.items})
+        if not demand.rate.count:
+            return None
         gap_us = demand.rate.per_ms * 1000 // demand.rate.count
         regions = Weighted.of(dict(demand.regions))
         return PoissonChannel(id, link, config, gap_us, items, regions, demand.lines, demand.quantity)
