@@ -178,7 +178,8 @@ class EngineMachine(RuleBasedStateMachine):
         if not again or not self.names:
             self.names += 1
         orders = [*self.business.state.orders, "o1", "o2"]
-        self.tell(self.business.credit(units, orders[at % len(orders)], line, f"c{self.names}"))
+        order = orders[at % len(orders)]
+        self.tell(self.business.credit(units, order, line, f"{order}/c{self.names}"))
 
     @rule(at=index, billed=st.integers(0, 6))
     def facts(self, at: int, billed: int) -> None:
@@ -336,7 +337,7 @@ def test_random_commands_keep_every_promise() -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         EngineMachine,
         settings=settings(
-            max_examples=40,
+            max_examples=150,
             stateful_step_count=40,
             deadline=None,
             derandomize=True,

@@ -37,7 +37,8 @@ def issue_credit(state: State, command: IssueCredit, now: int, draft: Draft) -> 
     line = order.lines.get(command.line)
     if line is None:
         return Refusal("unknown_line", f"order '{order.id}' has no line {command.line}")
-    if _is_known(state, command.credit, now):
+    waits = any(waiting.credit == command.credit for waiting in order.credits)
+    if waits or _is_known(state, command.credit, now):
         return Refusal("credit_exists", f"credit '{command.credit}' was asked for already")
     pending = sum(waiting.quantity for waiting in order.credits if waiting.line == command.line)
     gone = line.buckets[buckets.CANCELLED] + line.buckets[buckets.REJECTED] + line.credited + pending
@@ -49,7 +50,7 @@ def issue_credit(state: State, command: IssueCredit, now: int, draft: Draft) -> 
     left = command.quantity
     units = cancellable(state, order, command.line, left)
     if units:
-        draft.events.append(OrderCancelled(order.id, "customer", command.credit, tuple(units)))
+        draft.events.append(OrderCancelled(order.id, "customer", command.credit, tuple(units), command.credit))
         left -= sum(taken.quantity for taken in units)
     if left > 0:
         if left <= line.billed - line.credited - pending:

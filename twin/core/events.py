@@ -335,13 +335,14 @@ class CreditRejected(Struct, frozen=True, gc=False, tag="credit.rejected"):
     reason: str
 
 
-class OrderCancelled(Struct, frozen=True, gc=False, tag="order.cancelled"):
-    """Units were cancelled, by the customer or by the company."""
+class OrderCancelled(Struct, frozen=True, gc=False, tag="order.cancelled", omit_defaults=True):
+    """Units were cancelled, by the customer or by the company; `credit` is the credit that took them back, if any."""
 
     order: str
     by: str
     reason: str
     units: tuple[CancelledUnits, ...]
+    credit: str = ""
 
 
 class OrderClosed(Struct, frozen=True, gc=False, tag="order.closed"):

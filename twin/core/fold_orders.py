@@ -353,6 +353,8 @@ def credit_issued(state: State, event: CreditIssued, now: int) -> None:
 
 def order_cancelled(state: State, event: OrderCancelled, now: int) -> None:
     order = state.orders[event.order]
+    if event.credit:
+        _remember_credit(state, event.credit)
     for taken in event.units:
         line = order.lines[taken.line]
         bucket = INDEX[taken.bucket]

@@ -164,6 +164,22 @@ def test_the_same_credit_in_another_message_is_refused() -> None:  # RC-06
     assert business.refused(business.credit(1)) == "credit_exists"
 
 
+def test_the_same_credit_does_not_cancel_twice() -> None:  # RC-06
+    business = Business({"north": {"a": 0}})
+    business.accept(business.capture([("a", 4)]))
+    business.accept(business.credit(1))
+    assert business.refused(business.credit(1)) == "credit_exists"
+    assert business.units() == {"backordered": 3, "cancelled": 1}
+
+
+def test_a_credit_that_waits_longer_than_the_retention_is_still_known() -> None:
+    business = Business({"north": {"a": 4}}, retention_ms=HOUR)
+    business.accept(business.capture([("a", 4)]))
+    business.accept(business.credit(1))
+    business.wait(3 * HOUR)
+    assert business.refused(business.credit(1)) == "credit_exists"
+
+
 def test_the_same_credit_is_refused_while_it_waits_for_its_bill() -> None:
     business = Business({"north": {"a": 4}})
     business.accept(business.capture([("a", 4)]))
