@@ -16,7 +16,7 @@ from twin.ports import JournalConflict, Position
 
 __all__ = ["MemoryLog", "RunLog"]
 
-PART_BYTES: Final = 1 << 28
+PART_BYTES: Final = 1 << 25
 """A part is closed beyond this much JSON, whatever its rows: offsets in it are 32 bits wide."""
 
 
@@ -86,23 +86,32 @@ class RunLog:
 
     def append(self, entries: Sequence[Entry], expected: Position) -> Position:
         """Store entries after `expected`, all or none. Raises `JournalConflict`."""
-        encoded = _encoded(entries, expected, self.position)
-        digest = self.digest
-        for entry, data in zip(entries, encoded, strict=True):
-            digest = link(digest, data)
-            command = entry.command
-            tag, subject, correlation = COMMANDS[type(command)]
-            self._at.append(entry.now)
-            self._type.append(tag)
-            self._subject.append(subject(command))
-            self._correlation.append(from_outcome(entry) if correlation is None else correlation(command))
-            self._payload += data
-            self._ends.append(len(self._payload))
-        self.digest = digest
-        self.position = position = expected + len(encoded)
-        if len(self._at) >= self.part_rows or len(self._payload) > PART_BYTES:
+        # The usual case by far is one entry; the checks are the same.
+        if len(entries) == 1 and expected == self.position and entries[0].position == expected + 1:
+            self._store(entries[0], encode_entry(entries[0]))
+        else:
+            for entry, data in zip(entries, _encoded(entries, expected, self.position), strict=True):
+                self._store(entry, data)
+        if len(self._rows) >= self.part_rows or len(self._payload) > PART_BYTES:
             self.close_part()
-        return position
+        return self.position
+
+    def _store(self, entry: Entry, data: bytes) -> None:
+        self.digest = link(self.digest, data)
+        self.position = entry.position
+        command = entry.command
+        tag, subject, correlation = COMMANDS[type(command)]
+        payload = self._payload
+        payload += data
+        self._ends.append(len(payload))
+        self._rows.append(
+            (
+                entry.now,
+                tag,
+                subject(command),
+                from_outcome(entry) if correlation is None else correlation(command),
+            )
+        )
 
     def read(self, after: Position) -> Iterator[Entry]:
         """Entries after a position, in order. Raises `LookupError` for positions before the fork."""
@@ -114,7 +123,8 @@ class RunLog:
                     for text in batch["payload"]:
                         yield decode_entry(text)
         ends = self._ends
-        for index in range(max(0, after - self.position + len(self._at)), len(self._at)):
+        rows = len(self._rows)
+        for index in range(max(0, after - self.position + rows), rows):
             yield decode_entry(bytes(self._payload[ends[index] : ends[index + 1]]))
 
     def submitted(self) -> Position:
@@ -132,20 +142,21 @@ class RunLog:
 
     def close_part(self) -> None:
         """Write what is buffered as a part, as a snapshot does; nothing where nothing is buffered."""
-        rows = len(self._at)
+        rows = len(self._rows)
         if not rows:
             return
         first = self.position - rows + 1
+        at, types, subjects, correlations = zip(*self._rows, strict=True)
         self._parts.append(
             write_part(
                 self.folder,
                 self._parts[-1].number + 1 if self._parts else 0,
                 (
                     ("position", range(first, self.position + 1)),
-                    ("at", self._at),
-                    ("type", self._type),
-                    ("subject", self._subject),
-                    ("correlation", self._correlation),
+                    ("at", at),
+                    ("type", types),
+                    ("subject", subjects),
+                    ("correlation", correlations),
                     ("payload", Texts(self._payload, self._ends)),
                 ),
                 first=first,
@@ -160,10 +171,7 @@ class RunLog:
         self.close_part()
 
     def _clear(self) -> None:
-        self._at: list[int] = []
-        self._type: list[str] = []
-        self._subject: list[str] = []
-        self._correlation: list[str] = []
+        self._rows: list[tuple[int, str, str, str]] = []
         # One buffer that Parquet takes as it is: half a microsecond an entry instead of several.
         self._payload = bytearray()
         self._ends = array("i", (0,))
