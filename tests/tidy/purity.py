@@ -73,9 +73,7 @@ def _spared(tree: ast.AST) -> list[ast.AST]:
         if isinstance(node, ast.Compare):
             pairs = zip(node.ops, node.comparators, strict=True)
             spared += [
-                right
-                for op, right in pairs
-                if isinstance(op, ast.In | ast.NotIn) and isinstance(right, ast.Set)
+                right for op, right in pairs if isinstance(op, ast.In | ast.NotIn) and isinstance(right, ast.Set)
             ]
         elif isinstance(node, ast.Call) and _name(node.func) == "isinstance" and len(node.args) == 2:
             spared += ast.walk(node.args[1])
@@ -114,9 +112,7 @@ def _call_complaints(call: ast.Call) -> Iterator[str]:
         yield _CALLS[name]
     # hash and id are as harmful when handed on: sorted(xs, key=id), map(hash, xs).
     handed = [*call.args, *(keyword.value for keyword in call.keywords if keyword.arg == "key")]
-    if name in ("map", "sorted", "min", "max", "sort") or any(
-        keyword.arg == "key" for keyword in call.keywords
-    ):
+    if name in ("map", "sorted", "min", "max", "sort") or any(keyword.arg == "key" for keyword in call.keywords):
         for argument in handed:
             if _name(argument) in ("hash", "id"):
                 yield f"{_name(argument)} handed to a function"
@@ -155,8 +151,4 @@ def _name(node: ast.expr) -> str:
 
 
 def _is_view(node: ast.expr) -> bool:
-    return (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr in ("keys", "items")
-    )
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("keys", "items")

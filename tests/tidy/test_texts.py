@@ -65,8 +65,6 @@ def test_a_planted_string_is_caught(planted: str) -> None:
     assert complaints("first line\n" + planted) != []
 
 
-@pytest.mark.parametrize(
-    "allowed", ["reports/demo/report.html", "the next root of it", "for nowhere else", "and/or"]
-)
+@pytest.mark.parametrize("allowed", ["reports/demo/report.html", "the next root of it", "for nowhere else", "and/or"])
 def test_a_harmless_line_is_let_through(allowed: str) -> None:
     assert complaints(allowed) == []
