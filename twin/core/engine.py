@@ -14,6 +14,7 @@ from twin.core import (
     commands,
     delivery,
     events,
+    fold_deliveries,
     fold_orders,
     fold_stock,
     inventory,
@@ -103,11 +104,11 @@ _FOLDS: Final[dict[type, Callable[[State, Any, int], None]]] = {
     events.CreditIssued: fold_orders.credit_issued,
     events.OrderCancelled: fold_orders.order_cancelled,
     events.OrderClosed: fold_orders.order_closed,
-    events.DeliverySucceeded: fold_orders.delivery_succeeded,
-    events.DeliveryFailed: fold_orders.delivery_failed,
-    events.DeliveryRetried: fold_orders.delivery_retried,
-    events.DeliveryDeadLettered: fold_orders.delivery_dead_lettered,
-    events.DeliveryRedriven: fold_orders.delivery_redriven,
+    events.DeliverySucceeded: fold_deliveries.delivery_succeeded,
+    events.DeliveryFailed: fold_deliveries.delivery_failed,
+    events.DeliveryRetried: fold_deliveries.delivery_retried,
+    events.DeliveryDeadLettered: fold_deliveries.delivery_dead_lettered,
+    events.DeliveryRedriven: fold_deliveries.delivery_redriven,
 }
 
 

@@ -1,4 +1,4 @@
-"""Folding events about orders, shipments, bills and deliveries into the state."""
+"""Folding events about orders, shipments and bills into the state."""
 
 from __future__ import annotations
 
@@ -18,17 +18,11 @@ from twin.core.buckets import (
     SOURCING,
 )
 from twin.core.dedupe import credit_key, remember
-from twin.core.effects import PostCredit, PostInvoice
 from twin.core.events import (
     CreditIssued,
     CreditPended,
     CreditReferred,
     CreditRejected,
-    DeliveryDeadLettered,
-    DeliveryFailed,
-    DeliveryRedriven,
-    DeliveryRetried,
-    DeliverySucceeded,
     GoodsPicked,
     GoodsShipped,
     InvoiceCreated,
@@ -52,7 +46,7 @@ from twin.core.fold_stock import move, supply_changed, touch, unwait, wait
 from twin.core.master import CRITICALITIES
 from twin.core.ordering import new_order
 from twin.core.refusals import CorruptLog
-from twin.core.stages import DELIVERY, FULFILLMENT_ORDER, SHIPMENT, advance
+from twin.core.stages import FULFILLMENT_ORDER, SHIPMENT, advance
 from twin.core.state import Backorder, FulfillmentOrder, Order, PendingCredit, Shipment, State, WaveQueue
 from twin.core.timers import cancel_timer, set_timer
 
@@ -406,44 +400,3 @@ def _give_back(state: State, order: Order, number: int, node: str, units: int) -
 
 def order_closed(state: State, event: OrderClosed, now: int) -> None:
     del state.orders[event.order]
-
-
-def delivery_succeeded(state: State, event: DeliverySucceeded, now: int) -> None:
-    opened = state.deliveries.pop(event.delivery, None)
-    if opened is None:
-        opened = state.dead_letters.pop(event.delivery)
-    advance(DELIVERY, opened.stage, "succeeded", event.delivery)
-    cancel_timer(state.timers, f"delivery/{event.delivery}")
-    effect = opened.delivery.effect
-    if opened.counted and isinstance(effect, PostInvoice | PostCredit):
-        order = state.orders[effect.order]
-        order.unposted -= 1
-        settle(state, order)
-
-
-def delivery_failed(state: State, event: DeliveryFailed, now: int) -> None:
-    opened = state.deliveries[event.delivery]
-    opened.stage = advance(DELIVERY, opened.stage, "failed", event.delivery)
-    opened.reason = event.reason
-    set_timer(state.timers, f"delivery/{event.delivery}", event.retry_at)
-
-
-def delivery_retried(state: State, event: DeliveryRetried, now: int) -> None:
-    opened = state.deliveries[event.delivery]
-    opened.stage = advance(DELIVERY, opened.stage, "retried", event.delivery)
-    opened.attempt = event.attempt
-
-
-def delivery_dead_lettered(state: State, event: DeliveryDeadLettered, now: int) -> None:
-    opened = state.deliveries.pop(event.delivery)
-    opened.stage = advance(DELIVERY, opened.stage, "dead_lettered", event.delivery)
-    opened.reason = event.reason
-    opened.since = now
-    state.dead_letters[event.delivery] = opened
-    cancel_timer(state.timers, f"delivery/{event.delivery}")
-
-
-def delivery_redriven(state: State, event: DeliveryRedriven, now: int) -> None:
-    opened = state.dead_letters.pop(event.delivery)
-    opened.stage = advance(DELIVERY, opened.stage, "redriven", event.delivery)
-    state.deliveries[event.delivery] = opened
