@@ -31,7 +31,7 @@ from twin.scenario.demand import (
 )
 from twin.scenario.demand import Channel as ChannelSpec
 from twin.scenario.policies import GATEWAYS, GatewayKind, Waves
-from twin.streams import Distribution
+from twin.streams import Distribution, Series
 from twin.world.assortment import Catalog, compile_catalog, hourly_micro
 from twin.world.business import Business
 from twin.world.carrier import Carrier, CarrierConfig
@@ -86,12 +86,15 @@ def load_book(spec: BookFile, progress: Progress | None = None) -> OrderBook:
     return book
 
 
-def build(scenario: Scenario, seed: int, progress: Progress | None = None) -> Build:
-    """The world of a scenario under a seed, with nothing posted yet and no driver attached."""
+def build(scenario: Scenario, seed: int, progress: Progress | None = None, *, shuffle: Series | None = None) -> Build:
+    """The world of a scenario under a seed, with nothing posted yet and no driver attached.
+
+    `shuffle` permutes ties: a run with it shows how far results hang on their order.
+    """
     book = load_book(scenario.order_book, progress) if scenario.order_book is not None else None
     sites = Sites.of(scenario)
     catalog = compile_catalog(scenario, sites, book)
-    world = Business(scenario.run.start, seed)
+    world = Business(scenario.run.start, seed, shuffle=shuffle)
     world.orchestration = world.add(Orchestration(ENGINE))
     _add_parties(scenario, sites, catalog, world)
     _add_channels(scenario, catalog, world, book, progress)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from twin.streams import Streams
+from twin.streams import Series, Streams
 from twin.world.kernel import World
 
 if TYPE_CHECKING:
@@ -34,12 +34,15 @@ class Truth(Protocol):
 
 
 class Business(World):
-    """A world of one business. `truth` is attached from outside and is no part of a snapshot."""
+    """A world of one business. `truth` is attached from outside and is no part of a snapshot.
+
+    `shuffle` permutes ties, see `World`.
+    """
 
     truth: Truth
 
-    def __init__(self, start_ms: int, seed: int) -> None:
-        super().__init__(start_ms)
+    def __init__(self, start_ms: int, seed: int, *, shuffle: Series | None = None) -> None:
+        super().__init__(start_ms, shuffle=shuffle)
         self.streams = Streams(seed)
         self.carriers: dict[str, Carrier] = {}
         self.warehouses: dict[str, Warehouse] = {}
