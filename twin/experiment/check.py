@@ -280,6 +280,7 @@ def _referred(case: _Case, reference: Reference, observed: dict[int, Observation
     interval = t_interval(values, reference.confidence)
     narrow = _narrow(interval, reference)
     inside = interval.holds(Fraction(reference.value))
+    low, high = _text(name, Fraction(interval.low)), _text(name, Fraction(interval.high))
     note = "" if case.full else "sample: the width is not held against anything"
     if case.full and not narrow:
         note = "the interval is too wide: more seeds or a longer run are needed"
@@ -288,7 +289,7 @@ def _referred(case: _Case, reference: Reference, observed: dict[int, Observation
         name,
         expected,
         _text(name, interval.mean),
-        f"{_text(name, Fraction(interval.low))} to {_text(name, Fraction(interval.high))}, {_width(interval, reference)}",
+        f"{low} to {high}, {_width(interval, reference)}",
         inside and (narrow or not case.full),
         seeds,
         command,
