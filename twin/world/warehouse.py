@@ -87,7 +87,6 @@ class Warehouse(Party):
             and not config.calendar.bounds
             and not (config.order_ms or config.line_ms or config.unit_ms)
         )
-        self.busy_ms = 0
 
     def start(self) -> None:
         """Book the opening stock into the truth and set the site's own clocks."""
@@ -126,13 +125,11 @@ class Warehouse(Party):
                     self._await_opening(next_open(calendar, now))
                     return
                 job = self.queue[0][3]
-                duration = self._duration(job)
-                end = add_working(calendar, now, duration)
+                end = add_working(calendar, now, self._duration(job))
             except CalendarExhausted:
                 return  # past the known shifts the jobs stay in the building, open and visible
             heappop(self.queue)
             self.free_pickers -= 0 if unlimited else 1
-            self.busy_ms += duration
             self.world.post(self.finish, job, end - now, Phase.SHIP)
 
     def _await_opening(self, at: int) -> None:
