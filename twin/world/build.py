@@ -172,7 +172,10 @@ def _add_channels(
     if book is not None and scenario.order_book is not None:
         credits = book.credits if scenario.order_book.credits else ()
         adjustments = book.adjustments if scenario.order_book.adjustments else ()
-        world.add(BookFeed("book", Link(), credits, adjustments, catalog.homes, ends_at))
+        credited = dict.fromkeys(credit.order for credit in credits)
+        by_channel: dict[str, str] = {spec.id: spec.criticality for spec in scenario.channels}
+        classes = {order.order: by_channel.get(order.channel, "") for order in book.orders if order.order in credited}
+        world.add(BookFeed("book", Link(), credits, adjustments, catalog.homes, classes, ends_at))
 
 
 def _channel(

@@ -327,7 +327,10 @@ class BookChannel(Channel):
 
 
 class BookFeed(Party):
-    """What else a book holds: credits, which go to the engine, and stock adjustments, which go to a warehouse."""
+    """What else a book holds: credits, which go to the engine, and stock adjustments, which go to a warehouse.
+
+    `homes` is the warehouse of each item, `classes` the criticality of each order that is credited.
+    """
 
     def __init__(
         self,
@@ -336,12 +339,14 @@ class BookFeed(Party):
         credits: tuple[BookCredit, ...],
         adjustments: tuple[BookAdjustment, ...],
         homes: dict[str, str],
+        classes: dict[str, str],
         ends_at: int,
     ) -> None:
         super().__init__(id, link)
         self.credits = credits
         self.adjustments = adjustments
         self.homes = homes
+        self.classes = classes
         self.ends_at = ends_at
 
     def start(self) -> None:
@@ -363,7 +368,16 @@ class BookFeed(Party):
         credit = self.credits[index]
         key = f"{credit.credit}/{credit.line}/{credit.order}/{credit.order_line}"
         self.tell(
-            IssueCredit(key, self.id, self.world.now, key, credit.order, credit.order_line, credit.quantity),
+            IssueCredit(
+                key,
+                self.id,
+                self.world.now,
+                key,
+                credit.order,
+                credit.order_line,
+                credit.quantity,
+                criticality=self.classes.get(credit.order, ""),
+            ),
             Phase.COMMAND,
         )
 

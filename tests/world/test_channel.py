@@ -1,0 +1,207 @@
+"""Channels: when customers order and what, by rate, by period, in the rhythm of a week, and from a book."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from tests.world.stage import DAY, HOUR, MINUTE, MONDAY, Stage, tiny
+from twin.core.commands import CaptureOrder, IssueCredit
+from twin.core.events import CreditIssued
+from twin.order_book import BookAdjustment, BookCredit, BookLine, BookOrder
+from twin.world.business import Business
+from twin.world.channel import BookChannel, BookFeed, ChannelConfig, Weighted, zipf_mandelbrot
+from twin.world.party import Link
+
+ITEMS = [{"id": name, "price": "1 GBP", "cost": "1 GBP"} for name in ("cup", "jug")]
+PLENTY = [{"warehouse": "main", "item": item, "on_hand": 100_000} for item in ("mug", "cup", "jug")]
+
+
+def business(demand: dict[str, Any], days: int, seed: int = 1, **changes: Any) -> Stage:
+    """The tiny business with three items in plenty and one channel, run for `days` and a day more."""
+    run = {"horizon": f"{days}d", "drain": "1d", "seed": seed}
+    channels = [{"id": "web", "demand": {"kind": None, **demand}, **changes}]
+    stage = Stage(tiny({"run": run, "items": ITEMS, "stock": PLENTY, "channels": channels}), seed)
+    stage.run((days + 1) * DAY)
+    return stage
+
+
+def captured(stage: Stage) -> list[CaptureOrder]:
+    return stage.commands(CaptureOrder)
+
+
+def times(stage: Stage) -> list[int]:
+    """When customers ordered, counted from the start."""
+    return [stage.since_start(order.time) for order in captured(stage)]
+
+
+POISSON = {"kind": "poisson", "rate": "10/h", "regions": {"home": 1}}
+
+
+def test_poisson_demand_has_its_rate_and_its_scatter() -> None:
+    at = times(business(POISSON, 20))
+    assert len(at) == pytest.approx(4800, rel=0.05)
+    gaps = [later - earlier for earlier, later in pairwise(at)]
+    mean = sum(gaps) / len(gaps)
+    variance = sum((gap - mean) ** 2 for gap in gaps) / len(gaps)
+    # Of an exponential gap the standard deviation is the mean.
+    assert variance**0.5 == pytest.approx(mean, rel=0.07)
+
+
+def test_demand_ends_with_the_horizon_and_begins_with_the_run() -> None:
+    at = times(business({**POISSON, "rate": "60/h"}, 2))
+    assert 0 <= at[0] < 10 * MINUTE
+    assert 2 * DAY - 10 * MINUTE < at[-1] < 2 * DAY
+
+
+def test_no_rate_is_no_demand() -> None:
+    assert times(business({**POISSON, "rate": "0/h"}, 2)) == []
+
+
+def test_baskets_follow_their_weights() -> None:
+    demand = {**POISSON, "items": {"mug": 6, "cup": 3, "jug": 1}, "lines": {"kind": "uniform", "low": 1, "high": 3}}
+    stage = business(demand, 10)
+    skus = [line.sku for order in captured(stage) for line in order.lines]
+    for sku, share in (("mug", 0.6), ("cup", 0.3), ("jug", 0.1)):
+        assert skus.count(sku) / len(skus) == pytest.approx(share, abs=0.03)
+    assert [line.line for line in captured(stage)[0].lines] == list(range(1, len(captured(stage)[0].lines) + 1))
+
+
+def test_every_order_carries_what_its_channel_says() -> None:
+    stage = business(POISSON, 1, style="marketplace", criticality="A", requested="36h")
+    for order in captured(stage):
+        assert (order.channel, order.criticality, order.region) == ("web", "A", "home")
+        assert order.requested_at == order.time + 36 * HOUR
+        assert all(line.price_minor == {"mug": 450}.get(line.sku, 100) for line in order.lines)
+
+
+def test_a_periodic_channel_orders_at_its_instants_and_a_draw_of_nothing_is_no_order() -> None:
+    demand = {"kind": "periodic", "every": "6h", "at": "2h", "item": "mug", "region": "home"}
+    assert times(business({**demand, "quantity": 5}, 2)) == [2 * HOUR + number * 6 * HOUR for number in range(8)]
+    seldom = business({**demand, "quantity": {"kind": "poisson", "mean": "0.5"}}, 50)
+    # One in exp(-0.5) = 61 % of 200 periods has none.
+    assert len(times(seldom)) == pytest.approx(79, abs=21)
+    assert all(order.lines[0].quantity > 0 for order in captured(seldom))
+
+
+GENERATED: dict[str, Any] = {
+    "kind": "generated",
+    "orders": "700/week",
+    "lines_per_order": [["0%", 1], ["100%", 5]],
+    "quantity_per_line": [["0%", 1], ["100%", 20]],
+    "item_skew": {"exponent": 1},
+    "regions": {"home": 1},
+}
+
+
+def test_generated_demand_follows_the_week() -> None:
+    office = [0] * 9 + [1] * 8 + [0] * 7
+    profile = {"mon": office, "wed": [2 * weight for weight in office]}
+    at = times(business({**GENERATED, "profile": profile}, 28))
+    assert len(at) == pytest.approx(2800, rel=0.06)
+    assert {at_ // DAY % 7 for at_ in at} == {0, 2}
+    assert all(9 * HOUR <= at_ % DAY < 17 * HOUR for at_ in at)
+    mondays = sum(1 for at_ in at if at_ // DAY % 7 == 0)
+    assert mondays / len(at) == pytest.approx(1 / 3, abs=0.03)
+
+
+def test_a_generated_basket_names_each_item_once_and_has_units() -> None:
+    stage = business(GENERATED, 14)
+    for order in captured(stage):
+        skus = [line.sku for line in order.lines]
+        assert 1 <= len(skus) == len(dict.fromkeys(skus)) <= 3
+        assert all(1 <= line.quantity <= 20 for line in order.lines)
+
+
+def test_a_generated_basket_belongs_to_its_order() -> None:
+    # Twice the demand: other times, the same baskets in the same order.
+    few, many = business(GENERATED, 14), business({**GENERATED, "orders": "1400/week"}, 14)
+    baskets = {order.order: order.lines for order in captured(many)}
+    assert len(captured(few)) > 1000
+    assert [order.lines for order in captured(few)] == [baskets[order.order] for order in captured(few)]
+
+
+def test_zipf_mandelbrot_falls_as_its_formula_says() -> None:
+    weights = zipf_mandelbrot(("a", "b", "c"), 2000, 1)
+    first, second, third = (weights.sums[0], weights.sums[1] - weights.sums[0], weights.sums[2] - weights.sums[1])
+    assert first / second == pytest.approx(9 / 4)
+    assert first / third == pytest.approx(16 / 4)
+
+
+def test_a_weight_of_nothing_is_never_picked() -> None:
+    weighted = Weighted.of({"never": 0, "always": 5, "neither": 0})
+    assert [weighted.pick(bits) for bits in (0, 1 << 63, (1 << 64) - 1)] == ["always"] * 3
+
+
+# --- a book
+
+BOOK = tuple(
+    BookOrder(f"b{number}", "ann", "home", "web", MONDAY + at, (BookLine(1, "mug", 2, 400, number),))
+    for number, at in enumerate((-HOUR, 0, 3 * HOUR, 3 * HOUR, 59 * DAY, 61 * DAY))
+)
+
+
+def config(ends_at: int) -> ChannelConfig:
+    return ChannelConfig("web", "B", DAY, {}, ends_at)
+
+
+def test_a_book_is_replayed_at_its_own_stamps_within_the_run() -> None:
+    def with_book(world: Business) -> None:
+        world.add(BookChannel("channel/book", Link(), config(MONDAY + 60 * DAY), BOOK))
+
+    stage = Stage(tiny(), prepare=with_book)
+    stage.run(60 * DAY)
+    assert [(order.order, stage.since_start(order.time)) for order in captured(stage)] == [
+        ("b1", 0),
+        ("b2", 3 * HOUR),
+        ("b3", 3 * HOUR),
+        ("b4", 59 * DAY),
+    ]
+    assert all(order.lines[0].price_minor == 400 for order in captured(stage))
+
+
+def feed(*credits: BookCredit, adjustments: tuple[BookAdjustment, ...] = ()) -> Stage:
+    def with_feed(world: Business) -> None:
+        homes, classes = {"mug": "main"}, {"b1": "A"}
+        world.add(BookFeed("book", Link(), credits, adjustments, homes, classes, MONDAY + 60 * DAY))
+        world.add(BookChannel("channel/book", Link(), config(MONDAY + 60 * DAY), BOOK))
+
+    stage = Stage(tiny(), prepare=with_feed)
+    stage.run(60 * DAY)
+    return stage
+
+
+def credit(at: int, order: str, units: int = 1) -> BookCredit:
+    return BookCredit("c1", 1, MONDAY + at, "ann", "mug", units, 400, order, 1 if order else 0, 9)
+
+
+@pytest.mark.parametrize("at", [DAY, 45 * DAY])  # from memory, and after the order has left it
+def test_a_credit_of_the_book_is_issued_once_with_the_class_of_its_order(at: int) -> None:  # OL-14
+    stage = feed(credit(at, "b1"), credit(at, ""))
+    ((_, issued),) = stage.events(CreditIssued)
+    assert (issued.order, issued.quantity, issued.amount_minor) == ("b1", 1, 400)
+    assert all(command.criticality for command in stage.commands(IssueCredit))
+    about = [delivery for _, delivery in stage.deliveries() if delivery.correlation == "b1"]
+    assert all(delivery.criticality for delivery in about)
+    assert stage.world.erp.credited_minor == 400
+    stage.check_books()
+
+
+def test_an_adjustment_of_the_book_goes_to_the_items_home() -> None:
+    stage = feed(adjustments=(BookAdjustment(MONDAY + HOUR, "mug", -30, "broken", 5),))
+    (row,) = stage.rows("stock.adjusted")
+    assert (row.node, row.quantity, row.detail, stage.since_start(row.at)) == ("main", -30, "broken", HOUR)
+    assert stage.cell().on_hand == stage.physical()
+    stage.check_books()
+
+
+def test_what_lies_outside_the_run_is_left_out() -> None:
+    stage = feed(
+        credit(-DAY, "b1"),
+        credit(61 * DAY, "b1"),
+        adjustments=(BookAdjustment(MONDAY - 1, "mug", -30, "before", 5),),
+    )
+    assert stage.commands(IssueCredit) == []
+    assert stage.rows("stock.adjusted") == []
