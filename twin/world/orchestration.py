@@ -22,6 +22,8 @@ class Orchestration(Actor):
     def __init__(self, id: str) -> None:
         super().__init__(id)
         self.armed_at = -1
+        # Instants with a post under way: an overtaken one is armed again, not posted again.
+        self.posted: dict[int, None] = {}
         self._driver: Driver | None = None
 
     @property
@@ -48,10 +50,13 @@ class Orchestration(Actor):
         at = max(due[0], self.world.now)
         if self.armed_at < 0 or at < self.armed_at:
             self.armed_at = at
-            self.world.post(self.wake, at, at - self.world.now, Phase.TIMER)
+            if at not in self.posted:
+                self.posted[at] = None
+                self.world.post(self.wake, at, at - self.world.now, Phase.TIMER)
 
     def wake(self, at: int) -> None:
         """The armed instant has come; a post that was overtaken by an earlier one does nothing."""
+        self.posted.pop(at, None)
         if at != self.armed_at:
             return
         self.armed_at = -1
