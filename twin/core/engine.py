@@ -207,8 +207,10 @@ class Engine:
     def _track(self, sent: Delivery, now: int) -> None:
         """Keep a delivery that wants an acknowledgement, with the timeout of this attempt."""
         state = self.state
-        policy = delivery.policy_of(state, sent.gateway)
         opened = state.deliveries.get(sent.key)
+        if opened is None and not sent.deadline:
+            return
+        policy = delivery.policy_of(state, sent.gateway)
         if opened is None and not policy.acknowledge:
             return
         if opened is None:
