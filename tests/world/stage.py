@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from twin.codec import decode_state, encode_state
-from twin.core.commands import CaptureOrder, External, HoldOrder, OrderLine, ReleaseHold
+from twin.core.commands import CaptureOrder, ConfirmShipment, External, HoldOrder, OrderLine, ReleaseHold
 from twin.core.effects import Delivery
 from twin.core.engine import Engine
 from twin.core.entry import Entry
-from twin.core.events import Event
+from twin.core.events import Event, GoodsShipped
 from twin.core.invariants import violations
 from twin.core.state import Cell, State
 from twin.driver import Driver
@@ -24,7 +24,20 @@ from twin.world.business import Business
 from twin.world.kernel import Phase
 from twin.world.warehouse import Warehouse
 
-__all__ = ["DAY", "HOUR", "MINUTE", "MONDAY", "SECOND", "Stage", "tiny"]
+__all__ = [
+    "DAY",
+    "HOUR",
+    "MILL",
+    "MINUTE",
+    "MONDAY",
+    "SECOND",
+    "Stage",
+    "min_max",
+    "shipped_orders",
+    "site",
+    "tiny",
+    "told_at",
+]
 
 SECOND = 1_000
 MINUTE = 60 * SECOND
@@ -219,3 +232,29 @@ class Stage:
         for entry in self.log.entries:
             for event in entry.events:
                 yield self.since_start(entry.now), event
+
+
+# --- ways to change the tiny business
+
+MILL = {"suppliers": [{"id": "mill", "lead_time": "2d", "latency": "1ms"}]}
+
+
+def site(**changes: Any) -> dict[str, Any]:
+    """The tiny business with a warehouse that is set up otherwise."""
+    return {"warehouses": [{"id": "main", **changes}]}
+
+
+def min_max(s: int, S: int, node: str = "main") -> dict[str, Any]:
+    """The mill refills mugs by (s,S)."""
+    rule = {"warehouse": node, "item": "mug", "supplier": "mill", "kind": "min_max", "s": s, "S": S}
+    return {"policies": {"replenishment": [rule]}}
+
+
+def told_at(stage: Stage, kind: type[Any] = ConfirmShipment) -> list[int]:
+    """When the WMS sent its messages of a type, counted from the start."""
+    return [stage.since_start(command.time) for command in stage.commands(kind)]
+
+
+def shipped_orders(stage: Stage) -> list[str]:
+    """Orders in the order in which the engine heard of their parcels."""
+    return [event.order for _, event in stage.events(GoodsShipped)]
