@@ -7,6 +7,7 @@ from fractions import Fraction
 import pytest
 
 from tests.unit.measure_tales import DAY, HOUR, Tale
+from twin.core import commands as cm
 from twin.core import events as ev
 from twin.log import TruthRow
 from twin.measures import collateral_delay, compare, compute_facts
@@ -141,3 +142,37 @@ def test_collateral_delay_looks_at_orders_that_did_not_need_what_failed() -> Non
     assert compare(*both)["collateral_delay_ratio"].value == Fraction(13, 5)
     with pytest.raises(ValueError, match="trace=True"):
         collateral_delay(base.facts(END), both[1], "north")
+
+
+def refused(tale: Tale, order: str, now: int, units: int, taken: int, told: int) -> None:
+    """An order of `units` bolts of which `taken` come from stock; the rest is refused, `told` were available."""
+    goods = (cm.OrderLine(1, "bolt", units, 500),)
+    legs = [ev.Leg(1, "stock", "north", taken, "nearest")] if taken else []
+    legs.append(ev.Leg(1, "reject", "", units - taken, "short"))
+    tale.at(
+        now,
+        ev.OrderCaptured(order, "web", "c", "uk", "B", now + DAY, goods),
+        ev.SourcingDecided(order, tuple(legs), (ev.Considered(1, "north", told),)),
+        *([ev.ReservationDecided(order, (ev.Reservation(1, "north", "bolt", taken),))] if taken else []),
+    )
+
+
+def test_units_refused_though_they_were_there_are_undersold() -> None:
+    tale = Tale()
+    tale.load(0, 10)
+    # Two are withheld from the channel and eight taken: of four refused, two were there.
+    refused(tale, "o1", HOUR, 12, 8, 8)
+    # Then two are left by belief, and one more on the shelf that nobody knows of: of three refused, three were there.
+    refused(tale, "o2", 2 * HOUR, 3, 0, 0)
+    truth = [moved(0, 10, "opening"), moved(90 * 60_000, 1, "adjusted")]
+    measured = tale.against(truth, END)
+    assert measured["undersell_rate"].value == Fraction(2 + 3, 15)
+
+
+def test_units_refused_for_an_empty_shelf_are_not_undersold() -> None:
+    tale = Tale()
+    tale.load(0, 5)
+    refused(tale, "o1", HOUR, 7, 5, 5)
+    # The belief says two are left of a later receipt, the shelf was robbed of them.
+    truth = [moved(0, 5, "opening"), moved(1, -2, "shrunk")]
+    assert tale.against(truth, END)["undersell_rate"].value == 0

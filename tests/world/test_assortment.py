@@ -224,3 +224,20 @@ def test_the_hours_of_a_week_share_its_orders() -> None:
     assert len(hours) == 168
     assert sum(hours) == pytest.approx(WEEK_ORDERS * 1_000_000, rel=1e-6)
     assert len(dict.fromkeys(hours)) == 1
+
+
+def test_the_levels_of_a_book_do_not_grow_when_the_run_is_shorter_than_the_book() -> None:
+    whole = derived()
+    half = whole.with_changes({"run": {"horizon": "30d"}})
+    steady = tuple(
+        BookOrder(f"o{day}", "c", "home", "web", whole.run.start + day * DAY, (BookLine(1, "mug", 4, 300, day),))
+        for day in range(60)
+    )
+    items = (BookItem("mug", "A mug", 300),)
+    long_book = OrderBook("book.csv", "utf-8", 2, 60, 240, steady, (), (), items, (), ())
+    levels = {
+        scenario.run.horizon: sum(rule.minimum for rule in catalog(scenario, long_book).rules)
+        for scenario in (whole, half)
+    }
+    assert levels[whole.run.horizon] > 0
+    assert levels[half.run.horizon] == levels[whole.run.horizon]

@@ -171,3 +171,22 @@ def oversell_rate(facts: Facts, truth: Truth) -> Answer:
             missing += max(0, units - there)
             reserved += units
     return ratio(missing, reserved)
+
+
+@measure("T", "ratio", "units captured in the window; those refused for want of stock")
+def undersell_rate(facts: Facts, truth: Truth) -> Answer:
+    """Units refused for want of stock though they were there and free of other demand, of all units ordered.
+
+    Units withheld from a channel count: holding them back is what makes the sale fail. To be read beside
+    `oversell_rate`, since a buffer moves units from the one to the other.
+    """
+    if not facts.trace:
+        raise ValueError("facts without a trace: collect them with trace=True to compare them with the truth")
+    refused = 0
+    for at, sku, units, taken, believed in facts.turned_away:
+        there = 0
+        for node, on_hand, free in believed:
+            shelf = truth.shelves.get((node, sku))
+            there += max(0, free - (on_hand - (shelf.units(at) if shelf is not None else 0)))
+        refused += min(units, max(0, there - taken))
+    return ratio(refused, facts.captured_units)

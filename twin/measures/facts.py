@@ -90,6 +90,10 @@ class Facts:
         self.ends_value = 0
         self.ends_backordered = 0
 
+        # Units refused for want of stock in the window: at, item, units, units of the line that were taken from stock,
+        # and of each candidate the node, units on hand and units free of other demand, as believed. With a trace only.
+        self.turned_away: list[tuple[int, str, int, int, tuple[tuple[str, int, int], ...]]] = []
+
         # Orders due in the window, by class; and by the date of their first promise.
         self.classes: dict[str, ClassFacts] = {}
         self.promised_due = 0

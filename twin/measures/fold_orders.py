@@ -108,6 +108,8 @@ def sourcing_decided(facts: Facts, event: ev.SourcingDecided, now: int) -> None:
             for look in event.considered:
                 if look.line == leg.line:
                     facts.cell(look.node, line.sku, now).cycle_short = True
+            if facts.trace and counts:
+                _turn_away(facts, event, leg, line.sku, now)
         else:
             cell = facts.cell(leg.node, line.sku, now)
             cell.cycle_short = True
@@ -122,6 +124,14 @@ def sourcing_decided(facts: Facts, event: ev.SourcingDecided, now: int) -> None:
             cell = facts.cell(look.node, order.lines[look.line].sku, now)
             if counts:
                 cell.looks.extend((now, cell.on_hand, look.available))
+
+
+def _turn_away(facts: Facts, event: ev.SourcingDecided, leg: ev.Leg, sku: str, now: int) -> None:
+    """Keep what was believed of the candidates of a refused line, to ask the truth what was really there."""
+    taken = sum(other.quantity for other in event.legs if other.line == leg.line and other.route == "stock")
+    cells = [(look.node, facts.cell(look.node, sku, now)) for look in event.considered if look.line == leg.line]
+    believed = tuple((node, cell.on_hand, cell.free - cell.backordered) for node, cell in cells)
+    facts.turned_away.append((now, sku, leg.quantity, taken, believed))
 
 
 def _give_up(facts: Facts, order: OrderFacts, units: int) -> None:

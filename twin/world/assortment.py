@@ -9,6 +9,8 @@ The rules of a derived assortment, in order; luck comes from hashes of the item'
    (rendezvous hashing: one warehouse more moves only the items that it wins).
 5. *Demand of a site*: each region's share goes to its preferred warehouse, else to the one promised fastest, among
    those that stock the item.
+   A book's demand is that of the run's own time: levels are set with the demand in view that is then replayed
+   (perfect foresight of its mean and spread, not of its days), so service from a book is an upper bound.
 6. *Levels*: demand over the lead time plus z standard deviations of compound Poisson demand give s (Silver, Pyke
    and Thomas, Inventory and Production Management in Supply Chains, section 6.7); S adds the cover; the opening
    stock is the opening cover, and at least s + 1. What a book writes off an item was there to be written off: the
@@ -138,9 +140,10 @@ def _derive(
     else:
         derived = _priced(assortment)
     _generated_demand(scenario, [item.sku for item in derived], demands)
+    run = scenario.run
     written_off: dict[str, int] = {}
     for adjustment in book.adjustments if book is not None else ():
-        if adjustment.quantity < 0:
+        if adjustment.quantity < 0 and run.start <= adjustment.at_ms < run.demand_end:
             written_off[adjustment.sku] = written_off.get(adjustment.sku, 0) - adjustment.quantity
     suppliers = Weighted.of(dict(assortment.suppliers))
     nodes = list(assortment.warehouses) or [warehouse.id for warehouse in scenario.warehouses]
@@ -207,8 +210,11 @@ def _interpolated(table: Sequence[tuple[int, int]], u: float) -> int:
 
 
 def _book_demand(scenario: Scenario, book: OrderBook, demands: dict[str, dict[str, _Demand]]) -> None:
-    span = float(scenario.run.horizon)
+    run = scenario.run
+    span = float(run.horizon)
     for order in book.orders:
+        if not run.start <= order.at_ms < run.demand_end:
+            continue
         for line in order.lines:
             demand = demands.setdefault(line.sku, {}).setdefault(order.region, _Demand())
             demand.lines += 1 / span
