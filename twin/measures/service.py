@@ -139,7 +139,7 @@ def promise_accuracy(facts: Facts) -> Iterator[Answer]:
     yield mean(facts.promise_error, part="bias")
 
 
-@measure("L", "per order", "promises made in the window")
+@measure("L", "per line", "promises made in the window")
 def promise_volatility(facts: Facts) -> Answer:
     """Changes of a promised date per promised line."""
     return ratio(facts.promise_changes, facts.promised_lines)
