@@ -13,7 +13,7 @@ from twin.core.commands import Command
 from twin.core.entry import Entry
 from twin.core.events import Event
 
-__all__ = ["COMMANDS", "EVENT_SUBJECTS", "from_outcome"]
+__all__ = ["COMMANDS", "from_outcome"]
 
 Getter = Callable[[Any], str]
 
@@ -48,11 +48,6 @@ COMMANDS: Final[dict[type, tuple[str, Getter, Getter | None]]] = {
     for type_ in _members(Command)
 }
 """Command type -> its stored name, the getter of its subject, and of its correlation id where the command has one."""
-
-EVENT_SUBJECTS: Final[dict[type, Getter | None]] = {
-    type_: _getter(type_, ("order", "purchase_order")) for type_ in _members(Event)
-}
-"""Event type -> the getter of the order, else the purchase order, that it is about; None where it is about neither."""
 
 _ORDER: Final = {type_: _getter(type_, ("order",)) for type_ in _members(Event)}
 _PURCHASE_ORDER: Final = {type_: _getter(type_, ("purchase_order",)) for type_ in _members(Event)}

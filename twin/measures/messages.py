@@ -46,13 +46,12 @@ _KNOWN_ALREADY: Final = ("duplicate", "order_exists")
 class DeliveryFacts:
     """A delivery that is not settled, or a dead letter `since` an instant (ms)."""
 
-    __slots__ = ("attempts", "correlation", "since", "stage")
+    __slots__ = ("correlation", "since", "stage")
 
     def __init__(self, correlation: str, since: int) -> None:
         self.correlation = correlation
         self.since = since
         self.stage = "in_flight"
-        self.attempts = 1
 
 
 class Messages:

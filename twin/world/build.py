@@ -18,7 +18,7 @@ from twin.core.master import Carrier as CarrierHours
 from twin.core.master import Channel as ChannelRules
 from twin.core.master import DeliveryPolicy, Policies
 from twin.core.master import Supplier as SupplierTerms
-from twin.order_book import OrderBook, OrderBookError, Progress
+from twin.order_book import OrderBook, OrderBookError, OrderBookSource, Progress
 from twin.ports import Gateway
 from twin.scenario import Scenario
 from twin.scenario.demand import (
@@ -80,10 +80,8 @@ def load_book(spec: BookFile, progress: Progress | None = None) -> OrderBook:
         raise OrderBookError(
             str(spec.file), f"no adapter reads the source '{spec.source}'", f"installed sources: {known}"
         )
-    book = found[spec.source].load()(spec.file, spec.mapping, progress)
-    if not isinstance(book, OrderBook):
-        raise TypeError(f"the adapter '{spec.source}' returned {type(book).__name__}, not an OrderBook")
-    return book
+    read: OrderBookSource = found[spec.source].load()
+    return read(spec.file, spec.mapping, progress)
 
 
 def build(scenario: Scenario, seed: int, progress: Progress | None = None, *, shuffle: Series | None = None) -> Build:
