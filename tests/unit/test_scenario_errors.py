@@ -106,10 +106,10 @@ MISTAKES = [
     ("currency: GBP", "currency: GBP\ncurrency: GBP", "peak.yaml:5: the key 'currency' stands twice; first in line 4"),
     # types and kinds
     ("kind: poisson", "kind: poison",
-     "peak.yaml:24: unknown kind 'poison'; kinds here: none, poisson, periodic, generated, order_book, book"
+     "peak.yaml:24: unknown kind 'poison'; kinds here: none, poisson, periodic, generated, book"
      " (did you mean 'poisson'?)"),
     ("kind: poisson, ", "",
-     "peak.yaml:24: demand: missing key 'kind'; kinds here: none, poisson, periodic, generated, order_book, book"),
+     "peak.yaml:24: demand: missing key 'kind'; kinds here: none, poisson, periodic, generated, book"),
     ("style: ecommerce", "style: ecomerce",
      "peak.yaml:22: style: unknown value 'ecomerce'; write one of inside_sales, ecommerce, marketplace"
      " (did you mean 'ecommerce'?)"),

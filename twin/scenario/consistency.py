@@ -48,9 +48,7 @@ def _is_list(top: dict[str, Any], key: str) -> bool:
 
 def _items_listed(top: dict[str, Any]) -> bool:
     """Whether the list of items is all there is; rules and books bring items that only a run knows."""
-    demands = [item.get("demand") for item in _list(top, "channels") if isinstance(item, dict)]
-    kinds = [demand.get("kind") for demand in demands if isinstance(demand, dict)]
-    return "assortment" not in top and "order_book" not in top and "order_book" not in kinds
+    return "assortment" not in top and "order_book" not in top
 
 
 def _list(top: dict[str, Any], key: str) -> list[Any]:

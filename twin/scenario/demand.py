@@ -31,7 +31,6 @@ __all__ = [
     "GeneratedDemand",
     "ItemSkew",
     "NoDemand",
-    "OrderBookDemand",
     "PeriodicDemand",
     "PoissonDemand",
 ]
@@ -160,13 +159,6 @@ class BookFile(Model):
         return Path(self.path) if self._folder is None else self._folder / self.path
 
 
-class OrderBookDemand(BookFile):
-    """The orders of a real book, for this channel alone."""
-
-    kind: Literal["order_book"]
-    """A book of its own"""
-
-
 class BookDemand(Model):
     """The orders that the mapping of the scenario's `order_book` assigns to this channel."""
 
@@ -175,7 +167,7 @@ class BookDemand(Model):
 
 
 Demand = Annotated[
-    NoDemand | PoissonDemand | PeriodicDemand | GeneratedDemand | OrderBookDemand | BookDemand,
+    NoDemand | PoissonDemand | PeriodicDemand | GeneratedDemand | BookDemand,
     Field(discriminator="kind"),
 ]
 

@@ -38,9 +38,6 @@ def load(path: str | FilePath, overrides: Mapping[str, object] | None = None) ->
         raise ScenarioError(sorted(problems, key=lambda problem: (order.get(problem.file, -1), problem.line)))
     scenario._sources = tuple(FilePath(name) for name in names)
     _place_book(scenario.order_book, root.at(("order_book", "path")))
-    for index, channel in enumerate(scenario.channels):
-        if isinstance(channel.demand, BookFile):
-            _place_book(channel.demand, root.at(("channels", index, "demand", "path")))
     return scenario
 
 

@@ -121,8 +121,8 @@ class Scenario(Model):
         """
         plain = self.plain()
         del plain["title"]
-        for book in _books(plain):
-            book["path"] = FilePath(book["path"]).name
+        if self.order_book is not None:
+            plain["order_book"]["path"] = FilePath(self.order_book.path).name
         text = json.dumps(plain, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return blake2b(text.encode(), digest_size=16).hexdigest()
 
@@ -133,9 +133,8 @@ class Scenario(Model):
     def to_yaml(self, folder: FilePath | None = None) -> str:
         """The whole scenario as one file without `extends`; for a file in `folder`, book paths lead from there."""
         plain = self.plain()
-        if folder is not None:
-            for book, spec in zip(_books(plain), self._book_specs(), strict=True):
-                book["path"] = FilePath(relpath(spec.file, folder)).as_posix()
+        if folder is not None and self.order_book is not None:
+            plain["order_book"]["path"] = FilePath(relpath(self.order_book.file, folder)).as_posix()
         yaml = YAML(typ="safe", pure=True)
         yaml.default_flow_style = None
         # The keys of a file have an order that helps its reader.
@@ -153,14 +152,10 @@ class Scenario(Model):
         """
         changed = type(self).model_validate(merge_plain(self.plain(), changes))
         changed._sources = self._sources
-        folders = {spec.path: spec._folder for spec in self._book_specs()}
-        for spec in changed._book_specs():
-            spec._folder = folders.get(spec.path)
+        before, after = self.order_book, changed.order_book
+        if before is not None and after is not None and before.path == after.path:
+            after._folder = before._folder
         return changed
-
-    def _book_specs(self) -> list[BookFile]:
-        specs = [self.order_book, *(channel.demand for channel in self.channels)]
-        return [spec for spec in specs if isinstance(spec, BookFile)]
 
     @classmethod
     def model_validate(cls, obj: Any) -> Self:  # type: ignore[override]
@@ -241,9 +236,3 @@ def _without_empty_maps(value: dict[str, Any]) -> dict[str, Any]:
         if isinstance(item, list):
             kept[key] = [_without_empty_maps(part) if isinstance(part, dict) else part for part in item]
     return {key: item for key, item in kept.items() if item != {}}
-
-
-def _books(plain: dict[str, Any]) -> list[dict[str, Any]]:
-    """The maps of a dumped scenario that name an order book's file."""
-    maps = [plain.get("order_book"), *(channel["demand"] for channel in plain["channels"])]
-    return [book for book in maps if book is not None and "path" in book]

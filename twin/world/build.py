@@ -25,7 +25,6 @@ from twin.scenario.demand import (
     BookDemand,
     BookFile,
     GeneratedDemand,
-    OrderBookDemand,
     PeriodicDemand,
     PoissonDemand,
 )
@@ -95,7 +94,7 @@ def build(scenario: Scenario, seed: int, progress: Progress | None = None, *, sh
     world = Business(scenario.run.start, seed, shuffle=shuffle)
     world.orchestration = world.add(Orchestration(ENGINE))
     _add_parties(scenario, sites, catalog, world)
-    _add_channels(scenario, catalog, world, book, progress)
+    _add_channels(scenario, catalog, world, book)
     return Build(world, _genesis(scenario, sites, catalog), catalog, book)
 
 
@@ -157,14 +156,12 @@ def _unit_ms(bounds: tuple[int, ...], capacity: int | None) -> int:
     return max(1, worked // len(days) // capacity)
 
 
-def _add_channels(
-    scenario: Scenario, catalog: Catalog, world: Business, book: OrderBook | None, progress: Progress | None
-) -> None:
+def _add_channels(scenario: Scenario, catalog: Catalog, world: Business, book: OrderBook | None) -> None:
     prices = {item.sku: item.price_minor for item in catalog.items}
     ends_at = scenario.run.demand_end
     for spec in scenario.channels:
         config = ChannelConfig(spec.id, spec.criticality, spec.requested, prices, ends_at)
-        channel = _channel(scenario, spec, config, catalog, book, progress)
+        channel = _channel(scenario, spec, config, catalog, book)
         if channel is not None:
             world.add(channel)
     if book is not None and scenario.order_book is not None:
@@ -182,7 +179,6 @@ def _channel(
     config: ChannelConfig,
     catalog: Catalog,
     book: OrderBook | None,
-    progress: Progress | None,
 ) -> Channel | None:
     demand = spec.demand
     id = f"channel/{spec.id}"
@@ -206,9 +202,6 @@ def _channel(
         )
     if isinstance(demand, BookDemand) and book is not None:
         return BookChannel(id, link, config, tuple([order for order in book.orders if order.channel == spec.id]))
-    if isinstance(demand, OrderBookDemand):
-        own = load_book(demand, progress)
-        return BookChannel(id, link, config, own.orders)
     return None
 
 
