@@ -129,6 +129,11 @@ class EngineMachine(RuleBasedStateMachine):
     def let_time_pass(self, ms: int) -> None:
         self.business.wait(ms)
 
+    @rule()
+    def jump_to_midnight(self) -> None:
+        """The next message is handled at midnight itself, before the timers of that instant."""
+        self.business.at += DAY - self.business.at % DAY
+
     @rule(at=index, stage=st.sampled_from(["picked", "packed", "picked", "shipped"]))
     def pick(self, at: int, stage: str) -> None:
         self.tell(self.business.pick(stage, self.known(self.business.state.fulfillment_orders, at)))

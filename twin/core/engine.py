@@ -272,8 +272,7 @@ class Engine:
         left = (queue.left or len(queue.orders)) - step
         skipped = []
         for order_id in queue.orders[:step]:
-            order = state.orders.get(order_id)
-            if order is not None and any(held.node == node for held in order.soft):
+            if any(held.node == node for held in state.orders[order_id].soft):
                 skipped.append(order_id)
         queue.orders = queue.orders[step:] + skipped
         queue.left = left

@@ -167,6 +167,23 @@ def join_waves(state: State, order: Order) -> None:
             set_timer(state.timers, f"wave/{node}", next_wave(state, node))
 
 
+def _leave_waves(state: State, order: str) -> None:
+    for node, queue in state.waves.items():
+        if order not in queue.orders:
+            continue
+        index = queue.orders.index(order)
+        del queue.orders[index]
+        key = f"wave/{node}"
+        if not queue.orders:
+            queue.left = 0
+            cancel_timer(state.timers, key)
+        elif index < queue.left:
+            queue.left -= 1
+            if not queue.left:
+                # It was the last one that the present wave had to look at.
+                set_timer(state.timers, key, next_wave(state, node))
+
+
 def next_wave(state: State, node: str) -> int:
     """The next wave of a node after now; past the last one known, now: goods must not wait for a missing calendar."""
     waves = state.warehouses[node].waves
@@ -399,4 +416,8 @@ def _give_back(state: State, order: Order, number: int, node: str, units: int) -
 
 
 def order_closed(state: State, event: OrderClosed, now: int) -> None:
+    # A timer that is due with the closing comes after it: it must not find the order gone.
+    for kind in ("source", "credit", "reservation"):
+        cancel_timer(state.timers, f"{kind}/{event.order}")
+    _leave_waves(state, event.order)
     del state.orders[event.order]

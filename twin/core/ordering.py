@@ -273,10 +273,7 @@ def release(state: State, order: Order, reservations: Sequence[Reservation], now
 def release_wave(state: State, node: str, now: int, draft: Draft) -> None:
     """Release what waits for a wave at one node, a bounded number of orders a step."""
     for order_id in state.waves[node].orders[: wave_step(state, node)]:
-        order = state.orders.get(order_id)
-        if order is None:
-            # It was cancelled and closed while it waited.
-            continue
+        order = state.orders[order_id]
         if order.held or (state.channels[order.channel].ship_complete and _unreserved(order, ())):
             continue
         here = [held for held in order.soft if held.node == node]
@@ -297,6 +294,9 @@ def hold_order(state: State, command: HoldOrder, now: int, draft: Draft) -> Refu
         return Refusal("unknown_order", f"order '{command.order}' is not open")
     if order.held:
         return Refusal("held_already", f"order '{command.order}' is held already")
+    # What a warehouse was told to ship may still come back short and be released anew.
+    if not any([any(line.buckets[: buckets.SHIPPED]) for line in order.lines.values()]):
+        return Refusal("too_late", f"nothing of order '{order.id}' can be held: it is shipped or done")
     draft.events.append(OrderHeld(order.id, command.reason))
     return None
 

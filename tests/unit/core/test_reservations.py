@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.core.given import DAY, HOUR, Business
-from twin.core.commands import DefinePolicies
+from twin.core.commands import DefinePolicies, Wake
 from twin.core.events import ReleaseDecided, ReservationDecided, ReservationExpired
 from twin.core.master import Policies
 
@@ -205,6 +205,42 @@ def test_an_order_cancelled_and_closed_while_it_waits_does_not_stop_the_wave() -
     assert "o1" not in business.state.orders
     business.wait(2 * DAY)
     assert business.units("o2") == {"released": 2}
+
+
+def test_an_order_that_closes_leaves_its_wave() -> None:
+    business = in_waves(5 * DAY)
+    business.accept(business.capture([("a", 2)]))
+    business.accept(business.capture([("a", 2)], order="o2"))
+    business.accept(business.cancel())
+    business.wait(DAY)
+    assert business.state.waves["north"].orders == ["o2"]
+    business.accept(business.cancel(order="o2"))
+    business.wait(DAY)
+    assert business.state.waves["north"].orders == []
+    assert business.driver.engine.next_due() is None
+
+
+@pytest.mark.parametrize("closing", [("o1",), ("o3",), ("o1", "o2"), ("o1", "o2", "o3")])
+def test_orders_that_close_between_the_steps_of_a_wave_take_no_other_s_place(closing: tuple[str, ...]) -> None:
+    business = in_waves(DAY - HOUR, batch=1)
+    for number in range(4):
+        business.accept(business.capture([("a", 2)], order=f"o{number}", hold=True))
+    for order in closing:
+        business.accept(business.cancel(order=order))
+    # The clock was stopped from before the wave until after midnight: the closing falls between two of its steps.
+    engine = business.driver.engine
+    now = DAY + HOUR
+    due = engine.next_due()
+    while due is not None and due[0] <= now:
+        business.driver.handle(Wake(due[1]), now)
+        due = engine.next_due()
+    assert business.state.waves["north"].orders == [f"o{n}" for n in range(4) if f"o{n}" not in closing]
+    assert business.state.waves["north"].left == 0
+    for number in range(4):
+        if f"o{number}" not in closing:
+            business.at = now
+            business.accept(business.release_hold(f"o{number}"))
+            assert business.units(f"o{number}") == {"released": 2}
 
 
 @pytest.mark.parametrize("batch", [1, 2, 50])

@@ -276,3 +276,32 @@ def test_an_order_is_closed_after_its_return_window_and_not_before_its_bill_is_p
     assert business.status() == "delivered"
     business.wait(DAY)
     assert business.state.orders == {}
+
+
+def closing_while_held() -> Business:
+    """One line is delivered, the other was held and cancelled: finished, on hold, and about to close at midnight."""
+    business = Business({"north": {"a": 4, "b": 0}})
+    business.accept(business.capture([("a", 4), ("b", 1)]))
+    business.accept(business.hold())
+    business.accept(business.cancel(2))
+    business.accept(business.ship())
+    business.accept(business.milestone())
+    assert business.state.closing == {str(DAY): ["o1"]}
+    return business
+
+
+def test_a_hold_that_ends_at_the_closing_midnight_finds_nothing_left_to_do() -> None:
+    business = closing_while_held()
+    # The message is handled at midnight, before the timers of that instant.
+    business.at = DAY
+    business.accept(business.release_hold())
+    assert business.state.orders == {}
+    assert business.driver.engine.next_due() is None
+
+
+def test_an_order_with_nothing_left_to_release_cannot_be_held() -> None:
+    business = released()
+    business.accept(business.ship())
+    assert business.refused(business.hold()) == "too_late"
+    business.accept(business.milestone())
+    assert business.refused(business.hold()) == "too_late"
