@@ -35,9 +35,6 @@ from twin.core.timers import cancel_timer, next_due, set_timer
 
 __all__ = ["Engine"]
 
-CLOSE_BATCH: Final = 200
-"""Orders closed in one step."""
-
 # Every decider takes (state, command, now, draft); the tables below dispatch on the exact type.
 _DECIDERS: Final[dict[type, Callable[[State, Any, int, Draft], Refusal | None]]] = {
     commands.CaptureOrder: ordering.capture_order,
@@ -162,7 +159,7 @@ class Engine:
         elif kind == "delivery":
             delivery.wake_delivery(state, rest, now, draft)
         elif kind == "close":
-            for order_id in state.closing[rest][:CLOSE_BATCH]:
+            for order_id in state.closing[rest][: state.policies.close_batch]:
                 order = state.orders[order_id]
                 if not order.unposted and not order.credits:
                     draft.events.append(OrderClosed(order_id))
@@ -255,12 +252,13 @@ class Engine:
     def _close(self, due: str, key: str) -> None:
         state = self.state
         waiting = state.closing[due]
-        for order_id in waiting[:CLOSE_BATCH]:
+        step = state.policies.close_batch
+        for order_id in waiting[:step]:
             order = state.orders.get(order_id)
             if order is not None:
                 order.closing = False
-        if len(waiting) > CLOSE_BATCH:
-            state.closing[due] = waiting[CLOSE_BATCH:]
+        if len(waiting) > step:
+            state.closing[due] = waiting[step:]
             set_timer(state.timers, key, state.now)
         else:
             del state.closing[due]

@@ -22,9 +22,6 @@ from twin.core.stages import PURCHASE_ORDER, advance
 from twin.core.state import Backorder, Cell, Pegged, PurchaseOrder, State, withheld
 from twin.core.timers import set_timer
 
-REVIEW_AFTER_REJECTION_MS = 86_400_000
-"""How long a refused purchase waits before the position is looked at again."""
-
 __all__ = ["cell_at", "move", "supply_changed", "touch", "unwait", "wait"]
 
 
@@ -52,7 +49,7 @@ def touch(state: State, node: str, sku: str, cell: Cell) -> None:
         if rule.kind == "base_stock"
         else -1
     ):
-        set_timer(state.timers, f"review/{node}/{sku}", state.now)
+        set_timer(state.timers, f"review/{node}/{sku}", max(state.now, cell.review_from))
 
 
 def supply_changed(state: State, node: str, sku: str, cell: Cell, taken: int = 0) -> None:
@@ -146,8 +143,13 @@ def policies_defined(state: State, event: PoliciesDefined, now: int) -> None:
 
 def replenishment_defined(state: State, event: ReplenishmentDefined, now: int) -> None:
     for rule in event.rules:
-        state.replenishment.setdefault(rule.node, {})[rule.sku] = rule
+        rules = state.replenishment.setdefault(rule.node, {})
+        before = rules.get(rule.sku)
+        rules[rule.sku] = rule
         cell = cell_at(state, rule.node, rule.sku)
+        if before is not None and before.supplier != rule.supplier:
+            # It was the other supplier that refused.
+            cell.review_from = 0
         if rule.review_ms:
             periods = -((rule.review_offset_ms - now) // rule.review_ms)
             due = rule.review_offset_ms + max(0, periods) * rule.review_ms
@@ -225,8 +227,10 @@ def purchase_order_rejected(state: State, event: PurchaseOrderRejected, now: int
         cell.inbound -= units
         state.inbound[order.node][sku].remove(event.purchase_order)
         _release_pegs(cell, order, 0)
-        # Asked again at once, a supplier that refuses would be asked without end.
-        set_timer(state.timers, f"review/{order.node}/{sku}", now + REVIEW_AFTER_REJECTION_MS)
+        if state.replenishment[order.node][sku].supplier == order.supplier:
+            # Asked again at once, a supplier that refuses would be asked without end.
+            cell.review_from = now + state.policies.rejection_wait_ms
+        touch(state, order.node, sku, cell)
 
 
 def _release_pegs(cell: Cell, order: PurchaseOrder, due: int) -> None:

@@ -83,6 +83,10 @@ def define_policies(state: State, command: DefinePolicies, now: int, draft: Draf
         return Refusal("retention", "keys of messages are kept for at least 1 ms")
     if command.policies.batch < 1:
         return Refusal("batch", "a batch takes at least 1 a step")
+    if command.policies.close_batch < 1:
+        return Refusal("batch", "at least 1 order is closed a step")
+    if command.policies.rejection_wait_ms < 1:
+        return Refusal("rejection_wait", "a refused purchase waits for at least 1 ms: it would be asked without end")
     draft.events.append(PoliciesDefined(command.policies))
     return None
 

@@ -148,7 +148,9 @@ class Policies(Struct, frozen=True, omit_defaults=True):
     """The business's rules as data; a change in the middle of a run is one more command.
 
     `preferred` maps a region to its preferred warehouse as pairs. `return_window_ms` is how long an invoiced
-    order stays open for credits after its delivery. `batch` bounds the steps of backorder and wave runs.
+    order stays open for credits after its delivery. `batch` bounds the steps of backorder and wave runs,
+    `close_batch` the orders closed in one step. `rejection_wait_ms` is how long a supplier that refused a purchase is
+    not asked for the item again by a continuous rule; a periodic one waits for its next review.
     """
 
     sourcing: tuple[str, ...] = ("preferred_node", "minimize_splits", "nearest")
@@ -160,3 +162,5 @@ class Policies(Struct, frozen=True, omit_defaults=True):
     return_window_ms: int = 0
     batch: int = 50
     delivery: tuple[DeliveryPolicy, ...] = ()
+    close_batch: int = 200
+    rejection_wait_ms: int = 86_400_000

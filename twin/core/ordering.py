@@ -295,7 +295,7 @@ def hold_order(state: State, command: HoldOrder, now: int, draft: Draft) -> Refu
     if order.held:
         return Refusal("held_already", f"order '{command.order}' is held already")
     # What a warehouse was told to ship may still come back short and be released anew.
-    if not any([any(line.buckets[: buckets.SHIPPED]) for line in order.lines.values()]):
+    if not any(any(line.buckets[: buckets.SHIPPED]) for line in order.lines.values()):
         return Refusal("too_late", f"nothing of order '{order.id}' can be held: it is shipped or done")
     draft.events.append(OrderHeld(order.id, command.reason))
     return None

@@ -122,7 +122,7 @@ class Cell(Struct):
     """Stock of one item at one node. On hand = free + soft + hard + staged + quarantined; `free` may be negative.
 
     `movements` are (sequence, delta) pairs since the last count, kept where the node is counted; `counted_at` is
-    the last count's sequence.
+    the last count's sequence. A continuous rule buys nothing before `review_from` (ms): its supplier refused.
     """
 
     free: int = 0
@@ -135,6 +135,7 @@ class Cell(Struct):
     counted_at: int = 0
     movements: list[tuple[int, int]] = []
     waiting: list[Backorder] = []
+    review_from: int = 0
 
     @property
     def on_hand(self) -> int:

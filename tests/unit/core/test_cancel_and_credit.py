@@ -84,6 +84,16 @@ def test_a_cancellation_names_who_why_and_which_lines_or_is_refused() -> None:
     assert business.refused(business.cancel(by="nobody")) == "by"
 
 
+def test_orders_are_closed_in_steps_of_the_policy_s_batch() -> None:
+    business = Business({"north": {"a": 5}}, close_batch=2)
+    for number in range(5):
+        business.accept(business.capture(order=f"o{number}", hold=True))
+        business.accept(business.cancel(order=f"o{number}"))
+    business.wait(DAY)
+    closed = [[event.order for event in entry.events] for entry in business.journal.read(0) if entry.now == DAY]
+    assert closed == [["o0", "o1"], ["o2", "o3"], ["o4"]]
+
+
 def test_an_order_cancelled_whole_is_closed_at_the_next_midnight() -> None:
     business = Business({"north": {"a": 0}})
     business.wait(5)

@@ -6,10 +6,11 @@ import pytest
 from msgspec.structs import replace
 
 from tests.unit.core.given import DAY, HOUR, Business, rule
-from twin.core.commands import DefineReplenishment
+from twin.core.calendar import ALWAYS_OPEN
+from twin.core.commands import DefineNetwork, DefinePolicies, DefineReplenishment
 from twin.core.effects import CreatePurchaseOrder
 from twin.core.events import PurchaseOrderCreated
-from twin.core.fold_stock import REVIEW_AFTER_REJECTION_MS
+from twin.core.master import Policies, Replenishment, Supplier
 from twin.core.purchasing import order_quantity
 
 
@@ -199,9 +200,65 @@ def test_a_refused_purchase_is_unpegged_and_bought_again_after_a_while() -> None
     assert business.units() == {"on_order": 5}
     assert (business.cell().waiting[0].pegged, business.cell().inbound) == (0, 0)
     assert business.state.purchase_orders == {}
-    business.wait(REVIEW_AFTER_REJECTION_MS)
+    business.wait(DAY - 1)
+    assert bought(business) == [5]
+    business.wait(1)
     assert bought(business) == [5, 5]
     assert business.cell().waiting[0].pegged == 5
+
+
+@pytest.mark.parametrize(
+    "chosen", [rule("north", "a", "to_order"), rule("north", "a", "min_max", minimum=-1, maximum=0)]
+)
+def test_a_supplier_that_refuses_is_asked_no_more_often_for_new_demand(chosen: Replenishment) -> None:
+    business = Business({}, [chosen], rejection_wait_ms=12 * HOUR)
+    business.accept(business.capture([("a", 5)]))
+    business.accept(business.answer("rejected"))
+    for number in range(2, 6):
+        business.wait(HOUR)
+        business.accept(business.capture([("a", 1)], order=f"o{number}"))
+    assert bought(business) == [5]
+    business.wait(8 * HOUR)
+    assert bought(business) == [5, 9]
+
+
+def test_the_wait_after_a_refusal_is_a_policy() -> None:
+    business = Business({}, [rule("north", "a", "to_order")], rejection_wait_ms=HOUR)
+    business.accept(business.capture([("a", 5)]))
+    business.accept(business.answer("rejected"))
+    business.wait(HOUR)
+    assert bought(business) == [5, 5]
+
+
+def test_a_refusal_leaves_a_periodic_review_where_it_is() -> None:
+    business = Business({}, [rule("north", "a", "base_stock", maximum=4, review_ms=6 * HOUR)])
+    business.wait(HOUR)
+    business.accept(business.answer("rejected"))
+    business.wait(5 * HOUR)
+    orders = business.state.purchase_orders.values()
+    assert [order.created_at for order in orders] == [6 * HOUR]
+
+
+@pytest.mark.parametrize("policies", [Policies(rejection_wait_ms=0), Policies(close_batch=0)])
+def test_policies_that_would_never_let_a_step_end_are_refused(policies: Policies) -> None:
+    code = "rejection_wait" if not policies.rejection_wait_ms else "batch"
+    assert Business().refused(DefinePolicies("x", "t", 0, policies)) == code
+
+
+def test_another_supplier_need_not_wait_for_the_one_that_refused() -> None:
+    business = Business({}, [rule("north", "a", "to_order")])
+    business.accept(business.capture([("a", 5)]))
+    second = Supplier("forge", ALWAYS_OPEN, 100)
+    business.accept(DefineNetwork("forge", "test", business.at, "EUR", (), (second,), (), ()))
+    refused = business.answer("rejected")
+    changed = replace(rule("north", "a", "to_order"), supplier="forge")
+    business.accept(DefineReplenishment("changed", "test", business.at, (changed,)))
+    business.accept(refused)
+    assert [event.supplier for event in business.events(PurchaseOrderCreated)] == ["mill", "forge"]
+    business.accept(business.answer("rejected"))
+    back = rule("north", "a", "to_order")
+    business.accept(DefineReplenishment("back", "test", business.at, (back,)))
+    assert [event.supplier for event in business.events(PurchaseOrderCreated)] == ["mill", "forge", "mill"]
 
 
 def test_an_answer_to_nothing_or_in_no_known_words_is_refused() -> None:
