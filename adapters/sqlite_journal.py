@@ -127,8 +127,10 @@ class SQLiteJournal:
             # A lost mark costs repetitions only, so it is not worth a disk flush of its own. The write-ahead log is
             # one sequence: whatever is appended later and flushed brings the mark with it.
             self._connection.execute("PRAGMA synchronous = NORMAL")
-            self._connection.execute("UPDATE mark SET submitted = ? WHERE submitted < ?", (position, position))
-            self._connection.execute("PRAGMA synchronous = FULL")
+            try:
+                self._connection.execute("UPDATE mark SET submitted = ? WHERE submitted < ?", (position, position))
+            finally:
+                self._connection.execute("PRAGMA synchronous = FULL")
 
     @property
     def position(self) -> Position:

@@ -102,6 +102,19 @@ def test_an_append_flushes_to_the_disk_also_after_a_mark(path: Path) -> None:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
+def test_an_append_flushes_to_the_disk_also_after_a_mark_that_failed(path: Path) -> None:
+    filled(path)
+    other = sqlite3.connect(path, isolation_level=None)
+    with SQLiteJournal(path, patience_ms=10) as journal:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(JournalError, match="locked"):
+            journal.mark_submitted(5)
+        other.close()
+        assert journal._connection.execute("PRAGMA synchronous").fetchone() == (2,)
+        journal.mark_submitted(5)
+        assert journal.submitted() == 5
+
+
 def test_of_two_writers_the_second_conflicts_and_a_reader_sees_the_first(path: Path) -> None:
     with SQLiteJournal(path) as first, SQLiteJournal(path) as second:
         first.append(sample_entries(2), 0)
