@@ -24,6 +24,10 @@ class Driver:
     Gateways are looked up by the delivery's full gateway name (`warehouse/north`), then by its kind (`warehouse`).
     `now` is clamped so that it never runs back, and a command from outside never shares its instant with a timer
     that was already fed at it: that keeps a re-run, which feeds commands from outside only, in the same order.
+
+    Where a step fails after its entry was stored, as by a gateway that raises, the engine is discarded: going on
+    would move the outbox mark past deliveries that were not handed over. Every later step is a `JournalConflict`
+    then, until `recover` has folded the log again and handed them over.
     """
 
     __slots__ = ("_woken_at", "engine", "gateways", "journal")
@@ -58,49 +62,51 @@ class Driver:
         """Decide and fold commands `(command, now)` in turn, store all entries at once, then submit; returns them all.
 
         They are the entries that `wake_before` and `handle` would have made one by one, those of the timers among
-        them. On any failure up to the storing nothing is stored and nothing submitted; the engine, which was ahead
-        of the journal, is discarded then: call `recover` to fold it again.
+        them. On any failure up to the storing nothing is stored and nothing submitted. On any failure at all the
+        engine is discarded: call `recover` to fold it again.
         """
         entries: list[Entry] = []
-        with self._ahead():
+        with self._discarding():
             for command, now in commands:
                 now = max(now, self.engine.state.now, self._woken_at + 1)
                 self._wake_ahead(now - 1, None, entries)
                 self._step_ahead(command, now, entries)
             self._store(entries)
-        self._hand_over(entries)
+            self._hand_over(entries)
         return entries
 
     def wake_many(self, now: int, limit: int | None = None) -> list[Entry]:
         """Feed up to `limit` of the timers that are due at `now` like `wake`, stored at once like `handle_many`."""
         entries: list[Entry] = []
-        with self._ahead():
+        with self._discarding():
             self._wake_ahead(now, limit, entries)
             self._store(entries)
-        self._hand_over(entries)
+            self._hand_over(entries)
         return entries
 
     def recover(self) -> int:
         """Fold what the journal holds after the engine's position and submit what was not handed over.
 
-        Returns the number of deliveries submitted again; their keys make a repetition harmless.
+        Returns the number of deliveries submitted again; their keys make a repetition harmless. On any failure the
+        engine is discarded: call it again.
         """
-        journal = self.journal
-        mark = journal.submitted()
-        position = self.engine.state.position
-        again: list[Delivery] = []
-        for entry in journal.read(min(mark, position)):
-            if entry.position > position:
-                self.engine.apply(entry)
-                if isinstance(entry.command, Wake):
-                    self._woken_at = entry.now
-            if entry.position > mark:
-                again.extend(entry.deliveries)
-        for delivery in again:
-            self._submit(delivery)
-        if self.engine.state.position > mark:
-            journal.mark_submitted(self.engine.state.position)
-        return len(again)
+        with self._discarding():
+            journal = self.journal
+            mark = journal.submitted()
+            position = self.engine.state.position
+            again: list[Delivery] = []
+            for entry in journal.read(min(mark, position)):
+                if entry.position > position:
+                    self.engine.apply(entry)
+                    if isinstance(entry.command, Wake):
+                        self._woken_at = entry.now
+                if entry.position > mark:
+                    again.extend(entry.deliveries)
+            for delivery in again:
+                self._submit(delivery)
+            if self.engine.state.position > mark:
+                journal.mark_submitted(self.engine.state.position)
+            return len(again)
 
     def _step(self, command: Command, now: int) -> Entry:
         engine = self.engine
@@ -110,22 +116,29 @@ class Driver:
         outcome = engine.decide(command, now)
         entry = Entry(state.position + 1, now, command, outcome.events, outcome.deliveries, outcome.refusal)
         self.journal.append((entry,), state.position)
-        engine.apply(entry)
-        if entry.deliveries:
-            for delivery in entry.deliveries:
-                self._submit(delivery)
-            self.journal.mark_submitted(entry.position)
+        try:
+            engine.apply(entry)
+            if entry.deliveries:
+                for delivery in entry.deliveries:
+                    self._submit(delivery)
+                self.journal.mark_submitted(entry.position)
+        except BaseException:
+            self._discard()
+            raise
         return entry
 
     @contextmanager
-    def _ahead(self) -> Iterator[None]:
-        """Let the engine run ahead of the journal; where that fails, it must not be used any more."""
+    def _discarding(self) -> Iterator[None]:
+        """Where this fails, the engine is ahead of the journal or of its gateways and must not be used any more."""
         try:
             yield
         except BaseException:
-            self.engine = Engine()
-            self._woken_at = -1
+            self._discard()
             raise
+
+    def _discard(self) -> None:
+        self.engine = Engine()
+        self._woken_at = -1
 
     def _wake_ahead(self, now: int, limit: int | None, entries: list[Entry]) -> None:
         fed = 0

@@ -141,7 +141,7 @@ def gap(module: str, function: str, text: str, frame: FrameType) -> str:
         return "wake"
     if text.startswith("outcome ="):
         return "before decide"
-    if text.startswith(("entry = Entry", "self.journal.append", "entries.append")) or function in ("_ahead", "_store"):
+    if text.startswith(("entry = Entry", "self.journal.append", "entries.append")) or function == "_store":
         return "decide | append"
     if text.startswith(("engine.apply", "self.engine.apply")):
         return "append | apply" if function == "_step" else "decide | append"

@@ -20,6 +20,7 @@ from twin.core.engine import Engine
 from twin.core.master import Channel, Item, Lane, Policies, Replenishment, Supplier, Warehouse
 from twin.core.timers import Timers, cancel_timer, next_due, set_timer
 from twin.driver import Driver, NoGateway
+from twin.ports import JournalConflict
 
 
 def test_a_duplicate_is_refused_and_changes_nothing() -> None:  # RC-06
@@ -248,6 +249,39 @@ def test_a_party_that_nobody_plays_stops_the_driver() -> None:
     driver.journal.append(tuple(business.journal.read(0)), 0)
     with pytest.raises(NoGateway, match="warehouse/north"):
         driver.handle(business.capture(), 5)
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_after_a_failed_hand_over_only_a_recovery_goes_on_and_it_loses_no_delivery(together: bool) -> None:  # RC-07
+    business = Business({"north": {"a": 3}, "south": {"b": 3}}, delivery=delivery_policies(acknowledge=True))
+    outbox = Outbox()
+    driver = Driver(business.journal, {"warehouse/south": outbox})
+    driver.recover()
+    first, second = business.capture([("a", 1)]), business.capture([("b", 1)], order="o2")
+
+    def handle(command: c.External) -> None:
+        if together:
+            driver.handle_many([(command, 5)])
+        else:
+            driver.handle(command, 5)
+
+    with pytest.raises(NoGateway):
+        handle(first)
+    stored = len(business.journal.lines)
+    with pytest.raises(JournalConflict):
+        handle(second)
+    with pytest.raises(NoGateway):
+        driver.recover()
+    with pytest.raises(JournalConflict):
+        handle(second)
+    assert len(business.journal.lines) == stored
+    assert business.journal.submitted() < stored
+
+    driver.gateways = {"warehouse": outbox}
+    assert driver.recover() == 1
+    handle(second)
+    assert [delivery.gateway for delivery in outbox.sent] == ["warehouse/north", "warehouse/south"]
+    assert business.journal.submitted() == len(business.journal.lines)
 
 
 def test_a_gateway_is_found_by_its_full_name_before_its_kind() -> None:
