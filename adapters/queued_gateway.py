@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
 from adapters.clocks import Clock
-from twin.core.commands import AcknowledgeDelivery, External
-from twin.core.effects import Delivery
+from twin.core.commands import AcknowledgeDelivery, ConfirmInvoice, External, IssueCredit
+from twin.core.effects import AskOrderFacts, Delivery
 
 __all__ = ["QueuedGateway", "Reply", "Send", "SendFailed", "SendRefused", "Unacknowledged"]
 
@@ -33,7 +33,8 @@ class Unacknowledged(ValueError):
 class QueuedGateway:
     """Queues deliveries in memory and sends them in up to `in_flight` tasks; with 1 they keep their order.
 
-    What `send` returns are the replies; where it returns nothing, the delivery is acknowledged. `SendFailed`,
+    What `send` returns are the replies. After them the delivery is acknowledged, unless one of them settles it: a
+    `ConfirmInvoice` or an `AcknowledgeDelivery` that names it, or the answer to its `AskOrderFacts`. `SendFailed`,
     `OSError` and `TimeoutError` become a failed acknowledgement, `SendRefused` a refused one; anything else is a bug
     and stops the driver. Retries, backoff and giving up are the engine's: this tries once.
 
@@ -89,7 +90,10 @@ class QueuedGateway:
         except (SendFailed, OSError) as error:
             # TimeoutError is an OSError. It may have been done; the same key makes trying again harmless.
             return [self._answer(delivery, "failed", str(error) or type(error).__name__, clock)]
-        return replies or [self._answer(delivery, "succeeded", "", clock)]
+        if any(_settles(delivery, reply) for reply in replies):
+            return replies
+        # Last, so that a crash before it has the delivery sent again and the answer is not lost.
+        return [*replies, self._answer(delivery, "succeeded", "", clock)]
 
     def _answer(self, delivery: Delivery, outcome: str, reason: str, clock: Clock) -> AcknowledgeDelivery:
         return AcknowledgeDelivery(
@@ -102,3 +106,16 @@ class QueuedGateway:
             delivery.criticality,
             delivery.key,
         )
+
+
+def _settles(delivery: Delivery, reply: External) -> bool:
+    """Whether the engine takes this answer for the end of the delivery's attempt."""
+    if isinstance(reply, ConfirmInvoice | AcknowledgeDelivery):
+        return reply.delivery == delivery.key
+    effect = delivery.effect
+    return (
+        isinstance(effect, AskOrderFacts)
+        and isinstance(reply, IssueCredit)
+        and reply.facts is not None
+        and reply.credit == effect.credit
+    )

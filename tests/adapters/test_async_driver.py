@@ -16,8 +16,17 @@ from adapters.refeed import Diverged, Swallow, refeed, refeed_run
 from adapters.sqlite_journal import SQLiteJournal
 from tests.adapters.recorded import BEGIN, DAY, GATEWAYS, MemoryLog, business, chained, externals, record
 from twin.codec import encode_state
-from twin.core.commands import CaptureOrder, ConfirmInvoice, External, LoadStock, OrderLine, StockLine, Wake
-from twin.core.effects import Delivery, PostInvoice
+from twin.core.commands import (
+    CaptureOrder,
+    ConfirmInvoice,
+    ConfirmPick,
+    External,
+    LoadStock,
+    OrderLine,
+    StockLine,
+    Wake,
+)
+from twin.core.effects import Delivery, PostInvoice, ReleaseToWarehouse
 from twin.core.engine import Engine
 from twin.core.entry import Entry
 from twin.driver import Driver
@@ -351,6 +360,14 @@ def outcome_of(send: Callable[[Delivery], Awaitable[Sequence[External]]]) -> lis
 def test_a_send_without_an_answer_of_its_own_acknowledges_the_delivery() -> None:
     async def send(delivery: Delivery) -> Sequence[External]:
         return ()
+
+    assert outcome_of(send) == ["DeliverySucceeded"]
+
+
+def test_a_send_with_an_answer_in_the_business_only_settles_the_delivery_too() -> None:
+    async def send(delivery: Delivery) -> Sequence[External]:
+        assert isinstance(delivery.effect, ReleaseToWarehouse)
+        return [ConfirmPick("pick-1", "wms", BEGIN, delivery.key, "order-1", "north", "picked")]
 
     assert outcome_of(send) == ["DeliverySucceeded"]
 

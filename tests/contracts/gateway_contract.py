@@ -58,6 +58,17 @@ class GatewayContract(ABC):
 
         self.on_bench(check)
 
+    def test_an_answer_in_the_business_leaves_no_delivery_unsettled(self) -> None:
+        # A supplier's yes to an order is no end of the delivery: it would be sent until its retries are used up.
+        def check(bench: Bench) -> None:
+            bench.submit(sample_delivery())
+            bench.settle()
+            replies = bench.replies()
+            settled = [(reply.delivery, reply.outcome) for reply in replies if isinstance(reply, AcknowledgeDelivery)]
+            assert settled == [("po-1", "succeeded")]
+
+        self.on_bench(check)
+
     def test_the_same_key_twice_causes_one_act(self) -> None:
         # RC-06
         def check(bench: Bench) -> None:
