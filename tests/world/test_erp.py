@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from tests.world.stage import DAY, HOUR, MINUTE, SECOND, Stage, tiny
-from twin.core.commands import ConfirmInvoice, IssueCredit, OrderFacts
+from twin.core.commands import ConfirmInvoice, External, IssueCredit, OrderFacts
 from twin.core.effects import AskOrderFacts, Delivery, Effect, PostCredit, PostInvoice
-from twin.core.events import DeliveryFailed, InvoicePosted
+from twin.core.events import DeliveryFailed, DeliverySucceeded, InvoicePosted
 from twin.world.erp import KEPT_MS
+from twin.world.kernel import Phase
 
 LONG = {"run": {"horizon": "1000d"}}
 
@@ -47,14 +48,56 @@ def test_the_ledger_adds_up_units_and_amounts_by_line() -> None:
     assert (ledger.invoiced_minor, ledger.credited_minor, ledger.invoices) == (8 * 450, 900, 2)
 
 
-def test_a_document_that_comes_twice_is_posted_once() -> None:  # RC-06
+def test_a_document_that_comes_again_is_posted_once_and_confirmed_each_time() -> None:  # RC-06
     stage = Stage(tiny(erp()))
     for at in (0, MINUTE, 20 * DAY):
         submit(stage, "inv1", invoice(1), at)
     stage.run(21 * DAY)
     assert stage.world.erp.invoiced_minor == 5 * 450
-    assert len(stage.commands(ConfirmInvoice)) == 1
+    assert [confirmed.document for confirmed in stage.commands(ConfirmInvoice)] == ["inv1"] * 3
     assert len(stage.rows("delivery.repeated")) == 2
+
+
+def drop_first(stage: Stage, kind: type[External], monkeypatch: pytest.MonkeyPatch) -> list[External]:
+    """The first message of a type that the ERP sends is lost on its way; returns what was lost."""
+    ledger = stage.world.erp
+    told, lost = ledger.tell, []
+
+    def tell(command: External, phase: Phase = Phase.GOODS) -> None:
+        if isinstance(command, kind) and not lost:
+            lost.append(command)
+        else:
+            told(command, phase)
+
+    monkeypatch.setattr(ledger, "tell", tell)
+    return lost
+
+
+@pytest.mark.parametrize("posting", ["0s", "45s"])
+def test_a_lost_confirmation_is_made_good_by_the_retry(posting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(tiny(erp(posting=posting)))
+    lost = drop_first(stage, ConfirmInvoice, monkeypatch)
+    stage.order("o1", {"mug": 4})
+    stage.run(DAY)
+    (confirmed,) = stage.commands(ConfirmInvoice)
+    assert [message.delivery for message in lost] == [confirmed.delivery]
+    assert {failed.delivery for _, failed in stage.events(DeliveryFailed)} == {confirmed.delivery}
+    assert [settled.delivery for _, settled in stage.events(DeliverySucceeded)].count(confirmed.delivery) == 1
+    assert len(stage.events(InvoicePosted)) == 1
+    assert not stage.state.deliveries and not stage.state.dead_letters
+    assert (stage.world.erp.invoices, stage.world.erp.invoiced_minor) == (1, 4 * 450)
+    stage.check_books()
+
+
+def test_a_lost_answer_to_a_question_is_given_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(tiny(erp()))
+    submit(stage, "inv1", invoice(1), 0)
+    lost = drop_first(stage, IssueCredit, monkeypatch)
+    for at in (HOUR, 2 * HOUR):
+        submit(stage, "ask1", AskOrderFacts("ask1", "o1", 1, 1), at)
+    stage.run(DAY)
+    assert len(lost) == 1
+    assert [answer.facts for answer in stage.commands(IssueCredit)] == [OrderFacts(5, 0, 450)]
 
 
 def test_posting_takes_its_time_and_is_confirmed_after_it() -> None:

@@ -29,15 +29,21 @@ class Erp(Party):
         self.invoiced_minor = 0
         self.credited_minor = 0
         self.invoices = 0
+        # Keys of what is being worked on: accepted, and neither posted nor answered yet.
+        self.at_work: dict[str, None] = {}
 
     def start(self) -> None:
         """Nothing to set up before the first document."""
         self.turned_at = self.world.now
 
     def receive(self, message: Delivery) -> None:
-        """Take a document or a question; it is worked on for the posting time."""
+        """Take a document or a question; it is worked on for the posting time, a repetition is answered at once."""
         if not self.accept(message):
+            # The first answer may have been lost. What is still being worked on is answered when it is done.
+            if message.key not in self.at_work:
+                self._answer(message)
             return
+        self.at_work[message.key] = None
         delay = self.posting_fixed
         if delay < 0:
             delay = max(0, self.world.streams.draw(self.posting, "posting", message.key))
@@ -47,16 +53,25 @@ class Erp(Party):
             self.work(message)
 
     def acknowledge(self, delivery: Delivery) -> None:
-        """The ERP answers when it has posted, not before."""
+        """Nothing on the transport level: the confirmation or the answer settles a delivery, and `receive` sends it."""
 
     def work(self, message: Delivery) -> None:
-        """Post a document, or answer a question."""
+        """Post a document, once, and answer it or a question."""
         effect = message.effect
+        self.at_work.pop(message.key)
         if isinstance(effect, PostInvoice):
-            self._post_invoice(message, effect)
+            self._post_invoice(effect)
         elif isinstance(effect, PostCredit):
             self._line(effect.order, effect.line)[1] += effect.quantity
             self.credited_minor += effect.amount_minor
+        self._answer(message)
+
+    def _answer(self, message: Delivery) -> None:
+        """Confirm a posted document, or tell what the ledger holds on a question."""
+        effect = message.effect
+        if isinstance(effect, PostInvoice):
+            self._confirm(message, effect.invoice, effect.order)
+        elif isinstance(effect, PostCredit):
             self._confirm(message, effect.credit, effect.order)
         elif isinstance(effect, AskOrderFacts):
             billed, credited, price = self._line(effect.order, effect.line)
@@ -75,14 +90,13 @@ class Erp(Party):
                 )
             )
 
-    def _post_invoice(self, message: Delivery, invoice: PostInvoice) -> None:
+    def _post_invoice(self, invoice: PostInvoice) -> None:
         for number, units, price in invoice.lines:
             line = self._line(invoice.order, number)
             line[0] += units
             line[2] = price
         self.invoiced_minor += invoice.amount_minor
         self.invoices += 1
-        self._confirm(message, invoice.invoice, invoice.order)
 
     def _line(self, order: str, number: int) -> list[int]:
         """Billed units, credited units and unit price of an order line."""
