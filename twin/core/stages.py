@@ -13,7 +13,6 @@ __all__ = [
     "AGGREGATES",
     "DELIVERY",
     "FULFILLMENT_ORDER",
-    "INVOICE",
     "PURCHASE_ORDER",
     "SHIPMENT",
     "advance",
@@ -73,10 +72,6 @@ SHIPMENT: Final[Table] = {
     ("exception", "delivered"): "delivered",
 }
 
-INVOICE: Final[Table] = {
-    ("created", "posted"): "posted",
-}
-
 DELIVERY: Final[Table] = {
     ("in_flight", "succeeded"): "succeeded",
     ("waiting", "succeeded"): "succeeded",
@@ -92,7 +87,6 @@ AGGREGATES: Final[dict[str, tuple[str, Table]]] = {
     "fulfillment order": ("released", FULFILLMENT_ORDER),
     "purchase order": ("created", PURCHASE_ORDER),
     "shipment": ("shipped", SHIPMENT),
-    "invoice": ("created", INVOICE),
     "delivery": ("in_flight", DELIVERY),
 }
 """Every aggregate with its first stage and its table."""
