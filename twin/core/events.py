@@ -308,14 +308,15 @@ class CreditReferred(Struct, frozen=True, gc=False, tag="credit.referred"):
     quantity: int
 
 
-class CreditIssued(Struct, frozen=True, gc=False, tag="credit.issued"):
-    """Billed units were credited, once."""
+class CreditIssued(Struct, frozen=True, gc=False, tag="credit.issued", omit_defaults=True):
+    """Billed units were credited, once. `remainder` are units asked for that will never be billed: not credited."""
 
     order: str
     credit: str
     line: int
     quantity: int
     amount_minor: int
+    remainder: int = 0
 
 
 class CancelledUnits(Struct, frozen=True, gc=False, omit_defaults=True):

@@ -109,16 +109,18 @@ def credit_waiting(state: State, order: Order, shipped: Mapping[int, int], now: 
         units = min(pending.quantity, billed)
         if units:
             taken[number] = taken.get(number, 0) + units
-            credit(state, order, pending.credit, number, units, now, draft)
+            credit(state, order, pending.credit, number, units, now, draft, pending.quantity - units)
         else:
             reason = f"nothing of line {number} is left to credit: it was cancelled or rejected"
             draft.events.append(CreditRejected(order.id, pending.credit, reason))
 
 
-def credit(state: State, order: Order, document: str, number: int, units: int, now: int, draft: Draft) -> None:
-    """Issue a credit note over billed units of an order line."""
+def credit(
+    state: State, order: Order, document: str, number: int, units: int, now: int, draft: Draft, remainder: int = 0
+) -> None:
+    """Issue a credit note over billed units of an order line; `remainder` units more were asked for in vain."""
     amount = units * order.lines[number].price_minor
-    draft.events.append(CreditIssued(order.id, document, number, units, amount))
+    draft.events.append(CreditIssued(order.id, document, number, units, amount, remainder))
     effect = PostCredit(document, order.id, number, units, amount)
     draft.deliver(state, document, "erp", "", effect, order.id, order.criticality, now)
 

@@ -207,6 +207,7 @@ def test_a_waiting_credit_shrinks_to_what_is_billed_once_the_rest_is_cancelled()
     assert business.asked(PostCredit) == []
     business.accept(business.cancel())
     assert [note.quantity for note in business.asked(PostCredit)] == [3]
+    assert [(issued.quantity, issued.remainder) for issued in business.events(CreditIssued)] == [(3, 2)]
     business.accept(business.milestone())
     business.wait(2 * DAY)
     assert business.state.orders == {}
