@@ -24,7 +24,7 @@ from twin.core import (
 )
 from twin.core.backorders import serve_waiting
 from twin.core.commands import Command, Wake
-from twin.core.dedupe import remember, was_seen
+from twin.core.dedupe import command_key, remember, was_seen
 from twin.core.draft import Draft
 from twin.core.effects import Delivery, PostCredit, PostInvoice
 from twin.core.entry import Entry, Outcome
@@ -133,7 +133,7 @@ class Engine:
         if isinstance(command, Wake):
             return self._wake(command.key, now)
         retention = state.policies.retention_ms
-        if was_seen(state.seen, f"{command.source}|{command.id}", now, retention):
+        if was_seen(state.seen, command_key(command.source, command.id), now, retention):
             return Outcome(refusal=Refusal("duplicate", f"'{command.id}' from '{command.source}' was accepted before"))
         if now - command.time >= retention:
             return Outcome(refusal=Refusal("expired", f"it is {now - command.time} ms old; kept are {retention} ms"))
@@ -195,7 +195,8 @@ class Engine:
                 _FOLDS[type(event)](state, event, now)
             self._rearm(command.key)
         else:
-            remember(state.seen, f"{command.source}|{command.id}", now, state.policies.retention_ms)
+            key = command_key(command.source, command.id)
+            remember(state.seen, key, now, state.policies.retention_ms, command.time)
             for event in entry.events:
                 _FOLDS[type(event)](state, event, now)
         for sent in entry.deliveries:

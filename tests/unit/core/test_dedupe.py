@@ -1,0 +1,78 @@
+"""What duplicates are recognized by, and for how long, where stamps and names are awkward."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from tests.unit.core.given import DAY, Business
+from twin.core.commands import AdjustStock
+from twin.core.dedupe import Seen, command_key, credit_key, remember, was_seen
+from twin.core.events import CreditPended, StockAdjusted
+
+SECOND = 1_000
+
+
+@pytest.mark.parametrize("later", [1, SECOND, 3 * SECOND, 6 * SECOND - 1, 6 * SECOND, DAY])
+def test_a_message_stamped_ahead_of_the_clock_is_booked_once(later: int) -> None:  # RC-06
+    business = Business({"north": {"a": 9}}, retention_ms=SECOND)
+    command = AdjustStock("m", "wms", 5 * SECOND, "north", "a", 2, "found")
+    driver = business.driver
+    assert driver.handle(command, 0).refusal is None
+    for now in range(SECOND, later, SECOND):
+        # Other messages, so that old keys are forgotten.
+        driver.handle(AdjustStock(f"other/{now}", "wms", now, "north", "b", 1, "found"), now)
+    refusal = driver.handle(command, later).refusal
+    assert refusal is not None
+    assert refusal.code == ("duplicate" if later < 6 * SECOND else "expired")
+    assert len([event for event in business.events(StockAdjusted) if event.sku == "a"]) == 1
+
+
+@given(
+    steps=st.lists(st.tuples(st.integers(0, 60), st.integers(-20, 90), st.integers(0, 5)), max_size=60),
+    retention=st.integers(1, 50),
+)
+def test_a_key_is_known_for_the_retention_after_its_stamp(steps: list[tuple[int, int, int]], retention: int) -> None:
+    seen = Seen()
+    accepted: dict[str, int] = {}
+    now = 0
+    for passed, ahead, number in steps:
+        now += passed
+        key = f"k{number}"
+        known = key in accepted and now - accepted[key] < retention
+        assert was_seen(seen, key, now, retention) == known
+        if not known:
+            remember(seen, key, now, retention, now + ahead)
+            accepted[key] = max(now, now + ahead)
+
+
+def test_keys_stamped_ahead_leave_memory_once_they_are_past() -> None:
+    seen = Seen()
+    for number in range(1_000):
+        remember(seen, f"k{number}", number, 10, number + 5)
+    assert len(seen.young) + len(seen.old) + len(seen.ahead) <= 30
+
+
+def test_a_separator_in_a_name_makes_no_two_messages_one() -> None:
+    business = Business({"north": {"a": 9}})
+    command = business.adjust(1)
+    business.accept(replace(command, source="wms|1", id="2"))
+    business.accept(replace(command, source="wms", id="1|2"))
+    assert business.cell().free == 11
+
+
+def test_a_message_and_a_credit_note_never_share_a_key() -> None:
+    business = Business({"north": {"a": 2}})
+    business.accept(business.capture([("a", 2)]))
+    business.accept(replace(business.adjust(1), source="", id="credit|c1"))
+    business.accept(business.credit(1))
+    assert [pended.credit for pended in business.events(CreditPended)] == ["c1"]
+
+
+@given(st.lists(st.tuples(st.text("1|a", max_size=4), st.text("1|a", max_size=4)), max_size=20))
+def test_every_message_has_a_key_of_its_own(names: list[tuple[str, str]]) -> None:
+    keys = dict.fromkeys([command_key(*name) for name in names])
+    assert len(keys) == len(dict.fromkeys(names))
+    assert not [name for name in names if credit_key(name[0]) in keys]
