@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from twin.core.events import GoodsShipped
 from twin.core.invariants import violations
 from twin.streams import Series
 
-SHUFFLES = (1, 2, 3, 4, 5)
+SHUFFLES = (1, 2, 3)
 
 # Everything at full hours: bursts of orders, picks of five minutes, trucks that are too small, goods that come as the
 # shelf is empty. No business is like that; none could hang on ties more.
@@ -37,7 +38,9 @@ CROWDED: dict[str, Any] = {
 }
 
 
+@cache
 def crowded(shuffle: int | None) -> Stage:
+    """Ten days of it; nobody changes what comes back."""
     stage = Stage(tiny(CROWDED), shuffle=_ties(shuffle))
     for number in range(240):
         order, at = f"o{number}", number // 8 * 8 * HOUR
@@ -46,7 +49,9 @@ def crowded(shuffle: int | None) -> Stage:
     return stage
 
 
+@cache
 def shipped_small(shuffle: int | None) -> Stage:
+    """The small business, drained; nobody changes what comes back."""
     stage = Stage(small(), seed=7, shuffle=_ties(shuffle))
     stage.run_checked(6 * DAY, every=200)
     return stage
@@ -75,33 +80,29 @@ def figures(stage: Stage) -> dict[str, int]:
     }
 
 
-@pytest.fixture(scope="module")
-def plain() -> dict[str, Stage]:
-    return {"crowded": crowded(None), "small": shipped_small(None)}
-
-
 @pytest.mark.parametrize("shuffle", SHUFFLES)
-def test_whatever_the_order_of_ties_nothing_is_lost(shuffle: int, plain: dict[str, Stage]) -> None:
-    for name, stage in (("crowded", crowded(shuffle)), ("small", shipped_small(shuffle))):
+def test_whatever_the_order_of_ties_nothing_is_lost(shuffle: int) -> None:
+    for business in (crowded, shipped_small):
+        stage, plain = business(shuffle), business(None)
         assert stage.account().differences == []
         assert violations(stage.state) == []
         # Another order of the same things, and not the same order again.
-        assert stage.log.digest != plain[name].log.digest
-        assert stage.account().captured == plain[name].account().captured
+        assert stage.log.digest != plain.log.digest
+        assert stage.account().captured == plain.account().captured
 
 
 @pytest.mark.parametrize("shuffle", SHUFFLES)
-def test_the_shipped_business_does_not_hang_on_ties(shuffle: int, plain: dict[str, Stage]) -> None:
-    assert figures(shipped_small(shuffle)) == figures(plain["small"])
+def test_the_shipped_business_does_not_hang_on_ties(shuffle: int) -> None:
+    assert figures(shipped_small(shuffle)) == figures(shipped_small(None))
 
 
 @pytest.mark.parametrize("shuffle", SHUFFLES)
-def test_a_business_made_of_ties_moves_by_a_few_in_a_hundred(shuffle: int, plain: dict[str, Stage]) -> None:
-    shuffled, straight = figures(crowded(shuffle)), figures(plain["crowded"])
+def test_a_business_made_of_ties_moves_by_a_few_in_a_hundred(shuffle: int) -> None:
+    shuffled, straight = figures(crowded(shuffle)), figures(crowded(None))
     assert shuffled["delivered"] == pytest.approx(straight["delivered"], rel=0.03)
     assert shuffled["invoiced"] == pytest.approx(straight["invoiced"], rel=0.03)
     assert shuffled["wait_minutes"] == pytest.approx(straight["wait_minutes"], rel=0.08)
 
 
 def test_the_same_shuffle_is_the_same_run() -> None:
-    assert crowded(9).log.digest == crowded(9).log.digest
+    assert crowded.__wrapped__(2).log.digest == crowded(2).log.digest
