@@ -20,7 +20,7 @@ from twin.core.events import (
 )
 from twin.core.refusals import Refusal
 from twin.core.stages import FULFILLMENT_ORDER, SHIPMENT
-from twin.core.state import Order, State
+from twin.core.state import FulfillmentOrder, Order, State
 
 __all__ = ["confirm_pick", "confirm_shipment", "credit_waiting", "publish_milestone"]
 
@@ -30,6 +30,9 @@ def confirm_pick(state: State, command: ConfirmPick, now: int, draft: Draft) -> 
     fulfillment = state.fulfillment_orders.get(command.fulfillment_order)
     if fulfillment is None:
         return Refusal("unknown_fulfillment_order", f"'{command.fulfillment_order}' is not open")
+    mixed_up = _mixed_up(fulfillment, command)
+    if mixed_up is not None:
+        return mixed_up
     if (fulfillment.stage, command.stage) not in FULFILLMENT_ORDER or command.stage not in (
         "picked",
         "packed",
@@ -39,11 +42,24 @@ def confirm_pick(state: State, command: ConfirmPick, now: int, draft: Draft) -> 
     return None
 
 
+def _mixed_up(fulfillment: FulfillmentOrder, command: ConfirmPick | ConfirmShipment) -> Refusal | None:
+    """The refusal of a report whose fulfillment order is another order's or another warehouse's."""
+    name = command.fulfillment_order
+    if command.order != fulfillment.order:
+        return Refusal("order", f"'{name}' is for order '{fulfillment.order}', not '{command.order}'")
+    if command.node != fulfillment.node:
+        return Refusal("node", f"'{name}' is for {fulfillment.node}, not {command.node}")
+    return None
+
+
 def confirm_shipment(state: State, command: ConfirmShipment, now: int, draft: Draft) -> Refusal | None:
     """Record what left, give back what was short, bill what left, and credit what waited to be billed."""
     fulfillment = state.fulfillment_orders.get(command.fulfillment_order)
     if fulfillment is None:
         return Refusal("unknown_fulfillment_order", f"'{command.fulfillment_order}' is not open")
+    mixed_up = _mixed_up(fulfillment, command)
+    if mixed_up is not None:
+        return mixed_up
     if command.shipment in state.shipments or f"INV/{command.shipment}" in state.deliveries:
         return Refusal("shipment_exists", f"shipment '{command.shipment}' left already")
     shipped = dict(command.lines)

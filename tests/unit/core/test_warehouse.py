@@ -278,6 +278,15 @@ def test_an_order_is_closed_after_its_return_window_and_not_before_its_bill_is_p
     assert business.state.orders == {}
 
 
+@pytest.mark.parametrize("change", [{"order": "o2"}, {"node": "south"}])
+def test_a_report_that_mixes_up_orders_or_warehouses_is_refused(change: dict[str, str]) -> None:
+    business = released()
+    code = next(iter(change))
+    assert business.refused(msgspec.structs.replace(business.pick(), **change)) == code
+    assert business.refused(msgspec.structs.replace(business.ship(), **change)) == code
+    assert business.units() == {"released": 4}
+
+
 def closing_while_held() -> Business:
     """One line is delivered, the other was held and cancelled: finished, on hold, and about to close at midnight."""
     business = Business({"north": {"a": 4, "b": 0}})
