@@ -105,6 +105,7 @@ class QueuedGateway:
             reason,
             delivery.criticality,
             delivery.key,
+            delivery.attempt,
         )
 
 

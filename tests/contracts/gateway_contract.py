@@ -55,6 +55,8 @@ class GatewayContract(ABC):
             bench.settle()
             assert list(bench.acts()) == ["po-1"]
             assert bench.replies()
+            answers = [reply for reply in bench.replies() if isinstance(reply, AcknowledgeDelivery)]
+            assert [answer.attempt for answer in answers] == [1]
 
         self.on_bench(check)
 
@@ -114,5 +116,8 @@ class GatewayContract(ABC):
             bench.settle()
             first, second = bench.replies()
             assert (first.source, first.id) != (second.source, second.id)
+            # Nor may a late failure of the first attempt end the second.
+            assert isinstance(first, AcknowledgeDelivery) and isinstance(second, AcknowledgeDelivery)
+            assert (first.attempt, second.attempt) == (1, 2)
 
         self.on_bench(check)

@@ -37,7 +37,13 @@ class Portal(Supplier):
             super().receive(message)
             return
         failed = AcknowledgeDelivery(
-            f"{message.key}/nack/{message.attempt}", self.id, self.world.now, message.key, "failed", "503"
+            f"{message.key}/nack/{message.attempt}",
+            self.id,
+            self.world.now,
+            message.key,
+            "failed",
+            "503",
+            attempt=message.attempt,
         )
         self.tell(failed)
 

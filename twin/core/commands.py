@@ -248,13 +248,17 @@ class ConfirmInvoice(_Envelope, frozen=True, tag="erp.confirm_invoice"):
 
 
 class AcknowledgeDelivery(_Envelope, frozen=True, tag="delivery.acknowledge"):
-    """A gateway's transport answer: `outcome` is succeeded, refused (permanent) or failed (retryable)."""
+    """A gateway's transport answer: `outcome` is succeeded, refused (permanent) or failed (retryable).
+
+    `attempt` is the one that it answers, from 1; 0 stands for the present one.
+    """
 
     delivery: str
     outcome: str
     reason: str = ""
     criticality: str = ""
     causation: str = ""
+    attempt: int = 0
 
 
 class RedriveDelivery(_Envelope, frozen=True, tag="delivery.redrive"):

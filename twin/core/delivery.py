@@ -58,6 +58,9 @@ def acknowledge_delivery(state: State, command: AcknowledgeDelivery, now: int, d
         return None
     if opened is None:
         return Refusal("unknown_delivery", f"'{command.delivery}' is not open")
+    if command.attempt and command.attempt != opened.attempt:
+        # The present attempt may still succeed; that an earlier one did not is old news.
+        return Refusal("attempt", f"'{command.delivery}' is at attempt {opened.attempt}, not {command.attempt}")
     if command.outcome == "refused":
         draft.events.append(DeliveryDeadLettered(command.delivery, opened.attempt, f"refused: {command.reason}"))
         return None

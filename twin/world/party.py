@@ -79,6 +79,7 @@ class Party(Actor):
                 "",
                 delivery.criticality,
                 delivery.key,
+                delivery.attempt,
             )
         )
 

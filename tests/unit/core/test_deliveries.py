@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.unit.core.given import DAY, HOUR, Business, delivery_policies
 from twin.core.delivery import backoff
@@ -45,6 +46,26 @@ def test_no_answer_in_time_sends_the_same_key_again_later_and_later() -> None:  
     assert attempts(business) == [(0, 1), (1_100, 2), (3_200, 3), (6_300, 4)]
     assert [failed.outcome for failed in business.events(DeliveryFailed)] == ["unknown"] * 3
     assert len({delivery.key for delivery in business.outbox.sent}) == 1
+
+
+@pytest.mark.parametrize("outcome", ["failed", "refused"])
+def test_a_late_answer_to_an_earlier_attempt_ends_no_later_one(outcome: str) -> None:
+    business = sent()
+    business.wait(1_100)
+    assert attempts(business) == [(0, 1), (1_100, 2)]
+    late = business.acknowledge(KEY, outcome, "no route")
+    assert business.refused(replace(late, attempt=1)) == "attempt"
+    assert (business.state.deliveries[KEY].stage, business.state.deliveries[KEY].attempt) == ("in_flight", 2)
+    business.accept(replace(late, attempt=2))
+    opened = business.state.deliveries.get(KEY) or business.state.dead_letters[KEY]
+    assert opened.stage == ("waiting" if outcome == "failed" else "dead")
+
+
+def test_a_late_success_of_any_attempt_settles_the_delivery() -> None:
+    business = sent()
+    business.wait(1_100)
+    business.accept(replace(business.acknowledge(KEY), attempt=1))
+    assert business.state.deliveries == {}
 
 
 def test_a_delivery_that_used_up_its_retries_is_a_visible_dead_letter() -> None:  # RC-16
