@@ -85,7 +85,7 @@ def _complaints(node: ast.expr | ast.stmt, package: str) -> Iterator[str]:
         case ast.Set() | ast.SetComp():
             yield "a set: its order depends on the hash seed"
         case ast.Assert():
-            yield "a bare assert vanishes under -O: raise InvariantViolated"
+            yield "a bare assert vanishes under -O: raise CorruptLog"
         case ast.Constant(value=float() | complex()):
             yield "a float"
         case ast.BinOp(op=ast.Div()) | ast.AugAssign(op=ast.Div()):

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.hours import working_between
 from twin.core.calendar import (
     ALWAYS_OPEN,
     Calendar,
@@ -12,9 +13,7 @@ from twin.core.calendar import (
     add_working,
     calendar_of,
     is_open,
-    next_at_or_after,
     next_open,
-    working_between,
 )
 
 HOUR = 3_600_000
@@ -65,17 +64,6 @@ def test_adding_work_agrees_with_stepping(calendar: Calendar, start: int, durati
         assert add_working(calendar, start, duration) == step
 
 
-@given(calendars, st.integers(-5, 61), st.integers(0, 70))
-def test_working_time_between_agrees_with_counting(calendar: Calendar, start: int, length: int) -> None:
-    end = start + length
-    if end > calendar.bounds[-1]:
-        with pytest.raises(CalendarExhausted):
-            working_between(calendar, start, end)
-    else:
-        expected = sum(naive_open(calendar, at) for at in range(start, end))
-        assert working_between(calendar, start, end) == expected
-
-
 @given(calendars, st.integers(-5, 59), st.integers(1, 40))
 def test_work_added_is_the_work_found_between(calendar: Calendar, start: int, duration: int) -> None:
     try:
@@ -91,16 +79,6 @@ def test_a_calendar_of_loose_intervals_is_open_where_any_of_them_is(pairs: list[
     calendar = calendar_of("loose", intervals)
     for at in range(calendar.bounds[-1]):
         assert is_open(calendar, at) is any(start <= at < end for start, end in intervals)
-
-
-@given(st.lists(st.integers(0, 50), max_size=9).map(lambda xs: tuple(sorted(xs))), st.integers(-2, 52))
-def test_the_next_instant_is_the_first_not_before(instants: tuple[int, ...], at: int) -> None:
-    later = [instant for instant in instants if instant >= at]
-    if later:
-        assert next_at_or_after(instants, at) == later[0]
-    else:
-        with pytest.raises(CalendarExhausted, match="cut-offs of dhl"):
-            next_at_or_after(instants, at, "cut-offs of dhl")
 
 
 def test_work_begun_in_the_afternoon_is_done_next_morning() -> None:  # WH-04
@@ -127,7 +105,6 @@ def test_a_calendar_without_intervals_is_always_open() -> None:
     assert is_open(ALWAYS_OPEN, 10**15)
     assert next_open(ALWAYS_OPEN, 7) == 7
     assert add_working(ALWAYS_OPEN, 7, 5) == 12
-    assert working_between(ALWAYS_OPEN, 7, 12) == 5
 
 
 @pytest.mark.parametrize("bounds", [(1,), (2, 2), (3, 2), (1, 5, 4, 6), (4, 6, 1, 2)])
@@ -141,15 +118,13 @@ def test_an_empty_list_of_shifts_does_not_become_always_open() -> None:
         calendar_of("night", [])
 
 
-def test_time_and_work_that_run_backwards_are_refused() -> None:
-    with pytest.raises(ValueError, match="backwards"):
-        working_between(DAYS, 5, 4)
+def test_work_of_less_than_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="-1 ms"):
         add_working(DAYS, 0, -1)
 
 
 def test_what_is_precomputed_is_not_written_out() -> None:
     before = msgspec.json.encode(DAYS)
-    assert working_between(DAYS, 0, LAST) == 40 * HOUR
+    assert add_working(DAYS, 0, 40 * HOUR) == LAST
     assert msgspec.json.encode(DAYS) == before
     assert msgspec.json.decode(before, type=Calendar) == DAYS

@@ -15,7 +15,7 @@ import pytest
 
 from twin.cli import main
 from twin.cli.failures import tell
-from twin.core.refusals import InvariantViolated
+from twin.core.refusals import CorruptLog
 from twin.log import explain, read_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -244,13 +244,13 @@ def test_a_defect_names_seed_and_position_and_leaves_with_70(
     from twin.world.kernel import World
 
     def broken(self: World, until: int) -> None:
-        raise InvariantViolated("main/mug: 3 units free, 2 on hand")
+        raise CorruptLog("main/mug: 3 units free, 2 on hand")
 
     monkeypatch.delenv("TWIN_TRACEBACK", raising=False)
     monkeypatch.setattr(World, "run", broken)
     code, out, err = told("run", MINIMAL, "--out", tmp_path / "run", "--seed", "5")
     assert (code, out) == (70, "")
-    assert "InvariantViolated: main/mug: 3 units free, 2 on hand" in err
+    assert "CorruptLog: main/mug: 3 units free, 2 on hand" in err
     assert "seed 5, after entry " in err
     assert f"to see it again: twin run {MINIMAL} --seed 5 --out NEW_FOLDER" in err
     assert "is cut off" in err

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from tests.hours import working_between
 from tests.world.small import small
 from tests.world.stage import DAY
-from twin.core.calendar import ALWAYS_OPEN, Calendar, working_between
+from twin.core.calendar import ALWAYS_OPEN, Calendar
 from twin.order_book import BookAdjustment, BookItem, BookLine, BookOrder, OrderBook
 from twin.scenario import Scenario
 from twin.scenario.demand import GeneratedDemand

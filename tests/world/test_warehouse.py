@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.hours import working_between
 from tests.world.stage import DAY, HOUR, MILL, MINUTE, SECOND, Stage, min_max, shipped_orders, site, tiny, told_at
-from twin.core.calendar import Calendar, working_between
+from twin.core.calendar import Calendar
 from twin.core.commands import ConfirmShipment, ReceiveGoods
 from twin.core.events import GoodsShipped, PromiseDecided
 from twin.world.business import Business

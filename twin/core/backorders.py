@@ -56,7 +56,7 @@ def serve(state: State, node: str, sku: str, served: Sequence[tuple[Backorder, i
         legs = tuple(Leg(held.line, "stock", node, held.quantity, "served") for held in reserved)
         # The goods go all the same where the known calendar ends: a date past it cannot be told.
         with suppress(CalendarExhausted):
-            repromise(state, order, promise_lines(state, order, legs, now), draft)
+            repromise(order, promise_lines(state, order, legs, now), draft)
         _release(state, order, reserved, now, draft)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["BUCKETS", "MOVES", "OPEN_BUCKETS", "TERMINAL_BUCKETS", "status"]
+__all__ = ["BUCKETS", "MOVES", "status"]
 
 BUCKETS: Final = (
     "open",
@@ -40,9 +40,6 @@ RETURNED: Final = 10
 LOST: Final = 11
 REJECTED: Final = 12
 CANCELLED: Final = 13
-
-OPEN_BUCKETS: Final = tuple(range(OPEN, DELIVERED))
-TERMINAL_BUCKETS: Final = tuple(range(DELIVERED, CANCELLED + 1))
 
 INDEX: Final = {name: index for index, name in enumerate(BUCKETS)}
 

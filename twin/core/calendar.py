@@ -19,16 +19,14 @@ __all__ = [
     "add_working",
     "calendar_of",
     "is_open",
-    "next_at_or_after",
     "next_open",
-    "working_between",
 ]
 
 
 class CalendarExhausted(Exception):
     """A time was asked for that lies past the last one known.
 
-    `name` is the calendar's or list's, `last_ms` the last instant it knows (None when it knows none).
+    `name` is the calendar's, `last_ms` the last instant it knows (None when it knows none).
     """
 
     def __init__(self, text: str, *, name: str = "", last_ms: int | None = None) -> None:
@@ -134,34 +132,6 @@ def add_working(calendar: Calendar, start: int, duration: int) -> int:
     # The interval whose share of work, its end included, covers `done`.
     index = bisect_left(worked, done) - 1
     return bounds[2 * index] + done - worked[index]
-
-
-def working_between(calendar: Calendar, start: int, end: int) -> int:
-    """Open ms in [start, end).
-
-    Raises `CalendarExhausted` for an `end` past the last interval, `ValueError` for an `end` before `start`.
-    """
-    if end < start:
-        raise ValueError(f"calendar {calendar.name!r}: from {start} to {end} ms runs backwards")
-    bounds = calendar.bounds
-    if not bounds:
-        return end - start
-    if end > bounds[-1]:
-        raise _exhausted(calendar, end)
-    return _worked_until(calendar, end) - _worked_until(calendar, start)
-
-
-def next_at_or_after(instants: tuple[int, ...], at: int, name: str = "instants") -> int:
-    """The first of the rising `instants` (pick-ups, cut-offs) that is not before `at`, in ms.
-
-    Raises `CalendarExhausted`, which calls the list by `name`, where there is none.
-    """
-    index = bisect_left(instants, at)
-    if index == len(instants):
-        last = instants[-1] if instants else None
-        known = "none is known" if last is None else f"the last one known is {last} ms"
-        raise CalendarExhausted(f"{name}: nothing at or after {at} ms; {known}", name=name, last_ms=last)
-    return instants[index]
 
 
 def _worked_until(calendar: Calendar, at: int) -> int:

@@ -92,6 +92,7 @@ _FOLDS: Final[dict[type, Callable[[State, Any, int], None]]] = {
     events.UnitsShorted: fold_orders.units_shorted,
     events.GoodsShipped: fold_orders.goods_shipped,
     events.ShipmentMilestoneReached: fold_orders.milestone_reached,
+    events.MilestonePended: fold_orders.milestone_pended,
     events.ShipmentDelivered: fold_orders.shipment_delivered,
     events.InvoiceCreated: fold_orders.invoice_created,
     events.InvoicePosted: _nothing,
@@ -170,7 +171,7 @@ class Engine:
         elif kind == "credit":
             shipping.credit_waiting(state, state.orders[rest], {}, now, draft)
         elif kind == "reservation":
-            ordering.expire_reservations(state, state.orders[rest], now, draft)
+            ordering.expire_reservations(state.orders[rest], now, draft)
         elif kind == "wave":
             ordering.release_wave(state, rest, now, draft)
         else:

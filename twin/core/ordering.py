@@ -166,7 +166,7 @@ def _source(state: State, order: Order, wanted: Sequence[tuple[int, str, int]], 
         events.append(ReservationRequested(order.id))
         events.append(ReservationDecided(order.id, reservations))
     try:
-        repromise(state, order, promise_lines(state, order, plan.legs, now), draft)
+        repromise(order, promise_lines(state, order, plan.legs, now), draft)
     except CalendarExhausted:
         # A new order is refused; the units of an accepted one go all the same, with the date they were told.
         if order.id not in state.orders:
@@ -236,7 +236,7 @@ def _promise(order: Order, promises: tuple[tuple[int, int], ...], draft: Draft) 
     draft.events.append(PromiseDecided(order.id, promised_at, moved))
 
 
-def repromise(state: State, order: Order, promises: tuple[tuple[int, int], ...], draft: Draft) -> None:
+def repromise(order: Order, promises: tuple[tuple[int, int], ...], draft: Draft) -> None:
     """Tell the customer where a line now comes later than was promised; an earlier date is not announced."""
     later = tuple([(number, at) for number, at in promises if at > order.lines[number].promised_at])
     if later:
@@ -356,7 +356,7 @@ def cancellable(state: State, order: Order, number: int, most: int) -> list[Canc
     return units
 
 
-def expire_reservations(state: State, order: Order, now: int, draft: Draft) -> None:
+def expire_reservations(order: Order, now: int, draft: Draft) -> None:
     """Give back what was reserved too long; a follow-up sources the units again unless the order is held."""
     expired = tuple([held for held in order.soft if held.expires_at and held.expires_at <= now])
     if expired:

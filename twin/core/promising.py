@@ -15,9 +15,8 @@ __all__ = ["delivery_date", "expected_supply", "promise_lines"]
 def delivery_date(warehouse: Warehouse, lane: Lane, carrier: Carrier | None, ready_at: int) -> int:
     """When goods that are available at `ready_at` reach the customer, in ms.
 
-    The parcel leaves with the first departure whose cut-off is not before `ready_at` and is delivered in the carrier's
-    hours. Raises `CalendarExhausted`
-    past the last departure known.
+    The parcel leaves with the first departure whose cut-off is not before `ready_at`, and is delivered in the
+    carrier's hours. Raises `CalendarExhausted` past the last departure, or the last of the carrier's hours, known.
     """
     leaves = ready_at + warehouse.handling_ms
     for departures in warehouse.departures:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-__all__ = ["CorruptLog", "EngineError", "InvariantViolated", "Refusal"]
+__all__ = ["CorruptLog", "EngineError", "Refusal"]
 
 
 class Refusal(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -20,7 +20,3 @@ class EngineError(Exception):
 
 class CorruptLog(EngineError):
     """An event does not fit the state that it is folded into."""
-
-
-class InvariantViolated(EngineError):
-    """A conservation law is broken."""

@@ -21,9 +21,9 @@ def test_a_message_stamped_ahead_of_the_clock_is_booked_once(later: int) -> None
     command = AdjustStock("m", "wms", 5 * SECOND, "north", "a", 2, "found")
     driver = business.driver
     assert driver.handle(command, 0).refusal is None
-    for now in range(SECOND, later, SECOND):
+    for at in range(SECOND, later, SECOND):
         # Other messages, so that old keys are forgotten.
-        driver.handle(AdjustStock(f"other/{now}", "wms", now, "north", "b", 1, "found"), now)
+        driver.handle(AdjustStock(f"other/{at}", "wms", at, "north", "b", 1, "found"), at)
     refusal = driver.handle(command, later).refusal
     assert refusal is not None
     assert refusal.code == ("duplicate" if later < 6 * SECOND else "expired")
