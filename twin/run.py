@@ -19,6 +19,7 @@ import msgspec
 
 from twin import __version__
 from twin.codec import FORMAT, decode_state, encode_state
+from twin.core.commands import External
 from twin.core.engine import Engine
 from twin.core.entry import Entry
 from twin.driver import Driver
@@ -26,13 +27,14 @@ from twin.log import CostRates, Manifest, RunLog, TruthLog, manifest_of, read_en
 from twin.log.folder import RunRefused, check_apart, check_file, check_way, make_way
 from twin.log.parts import Part, find_parts
 from twin.measures import Measured, compute, write_measures
-from twin.measures.accounts import BOOK, write_book_counts
+from twin.measures.book_counts import BOOK, count_book, part_of, read_book_counts, under_way, write_book_counts
 from twin.order_book import OrderBook
 from twin.scenario import Scenario
 from twin.scenario import load as load_scenario
+from twin.scenario.demand import BookDemand
 from twin.scenario.units import DAY_MS, YEAR_MS, Share, format_duration, format_instant
 from twin.world.book_fit import check_fit
-from twin.world.build import build, gateways
+from twin.world.build import build, gateways, load_book
 from twin.world.business import Business
 
 __all__ = ["Run", "RunRefused", "Simulation", "SnapshotError", "Twin", "load", "resume"]
@@ -117,8 +119,37 @@ class Simulation:
             if start is not None:
                 start()
         simulation = cls(scenario, seed, world, driver, log, truth)
-        simulation.book = built.book
+        if built.book is not None:
+            simulation._open_book(built.book)
         return simulation
+
+    def _open_book(self, book: OrderBook) -> None:
+        """Count what is to come before anything of it does."""
+        self.book = book
+        run, spec = self.scenario.run, self.scenario.order_book
+        channels = [channel.id for channel in self.scenario.channels if isinstance(channel.demand, BookDemand)]
+        counts = count_book(
+            book,
+            channels,
+            run.start,
+            run.demand_end,
+            credits=spec is not None and spec.credits,
+            adjustments=spec is not None and spec.adjustments,
+        )
+        write_book_counts(self.log.folder.parent, counts)
+
+    def _close_book(self) -> None:
+        """Add how much of the book was due by now, and what of it is on its way to the engine."""
+        folder, run, spec = self.log.folder.parent, self.scenario.run, self.scenario.order_book
+        counts = read_book_counts(folder)
+        if counts is None or spec is None:
+            return
+        due, now = counts.inside, self.world.now
+        if now < run.demand_end:
+            book = load_book(spec) if self.book is None else self.book
+            due = part_of(book, run.start, now, credits=spec.credits, adjustments=spec.adjustments)
+        sent: list[External] = self.world.posted(self.world.orchestration.receive)
+        write_book_counts(folder, msgspec.structs.replace(counts, due=due, under_way=under_way(sent, counts.channels)))
 
     def advance(self, until: int, progress: Progress | None = None) -> None:
         """Run the clock to `until` (ms), telling the progress in slices.
@@ -196,8 +227,7 @@ class Simulation:
         for warehouse in self.world.warehouses.values():
             warehouse.take_stock()
         self.world.erp.close_books()
-        if self.book is not None:
-            write_book_counts(folder, self.book)
+        self._close_book()
         (folder / "scenario.yaml").write_text(scenario.to_yaml(folder), encoding="utf-8")
         return manifest_of(
             self.log,

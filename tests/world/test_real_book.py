@@ -49,6 +49,9 @@ def test_every_line_and_unit_that_was_read_is_accounted_for(run: Run) -> None:  
     assert books.captured.lines == sum(count.lines for count in accepted) == 73_267
     assert books.captured.units == sum(count.units for count in accepted) == 899_026
     assert books.refused.lines == 0
+    assert counts.inside == counts.due
+    assert (counts.inside.lines, counts.inside.units) == (73_267, 899_026)
+    assert (counts.outside.orders, counts.under_way.orders) == (0, 0)
     ended = (books.delivered, books.cancelled, books.rejected, books.open)
     assert sum(tally.lines for tally in ended) == books.captured.lines
     assert sum(tally.units for tally in ended) == books.captured.units
@@ -61,7 +64,8 @@ def test_every_matched_credit_is_issued_cancelled_or_waits(run: Run) -> None:
     matched, unmatched = counts.credit_units
     assert (matched, unmatched) == (8_112, 2_160)
     assert books.credits_refused == {}
-    assert books.credits_issued.units + books.credits_cancelled_units + books.credits_waiting_units == matched
+    ended = books.credits_issued.units + books.credits_cancelled_units + books.credits_rejected.units
+    assert ended + books.credits_remainder.units + books.credits_waiting_units == matched
 
 
 def test_stock_is_conserved_for_every_item_at_every_node(run: Run) -> None:

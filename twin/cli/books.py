@@ -30,7 +30,7 @@ def show_books(run: Path, books: Accounts) -> None:
 
     counts = read_book_counts(run)
     if counts is not None:
-        _show_read(counts, books)
+        _show_read(counts)
     show(_ends(books))
     _show_refused(books)
     _show_credits(counts, books)
@@ -50,7 +50,7 @@ def show_books(run: Path, books: Accounts) -> None:
     _show_differences(books)
 
 
-def _show_read(counts: BookCounts, books: Accounts) -> None:
+def _show_read(counts: BookCounts) -> None:
     read = table(f"Order book {counts.source}: every line under one rule", "Rule", "Became", *_NUMBERS, right=_NUMBERS)
     for rule in counts.counts:
         read.add_row(rule.rule, rule.treatment, count(rule.lines), count(rule.units))
@@ -60,11 +60,18 @@ def _show_read(counts: BookCounts, books: Accounts) -> None:
     for remark in counts.remarks:
         if remark.count:
             line(f"  {count(remark.count)} x {remark.remark}")
-    accepted = [rule for rule in counts.counts if rule.treatment == "accepted"]
-    lines = sum(rule.lines for rule in accepted) - books.captured.lines - books.refused.lines
-    units = sum(rule.units for rule in accepted) - books.captured.units - books.refused.units
-    if lines > 0 or units > 0:
-        line(f"  {count(lines)} accepted lines with {count(units)} units lie outside the time of the run")
+    parts = ("Orders", *_NUMBERS, "Credit units", "Adjustments")
+    time = table("Order book: how it lies in the time of the run", "", *parts, right=parts)
+    for name, part in (
+        ("outside the time of the run", counts.outside),
+        ("after the run was stopped", counts.inside - counts.due),
+        ("due in the run", counts.due),
+        ("of these on the way to the engine at the end", counts.under_way),
+    ):
+        numbers = (part.orders, part.lines, part.units, part.credit_units, part.adjustments)
+        if any(numbers) or part is counts.due:
+            time.add_row(name, *[count(number) for number in numbers])
+    show(time)
 
 
 def _ends(books: Accounts) -> Table:
@@ -94,7 +101,8 @@ def _show_refused(books: Accounts) -> None:
 
 def _show_credits(counts: BookCounts | None, books: Accounts) -> None:
     read = (0, 0) if counts is None else counts.credit_units
-    if not (any(read) or books.credits_issued.lines or books.credits_refused or books.credits_waiting):
+    asked = books.credits_issued.lines + books.credits_rejected.lines + books.credits_waiting
+    if not (any(read) or asked or books.credits_refused):
         return
     credits = table("Credits", "", "Credits", "Units", right=("Credits", "Units"))
     if counts is not None:
@@ -103,9 +111,13 @@ def _show_credits(counts: BookCounts | None, books: Accounts) -> None:
         credits.add_section()
     credits.add_row("issued", *_tally(books.credits_issued))
     credits.add_row("took back units that were still open", "", count(books.credits_cancelled_units))
-    credits.add_row("waiting for the ERP's answer at the end", count(books.credits_waiting), "")
+    credits.add_row("rejected: nothing of it was billed", *_tally(books.credits_rejected))
+    credits.add_row("asked beyond what was billed", *_tally(books.credits_remainder))
+    credits.add_row("waiting at the end", count(books.credits_waiting), count(books.credits_waiting_units))
     for code, refused in books.credits_refused.items():
         credits.add_row(f"refused by the engine: {code}", count(refused), "")
+    if books.credits_refused:
+        credits.add_row("refused by the engine, in all", "", count(books.credits_refused_units))
     show(credits)
 
 

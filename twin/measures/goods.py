@@ -108,6 +108,8 @@ class Happened(Struct):
     shrunk: dict[Cell, int] = {}
     capped: int = 0
     ledger_minor: int = 0
+    ledger_credited_minor: int = 0
+    ledger_closed: bool = False
     at_dock: dict[str, int] = {}
     due: dict[str, int] = {}
     delivered: int = 0
@@ -120,6 +122,9 @@ class Happened(Struct):
         self.end = row.at
         if row.type == "ledger.invoiced":
             self.ledger_minor = row.quantity
+            self.ledger_closed = True
+        elif row.type == "ledger.credited":
+            self.ledger_credited_minor = row.quantity
         elif row.type == "shipment.collected":
             self._collected(row)
         elif row.type == "shipment.delivered":

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from twin.log import Manifest, read_entries, read_manifest, read_truth
 from twin.measures import Measured, compute
-from twin.measures.accounts import Accounts, account, read_book_counts
+from twin.measures.accounts import Accounts, account, compare_book, read_book_counts
 from twin.measures.measured import Exact
 from twin.report import charts
 from twin.report.grid import HOUR_MS, date_text, grid_over, instant_text
@@ -81,6 +81,9 @@ def write_report(run: Path, measures: Mapping[str, Measured] | None = None) -> P
     grid = grid_over(manifest.start_ms, manifest.end_ms)
     picture, entries = watch(read_entries(run), grid, window, manifest.end_ms)
     accounts = account(entries, read_truth(run))
+    counts = read_book_counts(run)
+    if counts is not None:
+        compare_book(accounts, counts)
     scenario = _scenario(run)
     page = (
         _environment()

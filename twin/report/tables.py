@@ -337,7 +337,7 @@ def book_tables(accounts: Accounts, book: BookCounts | None) -> tuple[list[Table
     tables: list[Table] = []
     if book is not None:
         tables.append(_read_table(book))
-    tables.append(_ended_table(accounts, book, differences))
+    tables.append(_ended_table(accounts, book))
     if accounts.stock:
         tables.append(_stock_table(accounts))
     return tables, differences
@@ -365,22 +365,21 @@ def _read_table(book: BookCounts) -> Table:
     )
 
 
-def _ended_table(accounts: Accounts, book: BookCounts | None, differences: list[str]) -> Table:
+def _ended_table(accounts: Accounts, book: BookCounts | None) -> Table:
     rows: list[Row] = []
     if book is not None:
         accepted = Tally()
         for counted in book.counts:
             if counted.treatment == "accepted":
                 accepted.add(counted.lines, counted.units)
-        later = Tally(
-            accepted.lines - accounts.captured.lines - accounts.refused.lines,
-            accepted.units - accounts.captured.units - accounts.refused.units,
-        )
-        if min(later.lines, later.units) < 0:
-            differences.append("more lines or units came to the engine than the book has accepted ones")
         rows.append(_tally("accepted from the book", accepted))
-        if later.lines or later.units:
-            rows.append(_tally("− not yet due to arrive at the end of the run", later))
+        for label, part in (
+            ("− outside the time of the run", book.outside),
+            ("− after the run was stopped", book.inside - book.due),
+            ("− on the way to the engine at the end", book.under_way),
+        ):
+            if part.lines:
+                rows.append(_tally(label, Tally(part.lines, part.units)))
     if accounts.refused.lines:
         why = ", ".join(f"{code} {count(orders)}" for code, orders in accounts.refused_orders.items())
         rows.append(_tally(f"refused by the engine ({why} orders)", accounts.refused))
@@ -394,6 +393,10 @@ def _ended_table(accounts: Accounts, book: BookCounts | None, differences: list[
     ]
     if accounts.credits_cancelled_units:
         credits.append(f"{plural(accounts.credits_cancelled_units, 'unit')} canceled by a credit before they shipped")
+    if accounts.credits_rejected.lines:
+        credits.append(f"{plural(accounts.credits_rejected.units, 'unit')} rejected: nothing of it was billed")
+    if accounts.credits_remainder.lines:
+        credits.append(f"{plural(accounts.credits_remainder.units, 'unit')} asked for beyond what was billed")
     if accounts.credits_refused:
         credits.append("refused: " + ", ".join(f"{code} {count(n)}" for code, n in accounts.credits_refused.items()))
     if accounts.credits_waiting:
@@ -402,7 +405,7 @@ def _ended_table(accounts: Accounts, book: BookCounts | None, differences: list[
         "Order lines and units",
         _head("", "lines", "units"),
         rows,
-        "; ".join(credits) + "." if accounts.credits_issued.lines else "",
+        "; ".join(credits) + "." if accounts.credits_issued.lines or len(credits) > 1 else "",
     )
 
 

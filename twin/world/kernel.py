@@ -151,6 +151,14 @@ class World(simpy.Environment):
             sequence |= self._shuffle.bits() << 64
         heappush(self._queue, (self._now + delay_ms, phase, sequence, Post(handler, message)))
 
+    def posted(self, handler: Callable[[M], object]) -> list[M]:
+        """The messages posted to `handler` that are still to come, in the order in which they will."""
+        found: list[M] = []
+        for _, _, _, event in sorted(self._queue, key=lambda row: row[:3]):
+            if type(event) is Post and event.handler == handler:
+                found.append(event.message)
+        return found
+
     def send(self, recipient: str, message: Any, delay_ms: int, phase: Phase) -> None:
         """Post `message` to the `receive` of the actor with id `recipient`. Raises `PostRefused`, as `post` does,
         and for an id that is none."""
