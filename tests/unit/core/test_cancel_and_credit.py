@@ -7,7 +7,7 @@ import pytest
 from tests.unit.core.given import DAY, HOUR, Business, delivery_policies, rule
 from twin.core.commands import OrderFacts
 from twin.core.effects import AskOrderFacts, PostCredit
-from twin.core.events import CreditIssued, CreditRejected, OrderCancelled
+from twin.core.events import CreditIssued, CreditRejected, OrderCancelled, OrderClosed
 
 
 def test_a_cancelled_backorder_leaves_the_queue_and_its_purchase() -> None:
@@ -90,8 +90,9 @@ def test_orders_are_closed_in_steps_of_the_policy_s_batch() -> None:
         business.accept(business.capture(order=f"o{number}", hold=True))
         business.accept(business.cancel(order=f"o{number}"))
     business.wait(DAY)
-    closed = [[event.order for event in entry.events] for entry in business.journal.read(0) if entry.now == DAY]
-    assert closed == [["o0", "o1"], ["o2", "o3"], ["o4"]]
+    steps = [entry.events for entry in business.journal.read(0) if entry.now == DAY]
+    closings = [OrderClosed(f"o{number}") for number in range(5)]
+    assert steps == [tuple(closings[:2]), tuple(closings[2:4]), tuple(closings[4:])]
 
 
 def test_an_order_cancelled_whole_is_closed_at_the_next_midnight() -> None:

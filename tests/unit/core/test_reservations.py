@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.core.given import DAY, HOUR, Business
-from twin.core.commands import DefinePolicies, Wake
+from twin.core.commands import DefinePolicies
 from twin.core.events import ReleaseDecided, ReservationDecided, ReservationExpired
 from twin.core.master import Policies
 
@@ -227,18 +227,15 @@ def test_orders_that_close_between_the_steps_of_a_wave_take_no_other_s_place(clo
         business.accept(business.capture([("a", 2)], order=f"o{number}", hold=True))
     for order in closing:
         business.accept(business.cancel(order=order))
-    # The clock was stopped from before the wave until after midnight: the closing falls between two of its steps.
-    engine = business.driver.engine
+    # No timer is fed from before the wave until after midnight: the closing falls between two of its steps.
     now = DAY + HOUR
-    due = engine.next_due()
-    while due is not None and due[0] <= now:
-        business.driver.handle(Wake(due[1]), now)
-        due = engine.next_due()
+    business.at = now
+    business.driver.handle(business.adjust(0), now)
+    business.driver.wake(now)
     assert business.state.waves["north"].orders == [f"o{n}" for n in range(4) if f"o{n}" not in closing]
     assert business.state.waves["north"].left == 0
     for number in range(4):
         if f"o{number}" not in closing:
-            business.at = now
             business.accept(business.release_hold(f"o{number}"))
             assert business.units(f"o{number}") == {"released": 2}
 
