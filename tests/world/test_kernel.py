@@ -77,6 +77,17 @@ def test_phases_run_in_their_declared_order_whatever_the_order_of_posting() -> N
     assert recorder.seen == [(START + 10, name) for name in declared]
 
 
+def test_what_is_posted_to_a_handler_is_told_in_the_order_in_which_it_comes() -> None:
+    world, recorder = recording_world()
+    other = world.add(Recorder("other"))
+    world.post(recorder.receive, "late", 20, Phase.GOODS)
+    world.post(other.receive, "elsewhere", 5, Phase.GOODS)
+    world.post(recorder.receive, "early", 10, Phase.GOODS)
+    assert world.posted(recorder.receive) == ["early", "late"]
+    world.run(world.now + 11)
+    assert world.posted(recorder.receive) == ["late"]
+
+
 def test_time_goes_before_phase() -> None:
     world, recorder = recording_world()
     world.post(recorder.receive, "late fault", 11, Phase.FAULT)
