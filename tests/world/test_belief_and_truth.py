@@ -8,7 +8,16 @@ import pytest
 
 from tests.world.stage import DAY, HOUR, MILL, MINUTE, Stage, min_max, site, tiny
 from twin.core.commands import ConfirmPick, ConfirmShipment
-from twin.core.events import GoodsPicked, GoodsReceived, GoodsShipped, SourcingDecided, StockCounted, UnitsShorted
+from twin.core.events import (
+    GoodsPicked,
+    GoodsReceived,
+    GoodsShipped,
+    MilestonePended,
+    ShipmentDelivered,
+    SourcingDecided,
+    StockCounted,
+    UnitsShorted,
+)
 from twin.world.kernel import Phase
 
 PICKUP: dict[str, Any] = {"pickups": [{"carrier": "van", "at": ["16:00"]}]}
@@ -215,4 +224,31 @@ def test_an_adjustment_may_take_what_was_reserved_and_the_order_is_kept_open() -
     stage.run(2 * DAY)
     books = stage.account()
     assert (books.delivered.units, books.open.units) == (100, 50)
+    stage.check_books()
+
+
+def test_a_count_before_a_short_pick_does_not_correct_the_belief_twice() -> None:
+    # Ten are instructed and five are there; the count finds that out while the parcel waits for its truck.
+    stage = Stage(tiny({"warehouses": [{"id": "main", "latency": "1ms", "counting": {"every": "12h"}, **PICKUP}]}))
+    units = stage.physical()
+    stage.steal("main", "mug", units - 5)
+    stage.order("o1", {"mug": 10}, at=HOUR)
+    stage.run(15 * HOUR)
+    assert stage.events(StockCounted)
+    assert not stage.events(UnitsShorted)
+    stage.run(20 * HOUR)
+    assert [event.lines for _, event in stage.events(UnitsShorted)] == [((1, 5),)]
+    assert (stage.cell().on_hand, stage.physical()) == (0, 0)
+    stage.check_books()
+
+
+def test_a_delivery_that_overtakes_the_warehouses_message_is_not_lost() -> None:  # TR-04, RC-16
+    # The parcel is at the customer's after four hours, the warehouse says after five that it left.
+    stage = Stage(tiny({"warehouses": [{"id": "main", "latency": "5h"}]}))
+    stage.order("o1", {"mug": 2}, at=HOUR)
+    stage.run(3 * DAY)
+    assert [event.shipment for _, event in stage.events(MilestonePended)][-1:] == ["o1/main/1/s"]
+    assert [event.shipment for _, event in stage.events(ShipmentDelivered)] == ["o1/main/1/s"]
+    assert not stage.state.shipments
+    assert stage.account().delivered.units == 2
     stage.check_books()

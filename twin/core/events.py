@@ -32,6 +32,7 @@ __all__ = [
     "InvoicePosted",
     "ItemsDefined",
     "Leg",
+    "MilestonePended",
     "NetworkDefined",
     "OrderCancelled",
     "OrderCaptured",
@@ -265,6 +266,15 @@ class ShipmentMilestoneReached(Struct, frozen=True, gc=False, tag="shipment.mile
     at: int
 
 
+class MilestonePended(Struct, frozen=True, gc=False, tag="shipment.milestone_pended"):
+    """A carrier was faster than the warehouse's message: the milestone waits for the shipment's confirmation."""
+
+    order: str
+    shipment: str
+    milestone: str
+    at: int
+
+
 class ShipmentDelivered(Struct, frozen=True, gc=False, tag="shipment.delivered"):
     """The customer has the parcel, since `at`."""
 
@@ -487,6 +497,7 @@ Event = (
     | UnitsShorted
     | GoodsShipped
     | ShipmentMilestoneReached
+    | MilestonePended
     | ShipmentDelivered
     | InvoiceCreated
     | InvoicePosted

@@ -27,6 +27,7 @@ from twin.core.events import (
     GoodsShipped,
     InvoiceCreated,
     Leg,
+    MilestonePended,
     OrderCancelled,
     OrderCaptured,
     OrderClosed,
@@ -47,7 +48,16 @@ from twin.core.master import CRITICALITIES
 from twin.core.ordering import new_order
 from twin.core.refusals import CorruptLog
 from twin.core.stages import FULFILLMENT_ORDER, SHIPMENT, advance
-from twin.core.state import Backorder, FulfillmentOrder, Order, PendingCredit, Shipment, State, WaveQueue
+from twin.core.state import (
+    Backorder,
+    FulfillmentOrder,
+    Order,
+    PendingCredit,
+    PendingMilestone,
+    Shipment,
+    State,
+    WaveQueue,
+)
 from twin.core.timers import cancel_timer, set_timer
 
 DAY_MS = 86_400_000
@@ -296,6 +306,12 @@ def goods_shipped(state: State, event: GoodsShipped, now: int) -> None:
     if fulfillment.left:
         raise CorruptLog(f"{event.fulfillment_order}: {fulfillment.left} units neither shipped nor short")
     state.shipments[event.shipment] = Shipment(order.id, node, event.lines)
+    if order.early:
+        order.early = [kept for kept in order.early if kept.shipment != event.shipment]
+
+
+def milestone_pended(state: State, event: MilestonePended, now: int) -> None:
+    state.orders[event.order].early.append(PendingMilestone(event.shipment, event.milestone, event.at))
 
 
 def milestone_reached(state: State, event: ShipmentMilestoneReached, now: int) -> None:

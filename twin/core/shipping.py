@@ -14,8 +14,10 @@ from twin.core.events import (
     GoodsPicked,
     GoodsShipped,
     InvoiceCreated,
+    MilestonePended,
     ShipmentDelivered,
     ShipmentMilestoneReached,
+    StockAdjusted,
     UnitsShorted,
 )
 from twin.core.refusals import Refusal
@@ -76,6 +78,7 @@ def confirm_shipment(state: State, command: ConfirmShipment, now: int, draft: Dr
     )
     if short:
         draft.events.append(UnitsShorted(fulfillment.order, command.fulfillment_order, short))
+        _found_before(state, fulfillment, short, draft)
     if not command.lines:
         return None
     order = state.orders[fulfillment.order]
@@ -93,7 +96,26 @@ def confirm_shipment(state: State, command: ConfirmShipment, now: int, draft: Dr
         )
     )
     _bill(state, order, command.shipment, command.lines, now, draft)
+    if order.early:
+        _catch_up(order, command.shipment, draft)
     return None
+
+
+def _found_before(
+    state: State, fulfillment: FulfillmentOrder, short: tuple[tuple[int, int], ...], draft: Draft
+) -> None:
+    """Take back the part of a shortage that a count found out first.
+
+    A belief below zero says already that reserved units are not there: to correct it again would hide real units.
+    """
+    lines = state.orders[fulfillment.order].lines
+    missing: dict[str, int] = {}
+    for number, units in short:
+        missing[lines[number].sku] = missing.get(lines[number].sku, 0) + units
+    for sku, units in missing.items():
+        known = min(units, -state.stock[fulfillment.node][sku].free)
+        if known > 0:
+            draft.events.append(StockAdjusted(fulfillment.node, sku, known, "short pick of what a count had found"))
 
 
 def _bill(
@@ -141,11 +163,39 @@ def credit(
     draft.deliver(state, document, "erp", "", effect, order.id, order.criticality, now)
 
 
+def _pend_milestone(state: State, command: PublishMilestone, draft: Draft) -> Refusal | None:
+    """Keep a milestone that overtook the warehouse's confirmation; one of no shipment to come is refused."""
+    order = state.orders.get(command.order)
+    to_come = order is not None and any(
+        line.buckets[buckets.RELEASED] + line.buckets[buckets.PICKED] for line in order.lines.values()
+    )
+    if order is None or not to_come or ("shipped", command.milestone) not in SHIPMENT:
+        return Refusal("unknown_shipment", f"shipment '{command.shipment}' is not on its way")
+    if any(kept.shipment == command.shipment and kept.milestone == command.milestone for kept in order.early):
+        return Refusal("stage", f"'{command.milestone}' of shipment '{command.shipment}' waits already")
+    draft.events.append(MilestonePended(order.id, command.shipment, command.milestone, command.time))
+    return None
+
+
+def _catch_up(order: Order, shipment: str, draft: Draft) -> None:
+    """Tell the milestones that came before the shipment's confirmation, as far as the stages allow."""
+    stage = "shipped"
+    for kept in order.early:
+        after = SHIPMENT.get((stage, kept.milestone)) if kept.shipment == shipment else None
+        if after is None:
+            continue
+        stage = after
+        if kept.milestone == "delivered":
+            draft.events.append(ShipmentDelivered(order.id, shipment, kept.at))
+        else:
+            draft.events.append(ShipmentMilestoneReached(order.id, shipment, kept.milestone, kept.at))
+
+
 def publish_milestone(state: State, command: PublishMilestone, now: int, draft: Draft) -> Refusal | None:
     """Record a shipment's milestone; one that comes late or out of order changes nothing."""
     shipment = state.shipments.get(command.shipment)
     if shipment is None:
-        return Refusal("unknown_shipment", f"shipment '{command.shipment}' is not on its way")
+        return _pend_milestone(state, command, draft)
     if (shipment.stage, command.milestone) not in SHIPMENT:
         return Refusal(
             "stage",

@@ -46,6 +46,14 @@ class PendingCredit(Struct):
     quantity: int
 
 
+class PendingMilestone(Struct):
+    """A milestone of a shipment that the warehouse has not confirmed yet."""
+
+    shipment: str
+    milestone: str
+    at: int
+
+
 class Order(Struct):
     """An open order; it leaves the state when it is closed."""
 
@@ -64,6 +72,7 @@ class Order(Struct):
     unposted: int = 0
     credits: list[PendingCredit] = []
     closing: bool = False
+    early: list[PendingMilestone] = []
 
 
 class FulfillmentOrder(Struct):

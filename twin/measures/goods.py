@@ -69,6 +69,9 @@ class Told(Struct):
         elif isinstance(event, GoodsReceived):
             for line in event.lines:
                 self._move((event.node, line.sku), line.quantity, event.sequence)
+        elif isinstance(event, StockAdjusted) and isinstance(command, ConfirmShipment):
+            # The engine takes back the part of a shortage that a count had found.
+            _add(self.shorted, (event.node, event.sku), -event.quantity)
         elif isinstance(event, StockAdjusted):
             self._move((event.node, event.sku), event.quantity, event.sequence)
         elif isinstance(event, ShipmentDelivered):
