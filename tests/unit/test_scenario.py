@@ -82,7 +82,7 @@ def test_quantities_may_be_any_count_distribution(written: object, distribution:
 
 def test_a_lane_promises_the_ninetieth_percentile_unless_told() -> None:
     lane = {"from": "main", "to": "home", "carrier": "van"}
-    assert minimal().lanes[0].promise_ms == 4 * 3_600_000
+    assert minimal(lanes=[lane | {"transit": "4h"}]).lanes[0].promise_ms == 4 * 3_600_000
     spread = minimal(lanes=[lane | {"transit": {"kind": "uniform", "low": "0s", "high": "10h"}}])
     assert spread.lanes[0].promise_ms == 9 * 3_600_000
     rough = minimal(lanes=[lane | {"transit": {"kind": "uniform", "low": "0s", "high": "1ms"}}])

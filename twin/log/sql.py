@@ -48,7 +48,7 @@ from (
 """
 
 
-def connect(run: Path) -> DuckDBPyConnection:
+def connect(run: Path | str) -> DuckDBPyConnection:
     """An in-memory DuckDB connection with the views entries, commands, events, deliveries and truth over a run.
 
     `events` has one row an event: position, at (ms), ordinal within its entry (from 0), type, order (else purchase
@@ -56,6 +56,7 @@ def connect(run: Path) -> DuckDBPyConnection:
     """
     import duckdb
 
+    run = Path(run)
     parts = find_parts(run / ENTRIES)
     if not parts:
         raise RunError(f"{run} has no finished part of entries; run it again")

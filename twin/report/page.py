@@ -68,12 +68,13 @@ class Section(NamedTuple):
     pair: bool = False
 
 
-def write_report(run: Path, measures: Mapping[str, Measured] | None = None) -> Path:
+def write_report(run: Path | str, measures: Mapping[str, Measured] | None = None) -> Path:
     """Write `report.html` into a finished run's folder and return its path.
 
     The page needs nothing but itself: drawings and styles are inline, it has no script and asks no network.
     `measures` are computed unless given. Raises `RunError` for a folder that is no run or is cut off.
     """
+    run = Path(run)
     manifest = read_manifest(run)
     if measures is None:
         measures = compute(run)
