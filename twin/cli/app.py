@@ -241,7 +241,10 @@ def verify(run: RunFolder) -> None:
     from twin.log import verify_run
 
     manifest = verify_run(run)
-    line(f"{run} is what was written: {manifest.entries:,} entries, {manifest.truth_rows:,} rows of truth")
+    line(
+        f"the log and the truth of {run} are what was written: {manifest.entries:,} entries, "
+        f"{manifest.truth_rows:,} rows of truth; other files and the manifest's own words are not held by a digest"
+    )
     line(f"digest: {manifest.digest}")
     line(f"digest of the truth: {manifest.truth_digest}")
 
