@@ -45,7 +45,8 @@ Progress = Callable[[str, int, int, int], None]
 SLICES: Final = 200
 """How often a run reports its progress."""
 
-_SNAPSHOT_HEAD: Final = b"ordertwin.snapshot 1\n"
+_SNAPSHOT_MARK: Final = b"ordertwin.snapshot "
+_SNAPSHOT_HEAD: Final = _SNAPSHOT_MARK + b"1\n"
 
 
 class SnapshotError(ValueError):
@@ -119,9 +120,16 @@ class Simulation:
             if start is not None:
                 start()
         simulation = cls(scenario, seed, world, driver, log, truth)
+        simulation._keep_scenario()
         if built.book is not None:
             simulation._open_book(built.book)
         return simulation
+
+    def _keep_scenario(self) -> None:
+        """Write the scenario first: a run that is killed before its first part can still be told for one."""
+        folder = self.log.folder.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "scenario.yaml").write_text(self.scenario.to_yaml(folder), encoding="utf-8")
 
     def _open_book(self, book: OrderBook) -> None:
         """Count what is to come before anything of it does."""
@@ -202,7 +210,9 @@ class Simulation:
         world.truth = truth
         driver = Driver(log, gateways(world), Engine(decode_state(saved.state)))
         world.orchestration.attach(driver)
-        return cls(scenario, saved.seed, world, driver, log, truth)
+        simulation = cls(scenario, saved.seed, world, driver, log, truth)
+        simulation._keep_scenario()
+        return simulation
 
     def close(self, *, parent: str = "", position: int = 0) -> Manifest:
         """Close the logs and write the manifest, last of all: from here on the folder is a run."""
@@ -228,7 +238,6 @@ class Simulation:
             warehouse.take_stock()
         self.world.erp.close_books()
         self._close_book()
-        (folder / "scenario.yaml").write_text(scenario.to_yaml(folder), encoding="utf-8")
         return manifest_of(
             self.log,
             self.truth,
@@ -291,7 +300,7 @@ class Twin:
         """Run the scenario under a seed (the scenario's own unless given) into the folder `out`, or a temporary one.
 
         `until_ms` stops early, that long after the start; `snapshot` writes a file from which `resume` goes on.
-        Raises `RunRefused` where `out` is taken and not `force`d, and `OrderBookError` for a book that is wrong.
+        Raises `RunRefused` where `out` or `snapshot` is taken and not `force`d, `OrderBookError` for a wrong book.
         """
         kept = TemporaryDirectory(prefix="twin-") if out is None else None
         folder = Path(out) if out is not None else Path(kept.name if kept is not None else "") / "run"
@@ -302,7 +311,7 @@ class Twin:
             lasts, asked = format_duration(run_spec.end - run_spec.start), format_duration(end - run_spec.start)
             raise RunRefused(f"the run lasts {lasts}, it cannot stop after {asked}; give more than 0s, at most {lasts}")
         if snapshot is not None:
-            check_file(snapshot)
+            check_file(snapshot, folder, _SNAPSHOT_MARK, force)
         seed = run_spec.seed if seed is None else seed
         simulation = Simulation.begin(self.scenario, seed, folder, progress, force=force)
         simulation.advance(end, progress)

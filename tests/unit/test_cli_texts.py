@@ -51,6 +51,14 @@ def test_an_instant_is_told_in_utc() -> None:
     assert clock(1_267_401_600_000) == "2010-03-01 00:00:00"
 
 
+BASE: dict[str, object] = {
+    "warehouses": [{"id": "north", "zones": [{"id": "cold"}]}, {"id": "south"}],
+    "channels": [{"id": "web"}],
+    "lanes": [{"from": "north", "to": "home"}],
+    "run": {"seed": 1},
+}
+
+
 def test_settings_nest_and_address_entries_of_lists_by_id() -> None:
     settings = (
         "run.horizon=5d",
@@ -59,7 +67,7 @@ def test_settings_nest_and_address_entries_of_lists_by_id() -> None:
         "warehouses[north].shrink=0.5",
         "erp=null",
     )
-    assert parse_overrides(settings) == {
+    assert parse_overrides(settings, BASE) == {
         "run": {"horizon": "5d", "seed": 7},
         "warehouses": [{"id": "north", "pickers": 8, "shrink": Decimal("0.5")}],
         "erp": None,
@@ -67,8 +75,8 @@ def test_settings_nest_and_address_entries_of_lists_by_id() -> None:
 
 
 def test_a_value_may_be_a_list_or_a_map_in_yaml() -> None:
-    assert parse_overrides(["regions=[a, b]"]) == {"regions": ["a", "b"]}
-    assert parse_overrides(["channels[web].demand={kind: poisson, rate: 2/h}"]) == {
+    assert parse_overrides(["regions=[a, b]"], BASE) == {"regions": ["a", "b"]}
+    assert parse_overrides(["channels[web].demand={kind: poisson, rate: 2/h}"], BASE) == {
         "channels": [{"id": "web", "demand": {"kind": "poisson", "rate": "2/h"}}]
     }
 
@@ -82,10 +90,16 @@ def test_a_value_may_be_a_list_or_a_map_in_yaml() -> None:
         (["warehouses[north]=1"], "say which key"),
         (["run=1", "run.seed=2"], "has a value by another --set already"),
         (["title=[x"], "the value is no YAML"),
+        (["warehouses[nrth].pickers=8"], "no warehouse 'nrth'; there: north, south (did you mean 'north'?)"),
+        (["warehouses[0].pickers=8"], "no warehouse '0'; there: north, south"),
+        (["warehouses[north].zones[cool].x=8"], "no zone 'cool'; there: cold (did you mean 'cold'?)"),
+        (["lanes[0].transit=1h"], "the entries of 'lanes' have no ids; replace the whole list, as in lanes=[...]"),
+        (["warehouse[north].pickers=8"], "no list 'warehouse' (did you mean 'warehouses'?); give the whole list"),
+        (["run[a].seed=8"], "'run' is no list; write run, or run.KEY, without [a]"),
         (["warehouses=1", "warehouses[a].pickers=2"], "has a value by another --set already"),
     ],
 )
 def test_a_setting_that_cannot_be_used_says_why(settings: list[str], problem: str) -> None:
     with pytest.raises(InputError, match="--set ") as caught:
-        parse_overrides(settings)
+        parse_overrides(settings, BASE)
     assert problem in str(caught.value)

@@ -293,6 +293,28 @@ def test_a_snapshot_that_could_not_be_written_is_refused_before_the_run(refused:
     assert "--snapshot needs --until" in refused("run", MINIMAL, "--out", "out", "--snapshot", "s.snapshot")
 
 
+def test_a_snapshot_replaces_no_file_but_an_earlier_snapshot_by_force(
+    refused: Refused, halfway: Path, tmp_path: Path
+) -> None:
+    asked = ["run", MINIMAL, "--out", "out", "--until", "1d", "--snapshot"]
+    assert "there is no folder none; make it, or give" in refused(*asked, "none/s.snapshot")
+    assert "out is a folder; give the path of a file" in refused(*asked, "out")
+    (tmp_path / "notes.txt").write_text("mine")
+    for more in ([], ["--force"]):
+        assert "notes.txt exists and is no snapshot" in refused(*asked, "notes.txt", *more)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    shutil.copy(halfway / "day1.snapshot", "s.snapshot")
+    assert "s.snapshot exists; give another path, or --force" in refused(*asked, "s.snapshot")
+    assert not (tmp_path / "out").exists()
+    assert main([*map(str, asked), "s.snapshot", "--force", "--quiet", "--no-report"]) == 0
+    assert main([*map(str, asked), "out/in.snapshot", "--force", "--quiet", "--no-report"]) == 0
+
+
+def test_a_setting_for_an_entry_that_is_not_there_is_refused(refused: Refused) -> None:
+    message = refused("run", MINIMAL, "--out", "out", "--set", "warehouses[mian].pickers=8")
+    assert message.endswith("no warehouse 'mian'; there: main (did you mean 'main'?)")
+
+
 # --- runs
 
 READERS = (["measures"], ["explain", "web-1"], ["books"], ["verify"], ["report"], ["export", "--entries", "e.jsonl"])

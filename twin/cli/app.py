@@ -86,9 +86,11 @@ def run(
     if snapshot is not None and until is None:
         raise InputError("--snapshot needs --until: at the end of a run there is nothing left to go on with")
     until_ms = None if until is None else _duration("--until", until)
-    overrides = parse_overrides(settings or ())
 
     from twin.run import load
+    from twin.scenario import load_plain
+
+    overrides = parse_overrides(settings, load_plain(scenario)) if settings else {}
 
     with reporting(quiet=quiet) as progress:
         twin = load(scenario, overrides)

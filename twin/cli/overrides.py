@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
 from twin.cli.failures import InputError
+from twin.scenario.errors import join_some, suggestion
 
 __all__ = ["parse_overrides"]
 
@@ -19,22 +20,23 @@ _STEP: Final = re.compile(r"([A-Za-z_][\w-]*)(?:\[([^\]=]+)\])?")
 _TAG: Final = "tag:yaml.org,2002:"
 
 
-def parse_overrides(settings: Iterable[str]) -> dict[str, object]:
+def parse_overrides(settings: Iterable[str], base: Mapping[str, object]) -> dict[str, object]:
     """Nested maps of `key.path=value` settings, to be merged over a scenario by the rules of `extends`.
 
     A value is written as in a scenario's file (`8`, `50%`, `[web, shop]`, `null` to remove), and
-    `warehouses[north].pickers` names the entry of a list by its id. Raises `InputError`.
+    `warehouses[north].pickers` names the entry of a list by its id. `base` is what the scenario
+    says, as plain maps and lists: only entries that are there can be named. Raises `InputError`.
     """
     found: dict[str, object] = {}
     for setting in settings:
         path, equals, text = setting.partition("=")
         if not equals:
             raise InputError(f"--set {setting}: there is no '='; write --set run.horizon=5d")
-        _put(found, path.strip(), _value(setting, text), setting)
+        _put(found, base, path.strip(), _value(setting, text), setting)
     return found
 
 
-def _put(found: dict[str, object], path: str, value: object, setting: str) -> None:
+def _put(found: dict[str, object], base: object, path: str, value: object, setting: str) -> None:
     steps = _steps(path, setting)
     here = found
     for index, (key, id) in enumerate(steps):
@@ -42,27 +44,49 @@ def _put(found: dict[str, object], path: str, value: object, setting: str) -> No
         if id:
             if last:
                 raise InputError(f"--set {setting}: say which key of '{path}' is meant, as in {path}.pickers=8")
-            here = _entry(here, key, id, setting)
+            here, base = _entry(here, base, key, id, setting)
         elif last:
             here[key] = value
         else:
             inner = here.setdefault(key, {})
             if not isinstance(inner, dict):
                 raise InputError(f"--set {setting}: '{key}' has a value by another --set already; give one of them")
-            here = inner
+            here, base = inner, base.get(key) if isinstance(base, Mapping) else None
 
 
-def _entry(here: dict[str, object], key: str, id: str, setting: str) -> dict[str, object]:
-    """The entry of a list with this id, made where it is not there."""
+def _entry(
+    here: dict[str, object], base: object, key: str, id: str, setting: str
+) -> tuple[dict[str, object], Mapping[str, object]]:
+    """The entry of a list with this id among the settings, and what the scenario says of it."""
     entries = here.setdefault(key, [])
     if not isinstance(entries, list):
         raise InputError(f"--set {setting}: '{key}' has a value by another --set already; give one of them")
+    said = base.get(key) if isinstance(base, Mapping) else None
+    known = {str(entry["id"]): entry for entry in _maps(said) if "id" in entry}
     for entry in entries:
         if isinstance(entry, dict) and entry.get("id") == id:
-            return entry
+            return entry, known.get(id, {})
+    if id not in known:
+        raise InputError(f"--set {setting}: {_unknown(base, said, key, id, list(known))}")
     entry = {"id": id}
     entries.append(entry)
-    return entry
+    return entry, known[id]
+
+
+def _unknown(base: object, said: object, key: str, id: str, ids: list[str]) -> str:
+    if ids:
+        noun = key.removesuffix("ies") + "y" if key.endswith("ies") else key.removesuffix("s")
+        return f"no {noun} '{id}'; there: {join_some(ids)}{suggestion(id, ids)}"
+    if isinstance(said, list) and said:
+        return f"the entries of '{key}' have no ids; replace the whole list, as in {key}=[...]"
+    if said:
+        return f"'{key}' is no list; write {key}, or {key}.KEY, without [{id}]"
+    near = suggestion(key, base) if isinstance(base, Mapping) else ""
+    return f"the scenario has no list '{key}'{near}; give the whole list, as in {key}=[...]"
+
+
+def _maps(said: object) -> list[Mapping[str, object]]:
+    return [entry for entry in said if isinstance(entry, Mapping)] if isinstance(said, list) else []
 
 
 def _steps(path: str, setting: str) -> list[tuple[str, str]]:

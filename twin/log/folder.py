@@ -57,15 +57,36 @@ def make_way(folder: Path, force: bool) -> None:
         raise RunRefused(f"{folder} cannot be made: {error.strerror}; give another folder") from error
 
 
-def check_file(path: Path) -> None:
-    """See early that a file can be written, not only when the run is over."""
-    if path.is_dir():
+def check_file(path: Path, folder: Path, head: bytes, force: bool) -> None:
+    """See early that a snapshot can be written, not only when the run is over.
+
+    It may lie in `folder`, which the run makes. With `force` it may replace a file that begins with `head`.
+    """
+    if path.is_dir() or path.absolute() == folder.absolute():
         raise RunRefused(f"{path} is a folder; give the path of a file for the snapshot")
     above = next(parent for parent in path.absolute().parents if parent.exists())
     if not above.is_dir():
         raise RunRefused(f"{path} cannot be written: {above} is a file; give another path")
     if not os.access(above, os.W_OK | os.X_OK):
         raise RunRefused(f"{path} cannot be written: no permission to write in {above}; give another path")
+    if above != path.absolute().parent and path.absolute().parent != folder.absolute():
+        raise RunRefused(f"{path} cannot be written: there is no folder {path.parent}; make it, or give another path")
+    if not os.path.lexists(path):
+        return
+    if not _begins(path, head):
+        raise RunRefused(f"{path} exists and is no snapshot, --force does not replace it; give another path")
+    if not force:
+        raise RunRefused(f"{path} exists; give another path, or --force to replace an earlier snapshot")
+
+
+def _begins(path: Path, head: bytes) -> bool:
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(len(head)) == head
+    except OSError as error:
+        raise RunRefused(f"{path} exists and cannot be read: {error.strerror}; give another path") from error
 
 
 def check_apart(parent: Path, out: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twin.scenario.calendars import calendar_named, compile_calendar, compile_instants
 from twin.scenario.errors import Problem, ScenarioError
-from twin.scenario.loader import load
+from twin.scenario.loader import load, load_plain
 from twin.scenario.model import Scenario
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "compile_calendar",
     "compile_instants",
     "load",
+    "load_plain",
 ]

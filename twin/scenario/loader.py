@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from os.path import dirname, join, normpath
 from pathlib import Path as FilePath
+from typing import Any
 
 from twin.scenario.demand import BookFile
 from twin.scenario.errors import Path, Problem, ScenarioError, dotted
@@ -12,7 +13,7 @@ from twin.scenario.merging import Node, merge, node_of, plain_of
 from twin.scenario.model import SCHEMA, Scenario, checked
 from twin.scenario.reading import read
 
-__all__ = ["load"]
+__all__ = ["load", "load_plain"]
 
 OVERRIDES = "overrides"
 
@@ -39,6 +40,12 @@ def load(path: str | FilePath, overrides: Mapping[str, object] | None = None) ->
     scenario._sources = tuple(FilePath(name) for name in names)
     _place_book(scenario.order_book, root.at(("order_book", "path")))
     return scenario
+
+
+def load_plain(path: str | FilePath) -> dict[str, Any]:
+    """What the file at `path` and those it extends say, unchecked. Raises `ScenarioError` where it is no YAML."""
+    plain: dict[str, Any] = plain_of(_chain(str(path), ())[0])
+    return plain
 
 
 def _place_book(book: BookFile | None, said: Node) -> None:
