@@ -233,7 +233,7 @@ class Simulation:
         return run
 
     def _sum_up(self, parent: str, position: int) -> Manifest:
-        scenario, folder = self.scenario, self.log.folder.parent
+        scenario = self.scenario
         for warehouse in self.world.warehouses.values():
             warehouse.take_stock()
         self.world.erp.close_books()

@@ -448,3 +448,11 @@ def test_the_program_itself_leaves_with_2_and_no_traceback(tmp_path: Path) -> No
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"twin: {tmp_path}/none.yaml: no such file\n"
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_killed_before_its_first_part_is_told_for_a_run_that_is_cut_off(refused: Refused, tmp_path: Path) -> None:
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    (killed / "scenario.yaml").write_text("schema: 1\n")
+    told = refused("measures", killed)
+    assert told == f"twin: {killed} is cut off: it ended before its first part of the log was written; run it again"

@@ -156,6 +156,8 @@ def read_manifest(run: Path) -> Manifest:
 
 def _cut_off(run: Path) -> RunError:
     parts = find_parts(run / ENTRIES)
+    if not parts and (run / "scenario.yaml").exists():
+        return RunError(f"{run} is cut off: it ended before its first part of the log was written; run it again")
     if not parts:
         return RunError(f"{run} is no run folder: it has no {MANIFEST} and no parts; give one that `twin run` wrote")
     entries = parts[-1].last - parts[0].first + 1
