@@ -65,7 +65,10 @@ def test_a_run_that_goes_on_from_a_snapshot_owes_the_whole_book(run: Run, scenar
     assert account_run(again.folder) == account_run(run.folder)
 
 
-def test_what_lies_outside_the_run_has_a_row_of_its_own(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_lies_outside_the_run_has_a_row_of_its_own(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # a narrow terminal breaks rows
     assert main(["books", str(run.folder)]) == 0
     rows = [" ".join(row.split()) for row in capsys.readouterr().out.splitlines()]
     assert "outside the time of the run 3 3 6 0 0" in rows

@@ -39,6 +39,7 @@ FOLDS: Final[dict[type, Callable[[Any, Any, int], None] | None]] = {
     ev.UnitsShorted: fold_orders.units_shorted,
     ev.GoodsShipped: fold_orders.goods_shipped,
     ev.ShipmentMilestoneReached: fold_orders.milestone_reached,
+    ev.MilestonePended: None,
     ev.ShipmentDelivered: fold_orders.shipment_delivered,
     ev.InvoiceCreated: fold_orders.invoice_created,
     ev.InvoicePosted: None,
