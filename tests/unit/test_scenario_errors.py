@@ -171,6 +171,36 @@ MISTAKES = [
     ("horizon: 2d", "horizon: 0s", "peak.yaml:3: run: the horizon is 0s; give the run some time, such as 21d"),
     ("horizon: 2d", "horizon: 2d, warmup: 2d",
      "peak.yaml:3: run: the warm-up of 2d leaves nothing of the horizon of 2d to measure"),
+    # values that no run could store or count
+    ("on_hand: 40", "on_hand: 1000000000001",
+     "peak.yaml:28: on_hand: 1000000000001 is too large; write 1000000000000 or less"),
+    ("regions: {north: 1}", "quantity: 1000000000001, regions: {north: 1}",
+     "peak.yaml:24: quantity: 1000000000001 is too large; write 1000000000000 or less"),
+    ("regions: {north: 1}", "quantity: {kind: poisson, mean: 1000000000000.5}, regions: {north: 1}",
+     "peak.yaml:24: mean: 1000000000000.5 is too large; write 1000000000000 or less"),
+    ("regions: {north: 1}", "regions: {north: 1000000000001}",
+     "peak.yaml:24: north: 1000000000001 is too large; write 1000000000000 or less"),
+    ("S: 10", "S: 1000000000001", "peak.yaml:32: S: 1000000000001 is too large; write 1000000000000 or less"),
+    ("s: 4", "s: -1000000000001", "peak.yaml:32: s: -1000000000001 is too small; write -1000000000000 or more"),
+    ("horizon: 2d", "horizon: 2d, seed: 9223372036854775808",
+     "peak.yaml:3: seed: 9223372036854775808 is too large; write 9223372036854775807 or less"),
+    ("2025-11-17T00:00Z", "1969-12-31T23:59Z",
+     "peak.yaml:3: start: the instant is out of range; write one from 1970-01-01 to 2199-12-31 (UTC)"),
+    ("2025-11-17T00:00Z", "2200-01-01T00:00Z",
+     "peak.yaml:3: start: the instant is out of range; write one from 1970-01-01 to 2199-12-31 (UTC)"),
+    ("horizon: 2d", "horizon: 36525d, drain: 1d",
+     "peak.yaml:3: run: horizon and drain take 36526d; a run takes at most 100 years (36525d)"),
+    ("rate: 40/h", "rate: 1001/s", "peak.yaml:24: rate: 1001/s is too many; write at most 1000/s"),
+    ("price: 4.50 GBP", "price: 10000000000000.01 GBP",
+     "peak.yaml:26: price: 10000000000000.01 GBP is too large; write at most 10000000000000.00 GBP"),
+    ("policies:", "costs: {holding: 10000000000000.01 GBP/unit/d}\npolicies:",
+     "peak.yaml:29: holding: 10000000000000.01 GBP/unit/d is too large; "
+     "write at most 10000000000000.00 GBP per unit and period"),
+    ("policies:", "costs: {penalty: {per_unit_period: 10000000000000.01 GBP/unit/d}}\npolicies:",
+     "peak.yaml:29: per_unit_period: 10000000000000.01 GBP/unit/d is too large; "
+     "write at most 10000000000000.00 GBP per unit and period"),
+    ("calendar: early", "calendar: early\n    counting: {every: 0s}",
+     "peak.yaml:11: counting: a count every 0s never moves on; give a period such as 7d"),
     # what stands twice
     ("{id: ups}", "{id: dhl}", "peak.yaml:17: duplicate id 'dhl' in carriers; ids must differ"),
     ("[north, south]", "[north, south, north]", "peak.yaml:7: duplicate id 'north' in regions; ids must differ"),
@@ -193,6 +223,25 @@ MISTAKES = [
     ("schema: 1", "schema: true", "peak.yaml:1: schema: True is not known; this version reads schema 1"),
     ("schema: 1", "schema: '1'", "peak.yaml:1: schema: '1' is not known; this version reads schema 1"),
 ]  # fmt: skip
+
+
+def test_the_largest_values_are_taken(tmp_path: Path) -> None:
+    text = GOOD
+    for old, new in [
+        ("on_hand: 40", "on_hand: 1000000000000"),
+        ("s: 4, S: 10", "s: -1000000000000, S: 1000000000000"),
+        (
+            "2025-11-17T00:00Z, horizon: 2d",
+            "2199-12-31T23:59:59.999Z, horizon: 36524d, drain: 1d, seed: 9223372036854775807",
+        ),
+        ("rate: 40/h", "rate: 1000/s"),
+        ("price: 4.50 GBP", "price: 10000000000000.00 GBP"),
+    ]:
+        text = text.replace(old, new)
+    (tmp_path / "large.yaml").write_text(text)
+    large = load(tmp_path / "large.yaml")
+    assert large.run.seed == 2**63 - 1
+    assert load(tmp_path / "large.yaml").with_changes({}).digest == large.digest
 
 
 @pytest.mark.parametrize(("old", "new", "message"), MISTAKES)

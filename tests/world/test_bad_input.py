@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from twin.cli import main
+from twin.scenario.limits import SEED_MAX
 
 ROOT = Path(__file__).resolve().parents[2]
 MINIMAL = ROOT / "scenarios/minimal.yaml"
@@ -440,6 +441,15 @@ def test_a_snapshot_that_is_not_there_is_named(refused: Refused) -> None:
 @pytest.mark.parametrize("arguments", [[], ["runn"], ["run"], ["run", "s.yaml", "--seed", "x", "--out", "out"]])
 def test_arguments_that_do_not_fit_are_told_with_the_usage(refused: Refused, arguments: list[str]) -> None:
     assert "Usage: twin" in refused(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("seed", "allowed"), [(-1, "greater than or equal to 0"), (SEED_MAX + 1, f"less than or equal to {SEED_MAX}")]
+)
+def test_a_seed_out_of_range_is_told_with_what_is_allowed(refused: Refused, seed: int, allowed: str) -> None:
+    told = refused("run", MINIMAL, "--out", "out", "--seed", seed)
+    assert "'--seed'" in told
+    assert allowed in told
 
 
 def test_the_program_itself_leaves_with_2_and_no_traceback(tmp_path: Path) -> None:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["app", "main"]
 
 # Plain help: rich's would take longer to load than the rest of the program.
+# As twin.scenario.limits has it; not imported, since that package takes its time to load.
+SEED_MAX: Final = 2**63 - 1
+
 app: Final = typer.Typer(
     name="twin",
     help="A digital twin of a distribution business, run by its production order engine.",
@@ -67,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(
     scenario: ScenarioFile,
     out: Out,
-    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the scenario's own.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=SEED_MAX, help="Instead of the scenario's own.")] = None,
     force: Force = False,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="Stop early, e.g. after 10d.")] = None,
     snapshot: Annotated[

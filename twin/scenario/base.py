@@ -24,7 +24,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from twin.scenario import units
+from twin.scenario import limits, units
 from twin.scenario.errors import choices
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "CalendarRef",
     "ChargeRate",
     "Cost",
+    "Count",
     "DurationMs",
     "EventRate",
     "Id",
@@ -41,9 +42,11 @@ __all__ = [
     "Known",
     "LaneFrom",
     "LaneTo",
+    "Level",
     "Milli",
     "Model",
     "Percent",
+    "Positive",
     "RegionRef",
     "ShareRate",
     "SupplierRef",
@@ -53,6 +56,7 @@ __all__ = [
     "Value",
     "WarehouseRef",
     "Weights",
+    "priced",
     "refuse",
 ]
 
@@ -118,11 +122,35 @@ def _own_currency(currency: str) -> None:
 
 def _money(value: units.Money) -> units.Money:
     _own_currency(value.currency)
+    if value.minor > limits.MINOR_MAX:
+        most = units.format_money(units.Money(limits.MINOR_MAX, value.currency))
+        raise refuse(f"{units.format_money(value)} is too large; write at most {most}")
+    return value
+
+
+def priced(value: units.Charge) -> units.Charge:
+    """Refuses a charge of more money than a scenario may give."""
+    if value.micro_minor > limits.MINOR_MAX * units.MICRO:
+        most = units.format_money(units.Money(limits.MINOR_MAX, value.currency))
+        raise refuse(f"{units.format_charge(value)} is too large; write at most {most} per unit and period")
     return value
 
 
 def _charge(value: units.Charge) -> units.Charge:
     _own_currency(value.currency)
+    return priced(value)
+
+
+def _start(value: int) -> int:
+    if not limits.START_MS_MIN <= value <= limits.START_MS_MAX:
+        # An instant far outside has no text of its own.
+        raise refuse("the instant is out of range; write one from 1970-01-01 to 2199-12-31 (UTC)")
+    return value
+
+
+def _event_rate(value: units.Rate) -> units.Rate:
+    if value.count * 1_000 > limits.EVENTS_PER_SECOND_MAX * value.per_ms:
+        raise refuse(f"{units.format_rate(value)} is too many; write at most {limits.EVENTS_PER_SECOND_MAX}/s")
     return value
 
 
@@ -140,13 +168,13 @@ _tolerance = _unit(units.parse_tolerance, units.format_tolerance, "tolerance `0.
 
 DurationMs = Annotated[int, *_duration]
 """Milliseconds, written `30s`, `5m`, `2h`, `1d`, `1d12h`."""
-Instant = Annotated[int, *_instant]
+Instant = Annotated[int, *_instant, AfterValidator(_start)]
 """Milliseconds since the Unix epoch, written `2025-11-17T00:00Z`."""
 TimeOfDay = Annotated[int, *_time]
 """Milliseconds after local midnight, written `16:00`."""
 Percent = Annotated[int, *_percent]
 """Parts per million, written `93%`."""
-EventRate = Annotated[units.Rate, *_rate]
+EventRate = Annotated[units.Rate, *_rate, AfterValidator(_event_rate)]
 """Exact pair of count and milliseconds, written `40/h`."""
 ShareRate = Annotated[units.Share, *_share]
 """Parts per million each period, written `0.01%/d`."""
@@ -160,6 +188,13 @@ Value = Annotated[Decimal, *_number]
 """An exact number to compare a measure with: `68.41`, `93%`, `2h`, `12.50 GBP`."""
 ToleranceValue = Annotated[units.Tolerance, *_tolerance]
 """`0.5%` of the expected value, or `0.01` itself."""
+
+Count = Annotated[int, Field(ge=0, le=limits.UNITS_MAX)]
+"""A whole number, none included."""
+Positive = Annotated[int, Field(ge=1, le=limits.UNITS_MAX)]
+"""A whole number, at least one."""
+Level = Annotated[int, Field(ge=-limits.UNITS_MAX, le=limits.UNITS_MAX)]
+"""A position of the stock; backorders make it negative."""
 
 Tuple = Annotated[tuple[T, ...], Field(strict=False)]
 """A list in the file, a tuple in Python."""
@@ -226,7 +261,7 @@ def _sorted_keys(value: dict[str, Any]) -> dict[str, Any]:
 
 K = TypeVar("K", bound=Hashable)
 
-Weights = Annotated[dict[K, Annotated[int, Field(ge=0)]], AfterValidator(_weights)]
+Weights = Annotated[dict[K, Count], AfterValidator(_weights)]
 """Whole-number weights by id, in the order of their ids."""
 
 SortedKeys = AfterValidator(_sorted_keys)

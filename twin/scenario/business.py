@@ -10,6 +10,7 @@ from twin.scenario.base import (
     CalendarRef,
     CarrierRef,
     Cost,
+    Count,
     DurationMs,
     Id,
     ItemId,
@@ -18,6 +19,7 @@ from twin.scenario.base import (
     LaneTo,
     Model,
     Percent,
+    Positive,
     ShareRate,
     SupplierRef,
     TimeOfDay,
@@ -47,8 +49,6 @@ __all__ = [
     "Warehouse",
 ]
 
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(ge=1)]
 Report = Literal["picked", "packed", "shipped"]
 Milestone = Literal["picked_up", "in_transit", "out_for_delivery", "delivered"]
 AbcClass = Literal["A", "B", "C"]
@@ -85,6 +85,12 @@ class Counting(Model):
 
     every: DurationMs
     """Time between two counts"""
+
+    @model_validator(mode="after")
+    def _moves_on(self) -> Self:
+        if self.every == 0:
+            raise refuse("a count every 0s never moves on; give a period such as 7d")
+        return self
 
 
 class Warehouse(Model):

@@ -9,12 +9,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from twin.scenario.base import (
+    Count,
     DurationMs,
     EventRate,
     Id,
     ItemRef,
     Milli,
     Model,
+    Positive,
     RegionRef,
     Weights,
     refuse,
@@ -35,7 +37,6 @@ __all__ = [
     "PoissonDemand",
 ]
 
-Count = Annotated[int, Field(ge=0)]
 HourWeights = Annotated[tuple[Count, ...], Field(strict=False)]
 
 
@@ -93,7 +94,7 @@ class ItemSkew(Model):
     """How steep, in thousandths once read"""
     shift: Count = 0
     """How flat among the first"""
-    items: Annotated[int, Field(ge=1)] | None = None
+    items: Positive | None = None
     """Items this channel orders; all unless given"""
 
 

@@ -12,15 +12,20 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, Field, GetCoreSchemaHandler, PlainSerializer
 from pydantic_core import CoreSchema, core_schema
 
-from twin.scenario import units
-from twin.scenario.base import Cost, DurationMs, Milli, Model, Percent, Tuple, WrittenAs, refuse
+from twin.scenario import limits, units
+from twin.scenario.base import Cost, Count, DurationMs, Milli, Model, Percent, Tuple, WrittenAs, refuse
 from twin.streams import distributions as streams
 from twin.streams.distributions import Distribution
 
 __all__ = ["CountSpec", "CountTable", "DistributionSpec", "PriceTable", "quantile_ms"]
 
-Count = Annotated[int, Field(ge=0)]
 V = TypeVar("V")
+
+
+def _mean(milli: int) -> int:
+    if milli > limits.UNITS_MAX * 1_000:
+        raise refuse(f"{_number(milli)} is too large; write {limits.UNITS_MAX} or less")
+    return milli
 
 
 class FixedSpec(Model, Generic[V]):
@@ -82,7 +87,7 @@ class PoissonSpec(Model):
     """Poisson counts with this mean."""
 
     kind: Literal["poisson"]
-    mean: Milli
+    mean: Annotated[Milli, AfterValidator(_mean)]
 
 
 class EmpiricalSpec(Model, Generic[V]):

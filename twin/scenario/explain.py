@@ -175,6 +175,8 @@ def _explain(details: ErrorDetails, root: type[BaseModel], plain: Any) -> tuple[
     if kind == "greater_than_equal":
         low = "negative" if context["ge"] == 0 else "too small"
         return path, f"{lead}{_shown(value)} is {low}; write {context['ge']} or more"
+    if kind == "less_than_equal":
+        return path, f"{lead}{_shown(value)} is too large; write {context['le']} or less"
     if kind == "too_short":
         return path, f"{lead}the list is empty; give at least one entry"
     if kind in _WANTED:

@@ -10,8 +10,11 @@ from twin.scenario import units
 from twin.scenario.base import (
     AnyItemRef,
     ChargeRate,
+    Count,
     DurationMs,
+    Level,
     Model,
+    Positive,
     RegionRef,
     SortedKeys,
     SupplierRef,
@@ -20,6 +23,7 @@ from twin.scenario.base import (
     WarehouseRef,
     WrittenAs,
     at_least_one,
+    priced,
     refuse,
     shorthand,
 )
@@ -43,8 +47,6 @@ __all__ = [
     "ToOrder",
 ]
 
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(ge=1)]
 SourcingRule = Literal["preferred_node", "minimize_splits", "nearest", "cheapest", "most_stock"]
 GatewayKind = Literal["warehouse", "supplier", "carrier", "erp"]
 GATEWAYS: tuple[GatewayKind, ...] = get_args(GatewayKind)
@@ -109,9 +111,9 @@ class MinMax(_Rule):
 
     kind: Literal["min_max"]
     """(s,S)"""
-    s: int
+    s: Level
     """Order at or below this position"""
-    S: int
+    S: Level
     """Order up to this position"""
     review: Review = CONTINUOUS
     """When the position is looked at"""
@@ -128,7 +130,7 @@ class ReorderPoint(_Rule):
 
     kind: Literal["reorder_point"]
     """(r,Q)"""
-    r: int
+    r: Level
     """Order at or below this position"""
     Q: Positive
     """Order multiples of this quantity"""
@@ -141,7 +143,7 @@ class BaseStock(_Rule):
 
     kind: Literal["base_stock"]
     """Order-up-to"""
-    S: int
+    S: Level
     """Order up to this position"""
     review: Review = CONTINUOUS
     """When the position is looked at"""
@@ -337,7 +339,7 @@ def _holding(value: object) -> units.Share | units.Charge:
         if isinstance(value, str) and "%" in value:
             return units.parse_share(value)
         if isinstance(value, str) and "/unit" in value:
-            return units.parse_charge(value)
+            return priced(units.parse_charge(value))
     except ValueError as error:
         raise refuse(str(error)) from None
     raise refuse(f"{value!r} is no holding cost; write 20%/year of the item's cost or 0.225 GBP/unit/year")

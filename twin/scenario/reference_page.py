@@ -36,6 +36,9 @@ validate` checks it without running it and tells every mistake at once, with fil
   instants with their zone `2025-11-17T00:00Z`; times of day `16:00`. Quantities are plain whole numbers. A
   year is 365 days. Everything is read exactly; what is finer than a millisecond, a minor unit or a part per
   million is refused.
+- Whole numbers go up to 1_000_000_000_000, seeds to 2^63 - 1, amounts of money to 10^15 minor units, mean
+  numbers of orders to 1000/s. A run starts from 1970 to 2199 and takes at most 100 years (36525d), drain
+  included.
 - Ids are small letters, digits, `_`, `.` and `-`. Items are any text without `/`.
 - A key that is not listed here is refused, and so is one that stands twice. There are no expressions, no
   environment variables and no YAML merge keys.

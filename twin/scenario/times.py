@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, model_validator
 
-from twin.scenario import units
-from twin.scenario.base import DurationMs, Id, Instant, Model, Tuple, WrittenAs, at_least_one, refuse
+from twin.scenario import limits, units
+from twin.scenario.base import DurationMs, Id, Instant, Model, Positive, Tuple, WrittenAs, at_least_one, refuse
 from twin.scenario.errors import suggestion
 
 __all__ = ["DAYS", "CalendarSpec", "Day", "Hours", "RunSpec"]
@@ -30,9 +30,9 @@ class RunSpec(Model):
     """Time at the start that measures leave out"""
     drain: DurationMs = 0
     """Time after the horizon in which demand has stopped but the clock runs on"""
-    seed: Annotated[int, Field(ge=0)] = 1
+    seed: Annotated[int, Field(ge=0, le=limits.SEED_MAX)] = 1
     """Seed of every random draw"""
-    part_rows: Annotated[int, Field(ge=1)] = 65_536
+    part_rows: Positive = 65_536
     """Entries in one part of the log"""
 
     @property
@@ -49,6 +49,11 @@ class RunSpec(Model):
     def _fits(self) -> Self:
         if self.horizon <= 0:
             raise refuse("the horizon is 0s; give the run some time, such as 21d")
+        if self.horizon + self.drain > limits.RUN_MS_MAX:
+            raise refuse(
+                f"horizon and drain take {units.format_duration(self.horizon + self.drain)}; "
+                f"a run takes at most 100 years ({units.format_duration(limits.RUN_MS_MAX)})"
+            )
         if self.warmup >= self.horizon:
             raise refuse(
                 f"the warm-up of {units.format_duration(self.warmup)} leaves nothing of the horizon of "
