@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
-# Plain help: rich's would take longer to load than the rest of the program.
 # As twin.scenario.limits has it; not imported, since that package takes its time to load.
 SEED_MAX: Final = 2**63 - 1
 
+# Plain help: rich's would take longer to load than the rest of the program.
 app: Final = typer.Typer(
     name="twin",
     help="A digital twin of a distribution business, run by its production order engine.",
