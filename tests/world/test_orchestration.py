@@ -15,14 +15,14 @@ from twin.core.events import DeliveryFailed, DeliveryRetried
 from twin.core.timers import next_due
 from twin.driver import Driver
 from twin.ports import Gateway
-from twin.world.kernel import Actor, Post
+from twin.world.kernel import Actor
 from twin.world.orchestration import Orchestration
 
 
 def armed(stage: Stage) -> list[int]:
     """Instants of the posts that would wake the engine, those overtaken left out."""
     orchestration = stage.world.orchestration
-    return [at for at, _, _, post in stage.world._queue if _wakes(stage, post) and at == orchestration.armed_at]
+    return [at for at in _wakes(stage) if at == orchestration.armed_at]
 
 
 def test_while_a_timer_is_set_exactly_one_post_is_armed_for_the_earliest() -> None:
@@ -45,12 +45,12 @@ def test_what_was_overtaken_is_armed_again_and_not_posted_again() -> None:
     stage = Stage(small(), seed=3)
     for day in range(1, 7):
         stage.run(day * DAY)
-        wakes = [at for at, _, _, post in stage.world._queue if _wakes(stage, post)]
+        wakes = _wakes(stage)
         assert len(dict.fromkeys(wakes)) == len(wakes) <= 3
 
 
-def _wakes(stage: Stage, post: object) -> bool:
-    return isinstance(post, Post) and post.handler == stage.world.orchestration.wake
+def _wakes(stage: Stage) -> list[int]:
+    return [at for at, _, _, handler, _ in stage.world.posts() if handler == stage.world.orchestration.wake]
 
 
 def test_overtaken_posts_do_nothing() -> None:
@@ -170,9 +170,7 @@ def test_no_party_writes_into_another_but_by_messages_and_goods() -> None:
     contents = {actor.id: _content(actor) for actor in actors}
     end, changed = scenario.run.start + 2 * DAY, 0
     while stage.world.peek() < end:
-        event = stage.world._queue[0][3]
-        assert isinstance(event, Post)
-        owner = event.handler.__self__.id  # type: ignore[attr-defined]
+        owner = stage.world.posts()[0][3].__self__.id  # type: ignore[attr-defined]
         stage.world.step()
         for actor in actors:
             content = _content(actor)

@@ -201,14 +201,14 @@ class Engine:
             for event in entry.events:
                 _FOLDS[type(event)](state, event, now)
         for sent in entry.deliveries:
-            self._track(sent, now)
+            # Settled once submitted, unless it has a deadline or is open already: the usual case by far.
+            if sent.deadline or sent.key in state.deliveries:
+                self._track(sent, now)
 
     def _track(self, sent: Delivery, now: int) -> None:
         """Keep a delivery that wants an acknowledgement, with the timeout of this attempt."""
         state = self.state
         opened = state.deliveries.get(sent.key)
-        if opened is None and not sent.deadline:
-            return
         policy = delivery.policy_of(state, sent.gateway)
         if opened is None and not policy.acknowledge:
             return

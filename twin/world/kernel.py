@@ -80,20 +80,8 @@ class Actor(ABC):
         return super().__reduce_ex__(protocol)
 
 
-class Post(Event):
-    """One message on its way to one handler; an event that SimPy's own `step` could run, too."""
-
-    __slots__ = ("handler", "message")
-
-    # In the class and not in each post: they are the same for all, and a tuple can't be added to by mistake.
-    callbacks = (lambda post: post.handler(post.message),)  # type: ignore[assignment]
-    _ok = True
-    _value = None
-
-    # SimPy's initializer would make a list and four attributes that no post needs.
-    def __init__(self, handler: Callable[[Any], object], message: Any) -> None:
-        self.handler = handler
-        self.message = message
+Post = tuple[int, int, int, Callable[[Any], object], Any]
+"""A row of the queue: instant, phase, sequence, handler, message. SimPy's own events are rows of four."""
 
 
 class World(simpy.Environment):
@@ -104,7 +92,7 @@ class World(simpy.Environment):
     """
 
     _now: int
-    _queue: list[tuple[int, int, int, Event]]  # type: ignore[assignment]
+    _queue: list[Any]
 
     def __init__(self, start_ms: int = 0, *, shuffle: Series | None = None) -> None:
         if type(start_ms) is not int:
@@ -149,15 +137,16 @@ class World(simpy.Environment):
         sequence = self._sequence = self._sequence + 1
         if self._shuffle is not None:
             sequence |= self._shuffle.bits() << 64
-        heappush(self._queue, (self._now + delay_ms, phase, sequence, Post(handler, message)))
+        # A row and nothing else: an event object would double the time of a post.
+        heappush(self._queue, (self._now + delay_ms, phase, sequence, handler, message))
 
     def posted(self, handler: Callable[[M], object]) -> list[M]:
         """The messages posted to `handler` that are still to come, in the order in which they will."""
-        found: list[M] = []
-        for _, _, _, event in sorted(self._queue, key=lambda row: row[:3]):
-            if type(event) is Post and event.handler == handler:
-                found.append(event.message)
-        return found
+        return [message for _, _, _, its, message in self.posts() if its == handler]
+
+    def posts(self) -> list[Post]:
+        """Every post that is still to come, in the order in which they will."""
+        return sorted([row for row in self._queue if len(row) == 5], key=lambda row: row[:3])
 
     def send(self, recipient: str, message: Any, delay_ms: int, phase: Phase) -> None:
         """Post `message` to the `receive` of the actor with id `recipient`. Raises `PostRefused`, as `post` does,
@@ -183,16 +172,15 @@ class World(simpy.Environment):
         queue = self._queue
         if not queue:
             raise EmptySchedule
-        at, phase, _, event = queue[0]
+        row = queue[0]
         outer, self._running = self._running, True
         try:
-            if type(event) is Post:
+            if len(row) == 5:
                 heappop(queue)
-                self._now = at
-                self._phase = phase
-                event.handler(event.message)
+                self._now, self._phase, _, handler, message = row
+                handler(message)
             else:
-                self._step_foreign(at)
+                self._step_foreign(row[0])
         finally:
             self._running = outer
 
@@ -215,16 +203,15 @@ class World(simpy.Environment):
         self._running = True
         try:
             while queue:
-                at, phase, _, event = queue[0]
-                if at >= until:
+                row = queue[0]
+                if row[0] >= until:
                     break
-                if type(event) is Post:
+                if len(row) == 5:
                     pop(queue)
-                    self._now = at
-                    self._phase = phase
-                    event.handler(event.message)
+                    self._now, self._phase, _, handler, message = row
+                    handler(message)
                 else:
-                    self._step_foreign(at)
+                    self._step_foreign(row[0])
         except StopSimulation as stop:
             return stop.args[0]
         finally:
@@ -264,9 +251,8 @@ class World(simpy.Environment):
         rest = {name: value for name, value in self.__dict__.items() if name not in _OWN_WAY}
         actors = list(self.actors.values())
         queue = [
-            (at, int(phase), number, post.handler, post.message)
-            for at, phase, number, post in self._queue
-            if isinstance(post, Post)  # all are: _check_fork found no other
+            (at, int(phase), number, handler, message)
+            for at, phase, number, handler, message in self._queue  # posts all: _check_fork found no other
         ]
         # Shells first, then what fills them: see Actor.__reduce_ex__.
         return actors, [actor.__getstate__() for actor in actors], queue, rest
@@ -278,7 +264,7 @@ class World(simpy.Environment):
             _fill(actor, content)
         self.actors = {actor.id: actor for actor in actors}
         self._queue = [
-            (at, Phase(phase), number, Post(handler, message)) for at, phase, number, handler, message in queue
+            (at, Phase(phase), number, handler, message) for at, phase, number, handler, message in queue
         ]
         self._active_proc = None
         self._running = False
@@ -316,9 +302,9 @@ class World(simpy.Environment):
         if alive:
             more = f" and {len(alive) - 1} more" if len(alive) > 1 else ""
             raise CannotFork(f"the SimPy process {alive[0]!r}{more} is alive, and a generator can't be copied")
-        for at, _, _, event in self._queue:
-            if type(event) is not Post:
-                raise CannotFork(f"the SimPy event {event!r} is queued for {at} ms; only posts can be copied")
+        for row in self._queue:
+            if len(row) != 5:
+                raise CannotFork(f"the SimPy event {row[3]!r} is queued for {row[0]} ms; only posts can be copied")
 
     def _culprit(self) -> str:
         """The first actor's attribute or post that can't be pickled by itself."""
@@ -326,9 +312,9 @@ class World(simpy.Environment):
             for name, value in actor.__dict__.items():
                 if not _pickles(value):
                     return f"attribute {name!r} of actor {actor.id!r}"
-        for at, _, _, event in sorted(self._queue):
-            if isinstance(event, Post) and not _pickles((event.handler, event.message)):
-                return f"the post to {_name(event.handler)} at {at} ms"
+        for at, _, _, handler, message in self.posts():
+            if not _pickles((handler, message)):
+                return f"the post to {_name(handler)} at {at} ms"
         return "the world"
 
 

@@ -39,8 +39,14 @@ class Orchestration(Actor):
 
     def receive(self, message: External) -> None:
         """A command arrives."""
-        self.driver.handle(message, self.world.now)
-        self.arm()
+        driver = self.driver
+        world = self.world
+        now = world.now
+        driver.handle(message, now)
+        # The usual case by far: a timer's post is under way for what is due first.
+        due = driver.engine.next_due()
+        if due is not None and (due[0] < self.armed_at or self.armed_at < 0 or due[0] < now):
+            self.arm()
 
     def arm(self) -> None:
         """See to it that the earliest timer is fed when it is due."""
