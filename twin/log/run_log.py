@@ -92,7 +92,7 @@ class RunLog:
         else:
             for entry, data in zip(entries, _encoded(entries, expected, self.position), strict=True):
                 self._store(entry, data)
-        if len(self._rows) >= self.part_rows or len(self._payload) > PART_BYTES:
+        if len(self._at) >= self.part_rows or len(self._payload) > PART_BYTES:
             self.close_part()
         return self.position
 
@@ -104,14 +104,11 @@ class RunLog:
         payload = self._payload
         payload += data
         self._ends.append(len(payload))
-        self._rows.append(
-            (
-                entry.now,
-                tag,
-                subject(command),
-                from_outcome(entry) if correlation is None else correlation(command),
-            )
-        )
+        # Lists of scalars: a tuple a row is one more object that the collector looks at until the part is written.
+        self._at.append(entry.now)
+        self._types.append(tag)
+        self._subjects.append(subject(command))
+        self._correlations.append(from_outcome(entry) if correlation is None else correlation(command))
 
     def read(self, after: Position) -> Iterator[Entry]:
         """Entries after a position, in order. Raises `LookupError` for positions before the fork."""
@@ -123,7 +120,7 @@ class RunLog:
                     for text in batch["payload"]:
                         yield decode_entry(text)
         ends = self._ends
-        rows = len(self._rows)
+        rows = len(self._at)
         for index in range(max(0, after - self.position + rows), rows):
             yield decode_entry(bytes(self._payload[ends[index] : ends[index + 1]]))
 
@@ -142,21 +139,20 @@ class RunLog:
 
     def close_part(self) -> None:
         """Write what is buffered as a part, as a snapshot does; nothing where nothing is buffered."""
-        rows = len(self._rows)
+        rows = len(self._at)
         if not rows:
             return
         first = self.position - rows + 1
-        at, types, subjects, correlations = zip(*self._rows, strict=True)
         self._parts.append(
             write_part(
                 self.folder,
                 self._parts[-1].number + 1 if self._parts else 0,
                 (
                     ("position", range(first, self.position + 1)),
-                    ("at", at),
-                    ("type", types),
-                    ("subject", subjects),
-                    ("correlation", correlations),
+                    ("at", self._at),
+                    ("type", self._types),
+                    ("subject", self._subjects),
+                    ("correlation", self._correlations),
                     ("payload", Texts(self._payload, self._ends)),
                 ),
                 first=first,
@@ -171,7 +167,10 @@ class RunLog:
         self.close_part()
 
     def _clear(self) -> None:
-        self._rows: list[tuple[int, str, str, str]] = []
+        self._at: list[int] = []
+        self._types: list[str] = []
+        self._subjects: list[str] = []
+        self._correlations: list[str] = []
         # One buffer that Parquet takes as it is: half a microsecond an entry instead of several.
         self._payload = bytearray()
         self._ends = array("i", (0,))
