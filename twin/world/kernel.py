@@ -263,9 +263,7 @@ class World(simpy.Environment):
         for actor, content in zip(actors, contents, strict=True):
             _fill(actor, content)
         self.actors = {actor.id: actor for actor in actors}
-        self._queue = [
-            (at, Phase(phase), number, handler, message) for at, phase, number, handler, message in queue
-        ]
+        self._queue = [(at, Phase(phase), number, handler, message) for at, phase, number, handler, message in queue]
         self._active_proc = None
         self._running = False
         self._processes = []
