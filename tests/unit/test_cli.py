@@ -269,7 +269,15 @@ def test_an_error_of_the_system_names_the_file_and_no_traceback(capsys: pytest.C
 def test_an_interrupted_run_says_that_its_folder_is_cut_off(tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = [sys.executable, "-m", "twin", "run", str(ROOT / "scenarios/demo.yaml"), "--out", str(out)]
-    running = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    # A job that a script started in the background ignores the signal, and so would every process below it.
+    running = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     deadline = time.monotonic() + 60
     while not out.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
