@@ -182,6 +182,24 @@ def test_calls_per_operation_count_retries_and_redrives() -> None:
     assert tale.value("duplicate_effect_count", END) == 0
 
 
+def test_goodput_counts_what_is_answered_within_the_timeout_of_its_attempt() -> None:
+    tale = Tale()
+    for order in ("in_time", "late", "second", "never"):
+        tale.order(order, 0, DAY)
+    succeeded = ev.DeliverySucceeded
+    tale.at(5, succeeded("in_time/1"), command=answer("in_time/1", 1))
+    for order in ("late", "second"):
+        tale.at(10, ev.DeliveryFailed(f"{order}/1", 1, "unknown", "no answer", 11))
+        tale.at(11, ev.DeliveryRetried(f"{order}/1", 2), deliveries=(sent(f"{order}/1", order, attempt=2),))
+    tale.at(12, succeeded("late/1"), command=answer("late/1", 1))
+    tale.at(12, succeeded("second/1"), command=answer("second/1", 2))
+    assert tale.value("goodput", END) == Fraction(2, 4)
+
+
+def answer(delivery: str, attempt: int) -> cm.AcknowledgeDelivery:
+    return cm.AcknowledgeDelivery(f"{delivery}/ack/{attempt}", "wms", 0, delivery, "succeeded", attempt=attempt)
+
+
 def breakages() -> dict[str, tuple[Any, str, int | Fraction]]:
     """A planted fault, the measure that must tell, and its value."""
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from twin.core.sourcing import RULES
-from twin.scenario import Scenario, ScenarioError, load
+from twin.scenario import Scenario, ScenarioError, load, units
 from twin.scenario.business import Warehouse
 from twin.scenario.merging import merge_plain
 from twin.scenario.policies import MinMax, SourcingRule
@@ -361,3 +361,13 @@ def test_the_uk_distributor_has_what_the_base_scenario_promises() -> None:
     assert text.count("# assumed") > 40
     reached = {(lane.to, lane.from_) for lane in scenario.lanes}
     assert all(any(region == to for to, _ in reached) for region in scenario.regions)
+
+
+def test_an_interrupt_while_a_scenario_is_written_stays_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(share: Share) -> str:
+        raise KeyboardInterrupt
+
+    scenario = minimal()
+    monkeypatch.setattr(units, "format_share", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        scenario.plain()

@@ -7,6 +7,7 @@ been done). The core draws nothing: jitter is a hash of the delivery's key and a
 from __future__ import annotations
 
 from hashlib import blake2b
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -25,12 +26,28 @@ from twin.core.master import DEFAULT_DELIVERY, DeliveryPolicy
 from twin.core.refusals import Refusal
 from twin.core.state import OpenDelivery, State
 
-__all__ = ["acknowledge_delivery", "backoff", "policy_of", "redrive_delivery", "wake_delivery"]
+__all__ = [
+    "RETRY",
+    "acknowledge_delivery",
+    "backoff",
+    "policy_of",
+    "redrive_delivery",
+    "retries_left",
+    "wake_delivery",
+]
+
+RETRY: Final = 1_000_000
+"""One retry, in the unit of the retry budgets."""
 
 
 def policy_of(state: State, gateway: str) -> DeliveryPolicy:
     """The policy of a gateway `kind/party`, by its kind."""
     return state.gateways.get(gateway.partition("/")[0], DEFAULT_DELIVERY)
+
+
+def retries_left(state: State, policy: DeliveryPolicy, gateway: str) -> int:
+    """What a gateway's retry budget holds, in millionths of a retry; full before its first attempt."""
+    return state.retry_budgets.get(gateway, policy.budget_reserve * RETRY)
 
 
 def backoff(policy: DeliveryPolicy, key: str, attempt: int) -> int:
@@ -80,7 +97,8 @@ def wake_delivery(state: State, key: str, now: int, draft: Draft) -> None:
         return
     attempt = opened.attempt + 1
     draft.events.append(DeliveryRetried(key, attempt))
-    draft.deliveries.append(replace(opened.delivery, attempt=attempt))
+    expires_at = now + policy_of(state, opened.delivery.gateway).timeout_ms
+    draft.deliveries.append(replace(opened.delivery, attempt=attempt, expires_at=expires_at))
 
 
 def _fail(state: State, opened: OpenDelivery, outcome: str, reason: str, now: int, draft: Draft) -> None:
@@ -91,6 +109,8 @@ def _fail(state: State, opened: OpenDelivery, outcome: str, reason: str, now: in
         draft.events.append(DeliveryDeadLettered(delivery.key, opened.attempt, f"retries used up: {reason}"))
     elif retry_at >= delivery.deadline:
         draft.events.append(DeliveryDeadLettered(delivery.key, opened.attempt, f"deadline passed: {reason}"))
+    elif policy.budget_ppm and retries_left(state, policy, delivery.gateway) < RETRY:
+        draft.events.append(DeliveryDeadLettered(delivery.key, opened.attempt, f"retry budget used up: {reason}"))
     else:
         draft.events.append(DeliveryFailed(delivery.key, opened.attempt, outcome, reason, retry_at))
 
@@ -102,5 +122,7 @@ def redrive_delivery(state: State, command: RedriveDelivery, now: int, draft: Dr
         return Refusal("unknown_dead_letter", f"'{command.delivery}' is no dead letter")
     policy = policy_of(state, dead.delivery.gateway)
     draft.events.append(DeliveryRedriven(command.delivery, command.actor))
-    draft.deliveries.append(replace(dead.delivery, attempt=dead.attempt + 1, deadline=now + policy.deadline_ms))
+    deadline, expires_at = now + policy.deadline_ms, now + policy.timeout_ms
+    again = replace(dead.delivery, attempt=dead.attempt + 1, deadline=deadline, expires_at=expires_at)
+    draft.deliveries.append(again)
     return None

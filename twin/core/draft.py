@@ -32,6 +32,9 @@ class Draft:
     ) -> None:
         """Ask `effect` of the party behind the gateway `kind/party` (or `kind` alone where there is only one)."""
         policy = state.gateways.get(kind, DEFAULT_DELIVERY)
-        deadline = now + policy.deadline_ms if policy.acknowledge else 0
         gateway = f"{kind}/{party}" if party else kind
-        self.deliveries.append(Delivery(key, gateway, effect, correlation, criticality, 1, deadline))
+        if policy.acknowledge:
+            deadline, expires_at = now + policy.deadline_ms, now + policy.timeout_ms
+            self.deliveries.append(Delivery(key, gateway, effect, correlation, criticality, 1, deadline, expires_at))
+        else:
+            self.deliveries.append(Delivery(key, gateway, effect, correlation, criticality))

@@ -89,7 +89,8 @@ class Delivery(Struct, frozen=True, gc=False, omit_defaults=True):
     """One effect on its way to one gateway.
 
     The same `key` twice must cause one act. `correlation` is the order (or purchase order) it is about,
-    `criticality` its business class, `deadline` the instant (ms) after which the answer is of no use.
+    `criticality` its business class, `deadline` the instant (ms) after which the answer is of no use, `expires_at`
+    the one (ms) at which this attempt is given up: a counterpart may drop it then, unread (CloudEvents `expirytime`).
     """
 
     key: str
@@ -99,3 +100,4 @@ class Delivery(Struct, frozen=True, gc=False, omit_defaults=True):
     criticality: str = ""
     attempt: int = 1
     deadline: int = 0
+    expires_at: int = 0

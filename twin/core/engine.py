@@ -214,6 +214,10 @@ class Engine:
             return
         if opened is None:
             opened = state.deliveries[sent.key] = OpenDelivery(sent, sent.attempt, "in_flight", "", now)
+            if policy.budget_ppm:
+                # Each first attempt earns its share of a retry, up to the reserve.
+                left = delivery.retries_left(state, policy, sent.gateway) + policy.budget_ppm
+                state.retry_budgets[sent.gateway] = min(left, policy.budget_reserve * delivery.RETRY)
             if isinstance(sent.effect, PostInvoice | PostCredit):
                 order = state.orders.get(sent.effect.order)
                 if order is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twin.core.delivery import RETRY, policy_of, retries_left
 from twin.core.effects import PostCredit, PostInvoice
 from twin.core.events import (
     DeliveryDeadLettered,
@@ -33,6 +34,11 @@ def delivery_failed(state: State, event: DeliveryFailed, now: int) -> None:
     opened = state.deliveries[event.delivery]
     opened.stage = advance(DELIVERY, opened.stage, "failed", event.delivery)
     opened.reason = event.reason
+    gateway = opened.delivery.gateway
+    policy = policy_of(state, gateway)
+    if policy.budget_ppm:
+        # Spent as it is decided: retries that wait for their turn are spoken for.
+        state.retry_budgets[gateway] = retries_left(state, policy, gateway) - RETRY
     set_timer(state.timers, f"delivery/{event.delivery}", event.retry_at)
 
 

@@ -127,7 +127,9 @@ class DeliveryPolicy(Struct, frozen=True, gc=False, omit_defaults=True):
     """How deliveries to one kind of gateway are sent, timed out and retried.
 
     Without `acknowledge` the delivery is settled once submitted (a durable queue stands between). `jitter` is
-    `none`, `equal` or `full` (Brooker 2015, "Exponential Backoff and Jitter").
+    `none`, `equal` or `full` (Brooker 2015, "Exponential Backoff and Jitter"). `budget_ppm` bounds the retries to one
+    counterpart, in parts per million of its first attempts, beyond a reserve of `budget_reserve` retries; 0 sets no
+    bound ("Site Reliability Engineering", Beyer et al. 2016, chapter 21, per-client retry budget).
     """
 
     gateway: str
@@ -138,6 +140,8 @@ class DeliveryPolicy(Struct, frozen=True, gc=False, omit_defaults=True):
     backoff_ms: int = 5_000
     cap_ms: int = 600_000
     jitter: str = "full"
+    budget_ppm: int = 0
+    budget_reserve: int = 10
 
 
 DEFAULT_DELIVERY = DeliveryPolicy("")

@@ -179,7 +179,7 @@ class WaveQueue(Struct):
 
 
 class State(Struct):
-    """Everything the engine knows."""
+    """Everything the engine knows. `retry_budgets` holds millionths of a retry left, by gateway."""
 
     now: int = 0
     position: int = 0
@@ -203,6 +203,7 @@ class State(Struct):
     inbound: dict[str, dict[str, list[str]]] = {}
     deliveries: dict[str, OpenDelivery] = {}
     dead_letters: dict[str, OpenDelivery] = {}
+    retry_budgets: dict[str, int] = {}
     referred: dict[str, int] = {}
     closing: dict[str, list[str]] = {}
     waves: dict[str, WaveQueue] = {}

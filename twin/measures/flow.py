@@ -91,6 +91,16 @@ def order_fallout(facts: Facts) -> Answer:
     return ratio(facts.fallout_orders, facts.captured_orders)
 
 
+@measure("L", "ratio", "answers and first attempts in the window, of partners that acknowledge")
+def goodput(facts: Facts) -> Answer:
+    """Messages that were answered within the timeout of the attempt that the answer is to, per message wanted.
+
+    What is answered late was done, but not in time: it counts as nothing here. An ERP's confirmation does not say
+    which attempt it is to; it is taken for that of the present one.
+    """
+    return ratio(facts.messages.in_time, facts.messages.awaited)
+
+
 @measure("L", "ratio", "whole periods of the cost rates in the window")
 def bullwhip_ratio(facts: Facts) -> Answer:
     """Variance of the units ordered upstream over that of the units demanded, per period, over all items (Chen 2000).

@@ -46,12 +46,13 @@ _KNOWN_ALREADY: Final = ("duplicate", "order_exists")
 class DeliveryFacts:
     """A delivery that is not settled, or a dead letter `since` an instant (ms)."""
 
-    __slots__ = ("correlation", "since", "stage")
+    __slots__ = ("attempt", "correlation", "since", "stage")
 
     def __init__(self, correlation: str, since: int) -> None:
         self.correlation = correlation
         self.since = since
         self.stage = "in_flight"
+        self.attempt = 1
 
 
 class Messages:
@@ -64,6 +65,10 @@ class Messages:
         self.acknowledged: dict[str, bool] = {}
         self.calls = 0
         self.operations = 0
+        self.awaited = 0
+        self.in_time = 0
+        # The attempt that the entry's command answers; 0 where it does not say.
+        self.answered = 0
         self.dead_lettered = 0
         self.required = 0
         # What the entry's events oblige the engine to send with them: (effect, delivery key).
@@ -110,6 +115,7 @@ class Messages:
                 order.touches += 1
         elif isinstance(command, cm.CountStock):
             self.counted_time = command.time
+        self.answered = command.attempt if isinstance(command, cm.AcknowledgeDelivery) else 0
         return True
 
     def _trace(self, facts: Facts, command: Any) -> None:
@@ -138,6 +144,9 @@ class Messages:
                     facts.duplicate(str(delivery.effect.__struct_config__.tag))
                 if self.acknowledged.get(delivery.gateway.partition("/")[0], True):
                     self.open[delivery.key] = DeliveryFacts(correlation, entry.now)
+                    self.awaited += counts
+            elif delivery.key in self.open:
+                self.open[delivery.key].attempt = delivery.attempt
             if counts:
                 self.calls += 1
                 self.operations += first
@@ -175,6 +184,8 @@ class Messages:
         if stage is None:
             facts.illegal_transitions += 1
             return
+        if name == "succeeded" and found.stage == "in_flight" and self.answered in (0, found.attempt):
+            self.in_time += now >= facts.begin
         found.stage = stage
         if name == "succeeded":
             self.open.pop(key, None)

@@ -37,6 +37,7 @@ __all__ = [
     "EventRate",
     "Id",
     "Instant",
+    "InterfaceRef",
     "ItemId",
     "ItemRef",
     "Known",
@@ -45,6 +46,7 @@ __all__ = [
     "Level",
     "Milli",
     "Model",
+    "PartnerRef",
     "Percent",
     "Positive",
     "RegionRef",
@@ -244,6 +246,9 @@ CarrierRef = Annotated[str, AfterValidator(_Ref("carrier", "carriers"))]
 RegionRef = Annotated[str, AfterValidator(_Ref("region", "regions"))]
 ItemRef = Annotated[str, AfterValidator(_Ref("item", "items"))]
 AnyItemRef = Annotated[str, AfterValidator(_Ref("item", "items", also="*"))]
+PartnerRef = Annotated[str, AfterValidator(_Ref("partner", "partners")), WrittenAs("partner")]
+"""`warehouse/` or `supplier/` with an id of the scenario, or `erp`."""
+InterfaceRef = Annotated[str, AfterValidator(_Ref("interface", "interfaces"))]
 LaneFrom = Annotated[str, AfterValidator(_Ref("warehouse", "warehouses", lead="lane from nowhere: "))]
 LaneTo = Annotated[str, AfterValidator(_Ref("region", "regions", lead="lane to nowhere: "))]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from twin.scenario.base import Known
 from twin.scenario.demand import BookDemand, GeneratedDemand, PoissonDemand
 from twin.scenario.errors import Path
+from twin.scenario.policies import GatewayKind
 from twin.scenario.units import CURRENCY_EXPONENTS
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ _LISTS = {
     "supplier": "suppliers",
     "carrier": "carriers",
     "channel": "channels",
+    "interface": "interfaces",
     "item": "items",
 }
 
@@ -33,6 +35,9 @@ def known_ids(plain: Any) -> Known:
     ids = {noun: tuple(_ids(top, plural)) for noun, plural in _LISTS.items() if _is_list(top, plural)}
     if "calendar" in ids:
         ids["calendar"] = tuple(dict.fromkeys((*ids["calendar"], "always")))
+    if "warehouse" in ids and "supplier" in ids:
+        partners = (f"{noun}/{name}" for noun in ("warehouse", "supplier") for name in ids[noun])
+        ids["partner"] = (*partners, "erp")
     if _list(top, "regions"):
         ids["region"] = tuple(name for name in _list(top, "regions") if isinstance(name, str))
     if not _items_listed(top):
@@ -64,6 +69,7 @@ def _ids(top: dict[str, Any], key: str) -> list[str]:
 # What may stand once only: the list, the keys that tell its entries apart, and what to do about a second.
 _ONCE: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     *(((plural,), ("id",)) for plural in _LISTS.values()),
+    (("interfaces",), ("to",)),
     (("lanes",), ("from", "to", "carrier")),
     (("stock",), ("warehouse", "item")),
     (("policies", "replenishment"), ("warehouse", "item")),
@@ -97,7 +103,7 @@ def _twice(where: tuple[str, ...], keys: tuple[str, ...], told: list[Any]) -> li
         path: Path = (*where, index, keys[0]) if keys else (*where, index)
         if first[names] < 0:
             problems.append((path, f"the calendar '{names[0]}' is predefined; take another id"))
-        elif len(keys) > 1:
+        elif keys and keys != ("id",):
             what = ", ".join(f"{key} {name}" for key, name in zip(keys, names, strict=True))
             problems.append((path, f"{where[-1]} has a second entry for {what}; keep one"))
         else:
@@ -130,4 +136,21 @@ def misfits(scenario: Scenario) -> list[tuple[Path, str]]:
                 problems.append((("assortment",), "generated demand needs the number of items; give count"))
             if scenario.assortment.price is None:
                 problems.append((("assortment",), "price: there is no order book to take prices from; give quantiles"))
+    return problems + _unheard(scenario)
+
+
+def _unheard(scenario: Scenario) -> list[tuple[Path, str]]:
+    """Interfaces that may turn calls away from senders who do not wait for an answer: the call would be lost."""
+    problems: list[tuple[Path, str]] = []
+    away = {fault.interface: None for fault in scenario.faults if fault.calls == "turned_away"}
+    for index, interface in enumerate(scenario.interfaces):
+        kind = cast(GatewayKind, interface.to.partition("/")[0])
+        if scenario.policies.delivery.of(kind).acknowledge:
+            continue
+        if interface.queue.bound is not None or interface.id in away:
+            text = (
+                f"interface '{interface.id}' may turn calls away, and nobody would know: "
+                f"policies.delivery.{kind} waits for no answer; set acknowledge: true there"
+            )
+            problems.append((("interfaces", index), text))
     return problems

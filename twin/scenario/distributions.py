@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, Field, GetCoreSchemaHandler, Pla
 from pydantic_core import CoreSchema, core_schema
 
 from twin.scenario import limits, units
-from twin.scenario.base import Cost, Count, DurationMs, Milli, Model, Percent, Tuple, WrittenAs, refuse
+from twin.scenario.base import Cost, Count, DurationMs, Milli, Model, Percent, Positive, Tuple, WrittenAs, refuse
 from twin.streams import distributions as streams
 from twin.streams.distributions import Distribution
 
@@ -44,10 +44,11 @@ class UniformSpec(Model, Generic[V]):
 
 
 class ExponentialSpec(Model):
-    """Exponential with this mean."""
+    """Exponential with this mean; `{mean: 1s, per: 300}` is the time of one of 300 a second."""
 
     kind: Literal["exponential"]
     mean: DurationMs
+    per: Positive = 1
 
 
 class NormalSpec(Model, Generic[V]):

@@ -20,7 +20,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import InitErrorDetails, PydanticCustomError, PydanticSerializationError
 from ruamel.yaml import YAML
 
 from twin.scenario.base import KNOWN, Id, Model, Tuple, at_least_one, refuse
@@ -31,6 +31,7 @@ from twin.scenario.distributions import DistributionSpec
 from twin.scenario.errors import Path, Problem, ScenarioError, choices, dotted
 from twin.scenario.expect import Expectation
 from twin.scenario.explain import explain
+from twin.scenario.interfaces import Interface, Outage
 from twin.scenario.merging import merge_plain
 from twin.scenario.policies import Costs, Policies
 from twin.scenario.times import CalendarSpec, RunSpec
@@ -102,6 +103,10 @@ class Scenario(Model):
     """What stock and shortages cost"""
     erp: Erp = Erp()
     """The ERP"""
+    interfaces: Tuple[Interface] = ()
+    """What serves the engine's calls to its partners; calls to others reach them unhindered"""
+    faults: Tuple[Outage] = ()
+    """What goes wrong in interfaces"""
     expect: Tuple[Expectation] = ()
     """What the outcome is held against"""
 
@@ -128,7 +133,7 @@ class Scenario(Model):
 
     def plain(self) -> dict[str, Any]:
         """Maps, lists, text, whole numbers and truth values, as they would stand in one file."""
-        return _without_empty_maps(self.model_dump(mode="json", by_alias=True, exclude_none=True))
+        return _without_empty_maps(_dumped(self))
 
     def to_yaml(self, folder: FilePath | None = None) -> str:
         """The whole scenario as one file without `extends`; for a file in `folder`, book paths lead from there."""
@@ -221,12 +226,22 @@ def _from_path(path: Path, text: str) -> str:
 def _plain(value: Any) -> Any:
     """Models as the maps they would be in a file, without keys that are null; anything else as it is."""
     if isinstance(value, BaseModel):
-        return value.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return _dumped(value)
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items() if item is not None}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value
+
+
+def _dumped(model: BaseModel) -> dict[str, Any]:
+    try:
+        return model.model_dump(mode="json", by_alias=True, exclude_none=True)
+    except PydanticSerializationError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            # Pydantic takes an interrupt that comes while it writes a value for a failure of that value.
+            raise error.__cause__ from None
+        raise
 
 
 def _without_empty_maps(value: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from twin.scenario.base import (
     DurationMs,
     Level,
     Model,
+    Percent,
     Positive,
     RegionRef,
     SortedKeys,
@@ -208,6 +209,15 @@ class Reservation(Model):
 Jitter = Literal["full", "equal", "none"]
 
 
+def _some(value: int) -> int:
+    if not value:
+        raise refuse("a retry budget of 0% allows none after the reserve; write max: 0 for no retries")
+    return value
+
+
+RetryBudget = Annotated[Percent, AfterValidator(_some)]
+
+
 class Retries(Model):
     """Further attempts after one that failed or timed out."""
 
@@ -219,6 +229,10 @@ class Retries(Model):
     """Longest wait"""
     jitter: Jitter = "full"
     """How the wait is spread (Brooker 2015)"""
+    budget: RetryBudget | None = None
+    """Retries to one partner as a share of its first attempts; no bound unless given"""
+    reserve: Positive = 10
+    """Retries that the budget holds at most, and at the start"""
 
 
 class DeliveryPolicy(Model):
@@ -245,6 +259,10 @@ class RetriesChange(Model):
     """Longest wait"""
     jitter: Jitter | None = None
     """How the wait is spread (Brooker 2015)"""
+    budget: RetryBudget | None = None
+    """Retries to one partner as a share of its first attempts"""
+    reserve: Positive | None = None
+    """Retries that the budget holds at most, and at the start"""
 
 
 class DeliveryChange(Model):

@@ -10,6 +10,7 @@ from twin.world.kernel import World
 if TYPE_CHECKING:
     from twin.world.carrier import Carrier
     from twin.world.erp import Erp
+    from twin.world.interface import Interface
     from twin.world.orchestration import Orchestration
     from twin.world.warehouse import Warehouse
 
@@ -46,6 +47,7 @@ class Business(World):
         self.streams = Streams(seed)
         self.carriers: dict[str, Carrier] = {}
         self.warehouses: dict[str, Warehouse] = {}
+        self.interfaces: dict[str, Interface] = {}
         self.erp: Erp
         self.orchestration: Orchestration
 

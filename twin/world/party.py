@@ -5,6 +5,7 @@ A party holds truth; it knows others by id, and keeps no handle on a post.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -69,14 +70,18 @@ class Party(Actor):
 
     def acknowledge(self, delivery: Delivery) -> None:
         """Answer on the transport level that the delivery was taken."""
+        self.answer_transport(delivery, "succeeded")
+
+    def answer_transport(self, delivery: Delivery, outcome: str, reason: str = "") -> None:
+        """Answer an attempt on the transport level: succeeded, refused or failed."""
         self.tell(
             AcknowledgeDelivery(
                 f"{delivery.key}/ack/{delivery.attempt}",
                 self.id,
                 self.world.now,
                 delivery.key,
-                "succeeded",
-                "",
+                outcome,
+                reason,
                 delivery.criticality,
                 delivery.key,
                 delivery.attempt,
@@ -85,15 +90,20 @@ class Party(Actor):
 
 
 class SimulatedGateway:
-    """The gateway to a simulated party: a delivery becomes a post at the interface's latency."""
+    """The gateway to a simulated party: a delivery becomes a post at the interface's latency.
 
-    __slots__ = ("_party",)
+    It reaches the party itself, or the interface modeled in front of it.
+    """
+
+    __slots__ = ("_party", "_reach")
 
     def __init__(self, party: Party) -> None:
         self._party = party
+        interface = party.world.interfaces.get(party.id)
+        self._reach: Callable[[Delivery], None] = party.receive if interface is None else interface.receive
 
     def submit(self, delivery: Delivery) -> None:
         """Send a delivery on its way; the party gets it at its interface's latency."""
         party = self._party
         delay = party.fixed_latency_ms or party.latency_ms(f"{delivery.key}#{delivery.attempt}", "out")
-        party.world.post(party.receive, delivery, delay, Phase.RELEASE)
+        party.world.post(self._reach, delivery, delay, Phase.RELEASE)

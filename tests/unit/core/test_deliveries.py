@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.unit.core.given import DAY, HOUR, Business, delivery_policies
+from twin.core import commands as c
 from twin.core.delivery import backoff
 from twin.core.effects import PostInvoice
 from twin.core.events import DeliveryDeadLettered, DeliveryFailed, DeliveryRetried, InvoicePosted
@@ -119,6 +120,58 @@ def test_a_late_answer_counts_while_waiting_in_flight_again_or_dead(wait: int) -
     so_far = attempts(business)
     business.wait(HOUR)
     assert attempts(business) == so_far
+
+
+def test_every_attempt_tells_when_it_is_given_up() -> None:  # RC-02
+    business = sent()
+    business.wait(HOUR)
+    assert [(delivery.attempt, delivery.expires_at) for delivery in business.sent(KEY)] == [
+        (1, 100),
+        (2, 1_200),
+        (3, 3_300),
+        (4, 6_400),
+    ]
+    business.accept(business.redrive(KEY))
+    again = business.sent(KEY)[-1]
+    assert (again.attempt, again.expires_at) == (5, business.at + 100)
+
+
+def dead_letters_of(orders: int, **changes: Any) -> list[str]:
+    """Reasons of the dead letters of that many orders that nobody answers, one a second."""
+    business = Business({"north": {"a": 100}}, delivery=delivery_policies(**{**SETTINGS, "retries": 1, **changes}))
+    for number in range(orders):
+        business.accept(business.capture([("a", 1)], order=f"o{number}"))
+        business.wait(1_000)
+    business.wait(HOUR)
+    return [event.reason.partition(":")[0] for event in business.events(DeliveryDeadLettered)]
+
+
+def test_a_retry_budget_allows_its_reserve_and_then_its_share_of_the_first_attempts() -> None:  # RC-01
+    # A reserve of 2, and a fifth of a retry for each first attempt.
+    reasons = dead_letters_of(20, budget_ppm=200_000, budget_reserve=2)
+    assert len(reasons) == 20
+    # The first attempt finds the budget full; the 19 others earn 3.8 retries.
+    assert reasons.count("retries used up") == 5
+    assert dead_letters_of(20).count("retries used up") == 20
+
+
+def test_a_retry_budget_is_each_counterparts_own() -> None:
+    business = Business(
+        {"north": {"a": 10}, "south": {"b": 10}},
+        delivery=delivery_policies(**{**SETTINGS, "budget_ppm": 1, "budget_reserve": 1}),
+    )
+    business.accept(business.capture([("a", 1), ("b", 1)]))
+    business.wait(200)
+    assert len(business.events(DeliveryFailed)) == 2
+    business.wait(HOUR)
+    assert sorted(business.state.retry_budgets) == ["warehouse/north", "warehouse/south"]
+
+
+@pytest.mark.parametrize("changes", [{"budget_ppm": -1}, {"budget_ppm": 1, "budget_reserve": 0}])
+def test_a_budget_that_allows_nothing_is_refused(changes: dict[str, int]) -> None:
+    business = Business()
+    policies = Policies(delivery=(DeliveryPolicy("erp", **changes),))
+    assert business.refused(c.DefinePolicies("budget", "test", 0, policies)) == "retry_budget"
 
 
 def test_an_answer_at_the_timeout_counts() -> None:
