@@ -22,9 +22,9 @@ STAY_DOWN = ["bound_400", "budget_280", "jitter", "load_155", "load_200", "outag
 SEEDS = range(1, 6)
 
 
-def recovers(name: str, seed: int) -> bool:
+def recovers(name: str, seed: int, folder: Path) -> bool:
     """Whether 95 % of the load is answered in time at the end."""
-    measured = load(FOLDER / f"{name}.yaml").run(seed=seed).measures["goodput"]
+    measured = load(FOLDER / f"{name}.yaml").run(seed, folder / f"{name}-{seed}").measures["goodput"]
     assert measured.denominator, "nothing was asked for at the end"
     return measured.value > 0.95
 
@@ -39,15 +39,15 @@ def test_the_scenarios_expect_what_the_table_says() -> None:
 
 
 @pytest.mark.parametrize(("name", "expected"), [("expired_dropped", True), ("bound_400", False)])
-def test_a_sample_of_the_table_under_one_seed(name: str, expected: bool) -> None:
+def test_a_sample_of_the_table_under_one_seed(name: str, expected: bool, tmp_path: Path) -> None:
     # RC-01, RC-09
-    assert recovers(name, 1) is expected
+    assert recovers(name, 1, tmp_path) is expected
 
 
 @pytest.mark.deep
 @pytest.mark.parametrize("name", CASES)
-def test_every_seed_recovers_or_none_does(name: str) -> None:
+def test_every_seed_recovers_or_none_does(name: str, tmp_path: Path) -> None:
     # RC-01, RC-02, RC-09
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        found = list(pool.map(recovers, [name] * len(SEEDS), SEEDS))
+        found = list(pool.map(recovers, [name] * len(SEEDS), SEEDS, [tmp_path] * len(SEEDS)))
     assert found == [name in RECOVER] * len(SEEDS)

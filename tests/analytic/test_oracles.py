@@ -123,6 +123,9 @@ REFERENCES = [
     ("r_q_60_50.yaml", "mean_on_hand", _mean_on_hand(60, 50, 50)),
     ("queue_mm1.yaml", "order_to_ship", (_erlang_c(0.75, 1) + 1) * HOUR_MS),
     ("queue_mm3.yaml", "order_to_ship", (_erlang_c(2, 3) + 1) * HOUR_MS),
+    ("interface_mm1.yaml", "order_to_ship", (_erlang_c(0.75, 1) + 1) * HOUR_MS),
+    ("interface_mm3.yaml", "order_to_ship", (_erlang_c(2, 3) + 1) * HOUR_MS),
+    ("interface_mm5.yaml", "order_to_ship", (_erlang_c(4, 5) + 1) * HOUR_MS),
 ]
 
 
