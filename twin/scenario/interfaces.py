@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field
 
-from twin.scenario.base import DurationMs, Id, InterfaceRef, Model, PartnerRef, Positive, refuse
+from twin.scenario.base import DurationMs, Id, InterfaceRef, Model, PartnerRef, Positive
 from twin.scenario.distributions import DistributionSpec
 
 __all__ = ["Interface", "Outage", "Queue"]
@@ -38,12 +38,6 @@ class Interface(Model):
     """How calls wait"""
 
 
-def _lasts(value: int) -> int:
-    if value < 0:
-        raise refuse("a fault lasts 0s or longer")
-    return value
-
-
 class Outage(Model):
     """An interface begins no call for a while; what it is working on it finishes."""
 
@@ -53,13 +47,7 @@ class Outage(Model):
     """Where"""
     from_: Annotated[DurationMs, Field(alias="from")]
     """Beginning, counted from the start of the run"""
-    for_: Annotated[DurationMs, Field(alias="for"), AfterValidator(_lasts)]
+    for_: Annotated[DurationMs, Field(alias="for")]
     """Length"""
     calls: Literal["held", "turned_away"] = "held"
     """Whether calls wait in the queue meanwhile, or fail at once"""
-
-    @model_validator(mode="after")
-    def _begins(self) -> Self:
-        if self.from_ < 0:
-            raise refuse("a fault begins at the start of the run or later")
-        return self
