@@ -174,6 +174,10 @@ def test_a_setting_that_the_scenario_does_not_know_is_named(refused: Refused) ->
             HEADER + FIRST.replace(",2,", ",99999999999999999999,"),
             "twin: orders.csv:2: order A1: 99999999999999999999 units at 450 minor units; correct the line; at most",
         ),
+        (
+            HEADER + FIRST + SECOND.replace("mug", "mug/red"),
+            "twin: orders.csv:3: order A2: item 'mug/red' has a '/', which ids of things made of it are parted by; ",
+        ),
     ],
 )
 def test_a_wrong_order_book_is_told_by_line(refused: Refused, tmp_path: Path, book: str, message: str) -> None:

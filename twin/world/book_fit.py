@@ -17,7 +17,8 @@ NUMBER_MAX: Final = 10**12
 
 
 def check_fit(scenario: Scenario, book: OrderBook) -> None:
-    """Raises `OrderBookError` naming the first order that has no channel or region here, or that is no order.
+    """Raises `OrderBookError` naming the first order that has no channel or region here, an item with '/' in its
+    id, or numbers beyond what is taken.
 
     A book whose orders all lie outside the time of the run is refused too.
     """
@@ -33,6 +34,9 @@ def check_fit(scenario: Scenario, book: OrderBook) -> None:
             what = choices("region", "regions", order.region, scenario.regions)
             raise OrderBookError(at, f"order {order.order}: {what}", "correct `regions` in the mapping")
         for line in order.lines:
+            if "/" in line.sku:
+                what = f"order {order.order}: item '{line.sku}' has a '/', which ids of things made of it are parted by"
+                raise OrderBookError(f"{place}:{line.row}", what, "write the item's id without it")
             if max(line.quantity, line.price_minor) > NUMBER_MAX:
                 what = f"order {order.order}: {line.quantity} units at {line.price_minor} minor units"
                 raise OrderBookError(f"{place}:{line.row}", what, f"correct the line; at most {NUMBER_MAX} is taken")
