@@ -14,6 +14,7 @@ from twin.core.buckets import BUCKETS
 from twin.core.commands import Wake
 from twin.core.effects import PostCredit, PostInvoice, ReleaseToWarehouse
 from twin.core.entry import Entry
+from twin.core.events import DeliveryQueued
 from twin.core.state import State
 
 __all__ = ["Auditor", "audit"]
@@ -66,6 +67,7 @@ class Auditor:
         self.purchases: dict[str, tuple[str, Counter[str]]] = {}
         self.sent: dict[str, int] = {}
         self.first_sent: dict[str, int] = {}
+        self.in_queue: dict[str, int] = {}
         self.dead: dict[str, bool] = {}
 
     def say(self, complaint: str) -> None:
@@ -110,28 +112,53 @@ class Auditor:
             if type(event).__name__ == "ReleaseDecided"
             for plan in event.fulfillment_orders  # type: ignore[union-attr]
         }
+        for event in entry.events:
+            if isinstance(event, DeliveryQueued) and isinstance(event.queued.effect, ReleaseToWarehouse):
+                self._told(plans, event.queued.effect, event.queued.attempt)
         for delivery in entry.deliveries:
             if delivery.attempt == 1 and entry.now - self.first_sent.get(delivery.key, entry.now) >= self.retention:
                 # A credit's id used again after it was forgotten: from there on the ERP's own key protects.
                 del self.sent[delivery.key], self.first_sent[delivery.key]
             self.first_sent.setdefault(delivery.key, entry.now)
-            if delivery.key in self.sent and not resent[delivery.key]:
+            queued = delivery.key in self.in_queue
+            if delivery.key in self.sent and not resent[delivery.key] and not queued:
                 self.say(f"delivery {delivery.key} was sent a second time")
             before = self.sent.get(delivery.key, 0)
             if delivery.attempt != before + 1:
                 self.say(f"delivery {delivery.key}: attempt {delivery.attempt} follows {before}")
             self.sent[delivery.key] = delivery.attempt
             effect = delivery.effect
-            if isinstance(effect, ReleaseToWarehouse) and delivery.attempt == 1:
-                plan = plans.pop(effect.fulfillment_order, None)
-                if plan is None or plan.lines != effect.lines or plan.node != effect.node:
-                    self.say(f"{effect.fulfillment_order}: the warehouse is told what was not decided")
+            if isinstance(effect, ReleaseToWarehouse) and delivery.attempt == 1 and not queued:
+                self._told(plans, effect, 1)
+            if queued and self.in_queue.pop(delivery.key) != delivery.attempt:
+                self.say(f"delivery {delivery.key}: attempt {delivery.attempt} was not the one queued")
             if isinstance(effect, PostInvoice) and self.invoices.get(effect.invoice) != effect.amount_minor:
                 self.say(f"{effect.invoice}: posted with {effect.amount_minor}")
             if isinstance(effect, PostCredit) and effect.quantity <= 0:
                 self.say(f"{effect.credit}: a credit of {effect.quantity} units")
         for key in plans:
             self.say(f"{key}: decided, and the warehouse was not told")
+
+    def _told(self, plans: dict[str, Any], effect: ReleaseToWarehouse, attempt: int) -> None:
+        if attempt > 1:
+            return
+        plan = plans.pop(effect.fulfillment_order, None)
+        if plan is None or plan.lines != effect.lines or plan.node != effect.node:
+            self.say(f"{effect.fulfillment_order}: the warehouse is told what was not decided")
+
+    def _DeliveryQueued(self, event: Any) -> None:
+        if event.delivery in self.in_queue:
+            self.say(f"{event.delivery}: queued twice")
+        self.in_queue[event.delivery] = event.queued.attempt
+
+    def _unsent(self, event: Any, attempt: int) -> None:
+        """An attempt that ended in the queue counts as one."""
+        if self.in_queue.pop(event.delivery, None) is not None:
+            self.sent[event.delivery] = attempt
+            self.first_sent.setdefault(event.delivery, self.now)
+
+    def _DeliveryFailed(self, event: Any) -> None:
+        self._unsent(event, event.attempt)
 
     def _move(self, order: str, line: int, source: str, target: str, units: int) -> None:
         held = self.units[(order, line)]
@@ -347,6 +374,7 @@ class Auditor:
 
     def _DeliveryDeadLettered(self, event: Any) -> None:
         self.dead[event.delivery] = True
+        self._unsent(event, event.attempts)
 
     def _DeliveryRedriven(self, event: Any) -> None:
         if not self.dead.get(event.delivery):
@@ -354,6 +382,7 @@ class Auditor:
         self.dead[event.delivery] = False
 
     def _DeliverySucceeded(self, event: Any) -> None:
+        self.in_queue.pop(event.delivery, None)
         if event.delivery not in self.sent:
             self.say(f"{event.delivery}: answered, and was never sent")
         self.dead[event.delivery] = False

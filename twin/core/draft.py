@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from twin.core.effects import Delivery, Effect
-from twin.core.events import Event
+from twin.core.events import DeliveryQueued, Event
 from twin.core.master import DEFAULT_DELIVERY
 from twin.core.state import State
 
@@ -34,7 +34,12 @@ class Draft:
         policy = state.gateways.get(kind, DEFAULT_DELIVERY)
         gateway = f"{kind}/{party}" if party else kind
         if policy.acknowledge:
-            deadline, expires_at = now + policy.deadline_ms, now + policy.timeout_ms
+            deadline = now + policy.deadline_ms
+            if policy.queues:
+                queued = Delivery(key, gateway, effect, correlation, criticality, 1, deadline)
+                self.events.append(DeliveryQueued(key, queued))
+                return
+            expires_at = now + policy.timeout_ms
             self.deliveries.append(Delivery(key, gateway, effect, correlation, criticality, 1, deadline, expires_at))
         else:
             self.deliveries.append(Delivery(key, gateway, effect, correlation, criticality))

@@ -20,17 +20,17 @@ from twin.core import (
     inventory,
     ordering,
     purchasing,
+    sending,
     shipping,
 )
 from twin.core.backorders import serve_waiting
 from twin.core.commands import Command, Wake
 from twin.core.dedupe import command_key, remember, was_seen
 from twin.core.draft import Draft
-from twin.core.effects import Delivery, PostCredit, PostInvoice
 from twin.core.entry import Entry, Outcome
 from twin.core.events import OrderClosed
 from twin.core.refusals import CorruptLog, Refusal
-from twin.core.state import OpenDelivery, State
+from twin.core.state import State
 from twin.core.timers import cancel_timer, next_due, set_timer
 
 __all__ = ["Engine"]
@@ -102,11 +102,16 @@ _FOLDS: Final[dict[type, Callable[[State, Any, int], None]]] = {
     events.CreditIssued: fold_orders.credit_issued,
     events.OrderCancelled: fold_orders.order_cancelled,
     events.OrderClosed: fold_orders.order_closed,
+    events.DeliveryQueued: fold_deliveries.delivery_queued,
+    events.DeliveryDispatched: fold_deliveries.delivery_dispatched,
     events.DeliverySucceeded: fold_deliveries.delivery_succeeded,
     events.DeliveryFailed: fold_deliveries.delivery_failed,
     events.DeliveryRetried: fold_deliveries.delivery_retried,
     events.DeliveryDeadLettered: fold_deliveries.delivery_dead_lettered,
     events.DeliveryRedriven: fold_deliveries.delivery_redriven,
+    events.BreakerOpened: fold_deliveries.breaker_opened,
+    events.BreakerHalfOpened: fold_deliveries.breaker_half_opened,
+    events.BreakerClosed: fold_deliveries.breaker_closed,
 }
 
 
@@ -159,6 +164,8 @@ class Engine:
             serve_waiting(state, node, sku, now, draft)
         elif kind == "delivery":
             delivery.wake_delivery(state, rest, now, draft)
+        elif kind == "send":
+            sending.dispatch(state, rest, now, draft)
         elif kind == "close":
             for order_id in state.closing[rest][: state.policies.close_batch]:
                 order = state.orders[order_id]
@@ -203,29 +210,7 @@ class Engine:
         for sent in entry.deliveries:
             # Settled once submitted, unless it has a deadline or is open already: the usual case by far.
             if sent.deadline or sent.key in state.deliveries:
-                self._track(sent, now)
-
-    def _track(self, sent: Delivery, now: int) -> None:
-        """Keep a delivery that wants an acknowledgement, with the timeout of this attempt."""
-        state = self.state
-        opened = state.deliveries.get(sent.key)
-        policy = delivery.policy_of(state, sent.gateway)
-        if opened is None and not policy.acknowledge:
-            return
-        if opened is None:
-            opened = state.deliveries[sent.key] = OpenDelivery(sent, sent.attempt, "in_flight", "", now)
-            if policy.budget_ppm:
-                # Each first attempt earns its share of a retry, up to the reserve.
-                left = delivery.retries_left(state, policy, sent.gateway) + policy.budget_ppm
-                state.retry_budgets[sent.gateway] = min(left, policy.budget_reserve * delivery.RETRY)
-            if isinstance(sent.effect, PostInvoice | PostCredit):
-                order = state.orders.get(sent.effect.order)
-                if order is not None:
-                    order.unposted += 1
-                    opened.counted = True
-        opened.delivery = sent
-        opened.attempt = sent.attempt
-        set_timer(state.timers, f"delivery/{sent.key}", now + policy.timeout_ms)
+                fold_deliveries.delivery_sent(state, sent, now)
 
     def _rearm(self, key: str) -> None:
         """Set the timer again where its work goes on: the next period, the next wave, the next bounded step."""
@@ -254,6 +239,8 @@ class Engine:
                 set_timer(state.timers, key, min(expiries))
         elif kind == "wave":
             self._next_wave(rest, key)
+        elif kind == "send":
+            sending.rearm_desk(state, rest, state.now)
 
     def _close(self, due: str, key: str) -> None:
         state = self.state

@@ -8,10 +8,13 @@ from __future__ import annotations
 from msgspec import Struct
 
 from twin.core.commands import OrderLine, StockLine
-from twin.core.effects import PickLine, PurchaseLine
+from twin.core.effects import Delivery, PickLine, PurchaseLine
 from twin.core.master import Carrier, Channel, Item, Lane, Policies, Replenishment, Supplier, Warehouse
 
 __all__ = [
+    "BreakerClosed",
+    "BreakerHalfOpened",
+    "BreakerOpened",
     "CancelledUnits",
     "Considered",
     "CreditIssued",
@@ -19,7 +22,9 @@ __all__ = [
     "CreditReferred",
     "CreditRejected",
     "DeliveryDeadLettered",
+    "DeliveryDispatched",
     "DeliveryFailed",
+    "DeliveryQueued",
     "DeliveryRedriven",
     "DeliveryRetried",
     "DeliverySucceeded",
@@ -438,6 +443,42 @@ class GoodsReceived(Struct, frozen=True, gc=False, tag="purchase_order.received"
 # --- deliveries
 
 
+class DeliveryQueued(Struct, frozen=True, gc=False, tag="delivery.queued"):
+    """The delivery waits in its gateway's send queue; it is sent by a later step."""
+
+    delivery: str
+    queued: Delivery
+
+
+class DeliveryDispatched(Struct, frozen=True, gc=False, tag="delivery.dispatched"):
+    """Attempt `attempt` of a delivery left the send queue; this step hands it over."""
+
+    delivery: str
+    attempt: int
+
+
+class BreakerOpened(Struct, frozen=True, gc=False, tag="breaker.opened"):
+    """A gateway's breaker opened until `until` (ms): of `attempts` looked at, `failed` failed and `slow` were slow."""
+
+    gateway: str
+    until: int
+    attempts: int
+    failed: int
+    slow: int
+
+
+class BreakerHalfOpened(Struct, frozen=True, gc=False, tag="breaker.half_opened"):
+    """A gateway's breaker lets trials through."""
+
+    gateway: str
+
+
+class BreakerClosed(Struct, frozen=True, gc=False, tag="breaker.closed"):
+    """The trials went well; a gateway's breaker is closed again."""
+
+    gateway: str
+
+
 class DeliverySucceeded(Struct, frozen=True, gc=False, tag="delivery.succeeded"):
     """The counterpart took the delivery."""
 
@@ -461,12 +502,16 @@ class DeliveryRetried(Struct, frozen=True, gc=False, tag="delivery.retried"):
     attempt: int
 
 
-class DeliveryDeadLettered(Struct, frozen=True, gc=False, tag="delivery.dead_lettered"):
-    """The delivery was given up and waits, visibly, for somebody to decide."""
+class DeliveryDeadLettered(Struct, frozen=True, gc=False, tag="delivery.dead_lettered", omit_defaults=True):
+    """The delivery was given up and waits, visibly, for somebody to decide.
+
+    `outcome` is `refused` where the counterpart answered so, `unsent` where the last attempt never left.
+    """
 
     delivery: str
     attempts: int
     reason: str
+    outcome: str = ""
 
 
 class DeliveryRedriven(Struct, frozen=True, gc=False, tag="delivery.redriven"):
@@ -514,10 +559,15 @@ Event = (
     | PurchaseOrderAcknowledged
     | PurchaseOrderRejected
     | GoodsReceived
+    | DeliveryQueued
+    | DeliveryDispatched
     | DeliverySucceeded
     | DeliveryFailed
     | DeliveryRetried
     | DeliveryDeadLettered
     | DeliveryRedriven
+    | BreakerOpened
+    | BreakerHalfOpened
+    | BreakerClosed
 )
 """Everything that can happen, by stored type name."""

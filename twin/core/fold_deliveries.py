@@ -2,26 +2,112 @@
 
 from __future__ import annotations
 
-from twin.core.delivery import RETRY, policy_of, retries_left
-from twin.core.effects import PostCredit, PostInvoice
+from twin.core import breaker
+from twin.core.attempts import RETRY, policy_of, retries_left
+from twin.core.delivery import outcome_kind
+from twin.core.effects import Delivery, PostCredit, PostInvoice
 from twin.core.events import (
+    BreakerClosed,
+    BreakerHalfOpened,
+    BreakerOpened,
     DeliveryDeadLettered,
+    DeliveryDispatched,
     DeliveryFailed,
+    DeliveryQueued,
     DeliveryRedriven,
     DeliveryRetried,
     DeliverySucceeded,
 )
 from twin.core.fold_orders import settle
+from twin.core.master import DeliveryPolicy
+from twin.core.sending import joined, left_queue, reschedule, sender_of, settled, took_slot
 from twin.core.stages import DELIVERY, advance
-from twin.core.state import State
+from twin.core.state import OpenDelivery, State
 from twin.core.timers import cancel_timer, set_timer
+
+__all__ = ["delivery_sent"]
+
+
+def delivery_sent(state: State, sent: Delivery, now: int) -> None:
+    """An attempt was handed over: keep it with its timeout, where an acknowledgement is wanted."""
+    opened = state.deliveries.get(sent.key)
+    policy = policy_of(state, sent.gateway)
+    if opened is None:
+        if not policy.acknowledge:
+            return
+        opened = _open(state, policy, sent, now)
+    opened.delivery = sent
+    opened.attempt = sent.attempt
+    opened.sent_at = now
+    set_timer(state.timers, f"delivery/{sent.key}", now + policy.timeout_ms)
+
+
+def _open(state: State, policy: DeliveryPolicy, delivery: Delivery, now: int) -> OpenDelivery:
+    opened = state.deliveries[delivery.key] = OpenDelivery(delivery, delivery.attempt, "in_flight", "", now)
+    if policy.budget_ppm:
+        # Each first attempt earns its share of a retry, up to the reserve.
+        left = retries_left(state, policy, delivery.gateway) + policy.budget_ppm
+        state.retry_budgets[delivery.gateway] = min(left, policy.budget_reserve * RETRY)
+    if isinstance(delivery.effect, PostInvoice | PostCredit):
+        order = state.orders.get(delivery.effect.order)
+        if order is not None:
+            order.unposted += 1
+            opened.counted = True
+    return opened
+
+
+def _move(state: State, opened: OpenDelivery, step: str, now: int, outcome: str = "") -> None:
+    """Bring a delivery to its next stage, and its gateway's send queue with it.
+
+    `outcome` is how the attempt under way ended, if one was.
+    """
+    delivery = opened.delivery
+    before = opened.stage
+    opened.stage = advance(DELIVERY, before, step, delivery.key)
+    sender = state.senders.get(delivery.gateway)
+    if sender is None:
+        return
+    policy = policy_of(state, delivery.gateway)
+    if before == "queued":
+        left_queue(state, opened)
+    # A gateway that has lost its queue lets what is left in it go, uncounted.
+    if policy.queues and before == "in_flight":
+        sender.in_flight -= 1
+    if policy.queues and opened.stage == "in_flight":
+        sender.in_flight += 1
+    if policy.breaker is not None and before == "in_flight":
+        kind = outcome_kind(policy, opened, outcome, now)
+        breaker.record(sender.breaker, policy.breaker, delivery.key, kind, now)
+    if opened.stage == "succeeded":
+        settled(state, opened)
+    reschedule(state, delivery.gateway, now)
+
+
+def delivery_queued(state: State, event: DeliveryQueued, now: int) -> None:
+    delivery = event.queued
+    opened = state.deliveries.get(event.delivery)
+    if opened is None:
+        opened = _open(state, policy_of(state, delivery.gateway), delivery, now)
+    opened.stage = advance(DELIVERY, opened.stage, "queued", event.delivery)
+    opened.delivery = delivery
+    opened.attempt = delivery.attempt
+    joined(state, opened)
+    set_timer(state.timers, f"delivery/{event.delivery}", max(delivery.deadline, now))
+    reschedule(state, delivery.gateway, now)
+
+
+def delivery_dispatched(state: State, event: DeliveryDispatched, now: int) -> None:
+    opened = state.deliveries[event.delivery]
+    _move(state, opened, "dispatched", now)
+    took_slot(state, opened.delivery.gateway, event.delivery, now)
+    reschedule(state, opened.delivery.gateway, now)
 
 
 def delivery_succeeded(state: State, event: DeliverySucceeded, now: int) -> None:
     opened = state.deliveries.pop(event.delivery, None)
     if opened is None:
         opened = state.dead_letters.pop(event.delivery)
-    advance(DELIVERY, opened.stage, "succeeded", event.delivery)
+    _move(state, opened, "succeeded", now, "succeeded")
     cancel_timer(state.timers, f"delivery/{event.delivery}")
     effect = opened.delivery.effect
     if opened.counted and isinstance(effect, PostInvoice | PostCredit):
@@ -32,7 +118,7 @@ def delivery_succeeded(state: State, event: DeliverySucceeded, now: int) -> None
 
 def delivery_failed(state: State, event: DeliveryFailed, now: int) -> None:
     opened = state.deliveries[event.delivery]
-    opened.stage = advance(DELIVERY, opened.stage, "failed", event.delivery)
+    _move(state, opened, "failed", now, event.outcome)
     opened.reason = event.reason
     gateway = opened.delivery.gateway
     policy = policy_of(state, gateway)
@@ -50,7 +136,7 @@ def delivery_retried(state: State, event: DeliveryRetried, now: int) -> None:
 
 def delivery_dead_lettered(state: State, event: DeliveryDeadLettered, now: int) -> None:
     opened = state.deliveries.pop(event.delivery)
-    opened.stage = advance(DELIVERY, opened.stage, "dead_lettered", event.delivery)
+    _move(state, opened, "dead_lettered", now, event.outcome or "failed")
     opened.reason = event.reason
     opened.since = now
     state.dead_letters[event.delivery] = opened
@@ -61,3 +147,20 @@ def delivery_redriven(state: State, event: DeliveryRedriven, now: int) -> None:
     opened = state.dead_letters.pop(event.delivery)
     opened.stage = advance(DELIVERY, opened.stage, "redriven", event.delivery)
     state.deliveries[event.delivery] = opened
+
+
+def breaker_opened(state: State, event: BreakerOpened, now: int) -> None:
+    sender = sender_of(state, event.gateway)
+    breaker.opened(sender.breaker, event)
+    sender.draining = policy_of(state, event.gateway).drain_us > 0
+    reschedule(state, event.gateway, now)
+
+
+def breaker_half_opened(state: State, event: BreakerHalfOpened, now: int) -> None:
+    breaker.half_opened(sender_of(state, event.gateway).breaker, event)
+    reschedule(state, event.gateway, now)
+
+
+def breaker_closed(state: State, event: BreakerClosed, now: int) -> None:
+    breaker.closed(sender_of(state, event.gateway).breaker, event)
+    reschedule(state, event.gateway, now)

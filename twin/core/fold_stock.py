@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import insort
 
+from twin.core.attempts import policy_of
 from twin.core.events import (
     GoodsReceived,
     ItemsDefined,
@@ -18,6 +19,7 @@ from twin.core.events import (
     StockLoaded,
 )
 from twin.core.refusals import CorruptLog
+from twin.core.sending import rebuild
 from twin.core.stages import PURCHASE_ORDER, advance
 from twin.core.state import Backorder, Cell, Pegged, PurchaseOrder, State, withheld
 from twin.core.timers import set_timer
@@ -139,6 +141,10 @@ def policies_defined(state: State, event: PoliciesDefined, now: int) -> None:
     state.policies = event.policies
     state.preferred = dict(event.policies.preferred)
     state.gateways = {policy.gateway: policy for policy in event.policies.delivery}
+    for gateway in [each for each in state.retry_budgets if not policy_of(state, each).budget_ppm]:
+        # A budget that comes back later begins full, as any does.
+        del state.retry_budgets[gateway]
+    rebuild(state, now)
 
 
 def replenishment_defined(state: State, event: ReplenishmentDefined, now: int) -> None:

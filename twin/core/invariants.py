@@ -14,7 +14,7 @@ from twin.core.state import Cell, Order, State, withheld
 
 __all__ = ["violations"]
 
-_TIMERS = ("review", "serve", "delivery", "close", "source", "credit", "reservation", "wave")
+_TIMERS = ("review", "serve", "delivery", "send", "close", "source", "credit", "reservation", "wave")
 
 Count = dict[tuple[str, ...], int]
 
@@ -29,6 +29,7 @@ def violations(state: State) -> list[str]:
         *_queues(state),
         *_purchases(state),
         *_closing(state),
+        *_senders(state),
         *_timers(state),
         *_stuck(state),
     ]
@@ -199,6 +200,45 @@ def _closing(state: State) -> Iterator[str]:
             _add(listed, (order_id,), 1)
     flagged: Count = {(order.id,): 1 for order in state.orders.values() if order.closing}
     yield from _differ("closing", flagged, listed, "flagged", "listed")
+
+
+def _senders(state: State) -> Iterator[str]:
+    """The send queues hold just what waits to be sent, in order, and count what is under way."""
+    waiting: Count = {}
+    under_way: Count = {}
+    behind: Count = {}
+    for key, opened in state.deliveries.items():
+        gateway = opened.delivery.gateway
+        policy = state.gateways.get(gateway.partition("/")[0])
+        if opened.stage == "queued":
+            _add(waiting, (gateway, key), 1)
+        if opened.stage == "in_flight" and policy is not None and policy.queues:
+            _add(under_way, (gateway,), 1)
+    counted: Count = {}
+    queued: Count = {}
+    for gateway, sender in state.senders.items():
+        _add(counted, (gateway,), sender.in_flight)
+        if sender.queue != sorted(sender.queue):
+            yield f"send queue of {gateway}: out of order"
+        for _, _, key in sender.queue:
+            _add(queued, (gateway, key), 1)
+        for about, keys in sender.order.items():
+            if keys[0] not in state.deliveries and keys[0] not in state.dead_letters:
+                yield f"send queue of {gateway}: {about} waits for {keys[0]}, which is settled"
+            for key in keys[1:]:
+                _add(behind, (gateway, key), 1)
+        policy = state.gateways.get(gateway.partition("/")[0])
+        if policy is not None and policy.bulkhead and sender.in_flight > policy.bulkhead:
+            yield f"send queue of {gateway}: {sender.in_flight} under way, {policy.bulkhead} allowed"
+    for place in behind:
+        if place in waiting:
+            _add(queued, place, 1)
+    yield from _differ("send queue", waiting, queued, "open", "queued")
+    yield from _differ("attempts under way to", counted, under_way, "counted", "open")
+    for pool in state.policies.pools:
+        used = sum([state.senders[gateway].in_flight for gateway in state.pools.get(pool.name, [])])
+        if used > pool.size:
+            yield f"pool {pool.name}: {used} under way, {pool.size} allowed"
 
 
 def _timers(state: State) -> Iterator[str]:

@@ -22,7 +22,7 @@ from twin.core.events import (
     StockCounted,
     StockLoaded,
 )
-from twin.core.master import CRITICALITIES
+from twin.core.master import CRITICALITIES, DeliveryPolicy, Policies
 from twin.core.refusals import Refusal
 from twin.core.state import Cell, State
 
@@ -90,8 +90,34 @@ def define_policies(state: State, command: DefinePolicies, now: int, draft: Draf
     for policy in command.policies.delivery:
         if policy.budget_ppm < 0 or (policy.budget_ppm and policy.budget_reserve < 1):
             return Refusal("retry_budget", f"'{policy.gateway}': a share below zero, or a reserve below 1 retry")
+        refused = _send_queue(command.policies, policy)
+        if refused:
+            return Refusal("send_queue", f"'{policy.gateway}': {refused}")
+    for pool in command.policies.pools:
+        if pool.size < 1:
+            return Refusal("send_queue", f"the pool '{pool.name}' has no sender")
     draft.events.append(PoliciesDefined(command.policies))
     return None
+
+
+def _send_queue(policies: Policies, policy: DeliveryPolicy) -> str:
+    """What makes no sense in a send queue; empty where all is well."""
+    if policy.queues and not policy.acknowledge:
+        return "a send queue counts what is under way, and nothing tells when an unacknowledged delivery is done"
+    if min(policy.bulkhead, policy.interval_us, policy.drain_us, policy.bound) < 0 or policy.burst < 1:
+        return "a limit below zero, or a burst below 1"
+    if policy.pool and policy.pool not in [pool.name for pool in policies.pools]:
+        return f"no pool '{policy.pool}' is defined"
+    if policy.drain_us and policy.breaker is None:
+        return "a drain limit holds after a breaker opened, and there is none"
+    rules = policy.breaker
+    if rules is None:
+        return ""
+    if min(rules.window, rules.minimum, rules.trials, rules.open_ms) < 1:
+        return "a breaker looks at 1 attempt at least, stays open for 1 ms and takes 1 trial"
+    if not rules.window_ms and rules.minimum > rules.window:
+        return f"a breaker that looks at {rules.window} attempts never sees {rules.minimum}"
+    return ""
 
 
 def define_replenishment(state: State, command: DefineReplenishment, now: int, draft: Draft) -> Refusal | None:

@@ -12,6 +12,7 @@ from twin.core.calendar import Calendar
 __all__ = [
     "CRITICALITIES",
     "DEFAULT_DELIVERY",
+    "BreakerPolicy",
     "Carrier",
     "Channel",
     "DeliveryPolicy",
@@ -19,6 +20,7 @@ __all__ = [
     "Item",
     "Lane",
     "Policies",
+    "Pool",
     "Replenishment",
     "Supplier",
     "Warehouse",
@@ -123,13 +125,49 @@ class Replenishment(Struct, frozen=True, gc=False, omit_defaults=True):
     lead_time_ms: int = 0
 
 
+class BreakerPolicy(Struct, frozen=True, gc=False, omit_defaults=True):
+    """When the breaker of a counterpart opens, and how it closes again (terms and rules of Resilience4j).
+
+    Looked at are the last `window` attempts, or those of the last `window_ms` where that is not 0, once there are
+    `minimum` of them. The breaker opens where at least `failures_ppm` of them failed or got no answer, or at least
+    `slow_ppm` took longer than `slow_ms` (0: not looked at). It stays open for `open_ms`; `holds` keeps what is to be
+    sent in the queue meanwhile, otherwise attempts fail at once. Then `trials` attempts are let through, and their
+    outcomes decide.
+    """
+
+    window: int = 100
+    window_ms: int = 0
+    minimum: int = 100
+    failures_ppm: int = 500_000
+    slow_ms: int = 0
+    slow_ppm: int = 1_000_000
+    open_ms: int = 60_000
+    trials: int = 10
+    holds: bool = False
+
+
+class Pool(Struct, frozen=True, gc=False):
+    """Senders that several gateways share: at most `size` of their attempts are under way at once."""
+
+    name: str
+    size: int
+
+
 class DeliveryPolicy(Struct, frozen=True, gc=False, omit_defaults=True):
-    """How deliveries to one kind of gateway are sent, timed out and retried.
+    """How deliveries to one kind of gateway are sent, timed out and retried; what is counted is counted by counterpart.
 
     Without `acknowledge` the delivery is settled once submitted (a durable queue stands between). `jitter` is
-    `none`, `equal` or `full` (Brooker 2015, "Exponential Backoff and Jitter"). `budget_ppm` bounds the retries to one
-    counterpart, in parts per million of its first attempts, beyond a reserve of `budget_reserve` retries; 0 sets no
-    bound ("Site Reliability Engineering", Beyer et al. 2016, chapter 21, per-client retry budget).
+    `none`, `equal`, `full` or `decorrelated` (Brooker 2015, "Exponential Backoff and Jitter"). `budget_ppm` bounds the
+    retries to one counterpart, in parts per million of its first attempts, beyond a reserve of `budget_reserve`
+    retries; 0 sets no bound ("Site Reliability Engineering", Beyer et al. 2016, chapter 21, per-client retry budget).
+    Reasons that begin with one of `permanent` are not tried again. `retry_after` is whether a counterpart's wish for
+    a later retry (HTTP Retry-After) is granted.
+
+    The rest makes a send queue: `bulkhead` attempts may be under way to one counterpart (0: any number), and those of
+    all gateways in `pool` together as many as the pool has; attempts are `interval_us` apart, or `burst` at once;
+    after an outage that opened the `breaker` they are `drain_us` apart until the queue is empty. It is served by
+    criticality, then age, or by age alone (`fifo`). Past `bound` waiting deliveries the last are shed. `in_order`
+    sends those about one order or purchase order one after the other, and none past a dead letter.
     """
 
     gateway: str
@@ -142,6 +180,30 @@ class DeliveryPolicy(Struct, frozen=True, gc=False, omit_defaults=True):
     jitter: str = "full"
     budget_ppm: int = 0
     budget_reserve: int = 10
+    permanent: tuple[str, ...] = ()
+    retry_after: bool = True
+    bulkhead: int = 0
+    pool: str = ""
+    interval_us: int = 0
+    burst: int = 1
+    drain_us: int = 0
+    bound: int = 0
+    fifo: bool = False
+    in_order: bool = False
+    breaker: BreakerPolicy | None = None
+
+    @property
+    def queues(self) -> bool:
+        """Whether deliveries pass a send queue on their way."""
+        return bool(
+            self.breaker
+            or self.bulkhead
+            or self.pool
+            or self.interval_us
+            or self.drain_us
+            or self.bound
+            or self.in_order
+        )
 
 
 DEFAULT_DELIVERY = DeliveryPolicy("")
@@ -154,7 +216,8 @@ class Policies(Struct, frozen=True, omit_defaults=True):
     `preferred` maps a region to its preferred warehouse as pairs. `return_window_ms` is how long an invoiced
     order stays open for credits after its delivery. `batch` bounds the steps of backorder and wave runs,
     `close_batch` the orders closed in one step. `rejection_wait_ms` is how long a supplier that refused a purchase is
-    not asked for the item again by a continuous rule; a periodic one waits for its next review.
+    not asked for the item again by a continuous rule; a periodic one waits for its next review. `pools` are the
+    senders that gateways share.
     """
 
     sourcing: tuple[str, ...] = ("preferred_node", "minimize_splits", "nearest")
@@ -168,3 +231,4 @@ class Policies(Struct, frozen=True, omit_defaults=True):
     delivery: tuple[DeliveryPolicy, ...] = ()
     close_batch: int = 200
     rejection_wait_ms: int = 86_400_000
+    pools: tuple[Pool, ...] = ()

@@ -11,6 +11,7 @@ from twin.core.refusals import CorruptLog
 
 __all__ = [
     "AGGREGATES",
+    "BREAKER",
     "DELIVERY",
     "FULFILLMENT_ORDER",
     "PURCHASE_ORDER",
@@ -72,7 +73,19 @@ SHIPMENT: Final[Table] = {
     ("exception", "delivered"): "delivered",
 }
 
+BREAKER: Final[Table] = {
+    ("closed", "opened"): "open",
+    ("open", "half_opened"): "half_open",
+    ("half_open", "opened"): "open",
+    ("half_open", "closed"): "closed",
+}
+
 DELIVERY: Final[Table] = {
+    ("in_flight", "queued"): "queued",
+    ("queued", "dispatched"): "in_flight",
+    ("queued", "succeeded"): "succeeded",
+    ("queued", "failed"): "waiting",
+    ("queued", "dead_lettered"): "dead",
     ("in_flight", "succeeded"): "succeeded",
     ("waiting", "succeeded"): "succeeded",
     ("dead", "succeeded"): "succeeded",
@@ -88,6 +101,7 @@ AGGREGATES: Final[dict[str, tuple[str, Table]]] = {
     "purchase order": ("created", PURCHASE_ORDER),
     "shipment": ("shipped", SHIPMENT),
     "delivery": ("in_flight", DELIVERY),
+    "breaker": ("closed", BREAKER),
 }
 """Every aggregate with its first stage and its table."""
 

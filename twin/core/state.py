@@ -12,6 +12,7 @@ from twin.core.timers import Timers
 
 __all__ = [
     "Backorder",
+    "Breaker",
     "Cell",
     "FulfillmentOrder",
     "Line",
@@ -19,6 +20,7 @@ __all__ = [
     "Order",
     "Pegged",
     "PurchaseOrder",
+    "Sender",
     "Shipment",
     "State",
     "WaveQueue",
@@ -160,7 +162,8 @@ class Cell(Struct):
 class OpenDelivery(Struct):
     """A delivery that is not settled; `stage` as in `stages.DELIVERY`.
 
-    `counted` is whether it is a document that an order in memory waits for, see `Order.unposted`.
+    `counted` is whether it is a document that an order in memory waits for, see `Order.unposted`. The present attempt
+    was sent at `sent_at` (ms).
     """
 
     delivery: Delivery
@@ -169,6 +172,37 @@ class OpenDelivery(Struct):
     reason: str = ""
     since: int = 0
     counted: bool = False
+    sent_at: int = 0
+
+
+class Breaker(Struct):
+    """The breaker of one gateway; `stage` as in `stages.BREAKER`.
+
+    `outcomes` are (instant, kind as in `breaker`): those of the window while it is closed, those of the trials while
+    it is half open. It is open until `until` (ms); `trials` are the keys let through since.
+    """
+
+    stage: str = "closed"
+    outcomes: list[tuple[int, int]] = []
+    until: int = 0
+    trials: list[str] = []
+
+
+class Sender(Struct):
+    """What sends to one gateway: its attempts `in_flight`, and the deliveries that wait their turn.
+
+    `queue` is in the order of sending: (rank of the criticality, since, key). The next attempt has its slot at
+    `next_us` (microseconds since the epoch). `draining` is what is left of an outage. `order` has, where deliveries
+    keep their order, the unsettled keys by what they are about, the oldest first; one that must wait for another is
+    not in the queue yet.
+    """
+
+    in_flight: int = 0
+    queue: list[tuple[int, int, str]] = []
+    next_us: int = 0
+    draining: bool = False
+    breaker: Breaker = field(default_factory=Breaker)
+    order: dict[str, list[str]] = {}
 
 
 class WaveQueue(Struct):
@@ -179,7 +213,10 @@ class WaveQueue(Struct):
 
 
 class State(Struct):
-    """Everything the engine knows. `retry_budgets` holds millionths of a retry left, by gateway."""
+    """Everything the engine knows.
+
+    `retry_budgets` holds millionths of a retry left, by gateway; `pools` the gateways that share senders, by pool.
+    """
 
     now: int = 0
     position: int = 0
@@ -204,6 +241,8 @@ class State(Struct):
     deliveries: dict[str, OpenDelivery] = {}
     dead_letters: dict[str, OpenDelivery] = {}
     retry_budgets: dict[str, int] = {}
+    senders: dict[str, Sender] = {}
+    pools: dict[str, list[str]] = {}
     referred: dict[str, int] = {}
     closing: dict[str, list[str]] = {}
     waves: dict[str, WaveQueue] = {}

@@ -11,7 +11,7 @@ import msgspec
 
 from twin.core.commands import Command
 from twin.core.entry import Entry
-from twin.core.events import Event
+from twin.core.events import DeliveryQueued, Event
 
 __all__ = ["COMMANDS", "from_outcome"]
 
@@ -63,4 +63,9 @@ def from_outcome(entry: Entry) -> str:
             getter = table[type(event)]
             if getter is not None:
                 return getter(event)
-    return entry.deliveries[0].correlation if entry.deliveries else ""
+    for sent in entry.deliveries:
+        return sent.correlation
+    for event in entry.events:
+        if isinstance(event, DeliveryQueued):
+            return event.queued.correlation
+    return ""

@@ -75,13 +75,21 @@ class _Story:
                 self._add(at, "refused", f"{cause}: {refusal.code}: {refusal.text}")
             return
         for event in entry.events:
+            if isinstance(event, ev.DeliveryQueued):
+                self._know(event.queued)
             for detail in self._details(event):
                 self._add(at, _tag(event), detail)
         for delivery in entry.deliveries:
-            if delivery.correlation == self.order or delivery.key in self._purchase_orders:
-                self._keys[delivery.key] = delivery.gateway
-                self._follow(delivery.key)
+            if self._know(delivery):
                 self._add(at, "delivery.sent", _sent(delivery))
+
+    def _know(self, delivery: Delivery) -> bool:
+        """Remember a delivery that is about the order; False for any other."""
+        about = delivery.correlation == self.order or delivery.key in self._purchase_orders
+        if about:
+            self._keys[delivery.key] = delivery.gateway
+            self._follow(delivery.key)
+        return about
 
     def _add(self, at: int, what: str, detail: str) -> None:
         self.rows.append(StoryRow(at, what, detail))
@@ -216,6 +224,10 @@ def _cancelled(event: ev.OrderCancelled) -> str:
     return f"by {event.by} ({event.reason}): {units}"
 
 
+def _queued(event: ev.DeliveryQueued) -> str:
+    return f"{event.delivery} to {event.queued.gateway}, attempt {event.queued.attempt}"
+
+
 def _received(event: ev.GoodsReceived) -> str:
     goods = ", ".join(f"{line.quantity} {line.sku}" for line in event.lines)
     return f"{event.purchase_order}: {goods} at {event.node}"
@@ -232,4 +244,5 @@ _TELL: Final[dict[type, Callable[[Any], str]]] = {
     ev.InvoiceCreated: _invoiced,
     ev.OrderCancelled: _cancelled,
     ev.GoodsReceived: _received,
+    ev.DeliveryQueued: _queued,
 }

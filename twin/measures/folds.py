@@ -56,10 +56,15 @@ FOLDS: Final[dict[type, Callable[[Any, Any, int], None] | None]] = {
     ev.PurchaseOrderAcknowledged: fold_stock.purchase_order_acknowledged,
     ev.PurchaseOrderRejected: fold_stock.purchase_order_rejected,
     ev.GoodsReceived: fold_stock.goods_received,
+    ev.DeliveryQueued: _delivery,
+    ev.DeliveryDispatched: _delivery,
     ev.DeliverySucceeded: _delivery,
     ev.DeliveryFailed: _delivery,
     ev.DeliveryRetried: _delivery,
     ev.DeliveryDeadLettered: _delivery,
     ev.DeliveryRedriven: _delivery,
+    ev.BreakerOpened: None,
+    ev.BreakerHalfOpened: None,
+    ev.BreakerClosed: None,
 }
 """Event type -> its fold; None for a request, or a note that no measure is made of. Every event is listed."""

@@ -73,6 +73,9 @@ class Messages:
         self.required = 0
         # What the entry's events oblige the engine to send with them: (effect, delivery key).
         self.due: list[tuple[str, str]] = []
+        # What the entry put into a send queue for the first time, and the attempts that it took out of one.
+        self.queued: list[str] = []
+        self.dispatched: dict[str, int] = {}
         self.lost: dict[str, int] = {}
         self.about_orders = 0
         self.with_criticality = 0
@@ -138,7 +141,7 @@ class Messages:
         counts = entry.now >= facts.begin
         for delivery in entry.deliveries:
             correlation = delivery.correlation
-            first = delivery.attempt == 1
+            first = self.dispatched.get(delivery.key) != delivery.attempt and delivery.attempt == 1
             if first:
                 if delivery.key in self.open or delivery.key in self.dead:
                     facts.duplicate(str(delivery.effect.__struct_config__.tag))
@@ -155,14 +158,17 @@ class Messages:
                 if correlation in facts.orders:
                     self.about_orders += 1
                     self.with_criticality += delivery.criticality != ""
-        if self.due or entry.deliveries:
+        if self.due or entry.deliveries or self.queued or self.dispatched:
             self._settle_due(facts, entry)
 
     def _settle_due(self, facts: Facts, entry: Entry) -> None:
         """What the events oblige the engine to send must be sent in the same entry, once."""
         due = self.due
         self.required += len(due)
-        sent = [delivery.key for delivery in entry.deliveries if delivery.attempt == 1]
+        sent = self.queued
+        for delivery in entry.deliveries:
+            if self.dispatched.pop(delivery.key, 0) != delivery.attempt and delivery.attempt == 1:
+                sent.append(delivery.key)
         for effect, key in due:
             if key in sent:
                 sent.remove(key)
@@ -170,13 +176,22 @@ class Messages:
                 self.lost[effect] = self.lost.get(effect, 0) + 1
         for _ in sent:
             facts.duplicate("delivery that nothing asked for")
+        for _ in self.dispatched:
+            self.lost["taken from the queue"] = self.lost.get("taken from the queue", 0) + 1
         due.clear()
+        sent.clear()
+        self.dispatched.clear()
 
     def fold(self, facts: Facts, event: Any, now: int) -> None:
         """Fold an event about a delivery."""
         key = event.delivery
         found = self.open.get(key) or self.dead.get(key)
         name = _STEPS[type(event)]
+        if found is None and name == "queued":
+            found = self.open[key] = DeliveryFacts(event.queued.correlation, now)
+            self.queued.append(key)
+            self.awaited += now >= facts.begin
+            self.operations += now >= facts.begin
         if found is None:
             facts.illegal_transitions += 1
             return
@@ -187,6 +202,8 @@ class Messages:
         if name == "succeeded" and found.stage == "in_flight" and self.answered in (0, found.attempt):
             self.in_time += now >= facts.begin
         found.stage = stage
+        if name == "dispatched":
+            found.attempt = self.dispatched[key] = event.attempt
         if name == "succeeded":
             self.open.pop(key, None)
             self.dead.pop(key, None)
@@ -205,6 +222,8 @@ class Messages:
 
 
 _STEPS: Final[dict[type, str]] = {
+    ev.DeliveryQueued: "queued",
+    ev.DeliveryDispatched: "dispatched",
     ev.DeliverySucceeded: "succeeded",
     ev.DeliveryFailed: "failed",
     ev.DeliveryRetried: "retried",

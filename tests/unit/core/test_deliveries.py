@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tests.unit.core.given import DAY, HOUR, Business, delivery_policies
 from twin.core import commands as c
-from twin.core.delivery import backoff
+from twin.core.attempts import backoff
 from twin.core.effects import PostInvoice
 from twin.core.events import DeliveryDeadLettered, DeliveryFailed, DeliveryRetried, InvoicePosted
 from twin.core.master import DeliveryPolicy, Policies

@@ -1,0 +1,77 @@
+"""One attempt of a delivery: which policy it follows, and what becomes of the delivery when the attempt fails.
+
+The core draws nothing: jitter is a hash of the delivery's key and attempt.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Final
+
+from twin.core.draft import Draft
+from twin.core.events import DeliveryDeadLettered, DeliveryFailed
+from twin.core.master import DEFAULT_DELIVERY, DeliveryPolicy
+from twin.core.state import OpenDelivery, State
+
+__all__ = ["RETRY", "backoff", "fail_attempt", "policy_of", "retries_left"]
+
+RETRY: Final = 1_000_000
+"""One retry, in the unit of the retry budgets."""
+
+
+def policy_of(state: State, gateway: str) -> DeliveryPolicy:
+    """The policy of a gateway `kind/party`, by its kind."""
+    return state.gateways.get(gateway.partition("/")[0], DEFAULT_DELIVERY)
+
+
+def retries_left(state: State, policy: DeliveryPolicy, gateway: str) -> int:
+    """What a gateway's retry budget holds, in millionths of a retry; full before its first attempt."""
+    full = policy.budget_reserve * RETRY
+    return min(state.retry_budgets.get(gateway, full), full)
+
+
+def backoff(policy: DeliveryPolicy, key: str, attempt: int) -> int:
+    """Milliseconds to wait after a failed `attempt` (from 1): exponential, capped, with keyed jitter."""
+    if policy.jitter == "decorrelated":
+        wait = policy.backoff_ms
+        for number in range(1, attempt + 1):
+            # Each wait is drawn between the base and three times the one before.
+            wait = min(policy.cap_ms, policy.backoff_ms + _share(3 * wait - policy.backoff_ms, key, number))
+        return wait
+    ceiling = min(policy.cap_ms, policy.backoff_ms << min(attempt - 1, 40))
+    if policy.jitter == "none":
+        return ceiling
+    drawn = _share(ceiling, key, attempt)
+    return drawn if policy.jitter == "full" else ceiling // 2 + drawn // 2
+
+
+def _share(whole: int, key: str, attempt: int) -> int:
+    digest = blake2b(f"{key}#{attempt}".encode(), digest_size=8).digest()
+    return (whole * int.from_bytes(digest, "big")) >> 64
+
+
+def fail_attempt(
+    state: State, opened: OpenDelivery, outcome: str, reason: str, now: int, draft: Draft, retry_after_ms: int = 0
+) -> None:
+    """Try a delivery again later, or give it up where its policy allows no further attempt.
+
+    `outcome` is failed, unknown, or unsent where the attempt never left the engine.
+    """
+    delivery = opened.delivery
+    policy = policy_of(state, delivery.gateway)
+    retry_at = now + backoff(policy, delivery.key, opened.attempt)
+    if policy.retry_after:
+        retry_at = max(retry_at, now + retry_after_ms)
+    if policy.permanent and reason.startswith(policy.permanent):
+        why = "not to be repeated"
+    elif opened.attempt > policy.retries:
+        why = "retries used up"
+    elif retry_at >= delivery.deadline:
+        why = "deadline passed"
+    elif policy.budget_ppm and retries_left(state, policy, delivery.gateway) < RETRY:
+        why = "retry budget used up"
+    else:
+        draft.events.append(DeliveryFailed(delivery.key, opened.attempt, outcome, reason, retry_at))
+        return
+    left = "unsent" if outcome == "unsent" else ""
+    draft.events.append(DeliveryDeadLettered(delivery.key, opened.attempt, f"{why}: {reason}", left))
