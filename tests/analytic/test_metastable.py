@@ -17,7 +17,7 @@ from twin.scenario.expect import MeasureBound
 
 FOLDER = Path(__file__).resolve().parents[2] / "scenarios" / "validation" / "metastable"
 CASES = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "base")
-RECOVER = ["bound_200", "budget_200", "expired_dropped", "lifo", "load_145", "outage_1s"]
+RECOVER = ["bound_200", "breaker", "budget_200", "expired_dropped", "lifo", "load_145", "outage_1s"]
 STAY_DOWN = ["bound_400", "budget_280", "jitter", "load_155", "load_200", "outage_2s"]
 SEEDS = range(1, 6)
 

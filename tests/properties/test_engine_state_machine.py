@@ -16,11 +16,21 @@ from tests.unit.core.given import CHANNELS, DAY, HOUR, MINUTE, Business, deliver
 from twin.codec import decode_state, encode_state
 from twin.core import commands as c
 from twin.core.effects import AskOrderFacts, CreatePurchaseOrder, PostCredit, PostInvoice, ReleaseToWarehouse
-from twin.core.master import Departures, Replenishment
+from twin.core.master import BreakerPolicy, Departures, Pool, Replenishment
 
 NODES = ("east", "north", "south")
 SKUS = ("a", "b", "c", "d")
 KINDS = ("min_max", "reorder_point", "base_stock", "to_order")
+
+BREAKER = BreakerPolicy(window=4, minimum=3, open_ms=HOUR, trials=2)
+QUEUES: tuple[dict[str, Any], ...] = (
+    {},
+    {"bulkhead": 1, "in_order": True},
+    {"pool": "senders", "bulkhead": 2, "bound": 4},
+    {"breaker": BREAKER, "interval_us": 60_000_000, "burst": 2},
+    {"breaker": replace(BREAKER, holds=True), "drain_us": 90_000_000, "pool": "senders", "in_order": True},
+)
+"""Send queues with all their limits, alone and together."""
 
 index = st.integers(0, 63)
 small = st.integers(1, 6)
@@ -55,6 +65,7 @@ class EngineMachine(RuleBasedStateMachine):
         split=st.booleans(),
         batch=st.sampled_from([1, 2, 50]),
         short_calendar=st.booleans(),
+        queue=st.sampled_from(QUEUES),
     )
     def open_business(
         self,
@@ -68,13 +79,17 @@ class EngineMachine(RuleBasedStateMachine):
         split: bool,
         batch: int,
         short_calendar: bool,
+        queue: dict[str, Any],
     ) -> None:
         cells = [(node, sku) for node in NODES for sku in SKUS]
         stock: dict[str, dict[str, int]] = {}
         for (node, sku), quantity in zip(cells, units, strict=True):
             stock.setdefault(node, {})[sku] = quantity
         self.policies = {
-            "delivery": delivery_policies(acknowledge=acknowledge, jitter="full", retries=2),
+            "delivery": delivery_policies(
+                acknowledge=acknowledge, jitter="full", retries=2, **(queue if acknowledge else {})
+            ),
+            "pools": (Pool("senders", 3),),
             "waves": waves,
             "reservation_expiry_ms": expiry,
             "split_lines": split,
@@ -247,13 +262,22 @@ class EngineMachine(RuleBasedStateMachine):
                 assert entry.refusal.code in ("duplicate", "expired")
             self.business.wait(0)
 
-    @rule(waves=st.booleans(), split=st.booleans(), expiry=st.sampled_from([0, HOUR]), acknowledge=st.booleans())
-    def change_policies(self, waves: bool, split: bool, expiry: int, acknowledge: bool) -> None:
+    @rule(
+        waves=st.booleans(),
+        split=st.booleans(),
+        expiry=st.sampled_from([0, HOUR]),
+        acknowledge=st.booleans(),
+        queue=st.sampled_from(QUEUES),
+    )
+    def change_policies(self, waves: bool, split: bool, expiry: int, acknowledge: bool, queue: dict[str, Any]) -> None:
         self.policies |= {
             "waves": waves,
             "split_lines": split,
             "reservation_expiry_ms": expiry,
-            "delivery": delivery_policies(acknowledge=acknowledge, jitter="full", retries=2),
+            "delivery": delivery_policies(
+                acknowledge=acknowledge, jitter="full", retries=2, **(queue if acknowledge else {})
+            ),
+            "pools": (Pool("senders", 3),),
         }
         self.business.set_policies(**self.policies)
 

@@ -100,6 +100,21 @@ def test_a_partner_takes_from_the_default_what_it_does_not_say() -> None:
     assert policies.of("supplier") == policies.default
 
 
+def test_none_lifts_a_limit_that_the_default_has_and_is_written_as_such() -> None:
+    limits = {"bulkhead": 5, "rate": "2/s", "pool": "few", "breaker": {"calls": 10}, "drain": "1/s"}
+    default = limits | {"retries": {"budget": "10%", "jitter": "none"}}
+    lifted = dict.fromkeys(limits, "none") | {"retries": {"budget": "none", "jitter": "none"}}
+    delivery = {"pools": {"few": 3}, "default": default, "erp": lifted, "supplier": {"drain": "none"}}
+    scenario = minimal(policies={"delivery": delivery})
+    for read in (scenario, scenario.with_changes({}), Scenario.model_validate(scenario.plain())):
+        policies = read.policies.delivery
+        erp = policies.of("erp")
+        assert [erp.bulkhead, erp.rate, erp.pool, erp.breaker, erp.drain, erp.retries.budget] == [None] * 6
+        assert erp.retries.jitter == "none"
+        assert policies.of("warehouse") == policies.default
+        assert policies.of("supplier").drain is None and policies.of("supplier").breaker is not None
+
+
 def test_a_lone_service_level_holds_for_all_classes() -> None:
     assortment = {"kind": "derived", "count": 10, "price": [["0%", "1 GBP"], ["100%", "5 GBP"]], "service": "97%"}
     changes = {

@@ -104,6 +104,28 @@ MISTAKES = [
     (", transit: 1d", "", "peak.yaml:19: missing key 'transit' in lanes[0]"),
     ("{id: ups}", "{id: dpd, id: ups}", "peak.yaml:17: the key 'id' stands twice; first in line 17"),
     ("currency: GBP", "currency: GBP\ncurrency: GBP", "peak.yaml:5: the key 'currency' stands twice; first in line 4"),
+    # limits of the send queue that could have no effect
+    ("default: {timeout: 30s}", "default: {timeout: 30s, pool: workers}",
+     "peak.yaml:34: default: there is no pool 'workers'; pools here: none"),
+    ("default: {timeout: 30s}", "erp: {retries: {reserve: 5}}",
+     "peak.yaml:34: erp: a reserve belongs to a retry budget; give retries.budget or leave the reserve out"),
+    ("default: {timeout: 30s}", "erp: {burst: 5}",
+     "peak.yaml:34: erp: a burst belongs to a rate; give rate or leave the burst out"),
+    ("default: {timeout: 30s}", "erp: {drain: 5/s}",
+     "peak.yaml:34: erp: a drain limit holds after a breaker was open; give a breaker or leave drain out"),
+    ("default: {timeout: 30s}", "erp: {queue: {discipline: fifo}}",
+     "peak.yaml:34: erp: nothing ever waits to be sent, so queue.discipline has no effect;"
+     " give a limit such as bulkhead"),
+    ("default: {timeout: 30s}", "erp: {acknowledge: false, bulkhead: 5}",
+     "peak.yaml:34: erp: no answer is waited for, so bulkhead can have no effect; set acknowledge: true"),
+    ("default: {timeout: 30s}", "erp: {rate: 0/s}",
+     "peak.yaml:34: rate: at a rate of 0 nothing is ever sent; write a rate such as 5/s"),
+    ("default: {timeout: 30s}", "erp: {breaker: {calls: 5, minimum: 6}}",
+     "peak.yaml:34: breaker: of 5 calls it never sees 6; lower minimum or raise calls"),
+    ("default: {timeout: 30s}", "erp: {breaker: {calls: 5, window: 6s}}",
+     "peak.yaml:34: breaker: calls and window are two ways to say what is looked at; give one of them"),
+    ("default: {timeout: 30s}", "erp: {breaker: {open: 0s}}",
+     "peak.yaml:34: breaker: a breaker that is open for 0s never holds anything up; write a duration such as 30s"),
     # types and kinds
     ("kind: poisson", "kind: poison",
      "peak.yaml:24: unknown kind 'poison'; kinds here: none, poisson, periodic, generated, book"

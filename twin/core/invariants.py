@@ -227,18 +227,11 @@ def _senders(state: State) -> Iterator[str]:
                 yield f"send queue of {gateway}: {about} waits for {keys[0]}, which is settled"
             for key in keys[1:]:
                 _add(behind, (gateway, key), 1)
-        policy = state.gateways.get(gateway.partition("/")[0])
-        if policy is not None and policy.bulkhead and sender.in_flight > policy.bulkhead:
-            yield f"send queue of {gateway}: {sender.in_flight} under way, {policy.bulkhead} allowed"
     for place in behind:
         if place in waiting:
             _add(queued, place, 1)
     yield from _differ("send queue", waiting, queued, "open", "queued")
     yield from _differ("attempts under way to", counted, under_way, "counted", "open")
-    for pool in state.policies.pools:
-        used = sum([state.senders[gateway].in_flight for gateway in state.pools.get(pool.name, [])])
-        if used > pool.size:
-            yield f"pool {pool.name}: {used} under way, {pool.size} allowed"
 
 
 def _timers(state: State) -> Iterator[str]:

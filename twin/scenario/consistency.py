@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from twin.scenario.base import Known
+from twin.scenario.delivery import GatewayKind
 from twin.scenario.demand import BookDemand, GeneratedDemand, PoissonDemand
 from twin.scenario.errors import Path
-from twin.scenario.policies import GatewayKind
 from twin.scenario.units import CURRENCY_EXPONENTS
 
 if TYPE_CHECKING:
@@ -136,7 +136,8 @@ def misfits(scenario: Scenario) -> list[tuple[Path, str]]:
                 problems.append((("assortment",), "generated demand needs the number of items; give count"))
             if scenario.assortment.price is None:
                 problems.append((("assortment",), "price: there is no order book to take prices from; give quantiles"))
-    return problems + _unheard(scenario)
+    idle = [(("policies", "delivery", key), text) for key, text in scenario.policies.delivery.without_effect()]
+    return problems + [(path, f"{path[-1]}: {text}") for path, text in idle] + _unheard(scenario)
 
 
 def _unheard(scenario: Scenario) -> list[tuple[Path, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, model_serializer, model_validator
 
@@ -10,11 +10,9 @@ from twin.scenario import units
 from twin.scenario.base import (
     AnyItemRef,
     ChargeRate,
-    Count,
     DurationMs,
     Level,
     Model,
-    Percent,
     Positive,
     RegionRef,
     SortedKeys,
@@ -28,15 +26,12 @@ from twin.scenario.base import (
     refuse,
     shorthand,
 )
+from twin.scenario.delivery import DeliveryPolicies
 
 __all__ = [
     "CONTINUOUS",
-    "GATEWAYS",
     "BaseStock",
     "Costs",
-    "DeliveryPolicies",
-    "DeliveryPolicy",
-    "GatewayKind",
     "HoldingCharge",
     "MinMax",
     "Policies",
@@ -49,8 +44,6 @@ __all__ = [
 ]
 
 SourcingRule = Literal["preferred_node", "minimize_splits", "nearest", "cheapest", "most_stock"]
-GatewayKind = Literal["warehouse", "supplier", "carrier", "erp"]
-GATEWAYS: tuple[GatewayKind, ...] = get_args(GatewayKind)
 
 
 def _unless_continuous(value: Any) -> Any:
@@ -202,107 +195,6 @@ class Reservation(Model):
 
     expiry: DurationMs = 72 * 3_600_000
     """How long it is held"""
-
-
-# --- deliveries to outside parties
-
-Jitter = Literal["full", "equal", "none"]
-
-
-def _some(value: int) -> int:
-    if not value:
-        raise refuse("a retry budget of 0% allows none after the reserve; write max: 0 for no retries")
-    return value
-
-
-RetryBudget = Annotated[Percent, AfterValidator(_some)]
-
-
-class Retries(Model):
-    """Further attempts after one that failed or timed out."""
-
-    max: Count = 5
-    """Attempts after the first"""
-    backoff: DurationMs = 5_000
-    """Wait before the second attempt; doubled for each further one"""
-    cap: DurationMs = 600_000
-    """Longest wait"""
-    jitter: Jitter = "full"
-    """How the wait is spread (Brooker 2015)"""
-    budget: RetryBudget | None = None
-    """Retries to one partner as a share of its first attempts; no bound unless given"""
-    reserve: Positive = 10
-    """Retries that the budget holds at most, and at the start"""
-
-
-class DeliveryPolicy(Model):
-    """How messages to one kind of partner are sent, timed out and repeated."""
-
-    timeout: DurationMs = 30_000
-    """Of one attempt"""
-    deadline: DurationMs = 6 * 3_600_000
-    """Of all attempts together"""
-    acknowledge: bool = True
-    """Whether an answer is waited for at all"""
-    retries: Retries = Retries()
-    """Further attempts"""
-
-
-class RetriesChange(Model):
-    """What differs from the default's retries."""
-
-    max: Count | None = None
-    """Attempts after the first"""
-    backoff: DurationMs | None = None
-    """Wait before the second attempt; doubled for each further one"""
-    cap: DurationMs | None = None
-    """Longest wait"""
-    jitter: Jitter | None = None
-    """How the wait is spread (Brooker 2015)"""
-    budget: RetryBudget | None = None
-    """Retries to one partner as a share of its first attempts"""
-    reserve: Positive | None = None
-    """Retries that the budget holds at most, and at the start"""
-
-
-class DeliveryChange(Model):
-    """What differs from the default for one kind of partner."""
-
-    timeout: DurationMs | None = None
-    """Of one attempt"""
-    deadline: DurationMs | None = None
-    """Of all attempts together"""
-    acknowledge: bool | None = None
-    """Whether an answer is waited for at all"""
-    retries: RetriesChange = RetriesChange()
-    """Further attempts"""
-
-
-class DeliveryPolicies(Model):
-    """A default, and what differs from it by kind of partner."""
-
-    default: DeliveryPolicy = DeliveryPolicy()
-    """For all partners"""
-    warehouse: DeliveryChange = DeliveryChange()
-    """To warehouses"""
-    supplier: DeliveryChange = DeliveryChange()
-    """To suppliers"""
-    carrier: DeliveryChange = DeliveryChange()
-    """To carriers"""
-    erp: DeliveryChange = DeliveryChange()
-    """To the ERP"""
-
-    def of(self, gateway: GatewayKind) -> DeliveryPolicy:
-        """The default with the differences of this kind of partner laid over it."""
-        change: DeliveryChange = getattr(self, gateway)
-        retries = self.default.retries.model_copy(update=_given(change.retries))
-        given = _given(change) | {"retries": retries}
-        return self.default.model_copy(update=given)
-
-
-def _given(change: Model) -> dict[str, Any]:
-    values = {name: getattr(change, name) for name in type(change).model_fields if name != "retries"}
-    return {name: value for name, value in values.items() if value is not None}
 
 
 class Idempotency(Model):

@@ -14,13 +14,15 @@ from twin.core.commands import (
     LoadStock,
     StockLine,
 )
+from twin.core.master import BreakerPolicy, DeliveryPolicy, Policies, Pool
 from twin.core.master import Carrier as CarrierHours
 from twin.core.master import Channel as ChannelRules
-from twin.core.master import DeliveryPolicy, Policies
 from twin.core.master import Supplier as SupplierTerms
 from twin.order_book import OrderBook, OrderBookError, OrderBookSource, Progress
 from twin.ports import Gateway
 from twin.scenario import Scenario
+from twin.scenario.delivery import GATEWAYS, Breaker, GatewayKind
+from twin.scenario.delivery import DeliveryPolicy as DeliverySpec
 from twin.scenario.demand import (
     BookDemand,
     BookFile,
@@ -29,7 +31,8 @@ from twin.scenario.demand import (
     PoissonDemand,
 )
 from twin.scenario.demand import Channel as ChannelSpec
-from twin.scenario.policies import GATEWAYS, GatewayKind, Waves
+from twin.scenario.policies import Waves
+from twin.scenario.units import Rate
 from twin.streams import Distribution, Series
 from twin.world.assortment import Catalog, compile_catalog, hourly_micro
 from twin.world.business import Business
@@ -276,23 +279,7 @@ def _chunks(rows: tuple[Any, ...]) -> list[tuple[Any, ...]]:
 
 def _policies(scenario: Scenario) -> Policies:
     rules = scenario.policies
-    delivery = []
-    for kind in GATEWAYS:
-        policy = rules.delivery.of(kind)
-        delivery.append(
-            DeliveryPolicy(
-                kind,
-                policy.timeout,
-                policy.deadline,
-                policy.acknowledge,
-                policy.retries.max,
-                policy.retries.backoff,
-                policy.retries.cap,
-                policy.retries.jitter,
-                policy.retries.budget or 0,
-                policy.retries.reserve,
-            )
-        )
+    delivery = [_delivery(kind, rules.delivery.of(kind)) for kind in GATEWAYS]
     return Policies(
         rules.sourcing.rules,
         tuple(rules.sourcing.preferred.items()),
@@ -303,4 +290,53 @@ def _policies(scenario: Scenario) -> Policies:
         rules.returns.window,
         rules.backorder.batch,
         tuple(delivery),
+        pools=tuple([Pool(name, size) for name, size in rules.delivery.pools.items()]),
+    )
+
+
+def _delivery(kind: GatewayKind, policy: DeliverySpec) -> DeliveryPolicy:
+    retries, queue = policy.retries, policy.queue
+    return DeliveryPolicy(
+        kind,
+        policy.timeout,
+        policy.deadline,
+        policy.acknowledge,
+        retries.max,
+        retries.backoff,
+        retries.cap,
+        retries.jitter,
+        retries.budget or 0,
+        retries.reserve or 10,
+        retries.permanent,
+        retries.retry_after,
+        policy.bulkhead or 0,
+        policy.pool or "",
+        _interval_us(policy.rate),
+        policy.burst or 1,
+        _interval_us(policy.drain),
+        queue.bound or 0,
+        queue.discipline == "fifo",
+        bool(queue.in_order),
+        _breaker(policy.breaker),
+    )
+
+
+def _interval_us(rate: Rate | None) -> int:
+    return 0 if rate is None else max(1, rate.per_ms * 1000 // rate.count)
+
+
+def _breaker(spec: Breaker | None) -> BreakerPolicy | None:
+    if spec is None:
+        return None
+    slow = spec.slow
+    return BreakerPolicy(
+        spec.looked_at,
+        spec.window or 0,
+        spec.attempts_needed,
+        spec.failures,
+        slow.over if slow is not None else 0,
+        slow.share if slow is not None else 1_000_000,
+        spec.open,
+        spec.trials,
+        spec.calls_meanwhile == "held",
     )

@@ -1,0 +1,272 @@
+"""How messages go to outside partners: attempts, retries, and the send queue with its limits."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, ValidatorFunctionWrapHandler, model_validator
+from pydantic.functional_serializers import WrapSerializer
+from pydantic.functional_validators import WrapValidator
+
+from twin.scenario.base import Count, DurationMs, EventRate, Id, Model, Percent, Positive, SortedKeys, Tuple, refuse
+
+__all__ = ["GATEWAYS", "Breaker", "DeliveryChange", "DeliveryPolicies", "DeliveryPolicy", "GatewayKind", "Retries"]
+
+GatewayKind = Literal["warehouse", "supplier", "carrier", "erp"]
+GATEWAYS: tuple[GatewayKind, ...] = get_args(GatewayKind)
+Jitter = Literal["full", "equal", "decorrelated", "none"]
+Discipline = Literal["criticality", "fifo"]
+
+NONE = "none"
+"""Written for a limit that the default has and one kind of partner has not."""
+
+
+def _lifted(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    return NONE if value == NONE else validate(value)
+
+
+def _written(value: Any, write: SerializerFunctionWrapHandler) -> Any:
+    return NONE if value == NONE else write(value)
+
+
+LIFTED = (WrapValidator(_lifted), WrapSerializer(_written))
+"""Lets `none` stand for no limit at all."""
+LIFTABLE = ("bulkhead", "pool", "rate", "drain", "breaker", "budget")
+
+
+def _some(value: int) -> int:
+    if not value:
+        raise refuse("a retry budget of 0% allows none after the reserve; write max: 0 for no retries")
+    return value
+
+
+def _moving(value: Any) -> Any:
+    if not value.count:
+        raise refuse("at a rate of 0 nothing is ever sent; write a rate such as 5/s")
+    return value
+
+
+RetryBudget = Annotated[Percent, AfterValidator(_some)]
+SendRate = Annotated[EventRate, AfterValidator(_moving)]
+
+
+class Retries(Model):
+    """Further attempts after one that failed or timed out."""
+
+    max: Count = 5
+    """Attempts after the first"""
+    backoff: DurationMs = 5_000
+    """Wait before the second attempt; doubled for each further one"""
+    cap: DurationMs = 600_000
+    """Longest wait"""
+    jitter: Jitter = "full"
+    """How the wait is spread (Brooker 2015)"""
+    budget: RetryBudget | None = None
+    """Retries to one partner as a share of its first attempts; no bound unless given"""
+    reserve: Positive | None = None
+    """Retries that the budget holds at most, and at the start; 10 unless given"""
+    permanent: Tuple[str] = ()
+    """Beginnings of reasons (such as `404`) after which a failed attempt is not repeated"""
+    retry_after: bool = True
+    """Whether a partner's wish for a later retry (HTTP Retry-After) is granted"""
+
+
+class Slow(Model):
+    """Which answers are slow, and how many of them open the breaker."""
+
+    over: DurationMs
+    """An answer that takes longer is slow"""
+    share: Percent = 1_000_000
+    """Share of slow answers that opens the breaker"""
+
+
+class Breaker(Model):
+    """A circuit breaker for each partner: it opens when too many attempts fail, and closes after trials that go well.
+
+    Terms and rules are those of Resilience4j.
+    """
+
+    calls: Positive | None = None
+    """Looked at are this many last attempts; 100 unless given"""
+    window: DurationMs | None = None
+    """Looked at are the attempts of this long instead"""
+    minimum: Positive | None = None
+    """Attempts that must have been seen before it opens; `calls` unless given, 10 with a window of time"""
+    failures: Percent = 500_000
+    """Share of failed and unanswered attempts that opens it"""
+    slow: Slow | None = None
+    """Opens it for slow answers, too"""
+    open: DurationMs = 60_000
+    """How long it stays open"""
+    trials: Positive = 10
+    """Attempts that are let through then; their outcomes close it or open it again"""
+    calls_meanwhile: Literal["failed", "held"] = "failed"
+    """Whether attempts fail at once while it is open, or wait in the send queue"""
+
+    @model_validator(mode="after")
+    def _one_window(self) -> Self:
+        if self.calls is not None and self.window is not None:
+            raise refuse("calls and window are two ways to say what is looked at; give one of them")
+        if self.window is None and self.looked_at < self.attempts_needed:
+            raise refuse(
+                f"of {self.looked_at} calls it never sees {self.attempts_needed}; lower minimum or raise calls"
+            )
+        if not self.open:
+            raise refuse("a breaker that is open for 0s never holds anything up; write a duration such as 30s")
+        return self
+
+    @property
+    def looked_at(self) -> int:
+        """Attempts in a window by count."""
+        return self.calls or 100
+
+    @property
+    def attempts_needed(self) -> int:
+        """Attempts that must have been seen."""
+        return self.minimum or (self.looked_at if self.window is None else 10)
+
+
+class SendQueue(Model):
+    """How messages to one partner wait to be sent."""
+
+    discipline: Discipline | None = None
+    """Most critical first and then by age, or by age alone; `criticality` unless given"""
+    bound: Positive | None = None
+    """Most messages that may wait; the least critical and youngest beyond become dead letters. No bound unless given"""
+    in_order: bool | None = None
+    """Whether messages about one order are sent one after the other, and none past a dead letter; not unless given"""
+
+
+class _Sending(Model):
+    bulkhead: Annotated[Positive | None, *LIFTED] = None
+    """Most attempts under way to one partner; no bound unless given"""
+    pool: Annotated[Id | None, *LIFTED] = None
+    """Senders (of `pools`) that these attempts take while they are under way"""
+    rate: Annotated[SendRate | None, *LIFTED] = None
+    """Attempts sent to one partner at most (client-side rate limit); no bound unless given"""
+    burst: Positive | None = None
+    """Attempts that the rate lets through at once; 1 unless given"""
+    drain: Annotated[SendRate | None, *LIFTED] = None
+    """Attempts sent at most after the breaker was open, until nothing waits"""
+    queue: SendQueue = SendQueue()
+    """How messages wait to be sent"""
+    breaker: Annotated[Breaker | None, *LIFTED] = None
+    """A circuit breaker; none unless given"""
+
+
+class DeliveryPolicy(_Sending):
+    """How messages to one kind of partner are sent, timed out and repeated."""
+
+    timeout: DurationMs = 30_000
+    """Of one attempt"""
+    deadline: DurationMs = 6 * 3_600_000
+    """Of all attempts together"""
+    acknowledge: bool = True
+    """Whether an answer is waited for at all"""
+    retries: Retries = Retries()
+    """Further attempts"""
+
+
+class RetriesChange(Model):
+    """What differs from the default's retries."""
+
+    max: Count | None = None
+    """Attempts after the first"""
+    backoff: DurationMs | None = None
+    """Wait before the second attempt; doubled for each further one"""
+    cap: DurationMs | None = None
+    """Longest wait"""
+    jitter: Jitter | None = None
+    """How the wait is spread (Brooker 2015)"""
+    budget: Annotated[RetryBudget | None, *LIFTED] = None
+    """Retries to one partner as a share of its first attempts; `none` for no bound"""
+    reserve: Positive | None = None
+    """Retries that the budget holds at most, and at the start"""
+    permanent: Tuple[str] | None = None
+    """Beginnings of reasons after which a failed attempt is not repeated"""
+    retry_after: bool | None = None
+    """Whether a partner's wish for a later retry is granted"""
+
+
+class DeliveryChange(_Sending):
+    """What differs from the default for one kind of partner; `none` lifts a limit that the default has."""
+
+    timeout: DurationMs | None = None
+    """Of one attempt"""
+    deadline: DurationMs | None = None
+    """Of all attempts together"""
+    acknowledge: bool | None = None
+    """Whether an answer is waited for at all"""
+    retries: RetriesChange = RetriesChange()
+    """Further attempts"""
+
+
+class DeliveryPolicies(Model):
+    """A default, and what differs from it by kind of partner."""
+
+    pools: Annotated[dict[Id, Positive], SortedKeys] = Field(default_factory=dict)
+    """Senders that several kinds of partners share, by name: at most so many attempts are under way"""
+    default: DeliveryPolicy = DeliveryPolicy()
+    """For all partners"""
+    warehouse: DeliveryChange = DeliveryChange()
+    """To warehouses"""
+    supplier: DeliveryChange = DeliveryChange()
+    """To suppliers"""
+    carrier: DeliveryChange = DeliveryChange()
+    """To carriers"""
+    erp: DeliveryChange = DeliveryChange()
+    """To the ERP"""
+
+    def of(self, gateway: GatewayKind) -> DeliveryPolicy:
+        """The default with the differences of this kind of partner laid over it."""
+        change: DeliveryChange = getattr(self, gateway)
+        parts = {name: _over(getattr(self.default, name), getattr(change, name)) for name in ("retries", "queue")}
+        return self.default.model_copy(update=_given(change, *parts) | parts)
+
+    def without_effect(self) -> list[tuple[str, str]]:
+        """Settings that can have no effect: under which key, and what to do."""
+        effective: dict[str, DeliveryPolicy] = {"default": self.default}
+        effective.update((kind, self.of(kind)) for kind in GATEWAYS)
+        found = [(name, _idle(self, policy, name == "default")) for name, policy in effective.items()]
+        told: dict[str, str] = {}
+        # What is wrong with the default is wrong with all that take it: one mistake, one message.
+        for name, text in found:
+            if text and text not in told:
+                told[text] = name
+        return [(name, text) for text, name in told.items()]
+
+
+def _over(base: Model, change: Model) -> Model:
+    return base.model_copy(update=_given(change))
+
+
+def _given(change: Model, *but: str) -> dict[str, Any]:
+    values = {name: getattr(change, name) for name in type(change).model_fields if name not in but}
+    return {
+        name: None if name in LIFTABLE and value == NONE else value
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def _idle(policies: DeliveryPolicies, policy: DeliveryPolicy, is_default: bool) -> str:
+    """What is set and can have no effect, with the remedy; empty where all has one."""
+    queue = policy.queue
+    if policy.pool is not None and policy.pool not in policies.pools:
+        known = ", ".join(policies.pools) or "none"
+        return f"there is no pool '{policy.pool}'; pools here: {known}"
+    if policy.retries.reserve is not None and policy.retries.budget is None:
+        return "a reserve belongs to a retry budget; give retries.budget or leave the reserve out"
+    if policy.burst is not None and policy.rate is None:
+        return "a burst belongs to a rate; give rate or leave the burst out"
+    if policy.drain is not None and policy.breaker is None:
+        return "a drain limit holds after a breaker was open; give a breaker or leave drain out"
+    given = [name for name in ("bulkhead", "pool", "rate", "drain", "breaker") if getattr(policy, name) is not None]
+    given += [f"queue.{name}" for name in ("bound", "in_order") if getattr(queue, name)]
+    if queue.discipline is not None and not given:
+        return "nothing ever waits to be sent, so queue.discipline has no effect; give a limit such as bulkhead"
+    if not policy.acknowledge and not is_default:
+        given += ["retries.budget"] if policy.retries.budget is not None else []
+        if given:
+            return f"no answer is waited for, so {', '.join(given)} can have no effect; set acknowledge: true"
+    return ""
