@@ -382,9 +382,10 @@ class Auditor:
         self.dead[event.delivery] = False
 
     def _DeliverySucceeded(self, event: Any) -> None:
-        self.in_queue.pop(event.delivery, None)
-        if event.delivery not in self.sent:
-            self.say(f"{event.delivery}: answered, and was never sent")
+        # What waits to be sent may have been settled by hand meanwhile.
+        waited = self.in_queue.pop(event.delivery, None) is not None
+        if event.delivery not in self.sent and not waited:
+            self.say(f"{event.delivery}: answered, and was never asked for")
         self.dead[event.delivery] = False
 
     # --- the comparison

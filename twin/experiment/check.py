@@ -25,7 +25,7 @@ from twin.measures.measured import DIGITS, Exact, decimal
 from twin.run import Progress
 from twin.scenario import Scenario, ScenarioError, load
 from twin.scenario.errors import Problem, choices
-from twin.scenario.expect import Expectation, Invariants, MeasureBound, Reference
+from twin.scenario.expect import Expectation, Invariants, MeasureBound, Reference, Settled
 from twin.scenario.units import format_decimal, format_duration, format_percent
 
 __all__ = ["Verdict", "check"]
@@ -77,8 +77,8 @@ class _Case(Struct, frozen=True):
         wanted: dict[int, dict[str, None]] = {}
         invariants = False
         for expected in self.expectations:
-            if isinstance(expected, Invariants):
-                invariants = True
+            if isinstance(expected, Invariants | Settled):
+                invariants = invariants or isinstance(expected, Invariants)
                 wanted.setdefault(own, {})
             else:
                 for seed in self.replications(expected) if isinstance(expected, Reference) else (own,):
@@ -140,7 +140,7 @@ def _cases(paths: Iterable[str | Path], full: bool, seeds: int | None) -> list[_
 def _unknown_measures(path: str, scenario: Scenario) -> Iterator[Problem]:
     single = [name for name, spec in MEASURES.items() if spec.kind != "P"]
     for index, expected in enumerate(scenario.expect):
-        if isinstance(expected, Invariants):
+        if isinstance(expected, Invariants | Settled):
             continue
         name = expected.name.partition("/")[0]
         if name in MEASURES and name not in single:
@@ -223,19 +223,20 @@ def _verdict(case: _Case, expected: Expectation, observed: dict[int, Observation
         return _referred(case, expected, observed)
     one = observed[case.scenario.run.seed]
     if isinstance(expected, Invariants):
-        return _unbroken(case, one)
+        return _nothing_but(case, one, "invariants", "all hold", one.broken)
+    if isinstance(expected, Settled):
+        return _nothing_but(case, one, "settled", "nothing is left over", one.left)
     return _bounded(case, expected, one)
 
 
-def _unbroken(case: _Case, one: Observation) -> Verdict:
-    broken = [one.failure] if one.failure else list(one.broken)
-    found = "all hold"
+def _nothing_but(case: _Case, one: Observation, name: str, good: str, bad: tuple[str, ...]) -> Verdict:
+    """The verdict on something of which nothing may be found."""
+    broken = [one.failure] if one.failure else list(bad)
+    found = good
     if broken:
         more = len(broken) - SHOWN_MAX
         found = "; ".join(broken[:SHOWN_MAX]) + (f"; and {more} more" if more > 0 else "")
-    return Verdict(
-        case.name, "invariants", "all hold", found, "", not broken, (one.seed,), _one_run(case), details=tuple(broken)
-    )
+    return Verdict(case.name, name, good, found, "", not broken, (one.seed,), _one_run(case), details=tuple(broken))
 
 
 def _bounded(case: _Case, bound: MeasureBound, one: Observation) -> Verdict:

@@ -17,6 +17,7 @@ from twin.core.refusals import EngineError
 from twin.core.state import State
 from twin.log import RunError, read_entries, verify_run
 from twin.measures.accounts import account_run
+from twin.measures.left_over import left_over
 from twin.measures.measured import Exact
 from twin.run import Progress, Simulation
 from twin.scenario import Scenario
@@ -48,7 +49,8 @@ class Job(Struct, frozen=True):
 class Observation(Struct, frozen=True):
     """What a run gave: measures by name (None: nothing fell into the window, absent: there is no such measure).
 
-    `broken` holds a sentence for each broken invariant; `failure` says why the engine stopped, if it did.
+    `broken` holds a sentence for each broken invariant, `left` one for each thing left over at the end; `failure` says
+    why the engine stopped, if it did.
     """
 
     case: int
@@ -57,6 +59,7 @@ class Observation(Struct, frozen=True):
     broken: tuple[str, ...] = ()
     failure: str = ""
     entries: int = 0
+    left: tuple[str, ...] = ()
 
 
 def observe(job: Job, progress: Progress | None = None) -> Observation:
@@ -83,7 +86,8 @@ def _observed(job: Job, folder: Path, progress: Progress | None) -> Observation:
     if job.invariants:
         zeros = [measured[name] for name in MUST_BE_ZERO]
         broken += tuple(f"{found.name} is {found.text()}, not 0: {found.note}" for found in zeros if found.value)
-    return Observation(job.case, job.seed, values, broken, entries=run.manifest.entries)
+    left = tuple(left_over(simulation.driver.engine.state))
+    return Observation(job.case, job.seed, values, broken, entries=run.manifest.entries, left=left)
 
 
 def _exact(value: Exact | None) -> Exact | None:

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from twin.scenario.base import Model, Percent, ToleranceValue, Value, refuse
 from twin.scenario.units import format_decimal
 
-__all__ = ["Expectation", "Invariants", "MeasureBound", "Reference", "Replications"]
+__all__ = ["Expectation", "Invariants", "MeasureBound", "Reference", "Replications", "Settled"]
 
 
 class MeasureBound(Model):
@@ -87,4 +87,12 @@ class Invariants(Model):
     """All of them"""
 
 
-Expectation = Annotated[MeasureBound | Reference | Invariants, Field(discriminator="kind")]
+class Settled(Model):
+    """At the end nothing is left over: every order is done or in a visible exception, and no reservation, timer or
+    delivery is left. Give the run a `drain` that is long enough: this is a drill's liveness phase."""
+
+    kind: Literal["settled"]
+    """What is left at the end"""
+
+
+Expectation = Annotated[MeasureBound | Reference | Invariants | Settled, Field(discriminator="kind")]
