@@ -14,7 +14,7 @@ from twin.core.buckets import BUCKETS
 from twin.core.commands import Wake
 from twin.core.effects import PostCredit, PostInvoice, ReleaseToWarehouse
 from twin.core.entry import Entry
-from twin.core.events import DeliveryQueued
+from twin.core.events import DeliveryDispatched, DeliveryQueued
 from twin.core.state import State
 
 __all__ = ["Auditor", "audit"]
@@ -112,6 +112,7 @@ class Auditor:
             if type(event).__name__ == "ReleaseDecided"
             for plan in event.fulfillment_orders  # type: ignore[union-attr]
         }
+        leaving = {event.delivery: event.attempt for event in entry.events if isinstance(event, DeliveryDispatched)}
         for event in entry.events:
             if isinstance(event, DeliveryQueued) and isinstance(event.queued.effect, ReleaseToWarehouse):
                 self._told(plans, event.queued.effect, event.queued.attempt)
@@ -132,10 +133,14 @@ class Auditor:
                 self._told(plans, effect, 1)
             if queued and self.in_queue.pop(delivery.key) != delivery.attempt:
                 self.say(f"delivery {delivery.key}: attempt {delivery.attempt} was not the one queued")
+            if queued and leaving.pop(delivery.key, 0) != delivery.attempt:
+                self.say(f"delivery {delivery.key}: sent, and nothing says that it left the queue")
             if isinstance(effect, PostInvoice) and self.invoices.get(effect.invoice) != effect.amount_minor:
                 self.say(f"{effect.invoice}: posted with {effect.amount_minor}")
             if isinstance(effect, PostCredit) and effect.quantity <= 0:
                 self.say(f"{effect.credit}: a credit of {effect.quantity} units")
+        for key in leaving:
+            self.say(f"delivery {key}: it left the queue, and was not sent")
         for key in plans:
             self.say(f"{key}: decided, and the warehouse was not told")
 
