@@ -66,7 +66,7 @@ class Interface(Actor):
         """Set the outages on the clock."""
         world = self.world
         for outage in self.config.outages:
-            if outage.ends_at > world.now:
+            if outage.ends_at > max(outage.begins_at, world.now):
                 world.post(self.fail, outage, max(0, outage.begins_at - world.now), Phase.FAULT)
                 world.post(self.heal, outage, outage.ends_at - world.now, Phase.FAULT)
 
@@ -77,10 +77,16 @@ class Interface(Actor):
         self.world.truth.record(self.world.now, "fault.began", self.id, detail="outage")
 
     def heal(self, outage: Outage) -> None:
-        """An outage ends."""
+        """An outage ends; calls are begun once every change of this instant is known, so none slips through a gap
+        between two outages that touch."""
         self.down -= 1
         self.away -= outage.turns_away
-        self.world.truth.record(self.world.now, "fault.ended", self.id, detail="outage")
+        world = self.world
+        world.truth.record(world.now, "fault.ended", self.id, detail="outage")
+        world.post(self.resume, None, 0, Phase.GOODS)
+
+    def resume(self, message: None) -> None:
+        """Begin what waited for the end of an outage."""
         self._dispatch()
 
     def receive(self, message: Delivery) -> None:
@@ -113,9 +119,14 @@ class Interface(Actor):
             if config.drops_expired and call.expires_at and call.expires_at <= world.now:
                 world.truth.record(world.now, "call.expired", call.key, self.id, "", call.attempt)
                 continue
-            self.busy += 1
-            duration = max(0, world.streams.draw(config.service, "service", self.id, call.key, call.attempt))
-            world.post(self.finish, call, duration, Phase.RELEASE)
+            self.begin(call)
+
+    def begin(self, call: Delivery) -> None:
+        """A worker takes a call."""
+        world = self.world
+        self.busy += 1
+        duration = max(0, world.streams.draw(self.config.service, "service", self.id, call.key, call.attempt))
+        world.post(self.finish, call, duration, Phase.RELEASE)
 
     def finish(self, call: Delivery) -> None:
         """A worker is done with a call: the party has it."""
