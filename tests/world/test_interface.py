@@ -121,7 +121,11 @@ def test_an_outage_holds_calls_and_finishes_the_one_it_was_at() -> None:
     shipped = [at for at, _ in stage.events(GoodsShipped)]
     assert shipped[1] == 25 * SECOND + CALL + 1
     faults = [(stage.since_start(row.at), row.type) for row in stage.truth.rows if row.type.startswith("fault.")]
-    assert faults == [(5 * SECOND, "fault.began"), (25 * SECOND, "fault.ended")]
+    # The second call waits already.
+    assert faults == [(5 * SECOND, "fault.began"), (5 * SECOND, "fault.hit"), (25 * SECOND, "fault.ended")]
+    assert [(row.subject, row.quantity, row.detail) for row in stage.rows("fault.hit")] == [
+        ("o2/main/1", 1, "outage:wms outage")
+    ]
 
 
 def test_an_outage_may_turn_calls_away() -> None:

@@ -250,7 +250,8 @@ class ConfirmInvoice(_Envelope, frozen=True, tag="erp.confirm_invoice"):
 class AcknowledgeDelivery(_Envelope, frozen=True, tag="delivery.acknowledge"):
     """A gateway's transport answer: `outcome` is succeeded, refused (permanent) or failed (retryable).
 
-    `attempt` is the one that it answers, from 1; 0 stands for the present one.
+    `attempt` is the one that it answers, from 1; 0 stands for the present one. `retry_after_ms` is how long the
+    counterpart asks to wait before the next one (HTTP Retry-After); 0 says nothing.
     """
 
     delivery: str
@@ -259,6 +260,7 @@ class AcknowledgeDelivery(_Envelope, frozen=True, tag="delivery.acknowledge"):
     criticality: str = ""
     causation: str = ""
     attempt: int = 0
+    retry_after_ms: int = 0
 
 
 class RedriveDelivery(_Envelope, frozen=True, tag="delivery.redrive"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextvars import ContextVar
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, TypeVar
 
 from msgspec import Struct
@@ -37,7 +38,7 @@ __all__ = [
     "EventRate",
     "Id",
     "Instant",
-    "InterfaceRef",
+    "InterfaceGlob",
     "ItemId",
     "ItemRef",
     "Known",
@@ -239,6 +240,16 @@ class _Ref:
         return value
 
 
+class _Glob(_Ref):
+    """Marks a pattern that must meet the id of something that the scenario defines."""
+
+    def __call__(self, value: str) -> str:
+        known = KNOWN.get()
+        if known is not None and any(fnmatchcase(name, value) for name in known.ids.get(self.noun, ())):
+            return value
+        return super().__call__(value)
+
+
 CalendarRef = Annotated[str, AfterValidator(_Ref("calendar", "calendars"))]
 WarehouseRef = Annotated[str, AfterValidator(_Ref("warehouse", "warehouses"))]
 SupplierRef = Annotated[str, AfterValidator(_Ref("supplier", "suppliers"))]
@@ -248,7 +259,7 @@ ItemRef = Annotated[str, AfterValidator(_Ref("item", "items"))]
 AnyItemRef = Annotated[str, AfterValidator(_Ref("item", "items", also="*"))]
 PartnerRef = Annotated[str, AfterValidator(_Ref("partner", "partners")), WrittenAs("partner")]
 """`warehouse/` or `supplier/` with an id of the scenario, or `erp`."""
-InterfaceRef = Annotated[str, AfterValidator(_Ref("interface", "interfaces"))]
+InterfaceGlob = Annotated[str, AfterValidator(_Glob("interface", "interfaces")), WrittenAs("pattern of interface ids")]
 LaneFrom = Annotated[str, AfterValidator(_Ref("warehouse", "warehouses", lead="lane from nowhere: "))]
 LaneTo = Annotated[str, AfterValidator(_Ref("region", "regions", lead="lane to nowhere: "))]
 

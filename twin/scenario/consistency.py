@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from twin.scenario.base import Known
 from twin.scenario.demand import BookDemand, GeneratedDemand, PoissonDemand
 from twin.scenario.errors import Path
-from twin.scenario.policies import GatewayKind
-from twin.scenario.units import CURRENCY_EXPONENTS, format_duration
+from twin.scenario.fault_checks import interface_misfits
+from twin.scenario.units import CURRENCY_EXPONENTS
 
 if TYPE_CHECKING:
     from twin.scenario.model import Scenario
@@ -22,6 +22,7 @@ _LISTS = {
     "carrier": "carriers",
     "channel": "channels",
     "interface": "interfaces",
+    "fault": "faults",
     "item": "items",
 }
 
@@ -136,47 +137,4 @@ def misfits(scenario: Scenario) -> list[tuple[Path, str]]:
                 problems.append((("assortment",), "generated demand needs the number of items; give count"))
             if scenario.assortment.price is None:
                 problems.append((("assortment",), "price: there is no order book to take prices from; give quantiles"))
-    return problems + _unheard(scenario) + _idle(scenario)
-
-
-def _unheard(scenario: Scenario) -> list[tuple[Path, str]]:
-    """Interfaces that may turn calls away from senders who do not wait for an answer: the call would be lost."""
-    problems: list[tuple[Path, str]] = []
-    away = {fault.interface: None for fault in scenario.faults if fault.calls == "turned_away"}
-    for index, interface in enumerate(scenario.interfaces):
-        kind = _kind(interface.to)
-        if scenario.policies.delivery.of(kind).acknowledge:
-            continue
-        if interface.queue.bound is not None or interface.id in away:
-            text = (
-                f"interface '{interface.id}' may turn calls away, and nobody would know: "
-                f"policies.delivery.{kind} waits for no answer; set acknowledge: true there"
-            )
-            problems.append((("interfaces", index), text))
-    return problems
-
-
-def _idle(scenario: Scenario) -> list[tuple[Path, str]]:
-    """What stands at an interface or as a fault and could have no effect."""
-    problems: list[tuple[Path, str]] = []
-    for index, interface in enumerate(scenario.interfaces):
-        kind = _kind(interface.to)
-        if interface.queue.expired == "dropped" and not scenario.policies.delivery.of(kind).acknowledge:
-            text = (
-                f"interface '{interface.id}' drops what has expired, and nothing does: policies.delivery.{kind} waits "
-                "for no answer; set acknowledge: true there, or leave expired out"
-            )
-            problems.append((("interfaces", index), text))
-    length = scenario.run.end - scenario.run.start
-    for index, fault in enumerate(scenario.faults):
-        if fault.from_ >= length:
-            text = (
-                f"from: the {fault.kind} begins at {format_duration(fault.from_)}, and the run is over at "
-                f"{format_duration(length)}; let it begin earlier"
-            )
-            problems.append((("faults", index, "from"), text))
-    return problems
-
-
-def _kind(partner: str) -> GatewayKind:
-    return cast(GatewayKind, partner.partition("/")[0])
+    return problems + interface_misfits(scenario)
