@@ -44,8 +44,9 @@ KINDS: dict[str, dict[str, Any]] = {
     "clock_skew": {"offset": "1h"},
     "wrong_answer": {"shift": "1h", "interface": "supplier.mill"},
     "consumer_crash": {},
+    "stale_snapshot": {"interface": "wms"},
 }
-"""Every kind with what it must be told, big enough to be seen."""
+"""Every kind but those of batch files, with what it must be told, big enough to be seen."""
 
 DELAYED = {
     "latency": "delay",
@@ -59,7 +60,7 @@ DELAYED = {
 
 def fault(kind: str, **changes: Any) -> dict[str, Any]:
     """A fault of this kind at every interface, big enough to be seen; `begins` and `lasts` stand for from and for."""
-    spec = {"kind": kind, "interface": "*", **KINDS[kind], **changes}
+    spec = {"kind": kind, "interface": "*", **KINDS.get(kind, {}), **changes}
     return {{"begins": "from", "lasts": "for"}.get(key, key): value for key, value in spec.items()}
 
 

@@ -13,18 +13,22 @@ from twin.scenario.faults import (
     Auth,
     ClockSkew,
     ConsumerCrash,
+    DoubledFile,
     Duplicate,
     Error,
     Fault,
+    LateFile,
     Latency,
     Loss,
     Outage,
+    PartialFile,
     Poison,
     RateLimited,
     Reorder,
     ReplyLate,
     ReplyLost,
     SchemaDrift,
+    StaleSnapshot,
     WrongAnswer,
 )
 from twin.scenario.interfaces import Interface
@@ -130,6 +134,15 @@ def _no_effect(scenario: Scenario, fault: Fault, where: list[Interface]) -> str:
     dating = [f"supplier/{supplier.id}" for supplier in scenario.suppliers if supplier.acknowledgement is not None]
     if dated and not any(interface.to in dating for interface in where):
         return "no supplier there acknowledges purchase orders with a date; give one an acknowledgement"
+    if isinstance(fault, LateFile | PartialFile | DoubledFile) and not any(interface.batch for interface in where):
+        return "no interface there sends files; give one style: batch"
+    counted = [f"warehouse/{site.id}" for site in scenario.warehouses if site.counting is not None]
+    if isinstance(fault, StaleSnapshot) and not any(interface.to in counted for interface in where):
+        return "no warehouse there counts its stock; give one counting"
+    if fault.when is not None and fault.when.at_cut_off is not None:
+        trucks = [f"warehouse/{site.id}" for site in scenario.warehouses if site.pickups]
+        if not any(interface.batch or interface.to in trucks for interface in where):
+            return "nothing there has a cut-off; a warehouse with pickups has, and a batch"
     if isinstance(fault, ConsumerCrash) and fault.forgets and not any(interface.dedupe for interface in where):
         return "there is no memory to forget with dedupe: off; leave forgets out"
     return ""

@@ -17,21 +17,25 @@ __all__ = [
     "Auth",
     "ClockSkew",
     "ConsumerCrash",
+    "DoubledFile",
     "Duplicate",
     "Error",
     "Fault",
     "FaultBase",
     "Freeze",
+    "LateFile",
     "Latency",
     "Loss",
     "Markov",
     "Outage",
+    "PartialFile",
     "Poison",
     "RateLimited",
     "Reorder",
     "ReplyLate",
     "ReplyLost",
     "SchemaDrift",
+    "StaleSnapshot",
     "When",
     "WrongAnswer",
 ]
@@ -57,10 +61,18 @@ class Markov(Model):
 
 
 class When(Model):
-    """The fault begins when something is so, a millisecond later, once; `for` says how long it takes."""
+    """The fault begins by what happens; `for` says how long it takes."""
 
-    backlog_above: Positive
-    """More calls than this wait at the interface"""
+    backlog_above: Positive | None = None
+    """More calls than this wait at the interface: a millisecond later, once"""
+    at_cut_off: DurationMs | None = None
+    """So long before each truck of the warehouse, or each file's cut-off, that is behind the interface"""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.backlog_above is None) == (self.at_cut_off is None):
+            raise refuse("when needs one of backlog_above and at_cut_off")
+        return self
 
 
 class FaultBase(Model):
@@ -260,6 +272,46 @@ class ConsumerCrash(FaultBase):
     """Whether its memory of what it did is lost, so that a repetition is done again"""
 
 
+class LateFile(FaultBase):
+    """A batch file comes late."""
+
+    kind: Literal["late_file"]
+    """The file is late"""
+    probability: Probability = 1_000_000
+    """Chance of each file"""
+    delay: DistributionSpec
+    """By how much"""
+
+
+class PartialFile(FaultBase):
+    """A batch file is truncated: some of its calls never arrive."""
+
+    kind: Literal["partial_file"]
+    """Calls are missing"""
+    probability: Probability = 100_000
+    """Share of the calls that are missing"""
+
+
+class DoubledFile(FaultBase):
+    """A batch file is handed over twice."""
+
+    kind: Literal["doubled_file"]
+    """The file comes again"""
+    probability: Probability = 1_000_000
+    """Chance of each file"""
+    after: DistributionSpec = Fixed(0)
+    """How much later"""
+
+
+class StaleSnapshot(FaultBase):
+    """A stock count says what the last good one said: a feed that goes on with old content."""
+
+    kind: Literal["stale_snapshot"]
+    """Old numbers"""
+    stamped: Literal["anew", "as_taken"] = "anew"
+    """Whether it claims to be new, or tells after which movement it was taken"""
+
+
 Fault = Annotated[
     Outage
     | Latency
@@ -276,6 +328,10 @@ Fault = Annotated[
     | Auth
     | ClockSkew
     | WrongAnswer
-    | ConsumerCrash,
+    | ConsumerCrash
+    | LateFile
+    | PartialFile
+    | DoubledFile
+    | StaleSnapshot,
     Field(discriminator="kind"),
 ]

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import PlainSerializer, PlainValidator
+from pydantic import AfterValidator, PlainSerializer, PlainValidator, model_validator
 
 from twin.scenario import units
-from twin.scenario.base import DurationMs, EventRate, Id, Model, PartnerRef, Percent, Positive, WrittenAs, refuse
+from twin.scenario.base import (
+    CalendarRef,
+    DurationMs,
+    EventRate,
+    Id,
+    Model,
+    PartnerRef,
+    Percent,
+    Positive,
+    WrittenAs,
+    refuse,
+)
 from twin.scenario.distributions import DistributionSpec
 from twin.streams.distributions import Fixed
 
-__all__ = ["Interface", "Objective", "Queue", "RateLimit", "Token"]
+__all__ = ["Batch", "Edi", "Interface", "Objective", "Queue", "RateLimit", "Token"]
+
+
+def _some_time(value: int) -> int:
+    if not value:
+        raise refuse("0s is no time between files")
+    return value
+
+
+PositiveMs = Annotated[DurationMs, AfterValidator(_some_time)]
 
 
 class Queue(Model):
@@ -41,6 +61,26 @@ class Token(Model):
     """How long they are good for"""
     renewal: DurationMs
     """Time until new ones are there; calls meanwhile are answered 401"""
+
+
+class Batch(Model):
+    """Calls are collected and go in files, counted from the start of the run."""
+
+    every: PositiveMs
+    """From file to file"""
+    cut_off: DurationMs = 0
+    """What comes later than this before a file goes with the next"""
+    size: Positive | None = None
+    """Most calls in a file; what is too much goes first with the next. Any number unless given"""
+
+
+class Edi(Model):
+    """Calls are translated, and acknowledged by their translator (X12 997), or rejected (999)."""
+
+    translation: DistributionSpec
+    """From the call to the partner"""
+    acknowledgement: DistributionSpec
+    """From there to the 997 or 999"""
 
 
 class Objective(Model):
@@ -83,6 +123,15 @@ class Interface(Model):
     """Name that faults refer to"""
     to: PartnerRef
     """Partner behind it: `warehouse/...`, `supplier/...` or `erp`"""
+    style: Literal["api", "event", "batch", "edi", "manual"] = "api"
+    """`api` is answered when it was worked on, and so is a `batch` file; `event` when it is taken in, `edi` by a 997;
+    `manual` is an api of people in their hours"""
+    batch: Batch | None = None
+    """Schedule of the files; for style batch"""
+    edi: Edi | None = None
+    """Translation and acknowledgement; for style edi"""
+    calendar: CalendarRef | None = None
+    """Hours in which people work; for style manual"""
     workers: Positive | None = None
     """Calls that are worked on at once; any number unless given"""
     service: DistributionSpec = Fixed(0)
@@ -105,3 +154,13 @@ class Interface(Model):
     """Of the contract that it speaks"""
     contract: str = ""
     """Where that contract stands"""
+
+    @model_validator(mode="after")
+    def _styled(self) -> Self:
+        for style, key in (("batch", "batch"), ("edi", "edi"), ("manual", "calendar")):
+            if (self.style == style) != (getattr(self, key) is not None):
+                what = "needs" if self.style == style else "has no use for"
+                raise refuse(f"style {self.style} {what} {key}")
+        if self.style == "manual" and self.workers is None:
+            raise refuse("style manual needs workers")
+        return self

@@ -95,7 +95,7 @@ def build(scenario: Scenario, seed: int, progress: Progress | None = None, *, sh
     world = Business(scenario.run.start, seed, shuffle=shuffle)
     world.orchestration = world.add(Orchestration(ENGINE))
     _add_parties(scenario, sites, catalog, world)
-    add_interfaces(scenario, world)
+    add_interfaces(scenario, sites, world)
     _add_channels(scenario, catalog, world, book)
     return Build(world, _genesis(scenario, sites, catalog), catalog, book)
 

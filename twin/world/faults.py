@@ -29,6 +29,7 @@ __all__ = [
     "Lose",
     "Mechanism",
     "Shift",
+    "Stale",
     "Throttle",
     "TokenBucket",
 ]
@@ -92,16 +93,22 @@ class Crash(Struct, frozen=True, tag=True):
     forgets: bool
 
 
-Mechanism = Down | Freeze | Lose | Delay | Copy | Answer | Throttle | Shift | Crash
+class Stale(Struct, frozen=True, tag=True):
+    """A count says what the last one before said, with its place among the movements or, `stamped_anew`, as if new."""
+
+    stamped_anew: bool
+
+
+Mechanism = Down | Freeze | Lose | Delay | Copy | Answer | Throttle | Shift | Crash | Stale
 
 
 class Fault(Struct, frozen=True):
     """One fault at one interface.
 
-    `stage` is where a message meets it: on the `way` of a call, at the `door`, in the `queue`, at `work`, when a worker
-    is to `finish`, or on the way of a `reply`. It holds within its `windows` (begin and end, ms), by turns where it has
-    `up` and `down`, or once for `lasts_ms` after more than `backlog` calls wait. `by_message` draws once a message,
-    `answers_only` spares replies that answer no call.
+    `stage` is where a message meets it: on the `way` of a call, at the `door`, in a `file`, in the `queue`, when a
+    worker is to `finish`, at `work`, or on the way of a `reply`. It holds within its `windows` (begin and end, ms), by
+    turns where it has `up` and `down`, or once for `lasts_ms` after more than `backlog` calls wait. `by_message` draws
+    once a message, `answers_only` spares replies that answer no call.
     """
 
     id: str

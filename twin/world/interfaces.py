@@ -21,10 +21,13 @@ from twin.world.faults import (
     Lose,
     Mechanism,
     Shift,
+    Stale,
     Throttle,
 )
-from twin.world.interface import Interface, InterfaceConfig
+from twin.world.interface import Batch, Edi, Interface, InterfaceConfig
 from twin.world.party import MEMORY_MS, Party
+from twin.world.sites import Sites
+from twin.world.warehouse import Warehouse
 
 __all__ = ["add_interfaces", "fault_ids"]
 
@@ -46,26 +49,26 @@ def fault_ids(faults: tuple[specs.Fault, ...]) -> list[str]:
     return names
 
 
-def add_interfaces(scenario: Scenario, world: Business) -> None:
+def add_interfaces(scenario: Scenario, sites: Sites, world: Business) -> None:
     """Put every interface of the scenario before its party, and beside it a clock for each fault."""
     names = fault_ids(scenario.faults)
     for spec in scenario.interfaces:
         id = f"interface/{spec.id}"
         faults = [
-            _fault(scenario, fault, name)
+            _fault(scenario, spec, world, fault, name)
             for fault, name in zip(scenario.faults, names, strict=True)
             if fnmatchcase(spec.id, fault.interface)
         ]
         clocks = [FaultClock(id, fault) for fault in faults]
         triggers = tuple((clock.fault.backlog, clock.id) for clock in clocks if clock.fault.backlog)
-        world.interfaces[spec.to] = world.add(Interface(id, spec.to, _config(spec, triggers)))
+        world.interfaces[spec.to] = world.add(Interface(id, spec.to, _config(spec, sites, triggers)))
         for clock in clocks:
             world.add(clock)
         _face(spec, world, faults)
 
 
-def _config(spec: InterfaceSpec, triggers: tuple[tuple[int, str], ...]) -> InterfaceConfig:
-    queue, limit, token = spec.queue, spec.rate_limit, spec.token
+def _config(spec: InterfaceSpec, sites: Sites, triggers: tuple[tuple[int, str], ...]) -> InterfaceConfig:
+    queue, limit, token, batch, edi = spec.queue, spec.rate_limit, spec.token, spec.batch, spec.edi
     return InterfaceConfig(
         spec.workers or 0,
         spec.service,
@@ -76,6 +79,10 @@ def _config(spec: InterfaceSpec, triggers: tuple[tuple[int, str], ...]) -> Inter
         token.lifetime if token is not None else 0,
         token.renewal if token is not None else 0,
         triggers,
+        spec.style in ("event", "edi"),
+        Batch(batch.every, batch.cut_off, batch.size or 0) if batch is not None else None,
+        Edi(edi.translation, edi.acknowledgement) if edi is not None else None,
+        sites.calendars[spec.calendar or "always"],
     )
 
 
@@ -90,11 +97,9 @@ def _face(spec: InterfaceSpec, world: Business, faults: list[Fault]) -> None:
             party.acted = Seen()
 
 
-def _fault(scenario: Scenario, spec: specs.Fault, name: str) -> Fault:
-    start, end = scenario.run.start, scenario.run.end
-    begin = start + spec.from_
-    stage, what = _mechanism(spec)
-    windows = ((begin, end if spec.for_ is None else begin + spec.for_),)
+def _fault(scenario: Scenario, at: InterfaceSpec, world: Business, spec: specs.Fault, name: str) -> Fault:
+    stage, what = _mechanism(spec, at)
+    backlog = (spec.when.backlog_above or 0) if spec.when is not None else 0
     return Fault(
         name,
         spec.kind,
@@ -102,18 +107,44 @@ def _fault(scenario: Scenario, spec: specs.Fault, name: str) -> Fault:
         what,
         spec.endpoint,
         spec.probability,
-        () if spec.when is not None else windows,
+        () if backlog else _windows(scenario, at, world, spec),
         spec.markov.up if spec.markov is not None else None,
         spec.markov.down if spec.markov is not None else None,
-        spec.when.backlog_above if spec.when is not None else 0,
-        (spec.for_ or 0) if spec.when is not None else 0,
+        backlog,
+        (spec.for_ or 0) if backlog else 0,
         spec.ramp,
         isinstance(spec, specs.Poison),
         isinstance(spec, specs.ReplyLost | specs.ReplyLate),
     )
 
 
-def _mechanism(spec: specs.Fault) -> tuple[str, Mechanism]:
+def _windows(scenario: Scenario, at: InterfaceSpec, world: Business, spec: specs.Fault) -> tuple[tuple[int, int], ...]:
+    """When a fault holds at an interface, by the clock; what touches is one."""
+    start, end = scenario.run.start, scenario.run.end
+    if spec.when is None or spec.when.at_cut_off is None:
+        begin = start + spec.from_
+        return ((begin, end if spec.for_ is None else begin + spec.for_),)
+    windows: list[tuple[int, int]] = []
+    for cut_off in _cut_offs(at, world, start, end):
+        begin = max(start, cut_off - spec.when.at_cut_off)
+        over = cut_off - spec.when.at_cut_off + (spec.for_ or 0)
+        if windows and begin <= windows[-1][1]:
+            windows[-1] = (windows[-1][0], max(over, windows[-1][1]))
+        elif begin < end:
+            windows.append((begin, over))
+    return tuple(windows)
+
+
+def _cut_offs(at: InterfaceSpec, world: Business, start: int, end: int) -> list[int]:
+    """The instants by which a call must be there to go with a file, or with a truck of the warehouse."""
+    if at.batch is not None:
+        return [due - at.batch.cut_off for due in range(start + at.batch.every, end, at.batch.every)]
+    site = world.actors[at.to]
+    trucks = site.config.pickups if isinstance(site, Warehouse) else ()
+    return sorted({instant: None for pickups in trucks for instant in pickups.instants if start <= instant < end})
+
+
+def _mechanism(spec: specs.Fault, at: InterfaceSpec) -> tuple[str, Mechanism]:
     """Where a message meets the fault, and what it does to it."""
     match spec:
         case specs.Outage():
@@ -136,7 +167,7 @@ def _mechanism(spec: specs.Fault) -> tuple[str, Mechanism]:
             return "work", Answer("failed", "poison message")
         case specs.SchemaDrift():
             if spec.misread_by is None:
-                return "door", Answer("refused", "400 malformed")
+                return "door", Answer("refused", "999 AK5 R: malformed" if at.style == "edi" else "400 malformed")
             return "reply", Shift(spec.misread_by, ("eta",))
         case specs.RateLimited():
             return "door", Throttle(spec.rate.count, spec.rate.per_ms, spec.burst)
@@ -148,6 +179,14 @@ def _mechanism(spec: specs.Fault) -> tuple[str, Mechanism]:
             return "reply", Shift(-spec.shift if spec.date == "early" else spec.shift, ("eta",))
         case specs.ConsumerCrash():
             return "work", Crash(spec.at == "after_commit", spec.forgets)
+        case specs.LateFile():
+            return "file", Delay(spec.delay)
+        case specs.PartialFile():
+            return "file", Lose()
+        case specs.DoubledFile():
+            return "file", Copy(spec.after)
+        case specs.StaleSnapshot():
+            return "reply", Stale(spec.stamped == "anew")
 
 
 def _way(direction: str) -> str:
