@@ -91,7 +91,9 @@ def test_a_fault_big_enough_changes_something(kind: str, untouched: list[bytes])
     ids=lambda spec: " ".join(str(value) for value in spec.values()),
 )
 def test_a_fault_of_size_zero_leaves_the_entries_byte_identical(spec: dict[str, Any], untouched: list[bytes]) -> None:
-    assert entries(story(buying(spec))) == untouched
+    stage = story(buying(spec))
+    assert entries(stage) == untouched
+    assert not hits(stage)
 
 
 # --- calls
@@ -190,6 +192,7 @@ def test_beyond_the_rate_calls_are_told_when_to_come_back() -> None:  # RC-09
     # Two at once; then the next whole call is there ten seconds after the first was taken.
     assert told == [("o2/main/1", 9_998), ("o3/main/1", 9_997)]
     assert reasons(stage, "failed") == ["429 too many requests"] * 2
+    assert [key for key, _, _ in hits(stage)] == ["o2/main/1", "o3/main/1"]
     stage.run(HOUR)
     assert len(stage.rows("stock.shipped")) == 4
 
@@ -387,6 +390,8 @@ def test_a_pattern_names_interfaces() -> None:
          "interface 'ledger' may turn calls away, and nobody would know"),
         ({"interfaces": [{"id": "wms", "rate_limit": {"rate": "1/s"}}],
           "policies": {"delivery": {"warehouse": {"acknowledge": False}}}}, "interface 'wms' may turn calls away"),
+        ({"faults": [fault("rate_limit", rate="0/s")]}, "a rate of 0 lets nothing through"),
+        ({"faults": [fault("loss", markov={"up": "0s", "down": "1h"})]}, "up is less than a second on average"),
         ({"faults": [fault("loss", id="a"), fault("loss", id="a")]}, "duplicate id 'a' in faults"),
         ({"faults": [fault("consumer_crash", forgets=True)],
           "interfaces": [{"id": name, "dedupe": "off"} for name in ("wms", "supplier.mill", "ledger")]},

@@ -268,6 +268,12 @@ def test_a_style_wants_what_belongs_to_it(spec: dict[str, Any], said: str) -> No
     assert said in str(error.value)
 
 
+def test_a_fault_cannot_begin_before_too_many_files() -> None:
+    spec = fault("auth", interface="wms", when={"at_cut_off": "1h"}, lasts="1h")
+    with pytest.raises(ScenarioError, match="more than 1000000 files in the run"):
+        wms(spec, style="batch", batch={"every": "5s"})
+
+
 @pytest.mark.parametrize(
     ("spec", "said"),
     [

@@ -52,6 +52,7 @@ __all__ = [
     "Positive",
     "RegionRef",
     "ShareRate",
+    "SomeRate",
     "SupplierRef",
     "TimeOfDay",
     "ToleranceValue",
@@ -157,6 +158,12 @@ def _event_rate(value: units.Rate) -> units.Rate:
     return value
 
 
+def _some_rate(value: units.Rate) -> units.Rate:
+    if not value.count:
+        raise refuse("a rate of 0 lets nothing through at all; write more, or an outage")
+    return value
+
+
 _duration = _unit(units.parse_duration, units.format_duration, "duration `2h`")
 _instant = _unit(units.parse_instant, units.format_instant, "instant `2025-11-17T00:00Z`")
 _time = _unit(units.parse_time_of_day, units.format_time_of_day, "time `16:00`")
@@ -179,6 +186,8 @@ Percent = Annotated[int, *_percent]
 """Parts per million, written `93%`."""
 EventRate = Annotated[units.Rate, *_rate, AfterValidator(_event_rate)]
 """Exact pair of count and milliseconds, written `40/h`."""
+SomeRate = Annotated[units.Rate, *_rate, AfterValidator(_event_rate), AfterValidator(_some_rate)]
+"""Exact pair of count and milliseconds, with a count of one at least."""
 ShareRate = Annotated[units.Share, *_share]
 """Parts per million each period, written `0.01%/d`."""
 Milli = Annotated[int, *_milli]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING, Final, cast, get_args
 
 from twin.core.commands import External
 from twin.core.effects import Effect
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 __all__ = ["interface_misfits"]
 
+CUT_OFFS_MAX: Final = 1_000_000
+"""Times that a fault may begin before a cut-off: all are set on the clock beforehand."""
 CALLS = tuple(str(kind.__struct_config__.tag) for kind in get_args(Effect))
 """Types of messages to partners."""
 REPLIES = tuple(str(kind.__struct_config__.tag) for kind in get_args(External))
@@ -111,6 +113,10 @@ def _idle(scenario: Scenario) -> Iterator[tuple[Path, str]]:
         if not any(fnmatchcase(type, fault.endpoint) for type in types):
             yield (("faults", index, "endpoint"), choices("endpoint", "endpoints", fault.endpoint, types))
         where = [interface for interface in scenario.interfaces if _at(fault, interface)]
+        files = min((interface.batch.every for interface in where if interface.batch), default=length)
+        if fault.when is not None and fault.when.at_cut_off is not None and length // files > CUT_OFFS_MAX:
+            text = f"when: there are more than {CUT_OFFS_MAX} files in the run; let them go less often"
+            yield (("faults", index), text)
         why = _no_effect(scenario, fault, where)
         if why:
             yield (("faults", index), f"this {fault.kind} has no effect: {why}")

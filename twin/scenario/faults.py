@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from twin.scenario.base import DurationMs, EventRate, Id, InterfaceGlob, Model, Percent, Positive, refuse
+from twin.scenario.base import DurationMs, Id, InterfaceGlob, Model, Percent, Positive, SomeRate, refuse
 from twin.scenario.distributions import DistributionSpec
 from twin.streams.distributions import Fixed
 
@@ -58,6 +58,12 @@ class Markov(Model):
     """Time without the fault; a run begins with it"""
     down: DistributionSpec
     """Time with the fault"""
+
+    @model_validator(mode="after")
+    def _slow(self) -> Self:
+        if self.up.expected() < 1_000:
+            raise refuse("up is less than a second on average; let the fault come less often")
+        return self
 
 
 class When(Model):
@@ -226,7 +232,7 @@ class RateLimited(FaultBase):
 
     kind: Literal["rate_limit"]
     """Too many requests"""
-    rate: EventRate
+    rate: SomeRate
     """Calls that are let through"""
     burst: Positive = 1
     """Calls that are let through at once"""

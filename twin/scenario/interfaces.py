@@ -10,12 +10,12 @@ from twin.scenario import units
 from twin.scenario.base import (
     CalendarRef,
     DurationMs,
-    EventRate,
     Id,
     Model,
     PartnerRef,
     Percent,
     Positive,
+    SomeRate,
     WrittenAs,
     refuse,
 )
@@ -48,7 +48,7 @@ class Queue(Model):
 class RateLimit(Model):
     """Calls beyond it are answered 429 with the time after which to try again."""
 
-    rate: EventRate
+    rate: SomeRate
     """Calls in the long run"""
     burst: Positive = 1
     """Calls at once"""

@@ -67,6 +67,7 @@ class Door(Exposed):
         self.config = config
         self.token_from = 0
         self.token_until = 0
+        self.wide_open = config.limit is None and not config.token_ms and config.batch is None and config.edi is None
         # Calls by the file that they are to go with.
         self.files: dict[int, list[Delivery]] = {}
         self.begun_at = 0
@@ -82,13 +83,18 @@ class Door(Exposed):
 
     def receive(self, message: Delivery) -> None:
         """A call is on its way to the door."""
+        if self.wide_open and not self.met:
+            self.admit(message)  # the usual case
+            return
         delay, copies, lost = 0, [], False
-        for fault in self.meets("way", message) if self.met else ():
+        for fault in self.meets("way", message):
             what = fault.what
+            if isinstance(what, Delay):
+                delay += self.delayed(fault, what, (message,), message.key, message.attempt)
+                continue
+            self.note(fault, message.key, message.attempt)
             if isinstance(what, Lose):
                 lost = True
-            elif isinstance(what, Delay):
-                delay += self.fault_ms(what.by, fault, message.key, message.attempt)
             elif isinstance(what, Copy):
                 copies.append(self.fault_ms(what.after, fault, message.key, message.attempt))
         edi = self.config.edi
@@ -122,6 +128,7 @@ class Door(Exposed):
         """Whether a fault at the door turns the call away."""
         for fault in self.met.get("queue", ()):
             if isinstance(fault.what, Down) and fault.what.turns_away and self.is_hit(fault, call):
+                self.note(fault, call.key, call.attempt)
                 self._turn_away(call, "unavailable")
                 return True
         for fault in self.meets("door", call):
@@ -130,8 +137,10 @@ class Door(Exposed):
                 wait = self._bucket(fault.id, what).take(self.world.now)
                 if not wait:
                     continue
+                self.note(fault, call.key, call.attempt)
                 self._turn_away(call, "429 too many requests", wait)
             elif isinstance(what, Answer):
+                self.note(fault, call.key, call.attempt)
                 self._turn_away(call, what.reason, outcome=what.outcome)
             return True
         return False
@@ -197,13 +206,16 @@ class Door(Exposed):
         for fault in self.met.get("file", ()):
             what = fault.what
             if isinstance(what, Lose):
-                calls = [call for call in calls if not self.is_hit(fault, call)]
-            elif fault.hits(self.world, self.since[fault.id], self.id, at):
-                for call in calls:
+                missing = [call for call in calls if self.is_hit(fault, call)]
+                calls = [call for call in calls if call not in missing]
+                for call in missing:
                     self.note(fault, call.key, call.attempt)
+            elif fault.hits(self.world, self.since[fault.id], self.id, at):
                 if isinstance(what, Delay):
-                    delay += self.fault_ms(what.by, fault, self.id, at)
+                    delay += self.delayed(fault, what, calls, self.id, at)
                 elif isinstance(what, Copy):
+                    for call in calls:
+                        self.note(fault, call.key, call.attempt)
                     copies.append(self.fault_ms(what.after, fault, self.id, at))
         for after in [0, *copies]:
             if delay + after:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
@@ -53,7 +53,8 @@ class Exposed(Actor):
         """A fault begins."""
         world = self.world
         self.since[fault.id] = world.now
-        self.met[fault.stage] = (*self.met.get(fault.stage, ()), fault)
+        # In the order of the scenario, whichever of two began first.
+        self.met[fault.stage] = tuple(sorted((*self.met.get(fault.stage, ()), fault), key=lambda other: other.rank))
         world.truth.record(world.now, "fault.began", self.id, detail=f"{fault.id} {fault.kind}")
 
     def heal(self, fault: Fault) -> None:
@@ -69,19 +70,30 @@ class Exposed(Actor):
         world.truth.record(world.now, "fault.ended", self.id, detail=f"{fault.id} {fault.kind}")
 
     def meets(self, stage: str, call: Delivery) -> Iterator[Fault]:
-        """The faults that this attempt is hit by at a stage, each noted in the truth."""
+        """The faults that this attempt is hit by at a stage."""
         for fault in self.met.get(stage, ()):
             if self.is_hit(fault, call):
                 yield fault
 
     def is_hit(self, fault: Fault, call: Delivery) -> bool:
-        """Whether this attempt is hit by a fault; if so it is noted in the truth."""
-        if not fault.about(type_of(call.effect)):
-            return False
-        if not fault.hits(self.world, self.since[fault.id], call.key, call.attempt):
-            return False
-        self.note(fault, call.key, call.attempt)
-        return True
+        """Whether this attempt is hit by a fault."""
+        return fault.about(type_of(call.effect)) and fault.hits(
+            self.world, self.since[fault.id], call.key, call.attempt
+        )
+
+    def delayed(self, fault: Fault, what: Delay, calls: Sequence[Delivery], key: str, attempt: int) -> int:
+        """How long a fault holds `calls` up, drawn once for all of them and noted if it is any time at all."""
+        delay = self.fault_ms(what.by, fault, key, attempt)
+        for call in calls if delay else ():
+            self.note(fault, call.key, call.attempt)
+        return delay
+
+    def noted(self, stage: str, call: Delivery) -> list[Fault]:
+        """The faults that this attempt is hit by at a stage, noted in the truth."""
+        found = list(self.meets(stage, call))
+        for fault in found:
+            self.note(fault, call.key, call.attempt)
+        return found
 
     def note(self, fault: Fault, key: str, attempt: int) -> None:
         """Write into the truth that a fault touched an attempt."""
@@ -105,7 +117,7 @@ class Exposed(Actor):
 
     def send_back(self, command: External, phase: Phase, call: Delivery | None) -> None:
         """Put a message on the link to the engine, through the faults that replies meet."""
-        behind = self.behind
+        behind: Party = self.world.actors[self.party]  # type: ignore[assignment]
         faults = self.met.get("reply")
         if faults is None:
             if type(command) is CountStock:
@@ -125,15 +137,18 @@ class Exposed(Actor):
             changes = self._changes(fault, sent)
             if changes == {} or not fault.hits(self.world, self.since[fault.id], draw_key, attempt):
                 continue
-            self.note(fault, subject, attempt)
             what = fault.what
+            if isinstance(what, Delay):
+                drawn = self.fault_ms(what.by, fault, draw_key, attempt)
+                if not drawn:
+                    continue
+                delay += drawn
+            self.note(fault, subject, attempt)
             if isinstance(what, Lose):
                 lost = True
-            elif isinstance(what, Delay):
-                delay += self.fault_ms(what.by, fault, draw_key, attempt)
             elif isinstance(what, Copy):
                 copies.append(self.fault_ms(what.after, fault, draw_key, attempt))
-            elif changes is not None:
+            elif changes:
                 sent = structs.replace(sent, **changes)
         if type(command) is CountStock and sent is command:
             self.counted = command

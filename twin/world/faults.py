@@ -103,7 +103,7 @@ Mechanism = Down | Freeze | Lose | Delay | Copy | Answer | Throttle | Shift | Cr
 
 
 class Fault(Struct, frozen=True):
-    """One fault at one interface.
+    """One fault at one interface, the `rank`-th of its scenario.
 
     `stage` is where a message meets it: on the `way` of a call, at the `door`, in a `file`, in the `queue`, when a
     worker is to `finish`, at `work`, or on the way of a `reply`. It holds within its `windows` (begin and end, ms), by
@@ -115,6 +115,7 @@ class Fault(Struct, frozen=True):
     kind: str
     stage: str
     what: Mechanism
+    rank: int = 0
     endpoint: str = "*"
     ppm: int = ALWAYS
     windows: tuple[tuple[int, int], ...] = ()

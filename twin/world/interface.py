@@ -73,7 +73,7 @@ class Interface(Door):
         """A call waits its turn, if there is room."""
         config = self.config
         # All of them, for the truth; the queue itself stands still in an outage of the whole interface.
-        held = [fault for fault in self.meets("queue", call) if not fault.whole] if self.met else []
+        held = [fault for fault in self.noted("queue", call) if not fault.whole] if self.met else []
         if config.bound and len(self.queue) + len(self.aside) >= config.bound:
             self._turn_away(call, "queue full")
             return
@@ -103,7 +103,7 @@ class Interface(Door):
             call = row[2]
             if config.drops_expired and call.expires_at and call.expires_at <= world.now:
                 world.truth.record(world.now, "call.expired", call.key, self.id, "", call.attempt)
-            elif self.met and list(self.meets("queue", call)):
+            elif self.met and self.noted("queue", call):
                 self.aside.append(row)
             else:
                 self.begin(call)
@@ -146,13 +146,18 @@ class Interface(Door):
 
     def _complete(self, call: Delivery) -> None:
         """The party has a call that was worked on, unless the worker hangs or something went wrong with it."""
-        if self.met and list(self.meets("finish", call)):
+        if not self.met:
+            self.busy -= 1
+            self.world.actors[self.party].receive(call)  # the usual case
+            return
+        if self.noted("finish", call):
             self.hanging.append(call)
             return
         self.busy -= 1
         behind = self.behind
-        for fault in self.meets("work", call) if self.met else ():
+        for fault in self.meets("work", call):
             what = fault.what
+            self.note(fault, call.key, call.attempt)
             if isinstance(what, Answer):
                 # One that was taken in has been answered: what becomes of it then, nobody tells its sender.
                 if what.outcome and not self.config.asynchronous:

@@ -55,8 +55,8 @@ def add_interfaces(scenario: Scenario, sites: Sites, world: Business) -> None:
     for spec in scenario.interfaces:
         id = f"interface/{spec.id}"
         faults = [
-            _fault(scenario, spec, world, fault, name)
-            for fault, name in zip(scenario.faults, names, strict=True)
+            _fault(scenario, spec, world, fault, name, rank)
+            for rank, (fault, name) in enumerate(zip(scenario.faults, names, strict=True))
             if fnmatchcase(spec.id, fault.interface)
         ]
         clocks = [FaultClock(id, fault) for fault in faults]
@@ -97,7 +97,7 @@ def _face(spec: InterfaceSpec, world: Business, faults: list[Fault]) -> None:
             party.acted = Seen()
 
 
-def _fault(scenario: Scenario, at: InterfaceSpec, world: Business, spec: specs.Fault, name: str) -> Fault:
+def _fault(scenario: Scenario, at: InterfaceSpec, world: Business, spec: specs.Fault, name: str, rank: int) -> Fault:
     stage, what = _mechanism(spec, at)
     backlog = (spec.when.backlog_above or 0) if spec.when is not None else 0
     return Fault(
@@ -105,6 +105,7 @@ def _fault(scenario: Scenario, at: InterfaceSpec, world: Business, spec: specs.F
         spec.kind,
         stage,
         what,
+        rank,
         spec.endpoint,
         spec.probability,
         () if backlog else _windows(scenario, at, world, spec),
