@@ -137,6 +137,17 @@ def test_a_stream_distribution_may_be_given_in_python_if_a_file_could_say_it() -
         minimal(erp={"posting": Fixed(1_000, per=300)})
 
 
+def test_the_parts_of_an_exponential_time_survive_being_written() -> None:
+    fast = Exponential(1_000, per=300)
+    scenario = minimal(erp={"posting": fast})
+    assert scenario.erp.posting == fast
+    assert scenario.plain()["erp"]["posting"] == {"kind": "exponential", "mean": "1s", "per": 300}
+    assert Scenario.model_validate(scenario.plain()).erp.posting == fast
+    assert scenario.with_changes({"title": "Another"}).erp.posting == fast
+    one = minimal(erp={"posting": Exponential(1_000)})
+    assert one.plain()["erp"]["posting"] == {"kind": "exponential", "mean": "1s"}
+
+
 def test_parts_built_in_python_are_checked_with_the_whole() -> None:
     plain = minimal().plain()
     good = Warehouse.model_validate({"id": "main", "pick_time": {"order": "5m"}})
@@ -313,6 +324,9 @@ def test_a_shipped_scenario_written_out_reads_as_the_same(path: Path, tmp_path: 
     copy = tmp_path / "copy.yaml"
     copy.write_text(scenario.to_yaml(tmp_path), encoding="utf-8")
     assert load(copy).digest == scenario.digest
+    # Digests alone would not tell: what is lost in writing is lost in both.
+    for again in (load(copy), Scenario.model_validate(scenario.plain())):
+        assert (again.interfaces, again.suppliers, again.erp) == (scenario.interfaces, scenario.suppliers, scenario.erp)
     assert Scenario.model_validate(scenario.plain()).digest == scenario.digest
     carried = pickle.loads(pickle.dumps(scenario))
     assert carried.digest == scenario.digest

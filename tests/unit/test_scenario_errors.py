@@ -119,7 +119,7 @@ MISTAKES = [
     ("default: {timeout: 30s}", "erp: {acknowledge: false, bulkhead: 5}",
      "peak.yaml:34: erp: no answer is waited for, so bulkhead can have no effect; set acknowledge: true"),
     ("default: {timeout: 30s}", "erp: {rate: 0/s}",
-     "peak.yaml:34: rate: at a rate of 0 nothing is ever sent; write a rate such as 5/s"),
+     "peak.yaml:34: rate: a rate of 0 lets nothing through at all; write more, or an outage"),
     ("default: {timeout: 30s}", "erp: {breaker: {calls: 5, minimum: 6}}",
      "peak.yaml:34: breaker: of 5 calls it never sees 6; lower minimum or raise calls"),
     ("default: {timeout: 30s}", "erp: {breaker: {calls: 5, window: 6s}}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -11,9 +12,12 @@ import pytest
 from tests.world.stage import HOUR, SECOND, Stage, tiny
 from twin.codec import encode_entry
 from twin.core.commands import AcknowledgeDelivery
+from twin.core.effects import Delivery
 from twin.core.events import DeliveryDeadLettered, DeliveryFailed, DeliverySucceeded, GoodsShipped
 from twin.scenario import Scenario, ScenarioError
+from twin.streams import Series
 from twin.world.interface import Interface
+from twin.world.kernel import Phase
 
 CALL = 10 * SECOND
 
@@ -64,14 +68,14 @@ def test_two_workers_take_two_calls_at_once() -> None:
 @pytest.mark.parametrize(
     ("discipline", "order"),
     [
-        ("fifo", ["o1", "o2", "o3", "o4"]),
-        ("lifo", ["o1", "o4", "o3", "o2"]),
-        ("criticality", ["o1", "o4", "o3", "o2"]),
+        ("fifo", ["o1", "o2", "o3", "o4", "o5"]),
+        ("lifo", ["o1", "o5", "o4", "o3", "o2"]),
+        ("criticality", ["o1", "o3", "o5", "o2", "o4"]),
     ],
 )
 def test_the_discipline_says_who_is_next(discipline: str, order: list[str]) -> None:  # RC-11
     stage = Stage(served({"queue": {"discipline": discipline}}))
-    burst(stage, "C", "C", "B", "A")
+    burst(stage, *"CBABA")
     stage.run(HOUR)
     assert reached(stage) == order
 
@@ -117,7 +121,11 @@ def test_an_outage_holds_calls_and_finishes_the_one_it_was_at() -> None:
     shipped = [at for at, _ in stage.events(GoodsShipped)]
     assert shipped[1] == 25 * SECOND + CALL + 1
     faults = [(stage.since_start(row.at), row.type) for row in stage.truth.rows if row.type.startswith("fault.")]
-    assert faults == [(5 * SECOND, "fault.began"), (25 * SECOND, "fault.ended")]
+    # The second call waits already.
+    assert faults == [(5 * SECOND, "fault.began"), (5 * SECOND, "fault.hit"), (25 * SECOND, "fault.ended")]
+    assert [(row.subject, row.quantity, row.detail) for row in stage.rows("fault.hit")] == [
+        ("o2/main/1", 1, "outage:wms outage")
+    ]
 
 
 def test_an_outage_may_turn_calls_away() -> None:
@@ -138,6 +146,17 @@ def test_overlapping_outages_end_with_the_last() -> None:
     assert [at for at, _ in stage.events(GoodsShipped)][1] == 40 * SECOND + CALL + 1
 
 
+@pytest.mark.parametrize("seed", [None, 1, 2, 3, 4, 5])
+@pytest.mark.parametrize("swap", [False, True])
+def test_no_call_slips_between_two_outages_that_touch(seed: int | None, swap: bool) -> None:
+    faults = [*outage("5s", "20s")["faults"], *outage("25s", "30s")["faults"]]
+    shuffle = None if seed is None else Series(seed, "shuffle")
+    stage = Stage(served(faults=faults[::-1] if swap else faults), shuffle=shuffle)
+    burst(stage, "B", "B")
+    stage.run(HOUR)
+    assert [at for at, _ in stage.events(GoodsShipped)][1] == 55 * SECOND + CALL + 1
+
+
 def test_calls_that_fail_are_tried_again_until_the_interface_is_back() -> None:  # RC-16
     retries = {"max": 9, "backoff": "5s", "jitter": "none"}
     policy = {"warehouse": {"timeout": "35s", "retries": retries}}
@@ -149,12 +168,18 @@ def test_calls_that_fail_are_tried_again_until_the_interface_is_back() -> None: 
     stage.check_books()
 
 
-def test_a_fault_of_no_length_leaves_the_entries_as_they_were() -> None:
-    plain, faulty = Stage(served()), Stage(served(**outage("5s", "0s")))
+@pytest.mark.parametrize("seed", [None, 1, 2, 3, 4, 5])
+@pytest.mark.parametrize("calls", ["held", "turned_away"])
+def test_an_outage_of_no_length_changes_nothing(calls: str, seed: int | None) -> None:
+    plain, faulty = [
+        Stage(served(**changes), shuffle=None if seed is None else Series(seed, "shuffle"))
+        for changes in ({}, outage("1ms", "0s", calls=calls))
+    ]
     for stage in (plain, faulty):
         burst(stage, "B", "B", "B")
         stage.run(HOUR)
     assert [encode_entry(entry) for entry in plain.log.entries] == [encode_entry(entry) for entry in faulty.log.entries]
+    assert faulty.truth.digest == plain.truth.digest
 
 
 def test_an_interface_with_calls_in_it_forks_and_runs_on_alike() -> None:
@@ -169,30 +194,80 @@ def test_an_interface_with_calls_in_it_forks_and_runs_on_alike() -> None:
     assert fork.truth.digest == stage.truth.digest
 
 
-@pytest.mark.parametrize("discipline", ["fifo", "lifo", "criticality"])
-def test_the_calls_waiting_obey_littles_law_to_the_millisecond(discipline: str) -> None:
+class Record:
+    """What came to an interface and what was begun there, taken down at its doors; its queue is not looked at."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.came: dict[tuple[str, int], int] = {}
+        self.begun: dict[tuple[str, int], int] = {}
+        receive, begin = Interface.receive, Interface.begin
+
+        def watched_receive(interface: Interface, message: Delivery) -> None:
+            self.came[message.key, message.attempt] = interface.world.now
+            receive(interface, message)
+
+        def watched_begin(interface: Interface, call: Delivery) -> None:
+            self.begun[call.key, call.attempt] = interface.world.now
+            begin(interface, call)
+
+        patch.setattr(Interface, "receive", watched_receive)
+        patch.setattr(Interface, "begin", watched_begin)
+
+
+def queue_and_record(discipline: str, patch: pytest.MonkeyPatch) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The integral of the queue's length and the sum of the recorded sojourns in ms, the calls that came and those
+    that were begun, had expired, or wait still. It ends while calls wait."""
+    record = Record(patch)
     service = {"kind": "exponential", "mean": "10s"}
     stage = Stage(served({"service": service, "queue": {"discipline": discipline, "expired": "dropped"}}))
     for number in range(300):
         stage.order(f"o{number}", at=number * number * 7919 % 3_000_000, criticality="ABC"[number % 3])
-    end = stage.scenario.run.start + 2 * HOUR
-    area = sojourns = passed = 0
-    since, there = stage.world.now, list[str]()
-    entered: dict[str, int] = {}
-    while stage.world.peek() < end:
+    interface, area, length, since = interface_of(stage), 0, 0, stage.world.now
+    while stage.world.peek() < stage.scenario.run.start + 1_500_000 or not length:
         stage.world.step()
-        now = stage.world.now
-        area += len(there) * (now - since)
-        since = now
-        there = [call.key for _, _, call in interface_of(stage).queue]
-        for key in there:
-            entered.setdefault(key, now)
-        for key in [key for key in entered if key not in there]:
-            sojourns += now - entered.pop(key)
-            passed += 1
-    assert not entered
+        area += length * (stage.world.now - since)
+        since, length = stage.world.now, len(interface.queue)
+    gone = record.begun | {(row.subject, row.quantity): row.at for row in stage.rows("call.expired")}
+    assert len(record.begun) > 100
+    assert len(gone) > len(record.begun)
+    assert length > 0
+    sojourns = sum(gone.get(call, since) - came for call, came in record.came.items())
+    return (area, sojourns), (len(record.came), len(gone) + length)
+
+
+@pytest.mark.parametrize("discipline", ["fifo", "lifo", "criticality"])
+def test_the_calls_waiting_obey_littles_law_to_the_millisecond(
+    discipline: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (area, sojourns), (came, accounted) = queue_and_record(discipline, monkeypatch)
     assert area == sojourns > 0
-    assert passed > 100
+    assert came == accounted
+
+
+def test_a_call_that_a_queue_loses_breaks_littles_law(monkeypatch: pytest.MonkeyPatch) -> None:
+    dispatch = Interface._dispatch
+
+    def forgetful(interface: Interface) -> None:
+        if len(interface.queue) > 3:
+            interface.queue.pop()
+        dispatch(interface)
+
+    monkeypatch.setattr(Interface, "_dispatch", forgetful)
+    (area, sojourns), (came, accounted) = queue_and_record("fifo", monkeypatch)
+    assert area != sojourns
+    assert came > accounted
+
+
+def test_a_call_that_waits_outside_the_queue_breaks_littles_law(monkeypatch: pytest.MonkeyPatch) -> None:
+    receive = Interface.receive
+
+    def tardy(interface: Interface, message: Delivery) -> None:
+        interface.world.post(partial(receive, interface), message, SECOND, Phase.RELEASE)
+
+    monkeypatch.setattr(Interface, "receive", tardy)
+    (area, sojourns), (came, accounted) = queue_and_record("fifo", monkeypatch)
+    assert came == accounted
+    assert area < sojourns
 
 
 @pytest.mark.parametrize(
@@ -205,6 +280,10 @@ def test_the_calls_waiting_obey_littles_law_to_the_millisecond(discipline: str) 
          "second entry for to warehouse/main"),
         ({"policies": {"delivery": {"warehouse": {"acknowledge": False}}},
           "interfaces": [{"id": "wms", "queue": {"bound": 5}}]}, "set acknowledge: true there"),
+        ({"policies": {"delivery": {"warehouse": {"acknowledge": False}}},
+          "interfaces": [{"id": "wms", "queue": {"expired": "dropped"}}]},
+         "interfaces[0]: interface 'wms' drops what has expired, and nothing does"),
+        (outage("60d", "1h"), "faults[0].from: the outage begins at 60d, and the run is over at 60d"),
         ({"policies": {"delivery": {"warehouse": {"retries": {"budget": "0%"}}}}}, "a retry budget of 0%"),
     ],
 )  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextvars import ContextVar
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, TypeVar
 
 from msgspec import Struct
@@ -37,7 +38,7 @@ __all__ = [
     "EventRate",
     "Id",
     "Instant",
-    "InterfaceRef",
+    "InterfaceGlob",
     "ItemId",
     "ItemRef",
     "Known",
@@ -51,6 +52,7 @@ __all__ = [
     "Positive",
     "RegionRef",
     "ShareRate",
+    "SomeRate",
     "SupplierRef",
     "TimeOfDay",
     "ToleranceValue",
@@ -156,6 +158,12 @@ def _event_rate(value: units.Rate) -> units.Rate:
     return value
 
 
+def _some_rate(value: units.Rate) -> units.Rate:
+    if not value.count:
+        raise refuse("a rate of 0 lets nothing through at all; write more, or an outage")
+    return value
+
+
 _duration = _unit(units.parse_duration, units.format_duration, "duration `2h`")
 _instant = _unit(units.parse_instant, units.format_instant, "instant `2025-11-17T00:00Z`")
 _time = _unit(units.parse_time_of_day, units.format_time_of_day, "time `16:00`")
@@ -178,6 +186,8 @@ Percent = Annotated[int, *_percent]
 """Parts per million, written `93%`."""
 EventRate = Annotated[units.Rate, *_rate, AfterValidator(_event_rate)]
 """Exact pair of count and milliseconds, written `40/h`."""
+SomeRate = Annotated[units.Rate, *_rate, AfterValidator(_event_rate), AfterValidator(_some_rate)]
+"""Exact pair of count and milliseconds, with a count of one at least."""
 ShareRate = Annotated[units.Share, *_share]
 """Parts per million each period, written `0.01%/d`."""
 Milli = Annotated[int, *_milli]
@@ -239,6 +249,16 @@ class _Ref:
         return value
 
 
+class _Glob(_Ref):
+    """Marks a pattern that must meet the id of something that the scenario defines."""
+
+    def __call__(self, value: str) -> str:
+        known = KNOWN.get()
+        if known is not None and any(fnmatchcase(name, value) for name in known.ids.get(self.noun, ())):
+            return value
+        return super().__call__(value)
+
+
 CalendarRef = Annotated[str, AfterValidator(_Ref("calendar", "calendars"))]
 WarehouseRef = Annotated[str, AfterValidator(_Ref("warehouse", "warehouses"))]
 SupplierRef = Annotated[str, AfterValidator(_Ref("supplier", "suppliers"))]
@@ -248,7 +268,7 @@ ItemRef = Annotated[str, AfterValidator(_Ref("item", "items"))]
 AnyItemRef = Annotated[str, AfterValidator(_Ref("item", "items", also="*"))]
 PartnerRef = Annotated[str, AfterValidator(_Ref("partner", "partners")), WrittenAs("partner")]
 """`warehouse/` or `supplier/` with an id of the scenario, or `erp`."""
-InterfaceRef = Annotated[str, AfterValidator(_Ref("interface", "interfaces"))]
+InterfaceGlob = Annotated[str, AfterValidator(_Glob("interface", "interfaces")), WrittenAs("pattern of interface ids")]
 LaneFrom = Annotated[str, AfterValidator(_Ref("warehouse", "warehouses", lead="lane from nowhere: "))]
 LaneTo = Annotated[str, AfterValidator(_Ref("region", "regions", lead="lane to nowhere: "))]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from twin.scenario.base import Known
-from twin.scenario.delivery import GatewayKind
 from twin.scenario.demand import BookDemand, GeneratedDemand, PoissonDemand
 from twin.scenario.errors import Path
+from twin.scenario.fault_checks import interface_misfits
 from twin.scenario.units import CURRENCY_EXPONENTS
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ _LISTS = {
     "carrier": "carriers",
     "channel": "channels",
     "interface": "interfaces",
+    "fault": "faults",
     "item": "items",
 }
 
@@ -137,21 +138,4 @@ def misfits(scenario: Scenario) -> list[tuple[Path, str]]:
             if scenario.assortment.price is None:
                 problems.append((("assortment",), "price: there is no order book to take prices from; give quantiles"))
     idle = [(("policies", "delivery", key), text) for key, text in scenario.policies.delivery.without_effect()]
-    return problems + [(path, f"{path[-1]}: {text}") for path, text in idle] + _unheard(scenario)
-
-
-def _unheard(scenario: Scenario) -> list[tuple[Path, str]]:
-    """Interfaces that may turn calls away from senders who do not wait for an answer: the call would be lost."""
-    problems: list[tuple[Path, str]] = []
-    away = {fault.interface: None for fault in scenario.faults if fault.calls == "turned_away"}
-    for index, interface in enumerate(scenario.interfaces):
-        kind = cast(GatewayKind, interface.to.partition("/")[0])
-        if scenario.policies.delivery.of(kind).acknowledge:
-            continue
-        if interface.queue.bound is not None or interface.id in away:
-            text = (
-                f"interface '{interface.id}' may turn calls away, and nobody would know: "
-                f"policies.delivery.{kind} waits for no answer; set acknowledge: true there"
-            )
-            problems.append((("interfaces", index), text))
-    return problems
+    return problems + [(path, f"{path[-1]}: {text}") for path, text in idle] + interface_misfits(scenario)

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, Valid
 from pydantic.functional_serializers import WrapSerializer
 from pydantic.functional_validators import WrapValidator
 
-from twin.scenario.base import Count, DurationMs, EventRate, Id, Model, Percent, Positive, SortedKeys, Tuple, refuse
+from twin.scenario.base import Count, DurationMs, Id, Model, Percent, Positive, SomeRate, SortedKeys, Tuple, refuse
 
 __all__ = ["GATEWAYS", "Breaker", "DeliveryChange", "DeliveryPolicies", "DeliveryPolicy", "GatewayKind", "Retries"]
 
@@ -40,14 +40,7 @@ def _some(value: int) -> int:
     return value
 
 
-def _moving(value: Any) -> Any:
-    if not value.count:
-        raise refuse("at a rate of 0 nothing is ever sent; write a rate such as 5/s")
-    return value
-
-
 RetryBudget = Annotated[Percent, AfterValidator(_some)]
-SendRate = Annotated[EventRate, AfterValidator(_moving)]
 
 
 class Retries(Model):
@@ -142,11 +135,11 @@ class _Sending(Model):
     """Most attempts under way to one partner; no bound unless given"""
     pool: Annotated[Id | None, *LIFTED] = None
     """Senders (of `pools`) that these attempts take while they are under way"""
-    rate: Annotated[SendRate | None, *LIFTED] = None
+    rate: Annotated[SomeRate | None, *LIFTED] = None
     """Attempts sent to one partner at most (client-side rate limit); no bound unless given"""
     burst: Positive | None = None
     """Attempts that the rate lets through at once; 1 unless given"""
-    drain: Annotated[SendRate | None, *LIFTED] = None
+    drain: Annotated[SomeRate | None, *LIFTED] = None
     """Attempts sent at most after the breaker was open, until nothing waits"""
     queue: SendQueue = SendQueue()
     """How messages wait to be sent"""

@@ -152,7 +152,10 @@ def _written(distribution: Distribution, value: Callable[[int], Any]) -> Any:
             written[name] = [[units.format_percent(ppm), value(at)] for ppm, at in number]
         elif name.endswith("_milli"):
             written[name.removesuffix("_milli")] = _number(number)
-        elif name in ("per", "minimum") or number is None:
+        elif name == "per":
+            # A number of equal parts, not a value of the distribution's unit.
+            written |= {} if number == 1 else {name: number}
+        elif name == "minimum" or number is None:
             continue
         else:
             written[name] = value(number)

@@ -1,15 +1,37 @@
-"""Interfaces between the engine and its partners, and what goes wrong in them."""
+"""Interfaces between the engine and its partners: what serves calls, how they wait, and who answers for it."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, PlainSerializer, PlainValidator, model_validator
 
-from twin.scenario.base import DurationMs, Id, InterfaceRef, Model, PartnerRef, Positive
+from twin.scenario import units
+from twin.scenario.base import (
+    CalendarRef,
+    DurationMs,
+    Id,
+    Model,
+    PartnerRef,
+    Percent,
+    Positive,
+    SomeRate,
+    WrittenAs,
+    refuse,
+)
 from twin.scenario.distributions import DistributionSpec
+from twin.streams.distributions import Fixed
 
-__all__ = ["Interface", "Outage", "Queue"]
+__all__ = ["Batch", "Edi", "Interface", "Objective", "Queue", "RateLimit", "Token"]
+
+
+def _some_time(value: int) -> int:
+    if not value:
+        raise refuse("0s is no time between files")
+    return value
+
+
+PositiveMs = Annotated[DurationMs, AfterValidator(_some_time)]
 
 
 class Queue(Model):
@@ -23,31 +45,122 @@ class Queue(Model):
     """What becomes of a call whose sender has given it up while it waited"""
 
 
+class RateLimit(Model):
+    """Calls beyond it are answered 429 with the time after which to try again."""
+
+    rate: SomeRate
+    """Calls in the long run"""
+    burst: Positive = 1
+    """Calls at once"""
+
+
+class Token(Model):
+    """The sender's credentials expire; the first call after that is answered 401 and has them renewed."""
+
+    lifetime: DurationMs
+    """How long they are good for"""
+    renewal: DurationMs
+    """Time until new ones are there; calls meanwhile are answered 401"""
+
+
+class Batch(Model):
+    """Calls are collected and go in files, counted from the start of the run."""
+
+    every: PositiveMs
+    """From file to file"""
+    cut_off: DurationMs = 0
+    """What comes later than this before a file goes with the next"""
+    size: Positive | None = None
+    """Most calls in a file; what is too much goes first with the next. Any number unless given"""
+
+
+class Edi(Model):
+    """Calls are translated, and acknowledged by their translator (X12 997), or rejected (999)."""
+
+    translation: DistributionSpec
+    """From the call to the partner"""
+    acknowledgement: DistributionSpec
+    """From there to the 997 or 999"""
+
+
+class Objective(Model):
+    """What the owner of an interface has promised of it."""
+
+    latency: DurationMs
+    """From call to answer"""
+    share: Percent
+    """Of all calls"""
+
+
+def _dedupe(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if value == "off":
+        return 0
+    try:
+        return units.parse_duration(value)
+    except ValueError as error:
+        raise refuse(f"{error}, or off") from None
+
+
+def _dedupe_text(value: int) -> str:
+    return units.format_duration(value) if value else "off"
+
+
+Dedupe = Annotated[
+    int,
+    PlainValidator(_dedupe),
+    PlainSerializer(_dedupe_text, return_type=str),
+    WrittenAs("duration `30d` or `off`"),
+]
+"""Milliseconds; 0 is off."""
+
+
 class Interface(Model):
-    """What stands between the engine and a partner and serves its calls; without one they reach it unhindered."""
+    """What stands between the engine and a partner; without one, and without faults, calls reach it unhindered."""
 
     id: Id
     """Name that faults refer to"""
     to: PartnerRef
     """Partner behind it: `warehouse/...`, `supplier/...` or `erp`"""
-    workers: Positive
-    """Calls that are worked on at once"""
-    service: DistributionSpec
+    style: Literal["api", "event", "batch", "edi", "manual"] = "api"
+    """`api` is answered when it was worked on, and so is a `batch` file; `event` when it is taken in, `edi` by a 997;
+    `manual` is an api of people in their hours"""
+    batch: Batch | None = None
+    """Schedule of the files; for style batch"""
+    edi: Edi | None = None
+    """Translation and acknowledgement; for style edi"""
+    calendar: CalendarRef | None = None
+    """Hours in which people work; for style manual"""
+    workers: Positive | None = None
+    """Calls that are worked on at once; any number unless given"""
+    service: DistributionSpec = Fixed(0)
     """Time that a call takes a worker"""
     queue: Queue = Queue()
     """How calls wait"""
+    rate_limit: RateLimit | None = None
+    """Calls that it lets through; any number unless given"""
+    token: Token | None = None
+    """Credentials that it wants; none unless given"""
+    dedupe: Dedupe = 30 * units.DAY_MS
+    """How long the partner recognizes a delivery that it has acted on"""
+    owner: str = ""
+    """Who answers for it"""
+    criticality: Literal["A", "B", "C", ""] = ""
+    """Business class of the interface itself"""
+    slo: Objective | None = None
+    """What its owner promises"""
+    version: str = ""
+    """Of the contract that it speaks"""
+    contract: str = ""
+    """Where that contract stands"""
 
-
-class Outage(Model):
-    """An interface begins no call for a while; what it is working on it finishes."""
-
-    kind: Literal["outage"]
-    """The only kind"""
-    interface: InterfaceRef
-    """Where"""
-    from_: Annotated[DurationMs, Field(alias="from")]
-    """Beginning, counted from the start of the run"""
-    for_: Annotated[DurationMs, Field(alias="for")]
-    """Length"""
-    calls: Literal["held", "turned_away"] = "held"
-    """Whether calls wait in the queue meanwhile, or fail at once"""
+    @model_validator(mode="after")
+    def _styled(self) -> Self:
+        for style, key in (("batch", "batch"), ("edi", "edi"), ("manual", "calendar")):
+            if (self.style == style) != (getattr(self, key) is not None):
+                what = "needs" if self.style == style else "has no use for"
+                raise refuse(f"style {self.style} {what} {key}")
+        if self.style == "manual" and self.workers is None:
+            raise refuse("style manual needs workers")
+        return self

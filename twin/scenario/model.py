@@ -31,7 +31,8 @@ from twin.scenario.distributions import DistributionSpec
 from twin.scenario.errors import Path, Problem, ScenarioError, choices, dotted
 from twin.scenario.expect import Expectation
 from twin.scenario.explain import explain
-from twin.scenario.interfaces import Interface, Outage
+from twin.scenario.faults import Fault
+from twin.scenario.interfaces import Interface
 from twin.scenario.merging import merge_plain
 from twin.scenario.policies import Costs, Policies
 from twin.scenario.times import CalendarSpec, RunSpec
@@ -105,7 +106,7 @@ class Scenario(Model):
     """The ERP"""
     interfaces: Tuple[Interface] = ()
     """What serves the engine's calls to its partners; calls to others reach them unhindered"""
-    faults: Tuple[Outage] = ()
+    faults: Tuple[Fault] = ()
     """What goes wrong in interfaces"""
     expect: Tuple[Expectation] = ()
     """What the outcome is held against"""

@@ -49,7 +49,7 @@ from twin.world.channel import (
     zipf_mandelbrot,
 )
 from twin.world.erp import Erp
-from twin.world.interface import Interface, InterfaceConfig, Outage
+from twin.world.interfaces import add_interfaces
 from twin.world.orchestration import Orchestration
 from twin.world.party import ENGINE, Link, Party, SimulatedGateway
 from twin.world.sites import Sites, minor
@@ -98,7 +98,7 @@ def build(scenario: Scenario, seed: int, progress: Progress | None = None, *, sh
     world = Business(scenario.run.start, seed, shuffle=shuffle)
     world.orchestration = world.add(Orchestration(ENGINE))
     _add_parties(scenario, sites, catalog, world)
-    _add_interfaces(scenario, world)
+    add_interfaces(scenario, sites, world)
     _add_channels(scenario, catalog, world, book)
     return Build(world, _genesis(scenario, sites, catalog), catalog, book)
 
@@ -148,26 +148,6 @@ def _add_parties(scenario: Scenario, sites: Sites, catalog: Catalog, world: Busi
         link = _link(scenario, carrier.latency, "carrier")
         world.carriers[carrier.id] = world.add(Carrier(f"carrier/{carrier.id}", link, config__))
     world.erp = world.add(Erp("erp", _link(scenario, scenario.erp.latency, "erp"), scenario.erp.posting))
-
-
-def _add_interfaces(scenario: Scenario, world: Business) -> None:
-    start = scenario.run.start
-    for spec in scenario.interfaces:
-        outages = [
-            Outage(start + fault.from_, start + fault.from_ + fault.for_, fault.calls == "turned_away")
-            for fault in scenario.faults
-            if fault.interface == spec.id
-        ]
-        queue = spec.queue
-        config = InterfaceConfig(
-            spec.workers,
-            spec.service,
-            queue.discipline,
-            queue.bound or 0,
-            queue.expired == "dropped",
-            tuple(outages),
-        )
-        world.interfaces[spec.to] = world.add(Interface(f"interface/{spec.id}", spec.to, config))
 
 
 def _unit_ms(bounds: tuple[int, ...], capacity: int | None) -> int:

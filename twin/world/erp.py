@@ -58,7 +58,7 @@ class Erp(Party):
     def work(self, message: Delivery) -> None:
         """Post a document, once, and answer it or a question."""
         effect = message.effect
-        self.at_work.pop(message.key)
+        self.at_work.pop(message.key, None)
         if isinstance(effect, PostInvoice):
             self._post_invoice(effect)
         elif isinstance(effect, PostCredit):
@@ -75,7 +75,8 @@ class Erp(Party):
             self._confirm(message, effect.credit, effect.order)
         elif isinstance(effect, AskOrderFacts):
             billed, credited, price = self._line(effect.order, effect.line)
-            self.tell(
+            self.respond(
+                message,
                 IssueCredit(
                     f"{message.key}/answer",
                     self.id,
@@ -87,7 +88,7 @@ class Erp(Party):
                     OrderFacts(billed, credited, price),
                     message.criticality,
                     message.key,
-                )
+                ),
             )
 
     def _post_invoice(self, invoice: PostInvoice) -> None:
@@ -111,7 +112,8 @@ class Erp(Party):
 
     def _confirm(self, message: Delivery, document: str, order: str) -> None:
         if self.link.acknowledge:
-            self.tell(
+            self.respond(
+                message,
                 ConfirmInvoice(
                     f"{message.key}/posted/{message.attempt}",
                     self.id,
@@ -121,7 +123,7 @@ class Erp(Party):
                     message.key,
                     message.criticality,
                     message.key,
-                )
+                ),
             )
 
     def close_books(self) -> None:

@@ -1,124 +1,174 @@
-"""The modeled interface in front of a party: what serves its calls, in which order, and when it is down.
+"""The modeled interface in front of a party: what serves its calls, in which order, and when it stands still.
 
-A call waits for a free worker, is worked on for the service time, and only then reaches the party. An attempt that
-its sender has given up waits and is served all the same (dead work), unless the interface drops what has expired.
+A call passes the network, the door (which may turn it away), the queue and a worker, and only then reaches the party.
+An attempt that its sender has given up waits and is served all the same (dead work), unless the interface drops what
+has expired.
 """
 
 from __future__ import annotations
 
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
+from twin.core.calendar import CalendarExhausted, add_working, is_open, next_open
 from twin.core.effects import Delivery
 from twin.core.master import CRITICALITIES
-from twin.streams import Distribution
-from twin.world.kernel import Actor, Phase
+from twin.world.door import Batch, Door, Edi, InterfaceConfig
+from twin.world.faults import Answer, Crash, Down, Fault
+from twin.world.kernel import Phase
 
-if TYPE_CHECKING:
-    from twin.world.business import Business
-    from twin.world.party import Party
-
-__all__ = ["Interface", "InterfaceConfig", "Outage"]
+__all__ = ["Batch", "Edi", "Interface", "InterfaceConfig"]
 
 
-class Outage(Struct, frozen=True):
-    """From `begins_at` to `ends_at` (ms) no call is begun; what comes in is held in the queue, or turned away."""
-
-    begins_at: int
-    ends_at: int
-    turns_away: bool
-
-
-class InterfaceConfig(Struct, frozen=True):
-    """`workers` serve calls of `service` ms each, in the order of `discipline`: fifo, lifo or criticality.
-
-    `bound` is how many may wait (0: any number), `drops_expired` whether a call is dropped unread once its sender has
-    given it up.
-    """
-
-    workers: int
-    service: Distribution
-    discipline: str = "fifo"
-    bound: int = 0
-    drops_expired: bool = False
-    outages: tuple[Outage, ...] = ()
-
-
-class Interface(Actor):
+class Interface(Door):
     """One interface; `party` is the id of who is behind it."""
 
-    world: Business
-
     def __init__(self, id: str, party: str, config: InterfaceConfig) -> None:
-        super().__init__(id)
-        self.party = party
-        self.config = config
+        super().__init__(id, party, config)
         self.queue: list[tuple[int, int, Delivery]] = []
         self.arrived = 0
         self.busy = 0
-        # Outages under way, and those of them that turn calls away: they may overlap.
-        self.down = 0
-        self.away = 0
+        # Outages of the whole interface, calls that one of an endpoint holds, and calls that hang in a worker.
+        self.closed = 0
+        self.aside: list[tuple[int, int, Delivery]] = []
+        self.hanging: list[Delivery] = []
+        # The next opening that is waited for.
+        self.opening_at = -1
 
-    def start(self) -> None:
-        """Set the outages on the clock."""
-        world = self.world
-        for outage in self.config.outages:
-            if outage.ends_at > world.now:
-                world.post(self.fail, outage, max(0, outage.begins_at - world.now), Phase.FAULT)
-                world.post(self.heal, outage, outage.ends_at - world.now, Phase.FAULT)
+    # --- faults
 
-    def fail(self, outage: Outage) -> None:
-        """An outage begins: what is being worked on is finished, nothing new is begun."""
-        self.down += 1
-        self.away += outage.turns_away
-        self.world.truth.record(self.world.now, "fault.began", self.id, detail="outage")
+    def fail(self, fault: Fault) -> None:
+        """A fault begins. What is being worked on is finished, unless the fault is that it is not."""
+        super().fail(fault)
+        if isinstance(fault.what, Down) and fault.whole:
+            self.closed += 1
+            for _, _, call in sorted(self.queue, key=lambda row: row[:2]):
+                self.note(fault, call.key, call.attempt)
 
-    def heal(self, outage: Outage) -> None:
-        """An outage ends."""
-        self.down -= 1
-        self.away -= outage.turns_away
-        self.world.truth.record(self.world.now, "fault.ended", self.id, detail="outage")
+    def heal(self, fault: Fault) -> None:
+        """A fault ends; calls go on once every change of this instant is known, so that none slips through a gap
+        between two faults that touch."""
+        super().heal(fault)
+        if isinstance(fault.what, Down):
+            self.closed -= fault.whole
+            self.world.post(self.resume, None, 0, Phase.GOODS)
+        elif fault.stage == "finish":
+            self.world.post(self.thaw, None, 0, Phase.RELEASE)
+
+    def resume(self, message: None) -> None:
+        """Begin what waited for the end of an outage, or for the opening."""
+        for row in self.aside:
+            heappush(self.queue, row)
+        self.aside = []
         self._dispatch()
 
-    def receive(self, message: Delivery) -> None:
-        """A call comes in: it waits its turn, or is turned away."""
+    def thaw(self, message: None) -> None:
+        """Workers go on with what they hung at."""
+        hung, self.hanging = self.hanging, []
+        for call in hung:
+            self.finish(call)
+
+    # --- the queue
+
+    def admit(self, call: Delivery) -> None:
+        """A call waits its turn, if there is room."""
         config = self.config
-        if self.away:
-            self._turn_away(message, "unavailable")
+        # All of them, for the truth; the queue itself stands still in an outage of the whole interface.
+        held = [fault for fault in self.noted("queue", call) if not fault.whole] if self.met else []
+        if config.bound and len(self.queue) + len(self.aside) >= config.bound:
+            self._turn_away(call, "queue full")
             return
-        if config.bound and len(self.queue) >= config.bound:
-            self._turn_away(message, "queue full")
-            return
+        if config.asynchronous:
+            self._answer(call, "succeeded", "")
         self.arrived += 1
         rank = 0
         if config.discipline == "criticality":
-            known = message.criticality in CRITICALITIES
-            rank = CRITICALITIES.index(message.criticality) if known else len(CRITICALITIES)
+            known = call.criticality in CRITICALITIES
+            rank = CRITICALITIES.index(call.criticality) if known else len(CRITICALITIES)
         place = -self.arrived if config.discipline == "lifo" else self.arrived
-        heappush(self.queue, (rank, place, message))
-        self._dispatch()
-
-    def _turn_away(self, message: Delivery, reason: str) -> None:
-        self.world.truth.record(self.world.now, "call.turned_away", message.key, self.id, "", message.attempt, reason)
-        behind: Party = self.world.actors[self.party]  # type: ignore[assignment]
-        behind.answer_transport(message, "failed", reason)
+        if held:
+            self.aside.append((rank, place, call))
+        else:
+            heappush(self.queue, (rank, place, call))
+            self._dispatch()
+        for backlog, clock in config.triggers:
+            if len(self.queue) + len(self.aside) > backlog:
+                self.world.actors[clock].receive(None)
 
     def _dispatch(self) -> None:
         config, world, queue = self.config, self.world, self.queue
-        while queue and self.busy < config.workers and not self.down:
-            call = heappop(queue)[2]
+        while queue and not self.closed and (not config.workers or self.busy < config.workers):
+            if config.calendar.bounds and not self._open():
+                return
+            row = heappop(queue)
+            call = row[2]
             if config.drops_expired and call.expires_at and call.expires_at <= world.now:
                 world.truth.record(world.now, "call.expired", call.key, self.id, "", call.attempt)
-                continue
-            self.busy += 1
-            duration = max(0, world.streams.draw(config.service, "service", self.id, call.key, call.attempt))
+            elif self.met and self.noted("queue", call):
+                self.aside.append(row)
+            else:
+                self.begin(call)
+
+    def _open(self) -> bool:
+        """Whether people are there; otherwise the queue waits for the next opening."""
+        calendar, now = self.config.calendar, self.world.now
+        try:
+            if is_open(calendar, now):
+                return True
+            opening = next_open(calendar, now)
+        except CalendarExhausted:
+            return False  # past the known hours calls wait, open and visible
+        if self.opening_at < opening:
+            self.opening_at = opening
+            self.world.post(self.resume, None, opening - now, Phase.RELEASE)
+        return False
+
+    # --- work
+
+    def begin(self, call: Delivery) -> None:
+        """A worker takes a call."""
+        config, world = self.config, self.world
+        self.busy += 1
+        duration = max(0, world.streams.draw(config.service, "service", self.id, call.key, call.attempt))
+        if config.calendar.bounds:
+            try:
+                duration = add_working(config.calendar, world.now, duration) - world.now
+            except CalendarExhausted:
+                return  # nobody will ever finish it
+        if duration or config.workers:
             world.post(self.finish, call, duration, Phase.RELEASE)
+        else:
+            self._complete(call)
 
     def finish(self, call: Delivery) -> None:
-        """A worker is done with a call: the party has it."""
-        self.busy -= 1
-        self.world.actors[self.party].receive(call)
+        """A worker is done with a call, and free for the next."""
+        self._complete(call)
         self._dispatch()
+
+    def _complete(self, call: Delivery) -> None:
+        """The party has a call that was worked on, unless the worker hangs or something went wrong with it."""
+        if not self.met:
+            self.busy -= 1
+            self.world.actors[self.party].receive(call)  # the usual case
+            return
+        if self.noted("finish", call):
+            self.hanging.append(call)
+            return
+        self.busy -= 1
+        behind = self.behind
+        for fault in self.meets("work", call):
+            what = fault.what
+            self.note(fault, call.key, call.attempt)
+            if isinstance(what, Answer):
+                # One that was taken in has been answered: what becomes of it then, nobody tells its sender.
+                if what.outcome and not self.config.asynchronous:
+                    self._answer(call, what.outcome, what.reason)
+                return
+            if isinstance(what, Crash):
+                if what.after_commit:
+                    if behind.link.acknowledge:
+                        self.muted[call.key, call.attempt] = None
+                    behind.receive(call)
+                if what.forgets:
+                    behind.forget()
+                return
+        behind.receive(call)

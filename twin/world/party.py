@@ -25,7 +25,10 @@ ENGINE: Final = "engine"
 """The id under which the orchestration is reached."""
 
 MEMORY_MS: Final = 30 * 86_400_000
-"""How long a counterpart recognizes a delivery that it already acted on."""
+"""How long a counterpart recognizes a delivery that it already acted on, unless its interface says otherwise."""
+
+AUDITED_MS: Final = 400 * 86_400_000
+"""How long the truth recognizes it, where the counterpart may not."""
 
 
 class Link(Struct, frozen=True):
@@ -47,45 +50,77 @@ class Party(Actor):
         # The usual case draws nothing; the least latency of 1 ms keeps a reply after the step that it answers.
         self.fixed_latency_ms = max(1, latency.value) if isinstance(latency, Fixed) else 0
         self.done = Seen()
+        self.dedupe_ms = MEMORY_MS
+        # Only where what is in `done` may be too little: what was acted on, for the truth to tell a second time.
+        self.acted: Seen | None = None
+        # Whether an interface is modeled in front of it.
+        self.faced = False
 
     def latency_ms(self, key: str, way: str) -> int:
         """How long the message `key` takes, at least 1 ms."""
         return self.fixed_latency_ms or max(1, self.world.streams.draw(self.link.latency, "latency", self.id, way, key))
 
     def tell(self, command: External, phase: Phase = Phase.GOODS) -> None:
-        """Send a command to the engine."""
+        """Send a command to the engine, past the interface if there is one."""
+        if self.faced:
+            self.world.interfaces[self.id].reply(command, phase, None)
+        else:
+            self.send(command, phase, 0)
+
+    def respond(self, call: Delivery, command: External) -> None:
+        """Send a command that answers a delivery to the engine, past the interface if there is one."""
+        if self.faced:
+            self.world.interfaces[self.id].reply(command, Phase.GOODS, call)
+        else:
+            self.tell(command)
+
+    def send(self, command: External, phase: Phase, extra_ms: int) -> None:
+        """Put a command on the link to the engine, `extra_ms` later than its latency says."""
         world = self.world
-        world.post(world.orchestration.receive, command, self.latency_ms(command.id, "in"), phase)
+        world.post(world.orchestration.receive, command, self.latency_ms(command.id, "in") + extra_ms, phase)
 
     def accept(self, delivery: Delivery) -> bool:
         """Acknowledge a delivery, and say whether it is to be acted on: not if its key was acted on before."""
         now = self.world.now
         if self.link.acknowledge:
             self.acknowledge(delivery)
-        if was_seen(self.done, delivery.key, now, MEMORY_MS):
-            self.world.truth.record(now, "delivery.repeated", delivery.key, self.id)
-            return False
-        remember(self.done, delivery.key, now, MEMORY_MS)
+        kept = self.dedupe_ms
+        if kept:
+            if was_seen(self.done, delivery.key, now, kept):
+                self.world.truth.record(now, "delivery.repeated", delivery.key, self.id)
+                return False
+            remember(self.done, delivery.key, now, kept)
+        if self.acted is not None:
+            if was_seen(self.acted, delivery.key, now, AUDITED_MS):
+                self.world.truth.record(now, "delivery.doubled", delivery.key, self.id, "", delivery.attempt)
+            remember(self.acted, delivery.key, now, AUDITED_MS)
         return True
+
+    def forget(self) -> None:
+        """Lose the memory of what was acted on."""
+        self.done = Seen()
 
     def acknowledge(self, delivery: Delivery) -> None:
         """Answer on the transport level that the delivery was taken."""
         self.answer_transport(delivery, "succeeded")
 
-    def answer_transport(self, delivery: Delivery, outcome: str, reason: str = "") -> None:
+    def answer_transport(self, delivery: Delivery, outcome: str, reason: str = "", retry_after_ms: int = 0) -> None:
         """Answer an attempt on the transport level: succeeded, refused or failed."""
-        self.tell(
-            AcknowledgeDelivery(
-                f"{delivery.key}/ack/{delivery.attempt}",
-                self.id,
-                self.world.now,
-                delivery.key,
-                outcome,
-                reason,
-                delivery.criticality,
-                delivery.key,
-                delivery.attempt,
-            )
+        self.respond(delivery, self.transport(delivery, outcome, reason, retry_after_ms))
+
+    def transport(self, delivery: Delivery, outcome: str, reason: str, retry_after_ms: int) -> AcknowledgeDelivery:
+        """The answer to an attempt on the transport level."""
+        return AcknowledgeDelivery(
+            f"{delivery.key}/ack/{delivery.attempt}",
+            self.id,
+            self.world.now,
+            delivery.key,
+            outcome,
+            reason,
+            delivery.criticality,
+            delivery.key,
+            delivery.attempt,
+            retry_after_ms,
         )
 
 

@@ -1,0 +1,405 @@
+"""What every fault does to messages, by the log and by the truth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.world.faulty import DELAYED, FACED, KINDS, fault, faulty, hits, story
+from tests.world.stage import DAY, HOUR, MINUTE, SECOND, Stage, min_max
+from twin.codec import encode_entry
+from twin.core.commands import (
+    AcknowledgeDelivery,
+    AcknowledgePurchaseOrder,
+    ConfirmInvoice,
+    ConfirmPick,
+    ConfirmShipment,
+)
+from twin.core.events import (
+    DeliveryDeadLettered,
+    DeliveryFailed,
+    DeliveryRetried,
+    DeliverySucceeded,
+    GoodsShipped,
+    PurchaseOrderCreated,
+)
+from twin.core.invariants import violations
+from twin.scenario import ScenarioError
+from twin.scenario.merging import merge_plain
+
+BUYS = min_max(180, 240)
+
+
+def buying(*faults: dict[str, Any], **changes: Any) -> Any:
+    """The business that refills its shelf."""
+    return faulty(*faults, **merge_plain(merge_plain({"policies": FACED["policies"]}, BUYS), changes))
+
+
+def entries(stage: Stage, until: int = 4 * DAY) -> list[bytes]:
+    stage.run(until)
+    return [encode_entry(entry) for entry in stage.log.entries]
+
+
+def one(*faults: dict[str, Any], **changes: Any) -> Stage:
+    """One order at the first second, under these faults, and an hour."""
+    stage = Stage(faulty(*faults, **changes))
+    stage.order("o1", at=SECOND)
+    stage.run(HOUR)
+    return stage
+
+
+def reasons(stage: Stage, outcome: str) -> list[str]:
+    return [command.reason for command in stage.commands(AcknowledgeDelivery) if command.outcome == outcome]
+
+
+# --- faults of size zero
+
+
+@pytest.fixture(scope="module")
+def untouched() -> list[bytes]:
+    return entries(story(buying(interfaces=[])))
+
+
+def test_an_interface_at_which_nothing_goes_wrong_changes_nothing(untouched: list[bytes]) -> None:
+    assert len(untouched) > 250
+    assert entries(story(buying())) == untouched
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_fault_big_enough_changes_something(kind: str, untouched: list[bytes]) -> None:
+    stage = story(buying(fault(kind)))
+    assert entries(stage) != untouched
+    assert hits(stage)
+    assert violations(stage.state) == []
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        *[fault(kind, probability="0%") for kind in KINDS],
+        *[fault(kind, begins="10m", lasts="0s") for kind in KINDS],
+        *[fault(kind, **{DELAYED[kind]: "0s"}) for kind in DELAYED],
+        *[fault(kind, markov={"up": "10m", "down": "0s"}) for kind in KINDS],
+        *[fault(kind, direction="reply", probability="0%") for kind in ("latency", "reorder", "loss", "duplicate")],
+        *[fault(kind, direction="reply", delay="0s") for kind in ("latency", "reorder")],
+        fault("schema_drift", interface="supplier.mill", misread_by="0s"),
+        fault("outage", begins="10m", lasts="0s", calls="turned_away"),
+        fault("consumer_crash", probability="0%", at="after_commit", forgets=True),
+        fault("rate_limit", rate="1000/s", burst=1000),
+    ],
+    ids=lambda spec: " ".join(str(value) for value in spec.values()),
+)
+def test_a_fault_of_size_zero_leaves_the_entries_byte_identical(spec: dict[str, Any], untouched: list[bytes]) -> None:
+    stage = story(buying(spec))
+    assert entries(stage) == untouched
+    assert not hits(stage)
+
+
+# --- calls
+
+
+def test_a_lost_call_is_not_done_and_tried_again() -> None:  # RC-01
+    stage = one(fault("loss", interface="wms", lasts="2s"))
+    assert hits(stage) == [("o1/main/1", 1, "loss:wms loss")]
+    assert [event.attempt for _, event in stage.events(DeliveryRetried)] == [2]
+    assert len(stage.events(GoodsShipped)) == 1
+    assert not stage.rows("delivery.repeated")
+    stage.check_books()
+
+
+def test_a_late_call_is_late_by_what_was_drawn() -> None:
+    punctual, late = one(), one(fault("latency", interface="wms", delay="7s"))
+    shipped = [stage.events(GoodsShipped)[0][0] for stage in (punctual, late)]
+    assert shipped[1] - shipped[0] == 7 * SECOND
+
+
+def test_a_call_that_comes_twice_is_done_once() -> None:  # RC-06
+    stage = one(fault("duplicate", interface="wms", after="3s"))
+    assert len(stage.rows("delivery.repeated")) == 1
+    assert len(stage.rows("stock.shipped")) == 1
+    stage.check_books()
+
+
+def test_some_calls_are_overtaken() -> None:  # RC-08
+    stage = story(faulty(fault("reorder", interface="wms", probability="30%", delay="3m")))
+    stage.run(DAY)
+    held = {key for key, _, _ in hits(stage)}
+    assert 5 < len(held) < 20
+    came = [row.subject.removesuffix("/s") for row in stage.rows("stock.shipped")]
+    sent = [delivery.key for _, delivery in stage.deliveries() if delivery.gateway == "warehouse/main"]
+    assert sorted(came) == sorted(set(sent))
+    assert came != [key for key in sent if key in came]
+    assert [key for key in came if key not in held] == [key for key in dict.fromkeys(sent) if key not in held]
+    stage.check_books()
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        (fault("error", interface="wms"), "503 service unavailable"),
+        (fault("auth", interface="wms"), "401 unauthorized"),
+        (fault("outage", interface="wms", lasts="1d", calls="turned_away"), "unavailable"),
+    ],
+)
+def test_a_retryable_answer_is_tried_again_and_then_given_up(spec: dict[str, Any], reason: str) -> None:  # RC-01
+    stage = one(spec)
+    assert reasons(stage, "failed") == [reason] * 6
+    assert [event.reason for _, event in stage.events(DeliveryDeadLettered)] == [f"retries used up: {reason}"]
+    assert [attempt for _, attempt, _ in hits(stage)] == [1, 2, 3, 4, 5, 6]
+    assert not stage.rows("stock.shipped")
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        (fault("error", interface="wms", **{"class": "permanent"}), "422 unprocessable"),
+        (fault("schema_drift", interface="wms"), "400 malformed"),
+    ],
+)
+def test_a_permanent_answer_is_not_tried_again(spec: dict[str, Any], reason: str) -> None:  # IM-09
+    stage = one(spec)
+    assert [event.reason for _, event in stage.events(DeliveryDeadLettered)] == [f"refused: {reason}"]
+    assert not stage.events(DeliveryFailed)
+    assert not stage.rows("stock.shipped")
+
+
+def test_an_error_nobody_tells_of_times_out_with_nothing_done() -> None:
+    stage = one(fault("error", interface="wms", lasts="2s", **{"class": "unknown"}))
+    assert [event.reason for _, event in stage.events(DeliveryFailed)] == ["no answer in time"]
+    assert not stage.rows("delivery.repeated")
+    assert len(stage.rows("stock.shipped")) == 1
+
+
+def test_a_poison_message_fails_at_every_attempt_and_others_at_none() -> None:  # RC-03
+    stage = story(faulty(fault("poison", interface="wms", probability="10%")))
+    stage.run(DAY)
+    attempts: dict[str, list[int]] = {}
+    for key, attempt, _ in hits(stage):
+        attempts.setdefault(key, []).append(attempt)
+    assert 1 <= len(attempts) <= 10
+    assert all(tried == [1, 2, 3, 4, 5, 6] for tried in attempts.values())
+    assert {event.delivery for _, event in stage.events(DeliveryDeadLettered)} == set(attempts)
+    assert len(stage.rows("stock.shipped")) == 40 - len(attempts)
+
+
+def test_beyond_the_rate_calls_are_told_when_to_come_back() -> None:  # RC-09
+    stage = Stage(faulty(fault("rate_limit", interface="wms", rate="1/10s", burst=2)))
+    for number in range(4):
+        stage.order(f"o{number}", at=SECOND + number)
+    stage.run(4 * SECOND)
+    told = [(a.delivery, a.retry_after_ms) for a in stage.commands(AcknowledgeDelivery) if a.outcome == "failed"]
+    # Two at once; then the next whole call is there ten seconds after the first was taken.
+    assert told == [("o2/main/1", 9_998), ("o3/main/1", 9_997)]
+    assert reasons(stage, "failed") == ["429 too many requests"] * 2
+    assert [key for key, _, _ in hits(stage)] == ["o2/main/1", "o3/main/1"]
+    stage.run(HOUR)
+    assert len(stage.rows("stock.shipped")) == 4
+
+
+def test_workers_that_hang_keep_their_calls_until_the_end_of_the_fault() -> None:
+    interfaces = [{"id": "wms", "to": "warehouse/main", "workers": 1, "service": "1s"}]
+    stage = Stage(faulty(fault("freeze", interface="wms", begins="1s", lasts="50s"), interfaces=interfaces))
+    stage.order("o1", at=100)
+    stage.order("o2", at=200)
+    stage.run(40 * SECOND)
+    # Both have timed out; one worker hangs at the first.
+    assert len(stage.events(DeliveryFailed)) == 2
+    assert stage.world.interfaces["warehouse/main"].busy == 1
+    assert not stage.rows("stock.shipped")
+    stage.run(HOUR)
+    shipped = [stage.since_start(row.at) for row in stage.rows("stock.shipped")]
+    assert shipped[0] == 51 * SECOND
+    assert len(shipped) == 2
+    assert stage.world.interfaces["warehouse/main"].busy == 0
+    stage.check_books()
+
+
+@pytest.mark.parametrize(("at", "acts"), [("before_commit", 0), ("after_commit", 1)])
+def test_a_consumer_dies_before_or_after_it_has_done_what_was_asked(at: str, acts: int) -> None:  # RC-06
+    stage = Stage(faulty(fault("consumer_crash", interface="wms", lasts="2s", at=at)))
+    stage.order("o1", at=SECOND)
+    stage.run(20 * SECOND)
+    assert len(stage.rows("stock.shipped")) == acts
+    assert not stage.commands(AcknowledgeDelivery)
+    stage.run(HOUR)
+    assert [event.attempt for _, event in stage.events(DeliveryRetried)] == [2]
+    assert len(stage.rows("stock.shipped")) == 1
+    assert len(stage.rows("delivery.repeated")) == acts
+    stage.check_books()
+
+
+# --- what a counterpart remembers
+
+
+def test_a_counterpart_that_forgets_does_it_again_and_the_truth_tells() -> None:  # RC-06
+    stage = one(fault("consumer_crash", interface="wms", lasts="2s", at="after_commit", forgets=True))
+    assert [(row.subject, row.quantity) for row in stage.rows("delivery.doubled")] == [("o1/main/1", 2)]
+    assert [row.quantity for row in stage.rows("stock.shipped")] == [-1, -1]
+    assert stage.physical() == 198
+    assert any("twice" in difference for difference in stage.account().differences)
+
+
+@pytest.mark.parametrize(("dedupe", "doubled"), [("30d", 0), ("10m", 0), ("20s", 1), ("off", 1)])
+def test_a_memory_shorter_than_the_retry_doubles_a_purchase(dedupe: str, doubled: int) -> None:  # RC-06
+    interfaces = [{"id": "supplier.mill", "to": "supplier/mill", "dedupe": dedupe}]
+    stage = Stage(buying(fault("reply_lost", interface="supplier.mill", lasts="2s"), interfaces=interfaces))
+    stage.order("o1", {"mug": 30}, at=SECOND)
+    stage.run(5 * DAY)
+    bought = sum(line.quantity for _, event in stage.events(PurchaseOrderCreated) for line in event.lines)
+    assert bought == 70
+    assert len(stage.rows("delivery.doubled")) == doubled
+    assert sum(row.quantity for row in stage.rows("stock.received")) == bought * (1 + doubled)
+    assert bool(stage.account().differences) == bool(doubled)
+
+
+def test_an_invoice_posted_twice_stands_twice_in_the_ledger() -> None:  # RC-06
+    interfaces = [{"id": "ledger", "to": "erp", "dedupe": "off"}]
+    stage = Stage(faulty(fault("reply_lost", interface="ledger", lasts="2s"), interfaces=interfaces))
+    stage.order("o1", at=SECOND)
+    stage.run(HOUR)
+    assert stage.world.erp.invoiced_minor == 2 * 450
+    assert [row.node for row in stage.rows("delivery.doubled")] == ["erp"]
+    assert any("invoiced" in difference or "ledger" in difference for difference in stage.account().differences)
+
+
+# --- replies
+
+
+def test_what_is_done_with_its_answer_lost_is_done_once() -> None:  # RC-06
+    stage = one(fault("reply_lost", interface="wms", lasts="2s"))
+    assert len(stage.rows("delivery.repeated")) == 1
+    assert len(stage.rows("stock.shipped")) == 1
+    assert len(stage.events(DeliverySucceeded)) >= 1
+    # The partner's own messages came through.
+    assert len(stage.commands(ConfirmShipment)) == len(stage.commands(ConfirmPick)) == 1
+    stage.check_books()
+
+
+def test_an_answer_after_the_timeout_finds_a_retry_under_way() -> None:  # RC-08
+    stage = one(fault("reply_late", interface="wms", lasts="2s", delay="32s"))
+    answers = [(command.attempt, command.outcome) for command in stage.commands(AcknowledgeDelivery)]
+    assert ("o1/main/1", 1, "reply_late:wms reply_late") in hits(stage)
+    assert (1, "succeeded") in answers
+    assert len(stage.rows("stock.shipped")) == 1
+    stage.check_books()
+
+
+def test_a_reply_that_comes_twice_is_taken_once() -> None:  # RC-06
+    stage = one(fault("duplicate", interface="wms", direction="reply", endpoint="warehouse.confirm_*", after="1s"))
+    assert len(stage.commands(ConfirmShipment)) == 2
+    assert len(stage.events(GoodsShipped)) == 1
+    assert not [row for row in hits(stage) if row[1]], "answers to calls are no warehouse messages"
+    stage.check_books()
+
+
+def test_a_lost_855_is_nothing_but_a_date_that_nobody_knows() -> None:
+    stage = Stage(buying(fault("loss", interface="supplier.*", direction="reply", endpoint="supplier.acknowledge")))
+    stage.order("o1", {"mug": 30}, at=SECOND)
+    stage.run(5 * DAY)
+    purchase = stage.events(PurchaseOrderCreated)[0][1].purchase_order
+    assert hits(stage) == [(purchase, 0, "loss:supplier.* loss")]
+    assert not stage.commands(AcknowledgePurchaseOrder)
+    stage.check_books()
+
+
+def test_a_lost_shipment_message_leaves_an_order_open_and_no_unit_unaccounted() -> None:  # RC-16
+    stage = one(fault("loss", interface="wms", direction="reply", endpoint="warehouse.confirm_shipment"))
+    assert len(stage.rows("stock.shipped")) == 1
+    assert not stage.commands(ConfirmShipment)
+    truth = stage.physical() - sum(row.quantity for row in stage.rows("stock.shipped"))
+    assert truth == 200
+    assert violations(stage.state) == []
+    assert "o1" in stage.state.orders
+
+
+@pytest.mark.parametrize(
+    ("spec", "off"),
+    [
+        (fault("wrong_answer", shift="6h"), -6 * HOUR),
+        (fault("wrong_answer", shift="6h", date="late"), 6 * HOUR),
+        (fault("schema_drift", interface="supplier.mill", misread_by="1d"), DAY),
+        (fault("clock_skew", interface="supplier.mill", offset="1h"), HOUR),
+        (fault("clock_skew", interface="supplier.mill", offset="1h", clock="behind"), -HOUR),
+    ],
+)
+def test_a_date_is_wrong_and_the_goods_come_when_they_come(spec: dict[str, Any], off: int) -> None:  # IM-09
+    right, wrong = Stage(buying()), Stage(buying(spec))
+    for stage in (right, wrong):
+        stage.order("o1", {"mug": 30}, at=SECOND)
+        stage.run(5 * DAY)
+    etas = [stage.commands(AcknowledgePurchaseOrder)[0].eta for stage in (right, wrong)]
+    assert etas[1] - etas[0] == off
+    came = [[row.at for row in stage.rows("stock.received")] for stage in (right, wrong)]
+    assert came[0] == came[1]
+    assert [detail for key, attempt, detail in hits(wrong) if not attempt and key.startswith("PO/")]
+    wrong.check_books()
+
+
+def test_a_clock_that_is_off_stamps_every_message() -> None:
+    stage = one(fault("clock_skew", interface="wms", offset="1h"))
+    shipped = stage.commands(ConfirmShipment)[0]
+    assert shipped.time - stage.rows("stock.shipped")[0].at == HOUR
+    assert len(stage.events(GoodsShipped)) == 1
+
+
+def test_a_lost_confirmation_of_the_erp_is_asked_for_again() -> None:
+    stage = one(fault("reply_lost", interface="ledger", lasts="2s"))
+    assert len(stage.commands(ConfirmInvoice)) == 1
+    assert stage.world.erp.invoices == 1
+    stage.check_books()
+
+
+# --- where
+
+
+def test_an_endpoint_is_down_and_the_others_at_the_interface_go_on() -> None:
+    spec = fault("outage", interface="*", endpoint="erp.*", begins="0s", lasts="10m")
+    stage = one(spec)
+    assert len(stage.rows("stock.shipped")) == 1
+    ledger = stage.rows("fault.hit")
+    assert {row.node for row in ledger} == {"interface/ledger"}
+    confirmed = [entry.now for entry in stage.log.entries if isinstance(entry.command, ConfirmInvoice)]
+    assert stage.since_start(min(confirmed)) == 10 * MINUTE + 1
+    stage.check_books()
+
+
+def test_a_pattern_names_interfaces() -> None:
+    stage = Stage(buying(fault("duplicate", interface="supplier.*")))
+    stage.order("o1", {"mug": 30}, at=SECOND)
+    stage.run(5 * DAY)
+    assert {row.node for row in stage.rows("fault.hit")} == {"interface/supplier.mill"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"faults": [fault("loss", interface="suplier.*")]},
+         "unknown interface 'suplier.*'; interfaces here: wms, supplier.mill, ledger"),
+        ({"faults": [fault("loss", endpoint="supplier.order")]},
+         "faults[0].endpoint: unknown endpoint 'supplier.order'; endpoints here: "),
+        ({"faults": [fault("loss", probability="101%")]}, "a probability is 100% at most"),
+        ({"faults": [{"kind": "outage", "interface": "*"}]}, "this outage would never end; give for, or markov"),
+        ({"faults": [fault("loss", when={"backlog_above": 3})]}, "needs its length; give for"),
+        ({"faults": [fault("loss", when={"backlog_above": 3}, lasts="1h", markov={"up": "1h", "down": "1h"})]},
+         "when and markov both say when the fault begins; give one"),
+        ({"faults": [fault("wrong_answer", interface="wms")]}, "no supplier there acknowledges"),
+        ({"faults": [fault("reply_lost")], "policies": {"delivery": {"default": {"acknowledge": False}}}},
+         "no answer is waited for; set acknowledge: true in policies.delivery.warehouse and supplier and erp"),
+        ({"faults": [fault("error")], "policies": {"delivery": {"erp": {"acknowledge": False}}}},
+         "interface 'ledger' may turn calls away, and nobody would know"),
+        ({"interfaces": [{"id": "wms", "rate_limit": {"rate": "1/s"}}],
+          "policies": {"delivery": {"warehouse": {"acknowledge": False}}}}, "interface 'wms' may turn calls away"),
+        ({"faults": [fault("rate_limit", rate="0/s")]}, "a rate of 0 lets nothing through"),
+        ({"faults": [fault("loss", markov={"up": "0s", "down": "1h"})]}, "up is less than a second on average"),
+        ({"faults": [fault("loss", id="a"), fault("loss", id="a")]}, "duplicate id 'a' in faults"),
+        ({"faults": [fault("consumer_crash", forgets=True)],
+          "interfaces": [{"id": name, "dedupe": "off"} for name in ("wms", "supplier.mill", "ledger")]},
+         "there is no memory to forget"),
+        ({"interfaces": [{"id": "wms", "dedupe": "never"}]}, "'never' is no duration; write 250ms"),
+    ],
+)  # fmt: skip
+def test_a_mistake_about_faults_gets_a_clear_error(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ScenarioError) as error:
+        faulty().with_changes(changes)
+    assert said in str(error.value)

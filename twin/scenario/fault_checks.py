@@ -1,0 +1,154 @@
+"""What must fit together between interfaces, what goes wrong at them, and how the engine sends its messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Final, cast, get_args
+
+from twin.core.commands import External
+from twin.core.effects import Effect
+from twin.scenario.delivery import GatewayKind
+from twin.scenario.errors import Path, choices
+from twin.scenario.faults import (
+    Auth,
+    ClockSkew,
+    ConsumerCrash,
+    DoubledFile,
+    Duplicate,
+    Error,
+    Fault,
+    LateFile,
+    Latency,
+    Loss,
+    Outage,
+    PartialFile,
+    Poison,
+    RateLimited,
+    Reorder,
+    ReplyLate,
+    ReplyLost,
+    SchemaDrift,
+    StaleSnapshot,
+    WrongAnswer,
+)
+from twin.scenario.interfaces import Interface
+from twin.scenario.units import format_duration
+
+if TYPE_CHECKING:
+    from twin.scenario.model import Scenario
+
+__all__ = ["interface_misfits"]
+
+CUT_OFFS_MAX: Final = 1_000_000
+"""Times that a fault may begin before a cut-off: all are set on the clock beforehand."""
+CALLS = tuple(str(kind.__struct_config__.tag) for kind in get_args(Effect))
+"""Types of messages to partners."""
+REPLIES = tuple(str(kind.__struct_config__.tag) for kind in get_args(External))
+"""Types of messages from them, and some that only others send."""
+
+
+def interface_misfits(scenario: Scenario) -> list[tuple[Path, str]]:
+    """Interfaces and faults that could have no effect, or one that nobody would hear of, by their path."""
+    return [*_unheard(scenario), *_idle(scenario)]
+
+
+def _kind(interface: Interface) -> GatewayKind:
+    return cast(GatewayKind, interface.to.partition("/")[0])
+
+
+def _answered(scenario: Scenario, interface: Interface) -> bool:
+    return scenario.policies.delivery.of(_kind(interface)).acknowledge
+
+
+def _at(fault: Fault, interface: Interface) -> bool:
+    return fnmatchcase(interface.id, fault.interface)
+
+
+def _turns_away(fault: Fault) -> bool:
+    match fault:
+        case Outage():
+            return fault.calls == "turned_away"
+        case Error():
+            return fault.class_ != "unknown"
+        case SchemaDrift():
+            return fault.misread_by is None
+        case _:
+            return isinstance(fault, Poison | RateLimited | Auth)
+
+
+def _unheard(scenario: Scenario) -> Iterator[tuple[Path, str]]:
+    """Interfaces that may turn calls away from senders who do not wait for an answer: the call would be lost."""
+    for index, interface in enumerate(scenario.interfaces):
+        if _answered(scenario, interface):
+            continue
+        own = interface.queue.bound is not None or interface.rate_limit is not None or interface.token is not None
+        if own or any(_at(fault, interface) and _turns_away(fault) for fault in scenario.faults):
+            yield (
+                ("interfaces", index),
+                f"interface '{interface.id}' may turn calls away, and nobody would know: "
+                f"policies.delivery.{_kind(interface)} waits for no answer; set acknowledge: true there",
+            )
+
+
+def _idle(scenario: Scenario) -> Iterator[tuple[Path, str]]:
+    """What stands at an interface or as a fault and could have no effect."""
+    for index, interface in enumerate(scenario.interfaces):
+        if interface.queue.expired == "dropped" and not _answered(scenario, interface):
+            yield (
+                ("interfaces", index),
+                f"interface '{interface.id}' drops what has expired, and nothing does: "
+                f"policies.delivery.{_kind(interface)} waits for no answer; set acknowledge: true there, "
+                "or leave expired out",
+            )
+    length = scenario.run.end - scenario.run.start
+    for index, fault in enumerate(scenario.faults):
+        if fault.from_ >= length:
+            yield (
+                ("faults", index, "from"),
+                f"from: the {fault.kind} begins at {format_duration(fault.from_)}, and the run is over at "
+                f"{format_duration(length)}; let it begin earlier",
+            )
+        types = CALLS + REPLIES if _hits_replies(fault) else CALLS
+        if not any(fnmatchcase(type, fault.endpoint) for type in types):
+            yield (("faults", index, "endpoint"), choices("endpoint", "endpoints", fault.endpoint, types))
+        where = [interface for interface in scenario.interfaces if _at(fault, interface)]
+        files = min((interface.batch.every for interface in where if interface.batch), default=length)
+        if fault.when is not None and fault.when.at_cut_off is not None and length // files > CUT_OFFS_MAX:
+            text = f"when: there are more than {CUT_OFFS_MAX} files in the run; let them go less often"
+            yield (("faults", index), text)
+        why = _no_effect(scenario, fault, where)
+        if why:
+            yield (("faults", index), f"this {fault.kind} has no effect: {why}")
+
+
+def _hits_replies(fault: Fault) -> bool:
+    if isinstance(fault, Latency | Reorder | Loss | Duplicate):
+        return fault.direction == "reply"
+    return isinstance(fault, ClockSkew | WrongAnswer | SchemaDrift)
+
+
+def _no_effect(scenario: Scenario, fault: Fault, where: list[Interface]) -> str:
+    """Why a fault at these interfaces does nothing, with what to do about it; empty if it may do something."""
+    silent = isinstance(fault, ReplyLost | ReplyLate) or (
+        isinstance(fault, ConsumerCrash) and fault.at == "after_commit" and not fault.forgets
+    )
+    if silent and not any(_answered(scenario, interface) for interface in where):
+        kinds = " and ".join(dict.fromkeys(_kind(interface) for interface in where))
+        return f"no answer is waited for; set acknowledge: true in policies.delivery.{kinds}"
+    dated = isinstance(fault, WrongAnswer) or (isinstance(fault, SchemaDrift) and fault.misread_by is not None)
+    dating = [f"supplier/{supplier.id}" for supplier in scenario.suppliers if supplier.acknowledgement is not None]
+    if dated and not any(interface.to in dating for interface in where):
+        return "no supplier there acknowledges purchase orders with a date; give one an acknowledgement"
+    if isinstance(fault, LateFile | PartialFile | DoubledFile) and not any(interface.batch for interface in where):
+        return "no interface there sends files; give one style: batch"
+    counted = [f"warehouse/{site.id}" for site in scenario.warehouses if site.counting is not None]
+    if isinstance(fault, StaleSnapshot) and not any(interface.to in counted for interface in where):
+        return "no warehouse there counts its stock; give one counting"
+    if fault.when is not None and fault.when.at_cut_off is not None:
+        trucks = [f"warehouse/{site.id}" for site in scenario.warehouses if site.pickups]
+        if not any(interface.batch or interface.to in trucks for interface in where):
+            return "nothing there has a cut-off; a warehouse with pickups has, and a batch"
+    if isinstance(fault, ConsumerCrash) and fault.forgets and not any(interface.dedupe for interface in where):
+        return "there is no memory to forget with dedupe: off; leave forgets out"
+    return ""

@@ -1,0 +1,229 @@
+"""How a call gets into an interface: over the network, translated or in a file, past limits and credentials.
+
+Styles of interfaces differ in what stands before the queue, and in when a call is answered.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from msgspec import Struct
+
+from twin.core.calendar import Calendar
+from twin.core.effects import Delivery
+from twin.streams import Distribution, Fixed
+from twin.world.exposed import Exposed
+from twin.world.faults import Answer, Copy, Delay, Down, Lose, Throttle, TokenBucket
+from twin.world.kernel import Phase
+
+__all__ = ["Batch", "Door", "Edi", "InterfaceConfig"]
+
+
+class Batch(Struct, frozen=True):
+    """Calls go in files: every `every_ms`, with what came until `cut_off_ms` before, `size` at most (0: any number)."""
+
+    every_ms: int
+    cut_off_ms: int
+    size: int = 0
+
+
+class Edi(Struct, frozen=True):
+    """A call is translated first; the 997 that acknowledges it, or the 999 that rejects it, comes later."""
+
+    translation: Distribution
+    acknowledgement: Distribution
+
+
+class InterfaceConfig(Struct, frozen=True):
+    """`workers` (0: any number) serve calls of `service` ms each, in the order of `discipline`: fifo, lifo or
+    criticality, in the hours of `calendar`.
+
+    `bound` is how many may wait (0: any number), `drops_expired` whether a call is dropped unread once its sender has
+    given it up. `limit` bounds the calls let in, credentials are good for `token_ms` (0: none are wanted) and take
+    `renewal_ms` to renew. `triggers` are the backlogs that set a fault off, with the id of its clock. With
+    `asynchronous` a call is answered when it is taken in, not when it was worked on.
+    """
+
+    workers: int = 0
+    service: Distribution = Fixed(0)
+    discipline: str = "fifo"
+    bound: int = 0
+    drops_expired: bool = False
+    limit: Throttle | None = None
+    token_ms: int = 0
+    renewal_ms: int = 0
+    triggers: tuple[tuple[int, str], ...] = ()
+    asynchronous: bool = False
+    batch: Batch | None = None
+    edi: Edi | None = None
+    calendar: Calendar = Calendar("always")
+
+
+class Door(Exposed):
+    """The part of an interface before its queue."""
+
+    def __init__(self, id: str, party: str, config: InterfaceConfig) -> None:
+        super().__init__(id, party, asynchronous=config.asynchronous)
+        self.config = config
+        self.token_from = 0
+        self.token_until = 0
+        self.wide_open = config.limit is None and not config.token_ms and config.batch is None and config.edi is None
+        # Calls by the file that they are to go with.
+        self.files: dict[int, list[Delivery]] = {}
+        self.begun_at = 0
+
+    def start(self) -> None:
+        """Credentials are fresh when the run begins, and files are counted from then."""
+        self.begun_at = self.world.now
+        self.token_until = self.begun_at + self.config.token_ms
+
+    @abstractmethod
+    def admit(self, call: Delivery) -> None:
+        """A call is let in."""
+
+    def receive(self, message: Delivery) -> None:
+        """A call is on its way to the door."""
+        if self.wide_open and not self.met:
+            self.admit(message)  # the usual case
+            return
+        delay, copies, lost = 0, [], False
+        for fault in self.meets("way", message):
+            what = fault.what
+            if isinstance(what, Delay):
+                delay += self.delayed(fault, what, (message,), message.key, message.attempt)
+                continue
+            self.note(fault, message.key, message.attempt)
+            if isinstance(what, Lose):
+                lost = True
+            elif isinstance(what, Copy):
+                copies.append(self.fault_ms(what.after, fault, message.key, message.attempt))
+        edi = self.config.edi
+        if edi is not None:
+            drawn = self.world.streams.draw(edi.translation, "translation", self.id, message.key, message.attempt)
+            delay += max(0, drawn)
+        for after in [] if lost else [0, *copies]:
+            if delay + after:
+                self.world.post(self.enter, message, delay + after, Phase.RELEASE)
+            else:
+                self.enter(message)
+
+    def enter(self, call: Delivery) -> None:
+        """A call is at the door: it is let in, or turned away."""
+        config = self.config
+        if self.met and self._stopped(call):
+            return
+        if config.limit is not None:
+            wait = self._bucket("", config.limit).take(self.world.now)
+            if wait:
+                self._turn_away(call, "429 too many requests", wait)
+                return
+        if config.token_ms and not self._token_good():
+            self._turn_away(call, "401 unauthorized")
+        elif config.batch is not None:
+            self._put_in_file(call, config.batch)
+        else:
+            self.admit(call)
+
+    def _stopped(self, call: Delivery) -> bool:
+        """Whether a fault at the door turns the call away."""
+        for fault in self.met.get("queue", ()):
+            if isinstance(fault.what, Down) and fault.what.turns_away and self.is_hit(fault, call):
+                self.note(fault, call.key, call.attempt)
+                self._turn_away(call, "unavailable")
+                return True
+        for fault in self.meets("door", call):
+            what = fault.what
+            if isinstance(what, Throttle):
+                wait = self._bucket(fault.id, what).take(self.world.now)
+                if not wait:
+                    continue
+                self.note(fault, call.key, call.attempt)
+                self._turn_away(call, "429 too many requests", wait)
+            elif isinstance(what, Answer):
+                self.note(fault, call.key, call.attempt)
+                self._turn_away(call, what.reason, outcome=what.outcome)
+            return True
+        return False
+
+    def _bucket(self, id: str, limit: Throttle) -> TokenBucket:
+        bucket = self.buckets.get(id)
+        if bucket is None:
+            bucket = self.buckets[id] = TokenBucket(limit.count, limit.per_ms, limit.burst)
+        return bucket
+
+    def _token_good(self) -> bool:
+        """Whether the credentials are good now; the first call after they are not has them renewed."""
+        now, config = self.world.now, self.config
+        if now >= self.token_until:
+            self.token_from = now + config.renewal_ms
+            self.token_until = self.token_from + config.token_ms
+        return now >= self.token_from
+
+    def _turn_away(self, call: Delivery, reason: str, retry_after_ms: int = 0, outcome: str = "failed") -> None:
+        self.world.truth.record(self.world.now, "call.turned_away", call.key, self.id, "", call.attempt, reason)
+        self._answer(call, outcome, reason, retry_after_ms)
+
+    def _answer(self, call: Delivery, outcome: str, reason: str, retry_after_ms: int = 0) -> None:
+        answer, edi = (call, outcome, reason, retry_after_ms), self.config.edi
+        if edi is None:
+            self.acknowledge(answer)
+        else:
+            drawn = self.world.streams.draw(edi.acknowledgement, "997", self.id, call.key, call.attempt)
+            self.world.post(self.acknowledge, answer, max(0, drawn), Phase.RELEASE)
+
+    def acknowledge(self, answer: tuple[Delivery, str, str, int]) -> None:
+        """The interface itself answers a call; nobody hears where no answer is waited for."""
+        call, outcome, reason, retry_after_ms = answer
+        behind = self.behind
+        if behind.link.acknowledge:
+            self.send_back(behind.transport(call, outcome, reason, retry_after_ms), Phase.GOODS, call)
+
+    # --- files
+
+    def _put_in_file(self, call: Delivery, batch: Batch) -> None:
+        """A call goes with the first file whose cut-off it makes."""
+        since = self.world.now - self.begun_at + batch.cut_off_ms
+        at = self.begun_at + -(-since // batch.every_ms) * batch.every_ms
+        self._file(at).append(call)
+
+    def _file(self, at: int) -> list[Delivery]:
+        if at not in self.files:
+            self.files[at] = []
+            self.world.post(self.close_file, at, at - self.world.now, Phase.RELEASE)
+        return self.files[at]
+
+    def close_file(self, at: int) -> None:
+        """A file is due; what is too much for it goes first with the next one."""
+        batch = self.config.batch
+        calls = self.files.pop(at)
+        if batch is None or not calls:
+            return
+        if batch.size and len(calls) > batch.size:
+            later = self._file(at + batch.every_ms)
+            later[:0] = calls[batch.size :]
+            calls = calls[: batch.size]
+        delay, copies = 0, []
+        for fault in self.met.get("file", ()):
+            what = fault.what
+            if isinstance(what, Lose):
+                missing = [call for call in calls if self.is_hit(fault, call)]
+                calls = [call for call in calls if call not in missing]
+                for call in missing:
+                    self.note(fault, call.key, call.attempt)
+            elif fault.hits(self.world, self.since[fault.id], self.id, at):
+                if isinstance(what, Delay):
+                    delay += self.delayed(fault, what, calls, self.id, at)
+                elif isinstance(what, Copy):
+                    for call in calls:
+                        self.note(fault, call.key, call.attempt)
+                    copies.append(self.fault_ms(what.after, fault, self.id, at))
+        for after in [0, *copies]:
+            if delay + after:
+                self.world.post(self.take_file, calls, delay + after, Phase.RELEASE)
+            else:
+                self.take_file(calls)
+
+    def take_file(self, calls: list[Delivery]) -> None:
+        """A file is there: its calls wait their turns."""
+        for call in calls:
+            self.admit(call)
