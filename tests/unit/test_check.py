@@ -20,7 +20,7 @@ from twin.world.warehouse import Job as PickJob
 from twin.world.warehouse import Warehouse
 
 # The package has a function of the same name.
-MODULE = import_module("twin.experiment.check")
+MODULE = import_module("twin.experiment.executing")
 MINIMAL = Path(__file__).resolve().parents[2] / "scenarios" / "minimal.yaml"
 
 Write = Callable[..., Path]
@@ -262,3 +262,15 @@ def test_mistakes_in_all_files_are_told_before_anything_runs(write: Write, tmp_p
     assert "did you mean 'unit_fill_rate'?" in text
     assert "'lost_margin' compares two runs" in text
     assert str(absent) in text
+
+
+# --- what is left over
+
+
+def test_what_is_left_at_the_end_fails_a_scenario_that_expects_to_be_settled(write: Write) -> None:
+    # RC-16
+    cut = _one(write("{kind: settled}", more="run: {horizon: 3d, drain: 0d}"))
+    assert not cut.holds
+    assert any("not done and in no visible exception" in detail for detail in cut.details)
+    drained = _one(write("{kind: settled}", more="run: {horizon: 3d, drain: 30d}"))
+    assert drained.holds, drained.details

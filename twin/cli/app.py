@@ -219,6 +219,33 @@ def check(
 
 
 @app.command()
+def fuzz(
+    scenario: ScenarioFile,
+    count: Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="So many schedules.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, max=SEED_MAX // 1_000_000, help="They are drawn from it.")] = 1,
+    only: Annotated[int | None, typer.Option(min=0, metavar="NUMBER", help="One schedule, with its faults.")] = None,
+    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Runs at the same time.")] = 1,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Throw random schedules of faults at a scenario (1 if one breaks it)."""
+    from twin.cli.drills import show_drills
+    from twin.experiment.random_faults import random_drills
+    from twin.scenario import load
+
+    with reporting(quiet=quiet) as progress:
+        runs = random_drills(
+            load(scenario),
+            count if only is None else 1,
+            seed,
+            first=only or 0,
+            workers=workers,
+            progress=progress,
+        )
+    if not show_drills(str(scenario), seed, runs, in_full=only is not None):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
 def explain(run: RunFolder, order: Annotated[str, typer.Argument(metavar="ORDER", help="Its id.")]) -> None:
     """One order's whole story, with the reasons."""
     from twin.cli.story import show_story, tell_story

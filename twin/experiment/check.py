@@ -6,10 +6,7 @@ which are never chosen. A scenario that expects nothing is held to the invariant
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +15,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from twin.experiment.observing import Job, Observation, observe
+from twin.experiment.executing import observe_all
+from twin.experiment.observing import Job, Observation
 from twin.experiment.statistics import Interval, t_interval
 from twin.measures import MEASURES
 from twin.measures.measured import DIGITS, Exact, decimal
@@ -29,9 +27,6 @@ from twin.scenario.expect import Expectation, Invariants, MeasureBound, Referenc
 from twin.scenario.units import format_decimal, format_duration, format_percent
 
 __all__ = ["Verdict", "check"]
-
-RESTARTS_MAX: Final = 3
-"""How often lost workers are replaced before a check gives up."""
 
 SHOWN_MAX: Final = 3
 """Broken invariants in `found`; `details` has all."""
@@ -108,10 +103,8 @@ def check(
         raise ValueError(f"{workers} workers; give at least 1")
     cases = _cases(paths, full, seeds)
     jobs = [job for case in cases for job in case.jobs()]
-    told = _Told(progress, len(jobs))
-    found = _in_turn(jobs, told) if workers == 1 or len(jobs) == 1 else _in_processes(jobs, workers, told)
     observed: dict[int, dict[int, Observation]] = {case.number: {} for case in cases}
-    for one in found:
+    for one in observe_all(jobs, workers, "checking runs", progress):
         observed[one.case][one.seed] = one
     return [_verdict(case, expected, observed[case.number]) for case in cases for expected in case.expectations]
 
@@ -147,72 +140,6 @@ def _unknown_measures(path: str, scenario: Scenario) -> Iterator[Problem]:
             yield Problem(path, 0, f"expect[{index}].name: '{name}' compares two runs; a scenario is one")
         elif name not in single:
             yield Problem(path, 0, f"expect[{index}].name: {choices('measure', 'measures', name, single)}")
-
-
-# --- running
-
-
-class _Told:
-    """Passes on how many runs are done."""
-
-    def __init__(self, progress: Progress | None, total: int) -> None:
-        self.progress = progress
-        self.total = total
-        self.done = 0
-        self.entries = 0
-
-    def finished(self, one: Observation) -> None:
-        """A run is over."""
-        self.done += 1
-        self.entries += one.entries
-        if self.progress is not None:
-            self.progress("checking runs", self.done, self.total, self.entries)
-
-
-def _in_turn(jobs: Sequence[Job], told: _Told) -> Iterator[Observation]:
-    for job in jobs:
-        # A single run tells of itself; of many, how many are done says more.
-        one = observe(job, told.progress if len(jobs) == 1 else None)
-        if len(jobs) > 1:
-            told.finished(one)
-        yield one
-
-
-def _in_processes(jobs: Sequence[Job], workers: int, told: _Told) -> list[Observation]:
-    """All observations in the order of the jobs. A killed process loses only what it was at, which is run again."""
-    done: dict[int, Observation] = {}
-    restarts = 0
-    while len(done) < len(jobs):
-        left = [index for index in range(len(jobs)) if index not in done]
-        try:
-            _run_pool(jobs, left, min(workers, len(left)), done, told)
-        except BrokenProcessPool as error:
-            restarts += 1
-            if restarts > RESTARTS_MAX:
-                lost = jobs[next(index for index in left if index not in done)]
-                error.add_note(f"workers were killed {restarts} times; unfinished: {lost.name} with seed {lost.seed}")
-                raise
-    return [done[index] for index in range(len(jobs))]
-
-
-def _run_pool(
-    jobs: Sequence[Job], left: Sequence[int], workers: int, done: dict[int, Observation], told: _Told
-) -> None:
-    # A forked child would inherit the locks of whatever thread shows the progress.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        futures: dict[Future[Observation], int] = {pool.submit(observe, jobs[index]): index for index in left}
-        waiting = set(futures)
-        try:
-            while waiting:
-                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                # Ordered, so that of two failures the same one is told each time.
-                for future in sorted(finished, key=futures.__getitem__):
-                    one = done[futures[future]] = future.result()
-                    told.finished(one)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 # --- judging

@@ -38,6 +38,16 @@ def illegal_transition_count(facts: Facts) -> Answer:
     return answer(facts.illegal_transitions)
 
 
+@measure("L", "count", RUN)
+def leapfrogs(facts: Facts) -> Answer:
+    """Attempts sent while an older message about the same order (or purchase order) to the same partner was unsettled.
+
+    A partner that reads them in the order of their coming may then act on the later one first. It is 0 where the
+    partner's send queue keeps the order.
+    """
+    return answer(facts.messages.leapfrogs)
+
+
 @measure("L", "count", "at the end")
 def dead_letters(facts: Facts) -> Iterator[Answer]:
     """Deliveries that were given up and wait for somebody; how many came in the window."""

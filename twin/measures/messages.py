@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from twin.core import commands as cm
 from twin.core import effects as ef
 from twin.core import events as ev
+from twin.core.effects import Delivery
 from twin.core.entry import Entry
 from twin.core.stages import DELIVERY
 from twin.log.correlation import COMMANDS
@@ -46,10 +47,11 @@ _KNOWN_ALREADY: Final = ("duplicate", "order_exists")
 class DeliveryFacts:
     """A delivery that is not settled, or a dead letter `since` an instant (ms)."""
 
-    __slots__ = ("attempt", "correlation", "since", "stage")
+    __slots__ = ("attempt", "correlation", "gateway", "since", "stage")
 
-    def __init__(self, correlation: str, since: int) -> None:
-        self.correlation = correlation
+    def __init__(self, delivery: Delivery, since: int) -> None:
+        self.correlation = delivery.correlation
+        self.gateway = delivery.gateway
         self.since = since
         self.stage = "in_flight"
         self.attempt = 1
@@ -77,6 +79,9 @@ class Messages:
         self.queued: list[str] = []
         self.dispatched: dict[str, int] = {}
         self.lost: dict[str, int] = {}
+        # What is unsettled, by gateway and by what it is about, in the order in which it was asked for.
+        self.lines: dict[tuple[str, str], dict[str, None]] = {}
+        self.leapfrogs = 0
         self.about_orders = 0
         self.with_criticality = 0
         self.messages = 0
@@ -146,10 +151,13 @@ class Messages:
                 if delivery.key in self.open or delivery.key in self.dead:
                     facts.duplicate(str(delivery.effect.__struct_config__.tag))
                 if self.acknowledged.get(delivery.gateway.partition("/")[0], True):
-                    self.open[delivery.key] = DeliveryFacts(correlation, entry.now)
+                    self.open[delivery.key] = self._asked(delivery, entry.now)
                     self.awaited += counts
             elif delivery.key in self.open:
                 self.open[delivery.key].attempt = delivery.attempt
+            waiting = self.lines.get((delivery.gateway, correlation))
+            if waiting and next(iter(waiting)) != delivery.key:
+                self.leapfrogs += 1
             if counts:
                 self.calls += 1
                 self.operations += first
@@ -160,6 +168,18 @@ class Messages:
                     self.with_criticality += delivery.criticality != ""
         if self.due or entry.deliveries or self.queued or self.dispatched:
             self._settle_due(facts, entry)
+
+    def _asked(self, delivery: Delivery, now: int) -> DeliveryFacts:
+        """A delivery that waits for an answer, behind those about the same to the same partner."""
+        self.lines.setdefault((delivery.gateway, delivery.correlation), {})[delivery.key] = None
+        return DeliveryFacts(delivery, now)
+
+    def _answered(self, key: str, found: DeliveryFacts) -> None:
+        about = (found.gateway, found.correlation)
+        waiting = self.lines[about]
+        del waiting[key]
+        if not waiting:
+            del self.lines[about]
 
     def _settle_due(self, facts: Facts, entry: Entry) -> None:
         """What the events oblige the engine to send must be sent in the same entry, once."""
@@ -188,7 +208,7 @@ class Messages:
         found = self.open.get(key) or self.dead.get(key)
         name = _STEPS[type(event)]
         if found is None and name == "queued":
-            found = self.open[key] = DeliveryFacts(event.queued.correlation, now)
+            found = self.open[key] = self._asked(event.queued, now)
             self.queued.append(key)
             self.awaited += now >= facts.begin
             self.operations += now >= facts.begin
@@ -207,6 +227,7 @@ class Messages:
         if name == "succeeded":
             self.open.pop(key, None)
             self.dead.pop(key, None)
+            self._answered(key, found)
         elif name == "dead_lettered":
             del self.open[key]
             self.dead[key] = found

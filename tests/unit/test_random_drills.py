@@ -1,0 +1,82 @@
+"""Random schedules of faults: drawn alike everywhere, and failing where a control that they need is off."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from twin.cli.app import main
+from twin.experiment.random_faults import KINDS, plan, random_drills, with_faults
+from twin.scenario import Scenario, load
+
+ROOT = Path(__file__).resolve().parents[2]
+BASE = ROOT / "scenarios" / "drills" / "base.yaml"
+SAMPLE, FULL = 12, 500
+
+
+@pytest.fixture(scope="module")
+def base() -> Scenario:
+    return load(BASE)
+
+
+def seed_of_the_commit() -> int:
+    """A new seed with every commit; 1 where there is no repository."""
+    told = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return int(told.stdout[:8], 16) if told.returncode == 0 else 1
+
+
+def test_a_schedule_hangs_on_its_seed_and_number_alone(base: Scenario) -> None:
+    assert plan(base, 7, 3) == plan(base, 7, 3)
+    assert plan(base, 7, 3).faults != plan(base, 7, 4).faults
+    assert plan(base, 7, 3).faults != plan(base, 8, 3).faults
+    drawn = {fault["kind"] for number in range(150) for fault in plan(base, 7, number).faults}
+    assert drawn == set(KINDS)
+    for number in range(20):
+        one = plan(base, 7, number)
+        assert 1 <= len(one.faults) <= 4
+        assert len(with_faults(base, one).faults) == len(one.faults)
+
+
+def test_a_sample_of_random_schedules_breaks_nothing(base: Scenario) -> None:
+    # RC-08, RC-16
+    seed = seed_of_the_commit()
+    print(f"random drills of seed {seed}")
+    failed = [(run.plan, run.found[:3]) for run in random_drills(base, SAMPLE, seed) if run.found]
+    assert not failed, f"twin fuzz scenarios/drills/base.yaml --seed {seed}"
+
+
+@pytest.mark.deep
+def test_five_hundred_random_schedules_break_nothing(base: Scenario) -> None:
+    # RC-08, RC-16
+    seed = seed_of_the_commit()
+    print(f"random drills of seed {seed}")
+    failed = [(run.plan, run.found[:3]) for run in random_drills(base, FULL, seed, workers=2) if run.found]
+    assert not failed, f"twin fuzz scenarios/drills/base.yaml --seed {seed} --count {FULL}"
+
+
+def test_a_counterpart_without_a_memory_is_found_out(base: Scenario) -> None:
+    # RC-06
+    interfaces = [{"id": interface.id, "dedupe": "off"} for interface in base.interfaces]
+    forgetful = base.with_changes({"interfaces": interfaces})
+    failed = [run for run in random_drills(forgetful, 12, 1) if run.found]
+    assert failed
+    assert not [run for run in random_drills(base, 12, 1) if run.found]
+
+
+def test_the_command_tells_what_struck_and_what_failed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["fuzz", str(BASE), "--count", "3", "--seed", "4", "--quiet"]) == 0
+    assert "all 3 schedules come to rest" in capsys.readouterr().out
+    assert main(["fuzz", str(BASE), "--only", "2", "--seed", "4", "--quiet"]) == 0
+    told = capsys.readouterr().out
+    assert "schedule 2 of seed 4: comes to rest" in told
+    for fault in plan(load(BASE), 4, 2).faults:
+        assert f"kind: {fault['kind']}" in told
+    forgetful = tmp_path / "forgetful.yaml"
+    dedupe = "".join(f"  - {{id: {interface.id}, dedupe: off}}\n" for interface in load(BASE).interfaces)
+    forgetful.write_text(f"extends: {BASE}\ntitle: Forgetful\ninterfaces:\n{dedupe}")
+    assert main(["fuzz", str(forgetful), "--count", "12", "--quiet"]) == 1
+    told = capsys.readouterr().out
+    assert "schedules fail" in told and f"twin fuzz {forgetful} --seed 1 --only" in told
+    assert main(["fuzz", str(tmp_path / "none.yaml")]) == 2
