@@ -209,7 +209,7 @@ def test_workers_that_hang_keep_their_calls_until_the_end_of_the_fault() -> None
     assert not stage.rows("stock.shipped")
     stage.run(HOUR)
     shipped = [stage.since_start(row.at) for row in stage.rows("stock.shipped")]
-    assert shipped[0] == 51 * SECOND
+    assert shipped[:1] == [51 * SECOND]
     assert len(shipped) == 2
     assert stage.world.interfaces["warehouse/main"].busy == 0
     stage.check_books()
@@ -360,7 +360,7 @@ def test_an_endpoint_is_down_and_the_others_at_the_interface_go_on() -> None:
     ledger = stage.rows("fault.hit")
     assert {row.node for row in ledger} == {"interface/ledger"}
     confirmed = [entry.now for entry in stage.log.entries if isinstance(entry.command, ConfirmInvoice)]
-    assert stage.since_start(min(confirmed)) == 10 * MINUTE + 1
+    assert [stage.since_start(at) for at in confirmed[:1]] == [10 * MINUTE + 1]
     stage.check_books()
 
 
