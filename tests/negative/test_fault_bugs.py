@@ -71,8 +71,8 @@ def every_message_taken_for_an_answer(patch: Patch) -> None:
 
     stray = Delivery("stray", "warehouse/main", AskOrderFacts("c", "o", 1, 1), "stray")
 
-    def mixed_up(interface: Exposed, command: External, phase: Phase, call: Delivery | None) -> None:
-        send_back(interface, command, phase, call or stray)
+    def mixed_up(interface: Exposed, command: External, phase: Phase, call: Delivery | None, delay: int = 0) -> None:
+        send_back(interface, command, phase, call or stray, delay)
 
     patch.setattr(Exposed, "send_back", mixed_up)
 

@@ -27,7 +27,7 @@ __all__ = ["Batch", "Edi", "Interface", "Objective", "Queue", "RateLimit", "Toke
 
 def _some_time(value: int) -> int:
     if not value:
-        raise refuse("0s is no time between files")
+        raise refuse("0s is no time at all; write more")
     return value
 
 
@@ -57,7 +57,7 @@ class RateLimit(Model):
 class Token(Model):
     """The sender's credentials expire; the first call after that is answered 401 and has them renewed."""
 
-    lifetime: DurationMs
+    lifetime: PositiveMs
     """How long they are good for"""
     renewal: DurationMs
     """Time until new ones are there; calls meanwhile are answered 401"""
@@ -75,12 +75,12 @@ class Batch(Model):
 
 
 class Edi(Model):
-    """Calls are translated, and acknowledged by their translator (X12 997), or rejected (999)."""
+    """Messages are translated, and calls acknowledged by their translator (X12 997), or rejected (999)."""
 
     translation: DistributionSpec
-    """From the call to the partner"""
+    """Of a message, either way"""
     acknowledgement: DistributionSpec
-    """From there to the 997 or 999"""
+    """From a call's translation to its 997 or 999"""
 
 
 class Objective(Model):

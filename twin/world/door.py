@@ -10,6 +10,7 @@ from abc import abstractmethod
 from msgspec import Struct
 
 from twin.core.calendar import Calendar
+from twin.core.commands import External
 from twin.core.effects import Delivery
 from twin.streams import Distribution, Fixed
 from twin.world.exposed import Exposed
@@ -144,6 +145,13 @@ class Door(Exposed):
                 self._turn_away(call, what.reason, outcome=what.outcome)
             return True
         return False
+
+    def way_back_ms(self, command: External) -> int:
+        """A message of the party is translated, where calls are."""
+        edi = self.config.edi
+        if edi is None:
+            return 0
+        return max(0, self.world.streams.draw(edi.translation, "translation", self.id, "reply", command.id))
 
     def _bucket(self, id: str, limit: Throttle) -> TokenBucket:
         bucket = self.buckets.get(id)

@@ -113,16 +113,20 @@ class Exposed(Actor):
                 return
             if self.asynchronous and type(command) is AcknowledgeDelivery:
                 return
-        self.send_back(command, phase, call)
+        self.send_back(command, phase, call, self.way_back_ms(command))
 
-    def send_back(self, command: External, phase: Phase, call: Delivery | None) -> None:
-        """Put a message on the link to the engine, through the faults that replies meet."""
+    def way_back_ms(self, command: External) -> int:
+        """How much longer than the link's latency a message of the party takes."""
+        return 0
+
+    def send_back(self, command: External, phase: Phase, call: Delivery | None, delay: int = 0) -> None:
+        """Put a message on the link to the engine, `delay` ms later than otherwise, through the faults of replies."""
         behind: Party = self.world.actors[self.party]  # type: ignore[assignment]
         faults = self.met.get("reply")
         if faults is None:
             if type(command) is CountStock:
                 self.counted = command
-            behind.send(command, phase, 0)
+            behind.send(command, phase, delay)
             return
         if call is not None:
             types, draw_key, attempt = [type_of(command), type_of(call.effect)], call.key, call.attempt
@@ -130,7 +134,7 @@ class Exposed(Actor):
             # A message's own id: a delivery may lead to several, each with its own luck.
             types, draw_key, attempt = [type_of(command)], command.id, 0
         subject = call.key if call is not None else getattr(command, "causation", "") or command.id
-        delay, copies, lost, sent = 0, [], False, command
+        copies, lost, sent = list[int](), False, command
         for fault in faults:
             if (fault.answers_only and call is None) or not fault.about(*types):
                 continue
