@@ -51,10 +51,8 @@ def interface(dice: Dice) -> dict[str, Any]:
     if dice.chance(50):
         spec["workers"] = dice.of(1, 2)
     if dice.chance(30):
-        discipline, expired = (
-            dice.of("fifo", "lifo", "criticality"),
-            dice.of("served", "served" if style in ("event", "edi") else "dropped"),
-        )
+        expired = "served" if style in ("event", "edi") else dice.of("served", "dropped")
+        discipline = dice.of("fifo", "lifo", "criticality")
         spec["queue"] = {"discipline": discipline, "bound": dice.of(3, 20), "expired": expired}
     if dice.chance(30):
         spec["token"] = {"lifetime": "10m", "renewal": "30s"}
