@@ -14,6 +14,7 @@ from tests.world import test_interface_styles as styles
 from tests.world.faulty import fault
 from twin.core.commands import External
 from twin.core.effects import AskOrderFacts, Delivery
+from twin.world.business import Business
 from twin.world.exposed import Exposed
 from twin.world.faults import Fault, TokenBucket
 from twin.world.interface import Interface
@@ -26,15 +27,15 @@ Patch = pytest.MonkeyPatch
 def luck_in_the_order_of_passing(patch: Patch) -> None:
     passed = count()
 
-    def hits(fault: Fault, world: object, since: int, key: str, attempt: int) -> bool:
+    def hits(fault: Fault, world: object, since: int, key: str, attempt: int, again: int) -> bool:
         return next(passed) * 7919 % 1_000_000 < fault.ppm
 
     patch.setattr(Fault, "hits", hits)
 
 
 def luck_shared_by_all_faults(patch: Patch) -> None:
-    def hits(fault: Fault, world: Party, since: int, key: str, attempt: int) -> bool:
-        return world.streams.bits("fault", key, attempt) * 1_000_000 < fault.ppm << 64  # type: ignore[attr-defined]
+    def hits(fault: Fault, world: Business, since: int, key: str, attempt: int, again: int) -> bool:
+        return world.streams.bits("fault", key, attempt) * 1_000_000 < fault.ppm << 64
 
     patch.setattr(Fault, "hits", hits)
 
@@ -42,8 +43,8 @@ def luck_shared_by_all_faults(patch: Patch) -> None:
 def a_hit_where_the_probability_is_zero(patch: Patch) -> None:
     hits = Fault.hits
 
-    def always(fault: Fault, world: object, since: int, key: str, attempt: int) -> bool:
-        return not fault.ppm or hits(fault, world, since, key, attempt)  # type: ignore[arg-type]
+    def always(fault: Fault, world: Business, since: int, key: str, attempt: int, again: int) -> bool:
+        return not fault.ppm or hits(fault, world, since, key, attempt, again)
 
     patch.setattr(Fault, "hits", always)
 

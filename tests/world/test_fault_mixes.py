@@ -20,7 +20,7 @@ from twin.streams import Series
 OFFICE = {"id": "office", "days": ["mon", "tue", "wed", "thu", "fri"], "hours": ["00:00-00:30", "08:00-16:00"]}
 STYLES: dict[str, dict[str, Any]] = {
     "api": {},
-    "event": {},
+    "event": {"redelivery": {"after": "30s", "times": 2}},
     "batch": {"batch": {"every": "10m", "cut_off": "2m", "size": 5}},
     "edi": {"edi": {"translation": "5s", "acknowledgement": "20s"}},
     "manual": {"calendar": "office", "workers": 2},

@@ -69,6 +69,44 @@ def test_what_goes_wrong_after_an_event_was_taken_nobody_tells_its_sender() -> N
     assert [row.subject for row in event.rows("fault.hit")] == ["o1/main/1"]
 
 
+@pytest.mark.parametrize(
+    ("at", "dedupe", "repeated", "doubled"),
+    [("before_commit", "off", 0, 0), ("after_commit", "30d", 1, 0), ("after_commit", "off", 0, 1)],
+)
+def test_an_event_whose_consumer_died_is_delivered_again(at: str, dedupe: str, repeated: int, doubled: int) -> None:
+    spec = fault("consumer_crash", interface="wms", lasts="20s", at=at)
+    stage = Stage(wms(spec, style="event", redelivery={"after": "30s"}, dedupe=dedupe))
+    stage.order("o1", at=SECOND)
+    stage.run(HOUR)
+    assert len(shipped(stage)) == 1 + doubled
+    assert shipped(stage)[-1][1] == (31 * SECOND + 1 if not repeated else SECOND + 1)
+    assert (len(stage.rows("delivery.repeated")), len(stage.rows("delivery.doubled"))) == (repeated, doubled)
+    # Taken in once, answered once.
+    assert answered(stage) == [SECOND + 2]
+
+
+def test_a_broker_gives_an_event_up_that_fails_each_time() -> None:  # RC-03
+    spec = fault("poison", interface="wms", probability="10%")
+    stage = story(wms(spec, style="event", redelivery={"after": "30s", "times": 3}))
+    stage.run(DAY)
+    poisoned = sorted({key for key, _, _ in hits(stage)})
+    assert 1 <= len(poisoned) <= 10
+    assert len(hits(stage)) == 4 * len(poisoned)
+    assert sorted(row.subject for row in stage.rows("call.given_up")) == poisoned
+    assert len(shipped(stage)) == 40 - len(poisoned)
+    assert not stage.world.interfaces["warehouse/main"].again
+
+
+def test_each_delivery_of_an_event_has_its_own_luck() -> None:
+    spec = fault("error", interface="wms", probability="50%")
+    stage = story(wms(spec, style="event", redelivery={"after": "30s", "times": 20}))
+    stage.run(DAY)
+    tried = [len([1 for key, _, _ in hits(stage) if key == f"o{number}/main/1"]) for number in range(40)]
+    assert {0, 1, 2} <= set(tried)
+    assert len(shipped(stage)) == 40
+    stage.check_books()
+
+
 @pytest.mark.parametrize("style", ["api", "event"])
 def test_a_ledger_may_be_fed_by_events(style: str) -> None:  # IM-05
     interfaces = [{"id": "ledger", "style": style}]
@@ -282,6 +320,7 @@ def test_an_interface_says_who_answers_for_it_and_what_was_promised() -> None:  
         ({"style": "edi"}, "style edi needs edi"),
         ({"style": "event", "queue": {"expired": "dropped"}}, "style event answers a call before it waits"),
         ({"token": {"lifetime": "0s", "renewal": "1s"}}, "0s is no time at all"),
+        ({"redelivery": {}}, "style api has no use for redelivery"),
         ({"style": "manual", "workers": 1}, "style manual needs calendar"),
         ({"style": "manual", "calendar": "office"}, "style manual needs workers"),
         ({"style": "manual", "calendar": "offce", "workers": 1}, "unknown calendar 'offce'"),

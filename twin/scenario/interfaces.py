@@ -22,7 +22,7 @@ from twin.scenario.base import (
 from twin.scenario.distributions import DistributionSpec
 from twin.streams.distributions import Fixed
 
-__all__ = ["Batch", "Edi", "Interface", "Objective", "Queue", "RateLimit", "Token"]
+__all__ = ["Batch", "Edi", "Interface", "Objective", "Queue", "RateLimit", "Redelivery", "Token"]
 
 
 def _some_time(value: int) -> int:
@@ -83,6 +83,15 @@ class Edi(Model):
     """From a call's translation to its 997 or 999"""
 
 
+class Redelivery(Model):
+    """The broker delivers an event again whose consumer failed at it: at least once, where it is at most once else."""
+
+    after: DurationMs = 30_000
+    """How much later"""
+    times: Positive = 5
+    """Most times; then the broker gives it up"""
+
+
 class Objective(Model):
     """What the owner of an interface has promised of it."""
 
@@ -130,6 +139,8 @@ class Interface(Model):
     """Schedule of the files; for style batch"""
     edi: Edi | None = None
     """Translation and acknowledgement; for style edi"""
+    redelivery: Redelivery | None = None
+    """Delivers events again that were not finished; for style event. None unless given"""
     calendar: CalendarRef | None = None
     """Hours in which people work; for style manual"""
     workers: Positive | None = None
@@ -161,6 +172,8 @@ class Interface(Model):
             if (self.style == style) != (getattr(self, key) is not None):
                 what = "needs" if self.style == style else "has no use for"
                 raise refuse(f"style {self.style} {what} {key}")
+        if self.redelivery is not None and self.style != "event":
+            raise refuse(f"style {self.style} has no use for redelivery")
         if self.style == "manual" and self.workers is None:
             raise refuse("style manual needs workers")
         return self

@@ -17,7 +17,7 @@ from twin.world.exposed import Exposed
 from twin.world.faults import Answer, Copy, Delay, Down, Lose, Throttle, TokenBucket
 from twin.world.kernel import Phase
 
-__all__ = ["Batch", "Door", "Edi", "InterfaceConfig"]
+__all__ = ["Batch", "Door", "Edi", "InterfaceConfig", "Redelivery"]
 
 
 class Batch(Struct, frozen=True):
@@ -33,6 +33,13 @@ class Edi(Struct, frozen=True):
 
     translation: Distribution
     acknowledgement: Distribution
+
+
+class Redelivery(Struct, frozen=True):
+    """A broker delivers an event that was not finished again, `after_ms` later and `times` times at most."""
+
+    after_ms: int
+    times: int
 
 
 class InterfaceConfig(Struct, frozen=True):
@@ -57,6 +64,7 @@ class InterfaceConfig(Struct, frozen=True):
     asynchronous: bool = False
     batch: Batch | None = None
     edi: Edi | None = None
+    redelivery: Redelivery | None = None
     calendar: Calendar = Calendar("always")
 
 

@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 from twin.core.commands import AcknowledgeDelivery, CountStock, External
 from twin.core.effects import Delivery
 from twin.streams import Distribution
-from twin.world.faults import Copy, Delay, Fault, Lose, Shift, Stale, TokenBucket
+from twin.world.faults import Copy, Delay, Falsify, Fault, Lose, Shift, Stale, TokenBucket
 from twin.world.kernel import Actor, Phase
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class Exposed(Actor):
         self.since: dict[str, int] = {}
         self.met: dict[str, tuple[Fault, ...]] = {}
         self.buckets: dict[str, TokenBucket] = {}
+        # Calls that a broker delivers again, and for which time.
+        self.again: dict[tuple[str, int], int] = {}
         # Calls whose answers are to be lost, and the last count that was not stale.
         self.muted: dict[tuple[str, int], None] = {}
         self.counted: CountStock | None = None
@@ -78,7 +80,7 @@ class Exposed(Actor):
     def is_hit(self, fault: Fault, call: Delivery) -> bool:
         """Whether this attempt is hit by a fault."""
         return fault.about(type_of(call.effect)) and fault.hits(
-            self.world, self.since[fault.id], call.key, call.attempt
+            self.world, self.since[fault.id], call.key, call.attempt, self.again.get((call.key, call.attempt), 0)
         )
 
     def delayed(self, fault: Fault, what: Delay, calls: Sequence[Delivery], key: str, attempt: int) -> int:
@@ -165,6 +167,9 @@ class Exposed(Actor):
         if isinstance(what, Shift):
             at = {name: getattr(command, name, 0) for name in what.fields}
             return {name: max(0, value + what.by_ms) for name, value in at.items() if value} if what.by_ms else {}
+        if isinstance(what, Falsify):
+            value = getattr(command, what.field, None)
+            return {} if value in (None, what.value) else {what.field: what.value}
         if isinstance(what, Stale):
             before = self.counted
             if type(command) is not CountStock or before is None:
