@@ -42,7 +42,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "rate_limit": {"rate": "1/d"},
     "auth": {},
     "clock_skew": {"offset": "1h"},
-    "wrong_answer": {"shift": "1h", "interface": "supplier.mill"},
+    "wrong_answer": {"says": "early", "shift": "1h", "interface": "supplier.mill"},
     "consumer_crash": {},
     "stale_snapshot": {"interface": "wms"},
 }

@@ -77,6 +77,15 @@ def test_another_fault_leaves_the_draws_of_a_fault_as_they_were() -> None:
     assert touched(other, some, flaky) == touched(flaky, other, some) == alone
 
 
+def test_two_faults_of_the_same_size_hit_independently() -> None:
+    some, others = [fault("duplicate", id=name, interface="wms", probability="50%") for name in ("some", "others")]
+    stage = story(faulty(some, others))
+    stage.run(DAY)
+    hit = [{key for key, _, detail in hits(stage) if detail.startswith(name)} for name in ("some", "others")]
+    # Forty messages: about ten are hit by each alone, by both, and by none.
+    assert min(len(hit[0] - hit[1]), len(hit[1] - hit[0]), len(hit[0] & hit[1]), 40 - len(hit[0] | hit[1])) > 3
+
+
 def test_a_ramp_grows_from_nothing_to_the_whole_probability() -> None:
     stage = Stage(faulty(fault("duplicate", interface="wms", ramp="60m")))
     for number in range(120):

@@ -10,7 +10,15 @@ from tests.world.faulty import FACED, fault, faulty, hits, story
 from tests.world.stage import DAY, HOUR, MINUTE, SECOND, Stage
 from twin.codec import encode_entry
 from twin.core.commands import AcknowledgeDelivery, CountStock
-from twin.core.events import DeliveryDeadLettered, DeliveryFailed, DeliverySucceeded, GoodsShipped, StockCounted
+from twin.core.events import (
+    DeliveryDeadLettered,
+    DeliveryFailed,
+    DeliverySucceeded,
+    GoodsShipped,
+    InvoiceCreated,
+    InvoicePosted,
+    StockCounted,
+)
 from twin.scenario import Scenario, ScenarioError
 
 PATIENT = {"delivery": {"default": {**FACED["policies"]["delivery"]["default"], "timeout": "3h", "deadline": "2d"}}}
@@ -59,6 +67,57 @@ def test_what_goes_wrong_after_an_event_was_taken_nobody_tells_its_sender() -> N
     assert not event.events(DeliveryFailed)
     assert not event.events(GoodsShipped)
     assert [row.subject for row in event.rows("fault.hit")] == ["o1/main/1"]
+
+
+@pytest.mark.parametrize(
+    ("at", "dedupe", "repeated", "doubled"),
+    [("before_commit", "off", 0, 0), ("after_commit", "30d", 1, 0), ("after_commit", "off", 0, 1)],
+)
+def test_an_event_whose_consumer_died_is_delivered_again(at: str, dedupe: str, repeated: int, doubled: int) -> None:
+    spec = fault("consumer_crash", interface="wms", lasts="20s", at=at)
+    stage = Stage(wms(spec, style="event", redelivery={"after": "30s"}, dedupe=dedupe))
+    stage.order("o1", at=SECOND)
+    stage.run(HOUR)
+    assert len(shipped(stage)) == 1 + doubled
+    assert shipped(stage)[-1][1] == (31 * SECOND + 1 if not repeated else SECOND + 1)
+    assert (len(stage.rows("delivery.repeated")), len(stage.rows("delivery.doubled"))) == (repeated, doubled)
+    # Taken in once, answered once.
+    assert answered(stage) == [SECOND + 2]
+
+
+def test_a_broker_gives_an_event_up_that_fails_each_time() -> None:  # RC-03
+    spec = fault("poison", interface="wms", probability="10%")
+    stage = story(wms(spec, style="event", redelivery={"after": "30s", "times": 3}))
+    stage.run(DAY)
+    poisoned = sorted({key for key, _, _ in hits(stage)})
+    assert 1 <= len(poisoned) <= 10
+    assert len(hits(stage)) == 4 * len(poisoned)
+    assert sorted(row.subject for row in stage.rows("call.given_up")) == poisoned
+    assert len(shipped(stage)) == 40 - len(poisoned)
+    assert not stage.world.interfaces["warehouse/main"].again
+
+
+def test_each_delivery_of_an_event_has_its_own_luck() -> None:
+    spec = fault("error", interface="wms", probability="50%")
+    stage = story(wms(spec, style="event", redelivery={"after": "30s", "times": 20}))
+    stage.run(DAY)
+    tried = [len([1 for key, _, _ in hits(stage) if key == f"o{number}/main/1"]) for number in range(40)]
+    assert {0, 1, 2} <= set(tried)
+    assert len(shipped(stage)) == 40
+    stage.check_books()
+
+
+@pytest.mark.parametrize("style", ["api", "event"])
+def test_a_ledger_may_be_fed_by_events(style: str) -> None:  # IM-05
+    interfaces = [{"id": "ledger", "style": style}]
+    stage = Stage(faulty(interfaces=interfaces, erp={"latency": "1ms", "posting": "45s"}, policies=PATIENT))
+    stage.order("o1", {"mug": 3}, at=SECOND)
+    stage.run(DAY)
+    posted = [at for at, _ in stage.events(InvoicePosted)]
+    delivered = [at for at, _ in stage.events(InvoiceCreated)]
+    assert posted[0] - delivered[0] == (45 * SECOND if style == "api" else 0) + 2
+    assert stage.world.erp.invoiced_minor == 3 * 450
+    stage.check_books()
 
 
 # --- files
@@ -165,6 +224,8 @@ def test_an_edi_call_is_translated_and_acknowledged_by_a_997() -> None:  # IM-06
     assert shipped(stage) == [("o1", 31 * SECOND + 1)]
     # The partner's own answer goes no further: the 997 is all that there is.
     assert answered(stage) == [331 * SECOND + 2]
+    # What the partner has to say is translated as well.
+    assert [at for at, _ in stage.events(GoodsShipped)] == [61 * SECOND + 2]
     assert len([1 for _, event in stage.events(DeliverySucceeded) if event.delivery == "o1/main/1"]) == 1
     stage.check_books()
 
@@ -255,8 +316,11 @@ def test_an_interface_says_who_answers_for_it_and_what_was_promised() -> None:  
     [
         ({"style": "batch"}, "style batch needs batch"),
         ({"batch": {"every": "1h"}}, "style api has no use for batch"),
-        ({"style": "batch", "batch": {"every": "0s"}}, "0s is no time between files"),
+        ({"style": "batch", "batch": {"every": "0s"}}, "0s is no time at all"),
         ({"style": "edi"}, "style edi needs edi"),
+        ({"style": "event", "queue": {"expired": "dropped"}}, "style event answers a call before it waits"),
+        ({"token": {"lifetime": "0s", "renewal": "1s"}}, "0s is no time at all"),
+        ({"redelivery": {}}, "style api has no use for redelivery"),
         ({"style": "manual", "workers": 1}, "style manual needs calendar"),
         ({"style": "manual", "calendar": "office"}, "style manual needs workers"),
         ({"style": "manual", "calendar": "offce", "workers": 1}, "unknown calendar 'offce'"),
@@ -268,9 +332,15 @@ def test_a_style_wants_what_belongs_to_it(spec: dict[str, Any], said: str) -> No
     assert said in str(error.value)
 
 
-def test_a_fault_cannot_begin_before_too_many_files() -> None:
-    spec = fault("auth", interface="wms", when={"at_cut_off": "1h"}, lasts="1h")
-    with pytest.raises(ScenarioError, match="more than 1000000 files in the run"):
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        (fault("auth", when={"at_cut_off": "1h"}, lasts="1h"), "more than 1000000 files in the run"),
+        (fault("late_file", delay="1h", endpoint="warehouse.*"), "a file is late or doubled as a whole"),
+    ],
+)
+def test_a_fault_of_files_has_its_bounds(spec: dict[str, Any], said: str) -> None:
+    with pytest.raises(ScenarioError, match=said):
         wms(spec, style="batch", batch={"every": "5s"})
 
 

@@ -101,6 +101,12 @@ def _idle(scenario: Scenario) -> Iterator[tuple[Path, str]]:
                 f"policies.delivery.{_kind(interface)} waits for no answer; set acknowledge: true there, "
                 "or leave expired out",
             )
+        elif interface.queue.expired == "dropped" and interface.style in ("event", "edi"):
+            yield (
+                ("interfaces", index),
+                f"interface '{interface.id}' drops what has expired, and nothing does: style {interface.style} answers "
+                "a call before it waits; leave expired out",
+            )
     length = scenario.run.end - scenario.run.start
     for index, fault in enumerate(scenario.faults):
         if fault.from_ >= length:
@@ -149,6 +155,8 @@ def _no_effect(scenario: Scenario, fault: Fault, where: list[Interface]) -> str:
         trucks = [f"warehouse/{site.id}" for site in scenario.warehouses if site.pickups]
         if not any(interface.batch or interface.to in trucks for interface in where):
             return "nothing there has a cut-off; a warehouse with pickups has, and a batch"
+    if isinstance(fault, LateFile | DoubledFile) and fault.endpoint != "*":
+        return "a file is late or doubled as a whole; leave endpoint out"
     if isinstance(fault, ConsumerCrash) and fault.forgets and not any(interface.dedupe for interface in where):
         return "there is no memory to forget with dedupe: off; leave forgets out"
     return ""

@@ -257,14 +257,20 @@ class ClockSkew(FaultBase):
 
 
 class WrongAnswer(FaultBase):
-    """The 855 is valid and wrong: the goods come when they come, whatever date it names."""
+    """The 855 is valid and wrong: the goods come, and come when they come, whatever it says."""
 
     kind: Literal["wrong_answer"]
     """Wrong, and nobody can tell"""
-    shift: DurationMs
-    """By how much the date is off"""
-    date: Literal["early", "late"] = "early"
-    """Whether the goods are promised too early or too late"""
+    says: Literal["early", "late", "rejected"] = "early"
+    """That the goods come too early or too late, or that the order is not taken"""
+    shift: DurationMs | None = None
+    """By how much the date is off; for early and late"""
+
+    @model_validator(mode="after")
+    def _shifted(self) -> Self:
+        if (self.shift is None) != (self.says == "rejected"):
+            raise refuse("shift is by how much the date is off; give it for early and late, and only there")
+        return self
 
 
 class ConsumerCrash(FaultBase):

@@ -22,12 +22,12 @@ from twin.scenario.base import (
 from twin.scenario.distributions import DistributionSpec
 from twin.streams.distributions import Fixed
 
-__all__ = ["Batch", "Edi", "Interface", "Objective", "Queue", "RateLimit", "Token"]
+__all__ = ["Batch", "Edi", "Interface", "Objective", "Queue", "RateLimit", "Redelivery", "Token"]
 
 
 def _some_time(value: int) -> int:
     if not value:
-        raise refuse("0s is no time between files")
+        raise refuse("0s is no time at all; write more")
     return value
 
 
@@ -57,7 +57,7 @@ class RateLimit(Model):
 class Token(Model):
     """The sender's credentials expire; the first call after that is answered 401 and has them renewed."""
 
-    lifetime: DurationMs
+    lifetime: PositiveMs
     """How long they are good for"""
     renewal: DurationMs
     """Time until new ones are there; calls meanwhile are answered 401"""
@@ -75,12 +75,21 @@ class Batch(Model):
 
 
 class Edi(Model):
-    """Calls are translated, and acknowledged by their translator (X12 997), or rejected (999)."""
+    """Messages are translated, and calls acknowledged by their translator (X12 997), or rejected (999)."""
 
     translation: DistributionSpec
-    """From the call to the partner"""
+    """Of a message, either way"""
     acknowledgement: DistributionSpec
-    """From there to the 997 or 999"""
+    """From a call's translation to its 997 or 999"""
+
+
+class Redelivery(Model):
+    """The broker delivers an event again whose consumer failed at it: at least once, where it is at most once else."""
+
+    after: DurationMs = 30_000
+    """How much later"""
+    times: Positive = 5
+    """Most times; then the broker gives it up"""
 
 
 class Objective(Model):
@@ -130,6 +139,8 @@ class Interface(Model):
     """Schedule of the files; for style batch"""
     edi: Edi | None = None
     """Translation and acknowledgement; for style edi"""
+    redelivery: Redelivery | None = None
+    """Delivers events again that were not finished; for style event. None unless given"""
     calendar: CalendarRef | None = None
     """Hours in which people work; for style manual"""
     workers: Positive | None = None
@@ -161,6 +172,8 @@ class Interface(Model):
             if (self.style == style) != (getattr(self, key) is not None):
                 what = "needs" if self.style == style else "has no use for"
                 raise refuse(f"style {self.style} {what} {key}")
+        if self.redelivery is not None and self.style != "event":
+            raise refuse(f"style {self.style} has no use for redelivery")
         if self.style == "manual" and self.workers is None:
             raise refuse("style manual needs workers")
         return self

@@ -10,13 +10,14 @@ from abc import abstractmethod
 from msgspec import Struct
 
 from twin.core.calendar import Calendar
+from twin.core.commands import External
 from twin.core.effects import Delivery
 from twin.streams import Distribution, Fixed
 from twin.world.exposed import Exposed
 from twin.world.faults import Answer, Copy, Delay, Down, Lose, Throttle, TokenBucket
 from twin.world.kernel import Phase
 
-__all__ = ["Batch", "Door", "Edi", "InterfaceConfig"]
+__all__ = ["Batch", "Door", "Edi", "InterfaceConfig", "Redelivery"]
 
 
 class Batch(Struct, frozen=True):
@@ -32,6 +33,13 @@ class Edi(Struct, frozen=True):
 
     translation: Distribution
     acknowledgement: Distribution
+
+
+class Redelivery(Struct, frozen=True):
+    """A broker delivers an event that was not finished again, `after_ms` later and `times` times at most."""
+
+    after_ms: int
+    times: int
 
 
 class InterfaceConfig(Struct, frozen=True):
@@ -56,6 +64,7 @@ class InterfaceConfig(Struct, frozen=True):
     asynchronous: bool = False
     batch: Batch | None = None
     edi: Edi | None = None
+    redelivery: Redelivery | None = None
     calendar: Calendar = Calendar("always")
 
 
@@ -144,6 +153,13 @@ class Door(Exposed):
                 self._turn_away(call, what.reason, outcome=what.outcome)
             return True
         return False
+
+    def way_back_ms(self, command: External) -> int:
+        """A message of the party is translated, where calls are."""
+        edi = self.config.edi
+        if edi is None:
+            return 0
+        return max(0, self.world.streams.draw(edi.translation, "translation", self.id, "reply", command.id))
 
     def _bucket(self, id: str, limit: Throttle) -> TokenBucket:
         bucket = self.buckets.get(id)

@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 from twin.core.commands import AcknowledgeDelivery, CountStock, External
 from twin.core.effects import Delivery
 from twin.streams import Distribution
-from twin.world.faults import Copy, Delay, Fault, Lose, Shift, Stale, TokenBucket
+from twin.world.faults import Copy, Delay, Falsify, Fault, Lose, Shift, Stale, TokenBucket
 from twin.world.kernel import Actor, Phase
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class Exposed(Actor):
         self.since: dict[str, int] = {}
         self.met: dict[str, tuple[Fault, ...]] = {}
         self.buckets: dict[str, TokenBucket] = {}
+        # Calls that a broker delivers again, and for which time.
+        self.again: dict[tuple[str, int], int] = {}
         # Calls whose answers are to be lost, and the last count that was not stale.
         self.muted: dict[tuple[str, int], None] = {}
         self.counted: CountStock | None = None
@@ -78,7 +80,7 @@ class Exposed(Actor):
     def is_hit(self, fault: Fault, call: Delivery) -> bool:
         """Whether this attempt is hit by a fault."""
         return fault.about(type_of(call.effect)) and fault.hits(
-            self.world, self.since[fault.id], call.key, call.attempt
+            self.world, self.since[fault.id], call.key, call.attempt, self.again.get((call.key, call.attempt), 0)
         )
 
     def delayed(self, fault: Fault, what: Delay, calls: Sequence[Delivery], key: str, attempt: int) -> int:
@@ -113,16 +115,20 @@ class Exposed(Actor):
                 return
             if self.asynchronous and type(command) is AcknowledgeDelivery:
                 return
-        self.send_back(command, phase, call)
+        self.send_back(command, phase, call, self.way_back_ms(command))
 
-    def send_back(self, command: External, phase: Phase, call: Delivery | None) -> None:
-        """Put a message on the link to the engine, through the faults that replies meet."""
+    def way_back_ms(self, command: External) -> int:
+        """How much longer than the link's latency a message of the party takes."""
+        return 0
+
+    def send_back(self, command: External, phase: Phase, call: Delivery | None, delay: int = 0) -> None:
+        """Put a message on the link to the engine, `delay` ms later than otherwise, through the faults of replies."""
         behind: Party = self.world.actors[self.party]  # type: ignore[assignment]
         faults = self.met.get("reply")
         if faults is None:
             if type(command) is CountStock:
                 self.counted = command
-            behind.send(command, phase, 0)
+            behind.send(command, phase, delay)
             return
         if call is not None:
             types, draw_key, attempt = [type_of(command), type_of(call.effect)], call.key, call.attempt
@@ -130,7 +136,7 @@ class Exposed(Actor):
             # A message's own id: a delivery may lead to several, each with its own luck.
             types, draw_key, attempt = [type_of(command)], command.id, 0
         subject = call.key if call is not None else getattr(command, "causation", "") or command.id
-        delay, copies, lost, sent = 0, [], False, command
+        copies, lost, sent = list[int](), False, command
         for fault in faults:
             if (fault.answers_only and call is None) or not fault.about(*types):
                 continue
@@ -161,6 +167,9 @@ class Exposed(Actor):
         if isinstance(what, Shift):
             at = {name: getattr(command, name, 0) for name in what.fields}
             return {name: max(0, value + what.by_ms) for name, value in at.items() if value} if what.by_ms else {}
+        if isinstance(what, Falsify):
+            value = getattr(command, what.field, None)
+            return {} if value in (None, what.value) else {what.field: what.value}
         if isinstance(what, Stale):
             before = self.counted
             if type(command) is not CountStock or before is None:

@@ -23,6 +23,7 @@ __all__ = [
     "Crash",
     "Delay",
     "Down",
+    "Falsify",
     "Fault",
     "FaultClock",
     "Freeze",
@@ -86,6 +87,13 @@ class Shift(Struct, frozen=True, tag=True):
     fields: tuple[str, ...]
 
 
+class Falsify(Struct, frozen=True, tag=True):
+    """A field of a reply has another value than it should."""
+
+    field: str
+    value: str
+
+
 class Crash(Struct, frozen=True, tag=True):
     """The counterpart dies over a call, before or after doing it, and may lose its memory of what it did."""
 
@@ -99,7 +107,7 @@ class Stale(Struct, frozen=True, tag=True):
     stamped_anew: bool
 
 
-Mechanism = Down | Freeze | Lose | Delay | Copy | Answer | Throttle | Shift | Crash | Stale
+Mechanism = Down | Freeze | Lose | Delay | Copy | Answer | Throttle | Shift | Falsify | Crash | Stale
 
 
 class Fault(Struct, frozen=True):
@@ -136,17 +144,16 @@ class Fault(Struct, frozen=True):
         """Whether it is about messages of one of these types."""
         return self.endpoint == "*" or any(fnmatchcase(type, self.endpoint) for type in types)
 
-    def hits(self, world: Business, since: int, key: str, attempt: int) -> bool:
-        """Whether this attempt is hit by a fault that holds `since` then."""
+    def hits(self, world: Business, since: int, key: str, attempt: int, again: int = 0) -> bool:
+        """Whether this attempt is hit by a fault that holds `since` then, the `again`-th time that it is delivered."""
         ppm = self.ppm
         elapsed = world.now - since
         if elapsed < self.ramp_ms:
             ppm = ppm * elapsed // self.ramp_ms
         if ppm >= ALWAYS:
             return True
-        return ppm > 0 and world.streams.bits("fault", self.id, key, 0 if self.by_message else attempt) * ALWAYS < (
-            ppm << 64
-        )
+        luck = (0,) if self.by_message else (attempt, again) if again else (attempt,)
+        return ppm > 0 and world.streams.bits("fault", self.id, key, *luck) * ALWAYS < ppm << 64
 
 
 class TokenBucket(Struct):

@@ -12,11 +12,11 @@ from heapq import heappop, heappush
 from twin.core.calendar import CalendarExhausted, add_working, is_open, next_open
 from twin.core.effects import Delivery
 from twin.core.master import CRITICALITIES
-from twin.world.door import Batch, Door, Edi, InterfaceConfig
+from twin.world.door import Batch, Door, Edi, InterfaceConfig, Redelivery
 from twin.world.faults import Answer, Crash, Down, Fault
 from twin.world.kernel import Phase
 
-__all__ = ["Batch", "Edi", "Interface", "InterfaceConfig"]
+__all__ = ["Batch", "Edi", "Interface", "InterfaceConfig", "Redelivery"]
 
 
 class Interface(Door):
@@ -79,6 +79,13 @@ class Interface(Door):
             return
         if config.asynchronous:
             self._answer(call, "succeeded", "")
+        self._line_up(call, held=bool(held))
+        for backlog, clock in config.triggers:
+            if len(self.queue) + len(self.aside) > backlog:
+                self.world.actors[clock].receive(None)
+
+    def _line_up(self, call: Delivery, *, held: bool) -> None:
+        config = self.config
         self.arrived += 1
         rank = 0
         if config.discipline == "criticality":
@@ -90,9 +97,6 @@ class Interface(Door):
         else:
             heappush(self.queue, (rank, place, call))
             self._dispatch()
-        for backlog, clock in config.triggers:
-            if len(self.queue) + len(self.aside) > backlog:
-                self.world.actors[clock].receive(None)
 
     def _dispatch(self) -> None:
         config, world, queue = self.config, self.world, self.queue
@@ -146,7 +150,7 @@ class Interface(Door):
 
     def _complete(self, call: Delivery) -> None:
         """The party has a call that was worked on, unless the worker hangs or something went wrong with it."""
-        if not self.met:
+        if not self.met and not self.again:
             self.busy -= 1
             self.world.actors[self.party].receive(call)  # the usual case
             return
@@ -162,6 +166,7 @@ class Interface(Door):
                 # One that was taken in has been answered: what becomes of it then, nobody tells its sender.
                 if what.outcome and not self.config.asynchronous:
                     self._answer(call, what.outcome, what.reason)
+                self._not_finished(call)
                 return
             if isinstance(what, Crash):
                 if what.after_commit:
@@ -170,5 +175,24 @@ class Interface(Door):
                     behind.receive(call)
                 if what.forgets:
                     behind.forget()
+                self._not_finished(call)
                 return
+        self.again.pop((call.key, call.attempt), None)
         behind.receive(call)
+
+    def _not_finished(self, call: Delivery) -> None:
+        """An event stays with the broker until it was finished, and is delivered again, or given up after so often."""
+        redelivery = self.config.redelivery
+        if redelivery is None:
+            return
+        again = self.again.pop((call.key, call.attempt), 0) + 1
+        if again > redelivery.times:
+            self.world.truth.record(self.world.now, "call.given_up", call.key, self.id, "", call.attempt)
+            return
+        self.again[call.key, call.attempt] = again
+        self.world.post(self.deliver_again, call, redelivery.after_ms, Phase.RELEASE)
+
+    def deliver_again(self, call: Delivery) -> None:
+        """The broker delivers an event again; it was answered when it was first taken in."""
+        held = self.noted("queue", call) if self.met else []
+        self._line_up(call, held=any(not fault.whole for fault in held))

@@ -15,6 +15,7 @@ from twin.world.faults import (
     Crash,
     Delay,
     Down,
+    Falsify,
     Fault,
     FaultClock,
     Freeze,
@@ -24,7 +25,7 @@ from twin.world.faults import (
     Stale,
     Throttle,
 )
-from twin.world.interface import Batch, Edi, Interface, InterfaceConfig
+from twin.world.interface import Batch, Edi, Interface, InterfaceConfig, Redelivery
 from twin.world.party import MEMORY_MS, Party
 from twin.world.sites import Sites
 from twin.world.warehouse import Warehouse
@@ -69,6 +70,7 @@ def add_interfaces(scenario: Scenario, sites: Sites, world: Business) -> None:
 
 def _config(spec: InterfaceSpec, sites: Sites, triggers: tuple[tuple[int, str], ...]) -> InterfaceConfig:
     queue, limit, token, batch, edi = spec.queue, spec.rate_limit, spec.token, spec.batch, spec.edi
+    again = spec.redelivery
     return InterfaceConfig(
         spec.workers or 0,
         spec.service,
@@ -82,6 +84,7 @@ def _config(spec: InterfaceSpec, sites: Sites, triggers: tuple[tuple[int, str], 
         spec.style in ("event", "edi"),
         Batch(batch.every, batch.cut_off, batch.size or 0) if batch is not None else None,
         Edi(edi.translation, edi.acknowledgement) if edi is not None else None,
+        Redelivery(again.after, again.times) if again is not None else None,
         sites.calendars[spec.calendar or "always"],
     )
 
@@ -177,7 +180,9 @@ def _mechanism(spec: specs.Fault, at: InterfaceSpec) -> tuple[str, Mechanism]:
         case specs.ClockSkew():
             return "reply", Shift(spec.offset if spec.clock == "ahead" else -spec.offset, ("time", "eta"))
         case specs.WrongAnswer():
-            return "reply", Shift(-spec.shift if spec.date == "early" else spec.shift, ("eta",))
+            if spec.shift is None:
+                return "reply", Falsify("code", "rejected")
+            return "reply", Shift(-spec.shift if spec.says == "early" else spec.shift, ("eta",))
         case specs.ConsumerCrash():
             return "work", Crash(spec.at == "after_commit", spec.forgets)
         case specs.LateFile():
