@@ -8,12 +8,22 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import Final
 
+from twin.core.breaker import FAILED, SLOW, WELL, verdict
 from twin.core.draft import Draft
-from twin.core.events import DeliveryDeadLettered, DeliveryFailed
+from twin.core.events import DeliveryDeadLettered, DeliveryFailed, DeliverySucceeded
 from twin.core.master import DEFAULT_DELIVERY, DeliveryPolicy
 from twin.core.state import OpenDelivery, State
 
-__all__ = ["RETRY", "backoff", "fail_attempt", "policy_of", "retries_left"]
+__all__ = [
+    "RETRY",
+    "backoff",
+    "fail_attempt",
+    "outcome_kind",
+    "policy_of",
+    "refuse_attempt",
+    "retries_left",
+    "succeed_attempt",
+]
 
 RETRY: Final = 1_000_000
 """One retry, in the unit of the retry budgets."""
@@ -50,6 +60,39 @@ def _share(whole: int, key: str, attempt: int) -> int:
     return (whole * int.from_bytes(digest, "big")) >> 64
 
 
+def outcome_kind(policy: DeliveryPolicy, opened: OpenDelivery, outcome: str, now: int) -> int:
+    """How an attempt under way ended, for its gateway's breaker: well, slowly or failed."""
+    if outcome in ("failed", "unknown"):
+        return FAILED
+    rules = policy.breaker
+    return SLOW if rules is not None and rules.slow_ms and now - opened.sent_at > rules.slow_ms else WELL
+
+
+def _judge(state: State, opened: OpenDelivery, outcome: str, now: int, draft: Draft) -> None:
+    """Open or close the gateway's breaker where the end of an attempt under way is a reason to."""
+    gateway = opened.delivery.gateway
+    policy = policy_of(state, gateway)
+    sender = state.senders.get(gateway)
+    if policy.breaker is None or sender is None or opened.stage != "in_flight":
+        return
+    kind = outcome_kind(policy, opened, outcome, now)
+    change = verdict(sender.breaker, policy.breaker, gateway, opened.delivery.key, kind, now)
+    if change is not None:
+        draft.events.append(change)
+
+
+def succeed_attempt(state: State, opened: OpenDelivery, now: int, draft: Draft) -> None:
+    """What was asked for was done, whichever message says so."""
+    draft.events.append(DeliverySucceeded(opened.delivery.key))
+    _judge(state, opened, "succeeded", now, draft)
+
+
+def refuse_attempt(state: State, opened: OpenDelivery, reason: str, now: int, draft: Draft) -> None:
+    """The counterpart will not do it: the delivery is given up."""
+    draft.events.append(DeliveryDeadLettered(opened.delivery.key, opened.attempt, f"refused: {reason}", "refused"))
+    _judge(state, opened, "refused", now, draft)
+
+
 def fail_attempt(
     state: State, opened: OpenDelivery, outcome: str, reason: str, now: int, draft: Draft, retry_after_ms: int = 0
 ) -> None:
@@ -72,6 +115,8 @@ def fail_attempt(
         why = "retry budget used up"
     else:
         draft.events.append(DeliveryFailed(delivery.key, opened.attempt, outcome, reason, retry_at))
+        _judge(state, opened, outcome, now, draft)
         return
     left = "unsent" if outcome == "unsent" else ""
     draft.events.append(DeliveryDeadLettered(delivery.key, opened.attempt, f"{why}: {reason}", left))
+    _judge(state, opened, outcome, now, draft)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twin.core import buckets
+from twin.core.attempts import succeed_attempt
 from twin.core.commands import ConfirmInvoice, IssueCredit
 from twin.core.dedupe import credit_key, was_seen
 from twin.core.draft import Draft
@@ -12,7 +13,6 @@ from twin.core.events import (
     CreditPended,
     CreditReferred,
     CreditRejected,
-    DeliverySucceeded,
     InvoicePosted,
     OrderCancelled,
 )
@@ -73,8 +73,9 @@ def _credit_from_facts(state: State, command: IssueCredit, now: int, draft: Draf
     if command.credit not in state.referred:
         return Refusal("not_referred", f"credit '{command.credit}' was not asked for")
     question = f"{command.credit}/facts"
-    if question in state.deliveries or question in state.dead_letters:
-        draft.events.append(DeliverySucceeded(question))
+    asked = state.deliveries.get(question) or state.dead_letters.get(question)
+    if asked is not None:
+        succeed_attempt(state, asked, now, draft)
     if command.order in state.orders:
         # It came after the question: what the engine knows of it goes before what the ERP knew.
         reason = f"order '{command.order}' is open: ask for a credit anew"
@@ -109,6 +110,6 @@ def confirm_invoice(state: State, command: ConfirmInvoice, now: int, draft: Draf
         return Refusal("no_document", f"'{command.delivery}' asked for no invoice and no credit note")
     if effect.order != command.order:
         return Refusal("order", f"'{command.delivery}' is about order '{effect.order}', not '{command.order}'")
-    draft.events.append(DeliverySucceeded(command.delivery))
+    succeed_attempt(state, opened, now, draft)
     draft.events.append(InvoicePosted(command.order, command.document))
     return None

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from twin.core import breaker
-from twin.core.attempts import RETRY, policy_of, retries_left
-from twin.core.delivery import outcome_kind
+from twin.core.attempts import RETRY, outcome_kind, policy_of, retries_left
 from twin.core.effects import Delivery, PostCredit, PostInvoice
 from twin.core.events import (
     BreakerClosed,

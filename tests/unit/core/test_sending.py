@@ -188,6 +188,19 @@ def test_a_refusal_for_good_counts_as_a_good_answer() -> None:  # GV-04
     assert not business.events(BreakerOpened)
 
 
+def test_a_posting_that_the_erp_confirms_closes_its_breaker() -> None:
+    business = queued(breaker=replace(BREAKER_POLICY, window=1, minimum=1, trials=1, holds=True))
+    business.accept(business.acknowledge(order(business, 1)))
+    business.accept(business.ship("o1/north/1"))
+    (bill,) = business.state.deliveries
+    business.wait(1_000)
+    assert business.state.senders["erp"].breaker.stage == "open"
+    business.accept(business.redrive(bill))
+    business.wait(10_000)
+    business.accept(business.confirm(bill))
+    assert business.state.senders["erp"].breaker.stage == "closed"
+
+
 def test_an_attempt_from_before_the_outage_is_no_trial() -> None:
     business = queued(breaker=replace(BREAKER_POLICY, trials=1), timeout_ms=MINUTE)
     old = order(business, 10)
