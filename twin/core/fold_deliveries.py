@@ -90,6 +90,8 @@ def delivery_queued(state: State, event: DeliveryQueued, now: int) -> None:
     opened.stage = advance(DELIVERY, opened.stage, "queued", event.delivery)
     opened.delivery = delivery
     opened.attempt = delivery.attempt
+    # An attempt queues behind what is there, a repeated one too: what fails again and again holds up nothing else.
+    opened.queued_at = now
     joined(state, opened)
     set_timer(state.timers, f"delivery/{event.delivery}", max(delivery.deadline, now))
     reschedule(state, delivery.gateway, now)

@@ -65,7 +65,7 @@ def _rank(opened: OpenDelivery, policy: DeliveryPolicy) -> tuple[int, int, str]:
     if not policy.fifo:
         known = delivery.criticality in CRITICALITIES
         rank = CRITICALITIES.index(delivery.criticality) if known else len(CRITICALITIES)
-    return rank, opened.since, delivery.key
+    return rank, opened.queued_at, delivery.key
 
 
 class _Hand:

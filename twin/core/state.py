@@ -163,7 +163,7 @@ class OpenDelivery(Struct):
     """A delivery that is not settled; `stage` as in `stages.DELIVERY`.
 
     `counted` is whether it is a document that an order in memory waits for, see `Order.unposted`. The present attempt
-    was sent at `sent_at` (ms).
+    was sent at `sent_at` (ms), after it had entered the send queue at `queued_at`.
     """
 
     delivery: Delivery
@@ -173,6 +173,7 @@ class OpenDelivery(Struct):
     since: int = 0
     counted: bool = False
     sent_at: int = 0
+    queued_at: int = 0
 
 
 class Breaker(Struct):
@@ -191,7 +192,7 @@ class Breaker(Struct):
 class Sender(Struct):
     """What sends to one gateway: its attempts `in_flight`, and the deliveries that wait their turn.
 
-    `queue` is in the order of sending: (rank of the criticality, since, key). The next attempt has its slot at
+    `queue` is in the order of sending: (rank of the criticality, queued at, key). The next attempt has its slot at
     `next_us` (microseconds since the epoch). `draining` is what is left of an outage. `order` has, where deliveries
     keep their order, the unsettled keys by what they are about, the oldest first; one that must wait for another is
     not in the queue yet.

@@ -49,8 +49,8 @@ class Job(Struct, frozen=True):
 class Observation(Struct, frozen=True):
     """What a run gave: measures by name (None: nothing fell into the window, absent: there is no such measure).
 
-    `broken` holds a sentence for each broken invariant, `left` one for each thing left over at the end; `failure` says
-    why the engine stopped, if it did.
+    `broken` holds a sentence for each broken invariant, `left` one for each thing left over at the end, `dead` one
+    for each dead letter then; `failure` says why the engine stopped, if it did.
     """
 
     case: int
@@ -60,6 +60,7 @@ class Observation(Struct, frozen=True):
     failure: str = ""
     entries: int = 0
     left: tuple[str, ...] = ()
+    dead: tuple[str, ...] = ()
 
 
 def observe(job: Job, progress: Progress | None = None) -> Observation:
@@ -86,8 +87,16 @@ def _observed(job: Job, folder: Path, progress: Progress | None) -> Observation:
     if job.invariants:
         zeros = [measured[name] for name in MUST_BE_ZERO]
         broken += tuple(f"{found.name} is {found.text()}, not 0: {found.note}" for found in zeros if found.value)
-    left = tuple(left_over(simulation.driver.engine.state))
-    return Observation(job.case, job.seed, values, broken, entries=run.manifest.entries, left=left)
+    state = simulation.driver.engine.state
+    return Observation(
+        job.case,
+        job.seed,
+        values,
+        broken,
+        entries=run.manifest.entries,
+        left=tuple(left_over(state)),
+        dead=tuple(f"{key}: a dead letter: {dead.reason}" for key, dead in state.dead_letters.items()),
+    )
 
 
 def _exact(value: Exact | None) -> Exact | None:

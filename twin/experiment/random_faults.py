@@ -38,7 +38,10 @@ class FaultPlan(Struct, frozen=True):
 
 
 class DrillRun(Struct, frozen=True):
-    """What one random drill gave: a sentence for everything that is broken or left over; empty where all is well."""
+    """What one random drill gave: a sentence for everything that is broken or left over, and for each dead letter.
+
+    Empty where all is well: the faults drawn are such that no message need be given up.
+    """
 
     plan: FaultPlan
     found: tuple[str, ...]
@@ -62,7 +65,7 @@ def random_drills(
     ]
     observed = observe_all(jobs, workers, "running drills", progress)
     return [
-        DrillRun(one, (seen.failure,) if seen.failure else (*seen.broken, *seen.left), seen.entries)
+        DrillRun(one, (seen.failure,) if seen.failure else (*seen.broken, *seen.left, *seen.dead), seen.entries)
         for one, seen in zip(plans, observed, strict=True)
     ]
 

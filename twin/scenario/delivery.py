@@ -123,7 +123,7 @@ class SendQueue(Model):
     """How messages to one partner wait to be sent."""
 
     discipline: Discipline | None = None
-    """Most critical first and then by age, or by age alone; `criticality` unless given"""
+    """Most critical first and then in the order of coming, or in that order alone; `criticality` unless given"""
     bound: Positive | None = None
     """Most messages that may wait; the least critical and youngest beyond become dead letters. No bound unless given"""
     in_order: bool | None = None

@@ -1,0 +1,85 @@
+"""The drill library: every drill holds with its controls on, and fails without the one that it needs.
+
+The first days of a drill are its safety phase, in which faults strike while demand comes in; the drain is its liveness
+phase: faults are over, demand has stopped, and nothing may be left over at its end.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from twin.experiment import check
+from twin.scenario import Scenario, load
+from twin.scenario.expect import Invariants, Settled
+
+FOLDER = Path(__file__).resolve().parents[2] / "scenarios" / "drills"
+DRILLS = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "base")
+SAMPLE = DRILLS[::4]
+"""One in four; `make deep` and `twin check scenarios/drills/*.yaml` hold all of them."""
+
+
+def drill(name: str) -> Scenario:
+    return load(FOLDER / f"{name}.yaml")
+
+
+def forgetful(kept: str) -> dict[str, Any]:
+    """Counterparts that recognize what they have done for so long."""
+    return {"interfaces": [{"id": each.id, "dedupe": kept} for each in drill("base").interfaces]}
+
+
+def default(**change: Any) -> dict[str, Any]:
+    return {"policies": {"delivery": {"default": change}}}
+
+
+WITHOUT: list[tuple[str, str, str, dict[str, Any]]] = [
+    ("errors", "retry", "dead_letters", default(retries={"max": 0})),
+    ("reply_lost", "idempotency", "invariants", forgetful("off")),
+    ("reply_lost", "a dedupe retention longer than the retries", "invariants", forgetful("1m")),
+    ("poison", "the order-preserving dead-letter queue", "leapfrogs", default(queue={"in_order": False})),
+    ("overload", "breaker", "goodput", {"policies": {"delivery": {"warehouse": {"breaker": None}}}}),
+]
+"""A drill, the control that it needs, what fails without it, and the change that takes it away."""
+
+
+def test_there_are_drills_over_every_kind_of_fault_and_each_has_both_phases() -> None:
+    assert len(DRILLS) >= 25
+    kinds: dict[str, None] = {}
+    for name in DRILLS:
+        scenario = drill(name)
+        kinds.update((fault.kind, None) for fault in scenario.faults)
+        wanted = {type(expected) for expected in scenario.expect}
+        assert {Invariants, Settled} <= wanted, name
+        assert scenario.run.drain >= scenario.run.horizon, name
+        over = [fault.from_ + fault.for_ for fault in scenario.faults if fault.for_ is not None and not fault.when]
+        assert all(end <= scenario.run.horizon for end in over), name
+    missing = {"stale_snapshot"} - set(kinds)
+    assert len(kinds) >= 18, missing
+
+
+@pytest.mark.parametrize("name", SAMPLE)
+def test_a_drill_holds(name: str) -> None:
+    # RC-02, RC-06, RC-08, RC-16, GV-03, GV-04
+    failed = [(one.expectation, one.found) for one in check([FOLDER / f"{name}.yaml"]) if not one.holds]
+    assert not failed
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("name", DRILLS)
+def test_every_drill_holds(name: str) -> None:
+    # RC-02, RC-06, RC-08, RC-16, GV-03, GV-04
+    failed = [(one.expectation, one.found) for one in check([FOLDER / f"{name}.yaml"]) if not one.holds]
+    assert not failed
+
+
+@pytest.mark.parametrize(("name", "control", "fails", "change"), WITHOUT, ids=[row[1] for row in WITHOUT])
+def test_a_drill_fails_without_the_control_that_it_needs(
+    name: str, control: str, fails: str, change: dict[str, Any], tmp_path: Path
+) -> None:
+    # RC-01, RC-03, RC-06, RC-09
+    path = tmp_path / f"{name}.yaml"
+    path.write_text(drill(name).with_changes(change).to_yaml(tmp_path))
+    verdicts = {one.expectation: one.holds for one in check([path])}
+    assert verdicts[fails] is False, f"{name} holds without {control}"
