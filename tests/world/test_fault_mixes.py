@@ -63,7 +63,7 @@ def interface(dice: Dice) -> dict[str, Any]:
 
 def some_fault(dice: Dice, at: dict[str, Any]) -> dict[str, Any]:
     kind = dice.of(*KINDS, *(FILES if at["style"] == "batch" else ()))
-    where = OF_ONE.get(kind) or dice.of("*", "wms", "supplier.*", "ledger")
+    where = OF_ONE.get(kind) or dice.of("*", "wms", "supplier.*", "[lv]*")
     more: dict[str, Any] = {"interface": where, "probability": dice.of("10%", "50%", "100%")}
     if kind in ("outage", "freeze") or dice.chance(50):
         more |= {"begins": dice.of("0s", "5m", "17m"), "lasts": dice.of("0s", "3m", "40m", "5h")}
@@ -78,7 +78,7 @@ def some_fault(dice: Dice, at: dict[str, Any]) -> dict[str, Any]:
     elif kind == "error":
         more["class"] = dice.of("retryable", "permanent", "unknown")
     elif kind == "outage":
-        more["calls"] = dice.of("held", "turned_away")
+        more |= dice.of({"calls": "held"}, {"calls": "turned_away"}, {"direction": "reply"})
     elif kind == "consumer_crash":
         more["at"] = dice.of("before_commit", "after_commit")
         more["forgets"] = at["dedupe"] != "off" and dice.chance(50)
@@ -93,7 +93,8 @@ def mixed(number: int) -> Scenario:
     at = interface(dice)
     faults = [some_fault(dice, at) for _ in range(dice.of(1, 2, 3, 4, 5))]
     policies = merge_plain({"policies": FACED["policies"]}, min_max(180, 240))["policies"]
-    return faulty(*faults, interfaces=[at], calendars=[OFFICE], policies=policies, run={"horizon": "5d"})
+    status = {"id": "van.status", "to": "carrier/van"}
+    return faulty(*faults, interfaces=[at, status], calendars=[OFFICE], policies=policies, run={"horizon": "5d"})
 
 
 def check(number: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import ceil
 from typing import Any
 
 import pytest
@@ -12,6 +14,8 @@ from twin.codec import encode_entry
 from twin.core.commands import AcknowledgeDelivery
 from twin.core.events import GoodsShipped
 from twin.core.invariants import violations
+from twin.streams import Exponential, Series
+from twin.world.faults import TokenBucket
 
 SLOW = [{"id": "wms", "to": "warehouse/main", "workers": 1, "service": "40s"}]
 
@@ -169,6 +173,26 @@ def test_the_order_of_ties_does_not_choose_whom_a_fault_hits(kind: str) -> None:
 
 
 # --- limits and credentials of an interface itself
+
+
+@pytest.mark.parametrize(
+    ("count", "per_ms", "burst"), [(1, 10_000, 2), (3, 7_000, 1), (100, 1_000, 20), (7, 60_000, 5)]
+)
+def test_a_bucket_lets_through_what_an_exact_one_does_and_says_when_to_come_back(
+    count: int, per_ms: int, burst: int
+) -> None:
+    gaps = Series(1, "gaps")
+    bucket, level, now, let_through = TokenBucket(count, per_ms, burst), Fraction(burst), 0, 0
+    for _ in range(2_000):
+        gap = gaps.draw(Exponential(per_ms, per=2 * count))
+        now, level = now + gap, min(Fraction(burst), level + Fraction(gap * count, per_ms))
+        wait = bucket.take(now)
+        assert wait == (0 if level >= 1 else ceil((1 - level) * per_ms / count))
+        level -= not wait
+        let_through += not wait
+    # Twice as many come as may: the rate and the first burst at most, and two thirds of it where none are saved up.
+    assert let_through <= burst + Fraction(now * count, per_ms)
+    assert let_through > Fraction(now * count, per_ms) * Fraction(6, 10)
 
 
 def test_an_interface_lets_so_many_calls_through_and_tells_the_rest_when_to_come_back() -> None:  # RC-09

@@ -24,6 +24,7 @@ from twin.core.events import (
     GoodsShipped,
     PurchaseOrderCreated,
     PurchaseOrderRejected,
+    ShipmentDelivered,
 )
 from twin.core.invariants import violations
 from twin.scenario import ScenarioError
@@ -84,6 +85,7 @@ def test_a_fault_big_enough_changes_something(kind: str, untouched: list[bytes])
         *[fault(kind, markov={"up": "10m", "down": "0s"}) for kind in KINDS],
         *[fault(kind, direction="reply", probability="0%") for kind in ("latency", "reorder", "loss", "duplicate")],
         *[fault(kind, direction="reply", delay="0s") for kind in ("latency", "reorder")],
+        fault("outage", direction="reply", begins="10m", lasts="0s"),
         fault("schema_drift", interface="supplier.mill", misread_by="0s"),
         fault("outage", begins="10m", lasts="0s", calls="turned_away"),
         fault("consumer_crash", probability="0%", at="after_commit", forgets=True),
@@ -366,6 +368,30 @@ def test_a_lost_confirmation_of_the_erp_is_asked_for_again() -> None:
     stage.check_books()
 
 
+def test_replies_wait_until_their_way_is_open_again() -> None:
+    stage = Stage(faulty(fault("outage", interface="wms", direction="reply", begins="0s", lasts="10m")))
+    stage.order("o1", at=SECOND)
+    stage.run(HOUR)
+    assert [stage.since_start(row.at) for row in stage.rows("stock.shipped")] == [SECOND + 1]
+    # The call is repeated meanwhile, and the first answer settles it.
+    assert [at for at, _ in stage.events(GoodsShipped)] == [10 * MINUTE + 1]
+    assert len(stage.rows("delivery.repeated")) == len(stage.events(DeliveryRetried)) > 2
+    assert not stage.world.interfaces["warehouse/main"].kept
+    stage.check_books()
+
+
+def test_a_lost_milestone_leaves_the_order_on_its_way() -> None:  # RC-16
+    carriers = [{"id": "van.status", "to": "carrier/van"}]
+    spec = fault("loss", interface="van.*", direction="reply", endpoint="carrier.milestone")
+    stage = one(spec, interfaces=carriers)
+    stage.run(DAY)
+    assert len(stage.rows("shipment.delivered")) == 1
+    assert not stage.events(ShipmentDelivered)
+    assert hits(stage)[0] == ("o1/main/1/s", 0, "loss:van.* loss")
+    assert "o1" in stage.state.orders
+    assert violations(stage.state) == []
+
+
 # --- where
 
 
@@ -407,6 +433,11 @@ def test_a_pattern_names_interfaces() -> None:
         ({"interfaces": [{"id": "wms", "rate_limit": {"rate": "1/s"}}],
           "policies": {"delivery": {"warehouse": {"acknowledge": False}}}}, "interface 'wms' may turn calls away"),
         ({"faults": [fault("wrong_answer", says="rejected")]}, "give it for early and late, and only there"),
+        ({"faults": [fault("outage", direction="reply", calls="turned_away")]}, "replies are not turned away"),
+        ({"interfaces": [{"id": "van", "to": "carrier/van", "workers": 2, "service": "1s"}]},
+         "since no calls go to carriers; leave workers, service out"),
+        ({"interfaces": [{"id": "van", "to": "carrier/van"}], "faults": [fault("auth", interface="van")]},
+         "no calls go to carriers, they only report"),
         ({"faults": [fault("rate_limit", rate="0/s")]}, "a rate of 0 lets nothing through"),
         ({"faults": [fault("loss", markov={"up": "0s", "down": "1h"})]}, "up is less than a second on average"),
         ({"faults": [fault("loss", id="a"), fault("loss", id="a")]}, "duplicate id 'a' in faults"),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
 from tests.world.faulty import FACED, fault, faulty, hits, story
-from tests.world.stage import DAY, HOUR, MINUTE, SECOND, Stage
+from tests.world.stage import DAY, HOUR, MINUTE, SECOND, Stage, tiny
 from twin.codec import encode_entry
 from twin.core.commands import AcknowledgeDelivery, CountStock
 from twin.core.events import (
@@ -19,7 +20,8 @@ from twin.core.events import (
     InvoicePosted,
     StockCounted,
 )
-from twin.scenario import Scenario, ScenarioError
+from twin.scenario import Scenario, ScenarioError, load
+from twin.scenario.faults import Fault
 
 PATIENT = {"delivery": {"default": {**FACED["policies"]["delivery"]["default"], "timeout": "3h", "deadline": "2d"}}}
 
@@ -357,3 +359,15 @@ def test_a_fault_wants_something_that_it_can_be_about(spec: dict[str, Any], said
     with pytest.raises(ScenarioError) as error:
         faulty(spec)
     assert said in str(error.value)
+
+
+def test_the_page_about_interfaces_shows_a_scenario_and_tells_of_every_kind(root: Path, tmp_path: Path) -> None:
+    text = (root / "docs" / "interfaces.md").read_text(encoding="utf-8")
+    sites = {"warehouses": [{"id": "main"}, {"id": "north"}], "suppliers": [{"id": "mill", "lead_time": "2d"}]}
+    (tmp_path / "base.yaml").write_text(tiny(sites).to_yaml(), encoding="utf-8")
+    example = text.split("```yaml\n")[1].split("```")[0]
+    (tmp_path / "example.yaml").write_text(f"extends: base.yaml\n{example}", encoding="utf-8")
+    assert [fault.kind for fault in load(tmp_path / "example.yaml").faults] == ["outage", "reply_lost", "latency"]
+    told = [line.split("`")[1] for line in text.split("## Faults")[1].splitlines() if line.startswith("| `")]
+    kinds = [kind for model in get_args(get_args(Fault)[0]) for kind in get_args(model.model_fields["kind"].annotation)]
+    assert sorted(told[: len(kinds)]) == sorted(kinds)

@@ -267,7 +267,7 @@ RegionRef = Annotated[str, AfterValidator(_Ref("region", "regions"))]
 ItemRef = Annotated[str, AfterValidator(_Ref("item", "items"))]
 AnyItemRef = Annotated[str, AfterValidator(_Ref("item", "items", also="*"))]
 PartnerRef = Annotated[str, AfterValidator(_Ref("partner", "partners")), WrittenAs("partner")]
-"""`warehouse/` or `supplier/` with an id of the scenario, or `erp`."""
+"""`warehouse/`, `supplier/` or `carrier/` with an id of the scenario, or `erp`."""
 InterfaceGlob = Annotated[str, AfterValidator(_Glob("interface", "interfaces")), WrittenAs("pattern of interface ids")]
 LaneFrom = Annotated[str, AfterValidator(_Ref("warehouse", "warehouses", lead="lane from nowhere: "))]
 LaneTo = Annotated[str, AfterValidator(_Ref("region", "regions", lead="lane to nowhere: "))]

@@ -36,8 +36,9 @@ def known_ids(plain: Any) -> Known:
     ids = {noun: tuple(_ids(top, plural)) for noun, plural in _LISTS.items() if _is_list(top, plural)}
     if "calendar" in ids:
         ids["calendar"] = tuple(dict.fromkeys((*ids["calendar"], "always")))
-    if "warehouse" in ids and "supplier" in ids:
-        partners = (f"{noun}/{name}" for noun in ("warehouse", "supplier") for name in ids[noun])
+    kinds = ("warehouse", "supplier", "carrier")
+    if all(noun in ids for noun in kinds):
+        partners = (f"{noun}/{name}" for noun in kinds for name in ids[noun])
         ids["partner"] = (*partners, "erp")
     if _list(top, "regions"):
         ids["region"] = tuple(name for name in _list(top, "regions") if isinstance(name, str))

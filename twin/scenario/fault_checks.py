@@ -42,6 +42,8 @@ __all__ = ["interface_misfits"]
 
 CUT_OFFS_MAX: Final = 1_000_000
 """Times that a fault may begin before a cut-off: all are set on the clock beforehand."""
+REGISTER = ("owner", "criticality", "slo", "version", "contract")
+"""Keys of an interface that no run depends on."""
 CALLS = tuple(str(kind.__struct_config__.tag) for kind in get_args(Effect))
 """Types of messages to partners."""
 REPLIES = tuple(str(kind.__struct_config__.tag) for kind in get_args(External))
@@ -94,6 +96,14 @@ def _unheard(scenario: Scenario) -> Iterator[tuple[Path, str]]:
 def _idle(scenario: Scenario) -> Iterator[tuple[Path, str]]:
     """What stands at an interface or as a fault and could have no effect."""
     for index, interface in enumerate(scenario.interfaces):
+        plain = Interface(id=interface.id, to=interface.to, **{key: getattr(interface, key) for key in REGISTER})
+        if _uncalled(interface) and interface != plain:
+            given = ", ".join(key for key in type(plain).model_fields if getattr(plain, key) != getattr(interface, key))
+            yield (
+                ("interfaces", index),
+                f"interface '{interface.id}' has a use for {', '.join(REGISTER)} only, since no calls go to carriers; "
+                f"leave {given} out",
+            )
         if interface.queue.expired == "dropped" and not _answered(scenario, interface):
             yield (
                 ("interfaces", index),
@@ -129,13 +139,20 @@ def _idle(scenario: Scenario) -> Iterator[tuple[Path, str]]:
 
 
 def _hits_replies(fault: Fault) -> bool:
-    if isinstance(fault, Latency | Reorder | Loss | Duplicate):
+    if isinstance(fault, Outage | Latency | Reorder | Loss | Duplicate):
         return fault.direction == "reply"
     return isinstance(fault, ClockSkew | WrongAnswer | SchemaDrift)
 
 
+def _uncalled(interface: Interface) -> bool:
+    """Whether no calls go to the partner: a carrier only reports."""
+    return _kind(interface) == "carrier"
+
+
 def _no_effect(scenario: Scenario, fault: Fault, where: list[Interface]) -> str:
     """Why a fault at these interfaces does nothing, with what to do about it; empty if it may do something."""
+    if not _hits_replies(fault) and all(_uncalled(interface) for interface in where):
+        return "no calls go to carriers, they only report; give direction: reply where there is one"
     silent = isinstance(fault, ReplyLost | ReplyLate) or (
         isinstance(fault, ConsumerCrash) and fault.at == "after_commit" and not fault.forgets
     )

@@ -129,8 +129,16 @@ class Outage(_Ends):
 
     kind: Literal["outage"]
     """The interface is down"""
+    direction: Direction = "call"
+    """Which way; replies wait at the partner until it is over"""
     calls: Literal["held", "turned_away"] = "held"
     """Whether calls wait in the queue meanwhile, or fail at once"""
+
+    @model_validator(mode="after")
+    def _turned(self) -> Self:
+        if self.direction == "reply" and self.calls == "turned_away":
+            raise refuse("replies are not turned away; leave calls out, or lose them by a fault of kind loss")
+        return self
 
 
 class Latency(FaultBase):

@@ -43,6 +43,8 @@ class Exposed(Actor):
         # Calls whose answers are to be lost, and the last count that was not stale.
         self.muted: dict[tuple[str, int], None] = {}
         self.counted: CountStock | None = None
+        # Messages of the party that wait for the way back to be open again.
+        self.kept: list[tuple[External, Phase, Delivery | None, int]] = []
 
     @property
     def behind(self) -> Party:
@@ -70,6 +72,8 @@ class Exposed(Actor):
             del self.met[fault.stage]
         self.buckets.pop(fault.id, None)
         world.truth.record(world.now, "fault.ended", self.id, detail=f"{fault.id} {fault.kind}")
+        if fault.stage == "back":
+            world.post(self.send_kept, None, 0, Phase.GOODS)
 
     def meets(self, stage: str, call: Delivery) -> Iterator[Fault]:
         """The faults that this attempt is hit by at a stage."""
@@ -124,8 +128,7 @@ class Exposed(Actor):
     def send_back(self, command: External, phase: Phase, call: Delivery | None, delay: int = 0) -> None:
         """Put a message on the link to the engine, `delay` ms later than otherwise, through the faults of replies."""
         behind: Party = self.world.actors[self.party]  # type: ignore[assignment]
-        faults = self.met.get("reply")
-        if faults is None:
+        if not self.met:
             if type(command) is CountStock:
                 self.counted = command
             behind.send(command, phase, delay)
@@ -136,8 +139,13 @@ class Exposed(Actor):
             # A message's own id: a delivery may lead to several, each with its own luck.
             types, draw_key, attempt = [type_of(command)], command.id, 0
         subject = call.key if call is not None else getattr(command, "causation", "") or command.id
-        copies, lost, sent = list[int](), False, command
-        for fault in faults:
+        for fault in self.met.get("back", ()):
+            if fault.about(*types) and fault.hits(self.world, self.since[fault.id], draw_key, attempt):
+                self.note(fault, subject, attempt)
+                self.kept.append((command, phase, call, delay))
+                return
+        copies, lost, stale, sent = list[int](), False, False, command
+        for fault in self.met.get("reply", ()):
             if (fault.answers_only and call is None) or not fault.about(*types):
                 continue
             changes = self._changes(fault, sent)
@@ -156,10 +164,17 @@ class Exposed(Actor):
                 copies.append(self.fault_ms(what.after, fault, draw_key, attempt))
             elif changes:
                 sent = structs.replace(sent, **changes)
-        if type(command) is CountStock and sent is command:
+                stale = stale or isinstance(what, Stale)
+        if type(command) is CountStock and not stale and not lost:
             self.counted = command
         for after in [] if lost else [0, *copies]:
             behind.send(sent, phase, delay + after)
+
+    def send_kept(self, message: None) -> None:
+        """The way back is open again."""
+        kept, self.kept = self.kept, []
+        for command, phase, call, delay in kept:
+            self.send_back(command, phase, call, delay)
 
     def _changes(self, fault: Fault, command: External) -> dict[str, object] | None:
         """What a fault that changes messages would change in this one; None for a fault that changes none."""

@@ -114,9 +114,9 @@ class Fault(Struct, frozen=True):
     """One fault at one interface, the `rank`-th of its scenario.
 
     `stage` is where a message meets it: on the `way` of a call, at the `door`, in a `file`, in the `queue`, when a
-    worker is to `finish`, at `work`, or on the way of a `reply`. It holds within its `windows` (begin and end, ms), by
-    turns where it has `up` and `down`, or once for `lasts_ms` after more than `backlog` calls wait. `by_message` draws
-    once a message, `answers_only` spares replies that answer no call.
+    worker is to `finish`, at `work`, where the way `back` begins, or on the way of a `reply`. It holds within its
+    `windows` (begin and end, ms), by turns where it has `up` and `down`, or once for `lasts_ms` after more than
+    `backlog` calls wait. `by_message` draws once a message, `answers_only` spares replies that answer no call.
     """
 
     id: str

@@ -13,7 +13,7 @@ from twin.core.calendar import CalendarExhausted, add_working, is_open, next_ope
 from twin.core.effects import Delivery
 from twin.core.master import CRITICALITIES
 from twin.world.door import Batch, Door, Edi, InterfaceConfig, Redelivery
-from twin.world.faults import Answer, Crash, Down, Fault
+from twin.world.faults import Answer, Crash, Fault
 from twin.world.kernel import Phase
 
 __all__ = ["Batch", "Edi", "Interface", "InterfaceConfig", "Redelivery"]
@@ -39,7 +39,7 @@ class Interface(Door):
     def fail(self, fault: Fault) -> None:
         """A fault begins. What is being worked on is finished, unless the fault is that it is not."""
         super().fail(fault)
-        if isinstance(fault.what, Down) and fault.whole:
+        if fault.stage == "queue" and fault.whole:
             self.closed += 1
             for _, _, call in sorted(self.queue, key=lambda row: row[:2]):
                 self.note(fault, call.key, call.attempt)
@@ -48,7 +48,7 @@ class Interface(Door):
         """A fault ends; calls go on once every change of this instant is known, so that none slips through a gap
         between two faults that touch."""
         super().heal(fault)
-        if isinstance(fault.what, Down):
+        if fault.stage == "queue":
             self.closed -= fault.whole
             self.world.post(self.resume, None, 0, Phase.GOODS)
         elif fault.stage == "finish":

@@ -152,7 +152,7 @@ def _mechanism(spec: specs.Fault, at: InterfaceSpec) -> tuple[str, Mechanism]:
     """Where a message meets the fault, and what it does to it."""
     match spec:
         case specs.Outage():
-            return "queue", Down(spec.calls == "turned_away")
+            return "queue" if spec.direction == "call" else "back", Down(spec.calls == "turned_away")
         case specs.Freeze():
             return "finish", Freeze()
         case specs.Latency() | specs.Reorder():
