@@ -1,0 +1,26 @@
+"""What the log alone tells about interfaces: figures, blast radius, lineage, a queue checker, and alerts."""
+
+from __future__ import annotations
+
+from twin.observability.blast import BlastRadius, Score, Touched, blast_radius, hits_of, score, scored_blast_radius
+from twin.observability.calls import Calls, Message, Step
+from twin.observability.interfaces import Histogram, Inbound, InterfaceFigures, Outbound, Slo, interface_figures
+
+__all__ = [
+    "BlastRadius",
+    "Calls",
+    "Histogram",
+    "Inbound",
+    "InterfaceFigures",
+    "Message",
+    "Outbound",
+    "Score",
+    "Slo",
+    "Step",
+    "Touched",
+    "blast_radius",
+    "hits_of",
+    "interface_figures",
+    "score",
+    "scored_blast_radius",
+]
