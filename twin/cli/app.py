@@ -292,6 +292,24 @@ def books(run: RunFolder) -> None:
 
 
 @app.command()
+def messages(
+    run: RunFolder,
+    settle: Annotated[
+        str | None, typer.Option(metavar="TIME", help="How long a counterpart may be at work before the end: 7d.")
+    ] = None,
+) -> None:
+    """What became of every message: lost, doubled, made up (1 if so)."""
+    from twin.cli.messages import judge_messages, show_messages
+    from twin.log import read_manifest
+
+    manifest = read_manifest(run)
+    found = judge_messages(run, manifest, None if settle is None else _duration("--settle", settle))
+    show_messages(manifest, found)
+    if not found.valid:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
 def verify(run: RunFolder) -> None:
     """Recompute the digests of a run and compare them."""
     from twin.log import verify_run

@@ -5,6 +5,7 @@ from __future__ import annotations
 from twin.observability.blast import BlastRadius, Score, Touched, blast_radius, hits_of, score, scored_blast_radius
 from twin.observability.calls import Calls, Message, Step
 from twin.observability.interfaces import Histogram, Inbound, InterfaceFigures, Outbound, Slo, interface_figures
+from twin.observability.total_queue import QueueFold, TotalQueue, total_queue
 
 __all__ = [
     "BlastRadius",
@@ -14,13 +15,16 @@ __all__ = [
     "InterfaceFigures",
     "Message",
     "Outbound",
+    "QueueFold",
     "Score",
     "Slo",
     "Step",
+    "TotalQueue",
     "Touched",
     "blast_radius",
     "hits_of",
     "interface_figures",
     "score",
     "scored_blast_radius",
+    "total_queue",
 ]
