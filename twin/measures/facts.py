@@ -11,7 +11,7 @@ from fractions import Fraction
 from hashlib import blake2b
 
 from twin.core.entry import Entry
-from twin.log import CostRates
+from twin.log import CostRates, Monitoring
 from twin.measures.messages import Messages
 from twin.measures.records import (
     CellFacts,
@@ -22,6 +22,7 @@ from twin.measures.records import (
     PurchaseFacts,
     ReleaseFacts,
 )
+from twin.observability.alerts import Alert
 
 __all__ = ["DAY_MS", "Facts", "Series"]
 
@@ -60,6 +61,9 @@ class Facts:
         self.entries = 0
         self.series = Series(max(1, -((start_ms - end_ms) // DAY_MS)))
         self.messages = Messages()
+        # What was watched, and the alerts that it led to.
+        self.monitoring: Monitoring | None = None
+        self.alerts: list[Alert] = []
 
         # Open things.
         self.orders: dict[str, OrderFacts] = {}

@@ -73,6 +73,7 @@ _ONCE: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("lanes",), ("from", "to", "carrier")),
     (("stock",), ("warehouse", "item")),
     (("policies", "replenishment"), ("warehouse", "item")),
+    (("monitor", "alerts"), ("id",)),
 )
 
 
@@ -136,7 +137,7 @@ def misfits(scenario: Scenario) -> list[tuple[Path, str]]:
                 problems.append((("assortment",), "generated demand needs the number of items; give count"))
             if scenario.assortment.price is None:
                 problems.append((("assortment",), "price: there is no order book to take prices from; give quantiles"))
-    return problems + _unheard(scenario)
+    return problems + _unheard(scenario) + _unseen(scenario)
 
 
 def _unheard(scenario: Scenario) -> list[tuple[Path, str]]:
@@ -154,3 +155,15 @@ def _unheard(scenario: Scenario) -> list[tuple[Path, str]]:
             )
             problems.append((("interfaces", index), text))
     return problems
+
+
+def _unseen(scenario: Scenario) -> list[tuple[Path, str]]:
+    """Blind times of the monitor that lie after the end: they would have no effect."""
+    if scenario.monitor is None:
+        return []
+    lasts = scenario.run.end - scenario.run.start
+    return [
+        (("monitor", "blind", index), "it begins after the run has ended; it would have no effect")
+        for index, blind in enumerate(scenario.monitor.blind)
+        if blind.from_ >= lasts
+    ]
