@@ -9,6 +9,7 @@ from twin.core import commands as cm
 from twin.core import effects as ef
 from twin.core import events as ev
 from twin.core.entry import Entry
+from twin.core.master import DEFAULT_DELIVERY
 from twin.core.stages import DELIVERY
 from twin.log.correlation import COMMANDS
 
@@ -63,6 +64,7 @@ class Messages:
         self.dead: dict[str, DeliveryFacts] = {}
         # Kind of gateway -> whether its deliveries wait for an acknowledgement (the engine's default: yes).
         self.acknowledged: dict[str, bool] = {}
+        self.retries: dict[str, int] = {}
         self.calls = 0
         self.operations = 0
         self.awaited = 0
@@ -145,8 +147,10 @@ class Messages:
                 if self.acknowledged.get(delivery.gateway.partition("/")[0], True):
                     self.open[delivery.key] = DeliveryFacts(correlation, entry.now)
                     self.awaited += counts
-            elif delivery.key in self.open:
-                self.open[delivery.key].attempt = delivery.attempt
+            else:
+                if delivery.key in self.open:
+                    self.open[delivery.key].attempt = delivery.attempt
+                self._check_retry(facts, entry, delivery)
             if counts:
                 self.calls += 1
                 self.operations += first
@@ -157,6 +161,15 @@ class Messages:
                     self.with_criticality += delivery.criticality != ""
         if self.due or entry.deliveries:
             self._settle_due(facts, entry)
+
+    def _check_retry(self, facts: Facts, entry: Entry, delivery: ef.Delivery) -> None:
+        """A retry keeps its policy's number and its deadline; what a person sends again has both anew."""
+        if isinstance(entry.command, cm.RedriveDelivery):
+            return
+        if 0 < delivery.deadline <= entry.now:
+            facts.breach("retry_after_deadline", entry.now)
+        if delivery.attempt > self.retries.get(delivery.gateway.partition("/")[0], DEFAULT_DELIVERY.retries) + 1:
+            facts.breach("retry_beyond_limit", entry.now)
 
     def _settle_due(self, facts: Facts, entry: Entry) -> None:
         """What the events oblige the engine to send must be sent in the same entry, once."""
