@@ -278,6 +278,17 @@ def blast(
 
 
 @app.command()
+def trace(
+    run: RunFolder,
+    id: Annotated[str, typer.Argument(metavar="ID", help="Of an order, a document or a message.")],
+) -> None:
+    """The lineage of one id: its order, all documents, and what caused each message."""
+    from twin.cli.trace import show_lineage
+
+    show_lineage(run, id)
+
+
+@app.command()
 def books(run: RunFolder) -> None:
     """Every line and unit, in and out (1 if one is missing)."""
     from twin.cli.books import show_books

@@ -116,6 +116,12 @@ def trace_completeness(facts: Facts) -> Answer:
     return ratio(facts.messages.traced, facts.messages.messages)
 
 
+@measure("L", "ratio", "deliveries and answers in the window")
+def correlation_completeness(facts: Facts) -> Answer:
+    """Deliveries and answers whose correlation id is that of an order or purchase order in the log, of all."""
+    return ratio(facts.messages.resolved, facts.messages.messages)
+
+
 @measure("L", "ratio", RUN)
 def event_completeness(facts: Facts) -> Answer:
     """Shipped units whose reservation and release were events as well, of all shipped."""

@@ -80,6 +80,7 @@ class Messages:
         self.with_criticality = 0
         self.messages = 0
         self.traced = 0
+        self.resolved = 0
         self.audited = 0
         self.gaps = 0
         self.refused: dict[str, int] = {}
@@ -126,6 +127,7 @@ class Messages:
         about = self._correlation(command.delivery) if correlation is None else correlation(command)
         if about and command.causation:
             self.traced += 1
+        self.resolved += _is_known(facts, about)
         if about in facts.orders:
             self.about_orders += 1
             if getattr(command, "criticality", ""):
@@ -156,6 +158,7 @@ class Messages:
                 self.operations += first
                 self.messages += 1
                 self.traced += correlation != ""
+                self.resolved += _is_known(facts, correlation)
                 if correlation in facts.orders:
                     self.about_orders += 1
                     self.with_criticality += delivery.criticality != ""
@@ -215,6 +218,11 @@ class Messages:
         elif name == "redriven":
             del self.dead[key]
             self.open[key] = found
+
+
+def _is_known(facts: Facts, about: str) -> bool:
+    """Whether an id is that of an order or a purchase order in the log."""
+    return about in facts.orders or about in facts.purchases or (about != "" and facts.was_closed(about))
 
 
 _STEPS: Final[dict[type, str]] = {

@@ -7,6 +7,7 @@ from twin.observability.blast import BlastRadius, Score, Touched, blast_radius, 
 from twin.observability.calls import Calls, Message, Step
 from twin.observability.detection import Detection, FaultTime, detect, faults_of
 from twin.observability.interfaces import Histogram, Inbound, InterfaceFigures, Outbound, Slo, interface_figures
+from twin.observability.lineage import Link, Owner, lineage, lineage_of_entries
 from twin.observability.total_queue import QueueFold, TotalQueue, total_queue
 
 __all__ = [
@@ -18,9 +19,11 @@ __all__ = [
     "Histogram",
     "Inbound",
     "InterfaceFigures",
+    "Link",
     "Message",
     "Monitor",
     "Outbound",
+    "Owner",
     "QueueFold",
     "Score",
     "Slo",
@@ -33,6 +36,8 @@ __all__ = [
     "faults_of",
     "hits_of",
     "interface_figures",
+    "lineage",
+    "lineage_of_entries",
     "score",
     "scored_blast_radius",
     "total_queue",
