@@ -278,6 +278,14 @@ def blast(
 
 
 @app.command()
+def alerts(run: RunFolder) -> None:
+    """What the monitor raised, and how soon after each fault."""
+    from twin.cli.alerts import show_alerts
+
+    show_alerts(run)
+
+
+@app.command()
 def trace(
     run: RunFolder,
     id: Annotated[str, typer.Argument(metavar="ID", help="Of an order, a document or a message.")],

@@ -5,7 +5,7 @@ One row a gateway (`kind/party`) and capability (the stored name of the effect a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Final
 
@@ -137,6 +137,12 @@ class InterfaceFigures:
         self._values.fold(entry)
         for step in self._calls.fold(entry):
             _COUNT[step.kind](self._outbound(step), step)
+
+    def over(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """Pass entries on, folding them."""
+        for entry in entries:
+            self.fold(entry)
+            yield entry
 
     def finish(self, end: int) -> None:
         """Look at what is open at `end` (ms)."""
