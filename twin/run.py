@@ -23,7 +23,18 @@ from twin.core.commands import External
 from twin.core.engine import Engine
 from twin.core.entry import Entry
 from twin.driver import Driver
-from twin.log import CostRates, Manifest, RunLog, TruthLog, manifest_of, read_entries, read_manifest, write_manifest
+from twin.log import (
+    AlertRule,
+    CostRates,
+    Manifest,
+    Monitoring,
+    RunLog,
+    TruthLog,
+    manifest_of,
+    read_entries,
+    read_manifest,
+    write_manifest,
+)
 from twin.log.folder import RunRefused, check_apart, check_file, check_way, make_way
 from twin.log.parts import Part, find_parts
 from twin.measures import Measured, compute, write_measures
@@ -32,6 +43,7 @@ from twin.order_book import OrderBook
 from twin.scenario import Scenario
 from twin.scenario import load as load_scenario
 from twin.scenario.demand import BookDemand
+from twin.scenario.monitor import ErrorRate
 from twin.scenario.units import DAY_MS, YEAR_MS, Share, format_duration, format_instant
 from twin.world.book_fit import check_fit
 from twin.world.build import build, gateways, load_book
@@ -250,6 +262,7 @@ class Simulation:
             warmup_ms=scenario.run.warmup,
             currency=scenario.currency,
             rates=cost_rates(scenario),
+            monitoring=monitoring_of(scenario),
             parent=parent,
             position=position,
         )
@@ -380,6 +393,31 @@ def cost_rates(scenario: Scenario) -> CostRates:
         rate = costs.penalty.per_unit_period
         penalty = (rate.micro_minor * period, 1_000_000 * rate.per_ms)
     return CostRates(period_ms=period, holding_ppm_per_year=ppm, holding=holding, penalty=penalty, charge=charge)
+
+
+def monitoring_of(scenario: Scenario) -> Monitoring | None:
+    """What the scenario has watched, with the instants that its times stand for; None where it has no monitor."""
+    monitor, start = scenario.monitor, scenario.run.start
+    if monitor is None:
+        return None
+    return Monitoring(
+        rules=tuple(
+            AlertRule(
+                id=alert.id,
+                signal=alert.kind,
+                above=alert.above,
+                gateway=alert.gateway,
+                window_ms=alert.over if isinstance(alert, ErrorRate) else 0,
+                calls=alert.calls if isinstance(alert, ErrorRate) else 1,
+                lasting_ms=alert.lasting,
+                delay_ms=alert.delay,
+            )
+            for alert in monitor.alerts
+        ),
+        every_ms=monitor.every,
+        blind=tuple((start + blind.from_, start + blind.from_ + blind.for_) for blind in monitor.blind),
+        interfaces={f"interface/{interface.id}": interface.to for interface in scenario.interfaces},
+    )
 
 
 def _parts_before(parent: Path, saved: _Snapshot) -> list[Part]:

@@ -83,12 +83,20 @@ class Tale:
         plan = ev.FulfillmentPlan(key, node, "van", picks)
         self.at(now, ev.ReleaseDecided(order, (plan,)), deliveries=(sent(key, order),))
 
-    def ship(self, order: str, now: int, *lines: tuple[int, int], serial: int = 1, node: str = "north") -> None:
-        """Ship (line, units) of a fulfillment order for 40 and bill it at 500 a unit."""
+    def ship(
+        self,
+        order: str,
+        now: int,
+        *lines: tuple[int, int],
+        serial: int = 1,
+        node: str = "north",
+        freight: int = 40,
+    ) -> None:
+        """Ship (line, units) of a fulfillment order for `freight` and bill it at 500 a unit."""
         key = f"{order}/{serial}"
         self.at(
             now,
-            ev.GoodsShipped(order, f"S/{key}", key, node, lines, 40),
+            ev.GoodsShipped(order, f"S/{key}", key, node, lines, freight),
             self.bill(order, *lines, serial=serial),
             deliveries=(sent(f"I/{key}", order, "erp"),),
         )

@@ -254,6 +254,76 @@ def explain(run: RunFolder, order: Annotated[str, typer.Argument(metavar="ORDER"
 
 
 @app.command()
+def interfaces(
+    run: RunFolder,
+    gateway: Annotated[str, typer.Option(metavar="GLOB", help="Only these, e.g. 'warehouse/*'.")] = "*",
+    slo: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB=LATENCY@SHARE", help="A service level, e.g. 'erp=2s@99%'; the first that fits."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, in ms and minor units.")] = False,
+) -> None:
+    """Calls, errors, latency and dead letters of each interface, from the log alone."""
+    from twin.cli.interfaces import parse_slos, print_interfaces, show_interfaces
+    from twin.log import read_entries, read_manifest
+    from twin.observability import interface_figures
+
+    slos = parse_slos(slo or [])
+    manifest = read_manifest(run)
+    figures = interface_figures(read_entries(run), manifest.end_ms)
+    if as_json:
+        print_interfaces(figures, gateway, slos)
+    else:
+        show_interfaces(f"{manifest.title}, seed {manifest.seed}", figures, gateway, slos, manifest.currency)
+
+
+@app.command()
+def blast(
+    run: RunFolder,
+    interface: Annotated[str, typer.Option(metavar="GLOB", help="Gateways that failed, e.g. 'supplier/*'.")],
+    begin: Annotated[str, typer.Option("--from", metavar="TIME", help="Since: 3d9h after the start, or an instant.")],
+    end: Annotated[str, typer.Option("--to", metavar="TIME", help="Until before.")],
+    every: Annotated[bool, typer.Option("--all", help="List all messages.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, in ms and minor units.")] = False,
+) -> None:
+    """Who was hit while an interface failed, and what that is worth."""
+    from twin.cli.blast import parse_moment, print_blast, show_blast
+    from twin.log import read_entries, read_manifest, read_truth
+    from twin.observability import hits_of, scored_blast_radius
+
+    manifest = read_manifest(run)
+    window = (parse_moment("--from", begin, manifest.start_ms), parse_moment("--to", end, manifest.start_ms))
+    if window[0] >= window[1]:
+        raise InputError(f"--from {begin} --to {end}: the window ends before it has begun")
+    hits = hits_of(read_truth(run), *window)
+    found, true = scored_blast_radius(read_entries(run), interface, *window, hits)
+    scored = true if manifest.truth_rows else None
+    if as_json:
+        print_blast(found, scored, interface, window)
+    else:
+        show_blast(manifest, found, scored, interface, window, every)
+
+
+@app.command()
+def alerts(run: RunFolder) -> None:
+    """What the monitor raised, and how soon after each fault."""
+    from twin.cli.alerts import show_alerts
+
+    show_alerts(run)
+
+
+@app.command()
+def trace(
+    run: RunFolder,
+    id: Annotated[str, typer.Argument(metavar="ID", help="Of an order, a document or a message.")],
+) -> None:
+    """The lineage of one id: its order, all documents, and what caused each message."""
+    from twin.cli.trace import show_lineage
+
+    show_lineage(run, id)
+
+
+@app.command()
 def books(run: RunFolder) -> None:
     """Every line and unit, in and out (1 if one is missing)."""
     from twin.cli.books import show_books
@@ -264,6 +334,24 @@ def books(run: RunFolder) -> None:
     found = account_run(run)
     show_books(run, found)
     if found.differences:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def messages(
+    run: RunFolder,
+    settle: Annotated[
+        str | None, typer.Option(metavar="TIME", help="How long a counterpart may be at work before the end: 7d.")
+    ] = None,
+) -> None:
+    """What became of every message: lost, doubled, made up (1 if so)."""
+    from twin.cli.messages import judge_messages, show_messages
+    from twin.log import read_manifest
+
+    manifest = read_manifest(run)
+    found = judge_messages(run, manifest, None if settle is None else _duration("--settle", settle))
+    show_messages(manifest, found)
+    if not found.valid:
         raise typer.Exit(FAILED)
 
 

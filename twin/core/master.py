@@ -166,8 +166,8 @@ class DeliveryPolicy(Struct, frozen=True, gc=False, omit_defaults=True):
     The rest makes a send queue: `bulkhead` attempts may be under way to one counterpart (0: any number), and those of
     all gateways in `pool` together as many as the pool has; attempts are `interval_us` apart, or `burst` at once;
     after an outage that opened the `breaker` they are `drain_us` apart until the queue is empty. It is served by
-    criticality, then in the order of coming, or in that order alone (`fifo`). Past `bound` waiting deliveries the last are shed. `in_order`
-    sends those about one order or purchase order one after the other, and none past a dead letter.
+    criticality, then in the order of coming, or in that order alone (`fifo`). Past `bound` waiting deliveries the last
+    are shed. `in_order` sends those about one order or purchase order one after the other, and none past a dead letter.
     """
 
     gateway: str

@@ -9,13 +9,16 @@ from twin.log.reading import Row, read_entries, read_rows, read_truth, verify_ru
 from twin.log.run_log import MemoryLog, RunLog
 from twin.log.sql import connect
 from twin.log.story import StoryRow, explain, explain_entries
+from twin.log.telemetry import AlertRule, Monitoring
 from twin.log.truth import MemoryTruth, TruthLog, TruthRow
 
 __all__ = [
+    "AlertRule",
     "CostRates",
     "Manifest",
     "MemoryLog",
     "MemoryTruth",
+    "Monitoring",
     "Part",
     "PartInfo",
     "Row",

@@ -11,6 +11,7 @@ from msgspec import Struct
 from twin.log.errors import RunError
 from twin.log.parts import ENTRIES, TRUTH, PartInfo, find_parts
 from twin.log.run_log import RunLog
+from twin.log.telemetry import Monitoring
 from twin.log.truth import TruthLog
 
 __all__ = ["MANIFEST", "CostRates", "Manifest", "manifest_of", "read_manifest", "write_manifest"]
@@ -48,6 +49,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
 
     The simulated time runs from `start_ms` to `end_ms`; measures leave out the first `warmup_ms` of it. `digest` and
     `truth_digest` are hexadecimal. A fork names its `parent` (the parent's digest at the fork) and `position`.
+    `monitoring` says what is watched, if anything is.
     """
 
     schema: int = SCHEMA
@@ -68,6 +70,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     parent: str = ""
     position: int = 0
     complete: bool = True
+    monitoring: Monitoring | None = None
 
 
 def manifest_of(
@@ -83,6 +86,7 @@ def manifest_of(
     warmup_ms: int = 0,
     currency: str = "",
     rates: CostRates | None = None,
+    monitoring: Monitoring | None = None,
     parent: str = "",
     position: int = 0,
 ) -> Manifest:
@@ -109,6 +113,7 @@ def manifest_of(
         parts=tuple(parts),
         parent=parent,
         position=position,
+        monitoring=monitoring,
     )
 
 

@@ -6,12 +6,13 @@ from twin.log import CostRates
 from twin.measures.compute import compare, compute, compute_facts, facts_of, write_measures
 from twin.measures.facts import Facts, Series
 from twin.measures.measured import MEASURES, Measured, Spec, decimal
-from twin.measures.pairs import collateral_delay
+from twin.measures.pairs import HarmedOrder, collateral_delay, harmed
 
 __all__ = [
     "MEASURES",
     "CostRates",
     "Facts",
+    "HarmedOrder",
     "Measured",
     "Series",
     "Spec",
@@ -21,5 +22,6 @@ __all__ = [
     "compute_facts",
     "decimal",
     "facts_of",
+    "harmed",
     "write_measures",
 ]

@@ -39,12 +39,15 @@ class Shelf:
 
 
 class Truth:
-    """The shelves of a run, from the rows of its truth."""
+    """The shelves of a run and when faults began and ended, from the rows of its truth."""
 
     def __init__(self, rows: Iterable[TruthRow]) -> None:
         self.shelves: dict[tuple[str, str], Shelf] = {}
+        self.faults: list[TruthRow] = []
         for row in rows:
-            if row.type in MOVEMENTS:
+            if row.type in ("fault.began", "fault.ended"):
+                self.faults.append(row)
+            elif row.type in MOVEMENTS:
                 key = (row.node, row.sku)
                 shelf = self.shelves.get(key)
                 if shelf is None:

@@ -9,16 +9,17 @@ from typing import Final
 import msgspec
 
 from twin.log import Manifest, TruthRow, read_entries, read_manifest, read_truth
-from twin.measures import against_truth, costs, flow, integrity, pairs, service
+from twin.measures import against_truth, costs, detection, flow, integrity, pairs, service
 from twin.measures.facts import Facts
 from twin.measures.measured import DIGITS, MEASURES, Exact, Kind, Measured, decimal
+from twin.observability.alerts import Monitor
 
 __all__ = ["MEASURES_FILE", "compare", "compute", "compute_facts", "facts_of", "write_measures"]
 
 MEASURES_FILE: Final = "measures.json"
 
 # Defining the measures registers them.
-_SOURCES: Final = (service, flow, integrity, costs, against_truth, pairs)
+_SOURCES: Final = (service, flow, integrity, costs, detection, against_truth, pairs)
 
 
 def facts_of(run: Path, *, trace: bool = False, manifest: Manifest | None = None) -> Facts:
@@ -28,9 +29,14 @@ def facts_of(run: Path, *, trace: bool = False, manifest: Manifest | None = None
     where the folder is no run, is cut off or is damaged.
     """
     manifest = read_manifest(run) if manifest is None else manifest
-    return Facts.collect(
-        read_entries(run), manifest.start_ms, manifest.end_ms, manifest.warmup_ms, manifest.rates, trace=trace
-    )
+    entries, monitor = read_entries(run), None
+    if manifest.monitoring is not None:
+        monitor = Monitor(manifest.monitoring, manifest.start_ms)
+        entries = monitor.over(entries)
+    facts = Facts.collect(entries, manifest.start_ms, manifest.end_ms, manifest.warmup_ms, manifest.rates, trace=trace)
+    if monitor is not None:
+        facts.monitoring, facts.alerts = manifest.monitoring, monitor.finish(manifest.end_ms)
+    return facts
 
 
 def compute_facts(facts: Facts, truth: Iterable[TruthRow] | None = None) -> dict[str, Measured]:

@@ -11,7 +11,7 @@ from fractions import Fraction
 from hashlib import blake2b
 
 from twin.core.entry import Entry
-from twin.log import CostRates
+from twin.log import CostRates, Monitoring
 from twin.measures.messages import Messages
 from twin.measures.records import (
     CellFacts,
@@ -22,6 +22,7 @@ from twin.measures.records import (
     PurchaseFacts,
     ReleaseFacts,
 )
+from twin.observability.alerts import Alert
 
 __all__ = ["DAY_MS", "Facts", "Series"]
 
@@ -60,6 +61,9 @@ class Facts:
         self.entries = 0
         self.series = Series(max(1, -((start_ms - end_ms) // DAY_MS)))
         self.messages = Messages()
+        # What was watched, and the alerts that it led to.
+        self.monitoring: Monitoring | None = None
+        self.alerts: list[Alert] = []
 
         # Open things.
         self.orders: dict[str, OrderFacts] = {}
@@ -148,6 +152,9 @@ class Facts:
         self.freight = 0
         self.ordering = 0
 
+        # Decisions in the window that broke a rule, by rule.
+        self.breaches: dict[str, int] = {}
+
         # What must be zero, and what must be whole.
         self.duplicates: dict[str, int] = {}
         self.invoices_before_ship = 0
@@ -223,6 +230,11 @@ class Facts:
         """Count a business effect beyond the first for its key."""
         self.duplicates[effect] = self.duplicates.get(effect, 0) + 1
 
+    def breach(self, rule: str, now: int) -> None:
+        """Count a decision that broke a rule."""
+        if now >= self.begin:
+            self.breaches[rule] = self.breaches.get(rule, 0) + 1
+
     def day(self, now: int) -> int:
         """The day's index in the series."""
         return min(max(0, (now - self.start) // DAY_MS), len(self.series.captured) - 1)
@@ -270,8 +282,16 @@ class Facts:
             self._count_durations(order)
         if self.trace:
             whole = order.delivered_at if in_full and withdrawn < ordered else 0
+            sold = order.lines.values()
             self.records[order.id] = OrderRecord(
-                order.captured_at, order.requested_at, whole, tuple(dict.fromkeys(order.nodes))
+                order.captured_at,
+                order.requested_at,
+                whole,
+                tuple(dict.fromkeys(order.nodes)),
+                sum([line.ordered * line.price_minor for line in sold]),
+                sum([line.delivered * line.price_minor for line in sold]),
+                sum([line.delivered for line in sold]),
+                order.freight_minor,
             )
 
     def _count_due(self, order: OrderFacts, wanted: int, in_full: bool) -> None:

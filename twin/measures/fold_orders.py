@@ -175,6 +175,18 @@ def reservation_expired(facts: Facts, event: ev.ReservationExpired, now: int) ->
             facts.expired_units += held.quantity
 
 
+def order_held(facts: Facts, event: ev.OrderHeld, now: int) -> None:
+    order = facts.orders.get(event.order)
+    if order is not None:
+        order.held = True
+
+
+def order_hold_released(facts: Facts, event: ev.OrderHoldReleased, now: int) -> None:
+    order = facts.orders.get(event.order)
+    if order is not None:
+        order.held = False
+
+
 def promise_decided(facts: Facts, event: ev.PromiseDecided, now: int) -> None:
     order = facts.orders.get(event.order)
     if order is None:
@@ -183,6 +195,8 @@ def promise_decided(facts: Facts, event: ev.PromiseDecided, now: int) -> None:
     counts = now >= facts.begin
     if not order.promised_at:
         order.promised_at = event.promised_at
+        if event.promised_at > order.requested_at:
+            facts.breach("promise_after_request", now)
         if order.counted:
             facts.promise_lead.append(event.promised_at - order.captured_at)
     for number, at in event.lines:
@@ -203,6 +217,10 @@ def release_decided(facts: Facts, event: ev.ReleaseDecided, now: int) -> None:
     if order is None:
         facts.illegal_transitions += 1
         return
+    if order.held:
+        facts.breach("release_while_held", now)
+    if 0 < order.promised_at < now:
+        facts.breach("release_after_promise", now)
     if order.released_at < 0:
         order.released_at = now
     for plan in event.fulfillment_orders:
@@ -267,6 +285,7 @@ def goods_shipped(facts: Facts, event: ev.GoodsShipped, now: int) -> None:
             facts.duplicate("units beyond the order")
         cost += units * costs.get(line.sku, 0)
     order.shipped_at = now
+    order.freight_minor += event.freight_minor
     if order.to_ship == 0:
         facts.series.shipped[facts.today] += 1
         if counts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from twin.measures.facts import Facts
 from twin.measures.measured import Answer, answer, measure, ratio
@@ -10,6 +11,14 @@ from twin.measures.measured import Answer, answer, measure, ratio
 __all__: list[str] = []
 
 RUN = "the whole run, warm-up included"
+RULES: Final = (
+    "promise_after_request",
+    "release_after_promise",
+    "release_while_held",
+    "retry_after_deadline",
+    "retry_beyond_limit",
+)
+"""Rules whose breaches are counted."""
 
 
 @measure("L", "count", RUN)
@@ -30,6 +39,17 @@ def lost_effect_count(facts: Facts) -> Iterator[Answer]:
     yield answer(sum(lost.values()), f"of {facts.messages.required} required")
     for effect in sorted(lost):
         yield answer(lost[effect], part=f"effect={effect}")
+
+
+@measure("L", "count", "decisions in the window")
+def policy_breaches(facts: Facts) -> Iterator[Answer]:
+    """Decisions that broke a rule: `promise_after_request` (the first promise is later than the customer asked for),
+    `release_after_promise` (released when the promised date had passed), and those that the engine must never take:
+    `release_while_held`, `retry_after_deadline`, `retry_beyond_limit`.
+    """
+    yield answer(sum(facts.breaches.values()))
+    for rule in RULES:
+        yield answer(facts.breaches.get(rule, 0), part=f"rule={rule}")
 
 
 @measure("L", "count", RUN)
@@ -104,6 +124,12 @@ def message_criticality_coverage(facts: Facts) -> Answer:
 def trace_completeness(facts: Facts) -> Answer:
     """Deliveries with a correlation id and answers with both correlation and causation, of all."""
     return ratio(facts.messages.traced, facts.messages.messages)
+
+
+@measure("L", "ratio", "deliveries and answers in the window")
+def correlation_completeness(facts: Facts) -> Answer:
+    """Deliveries and answers whose correlation id is that of an order or purchase order in the log, of all."""
+    return ratio(facts.messages.resolved, facts.messages.messages)
 
 
 @measure("L", "ratio", RUN)

@@ -10,6 +10,7 @@ from twin.core import effects as ef
 from twin.core import events as ev
 from twin.core.effects import Delivery
 from twin.core.entry import Entry
+from twin.core.master import DEFAULT_DELIVERY
 from twin.core.stages import DELIVERY
 from twin.log.correlation import COMMANDS
 
@@ -47,12 +48,13 @@ _KNOWN_ALREADY: Final = ("duplicate", "order_exists")
 class DeliveryFacts:
     """A delivery that is not settled, or a dead letter `since` an instant (ms)."""
 
-    __slots__ = ("attempt", "correlation", "gateway", "since", "stage")
+    __slots__ = ("attempt", "correlation", "gateway", "redriven", "since", "stage")
 
     def __init__(self, delivery: Delivery, since: int) -> None:
         self.correlation = delivery.correlation
         self.gateway = delivery.gateway
         self.since = since
+        self.redriven = False
         self.stage = "in_flight"
         self.attempt = 1
 
@@ -65,6 +67,7 @@ class Messages:
         self.dead: dict[str, DeliveryFacts] = {}
         # Kind of gateway -> whether its deliveries wait for an acknowledgement (the engine's default: yes).
         self.acknowledged: dict[str, bool] = {}
+        self.retries: dict[str, int] = {}
         self.calls = 0
         self.operations = 0
         self.awaited = 0
@@ -86,6 +89,7 @@ class Messages:
         self.with_criticality = 0
         self.messages = 0
         self.traced = 0
+        self.resolved = 0
         self.audited = 0
         self.gaps = 0
         self.refused: dict[str, int] = {}
@@ -132,6 +136,7 @@ class Messages:
         about = self._correlation(command.delivery) if correlation is None else correlation(command)
         if about and command.causation:
             self.traced += 1
+        self.resolved += _is_known(facts, about)
         if about in facts.orders:
             self.about_orders += 1
             if getattr(command, "criticality", ""):
@@ -153,8 +158,10 @@ class Messages:
                 if self.acknowledged.get(delivery.gateway.partition("/")[0], True):
                     self.open[delivery.key] = self._asked(delivery, entry.now)
                     self.awaited += counts
-            elif delivery.key in self.open:
-                self.open[delivery.key].attempt = delivery.attempt
+            else:
+                if delivery.key in self.open:
+                    self.open[delivery.key].attempt = delivery.attempt
+                self._check_retry(facts, entry, delivery)
             waiting = self.lines.get((delivery.gateway, correlation))
             if waiting and next(iter(waiting)) != delivery.key:
                 self.leapfrogs += 1
@@ -163,6 +170,7 @@ class Messages:
                 self.operations += first
                 self.messages += 1
                 self.traced += correlation != ""
+                self.resolved += _is_known(facts, correlation)
                 if correlation in facts.orders:
                     self.about_orders += 1
                     self.with_criticality += delivery.criticality != ""
@@ -180,6 +188,16 @@ class Messages:
         del waiting[key]
         if not waiting:
             del self.lines[about]
+
+    def _check_retry(self, facts: Facts, entry: Entry, delivery: Delivery) -> None:
+        """A retry keeps its policy's number and its deadline; what a person sends again has both anew."""
+        known = self.open.get(delivery.key)
+        if isinstance(entry.command, cm.RedriveDelivery) or (known is not None and known.redriven):
+            return
+        if 0 < delivery.deadline <= entry.now:
+            facts.breach("retry_after_deadline", entry.now)
+        if delivery.attempt > self.retries.get(delivery.gateway.partition("/")[0], DEFAULT_DELIVERY.retries) + 1:
+            facts.breach("retry_beyond_limit", entry.now)
 
     def _settle_due(self, facts: Facts, entry: Entry) -> None:
         """What the events oblige the engine to send must be sent in the same entry, once."""
@@ -240,6 +258,12 @@ class Messages:
         elif name == "redriven":
             del self.dead[key]
             self.open[key] = found
+            found.redriven = True
+
+
+def _is_known(facts: Facts, about: str) -> bool:
+    """Whether an id is that of an order or a purchase order in the log."""
+    return about in facts.orders or about in facts.purchases or (about != "" and facts.was_closed(about))
 
 
 _STEPS: Final[dict[type, str]] = {

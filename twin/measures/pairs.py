@@ -5,13 +5,16 @@ The first facts are those of the run without the fault.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
+
+from msgspec import Struct
 
 from twin.measures.costs import margin_minor
 from twin.measures.facts import Facts
 from twin.measures.measured import Answer, answer, measure, ratio
 
-__all__ = ["collateral_delay", "quality"]
+__all__ = ["HarmedOrder", "collateral_delay", "harmed", "quality"]
 
 
 @measure("P", "minor", "both windows")
@@ -61,3 +64,70 @@ def collateral_delay(base: Facts, hurt: Facts, failed_node: str) -> Answer:
         before += record.delivered_at - record.captured_at
         after += (other.delivered_at or hurt.end) - other.captured_at
     return ratio(after, before)
+
+
+class HarmedOrder(Struct, frozen=True):
+    """An order that is worse off with the fault: later, fewer units, or dearer to ship; 0 for what it is not.
+
+    `value_minor` is the whole order as ordered. `late_ms` of one that is not whole by the end counts up to the end.
+    """
+
+    value_minor: int
+    late_ms: int = 0
+    fewer_units: int = 0
+    fewer_minor: int = 0
+    dearer_minor: int = 0
+
+
+def harmed(base: Facts, hurt: Facts) -> dict[str, HarmedOrder]:
+    """The orders captured in the window without the fault that are later, fewer or dearer with it, by id.
+
+    Later and dearer are held against the whole order without the fault; an order that never came gets nothing. Raises
+    `ValueError` for facts without a trace.
+    """
+    if not (base.trace and hurt.trace):
+        raise ValueError("facts without a trace: collect them with trace=True to compare orders")
+    found: dict[str, HarmedOrder] = {}
+    for order, record in base.records.items():
+        if record.captured_at < base.begin:
+            continue
+        other = hurt.records.get(order)
+        if other is None:
+            if record.delivered_units:
+                found[order] = HarmedOrder(record.value_minor, 0, record.delivered_units, record.delivered_minor)
+            continue
+        late = max(0, (other.delivered_at or hurt.end) - record.delivered_at) if record.delivered_at else 0
+        units = max(0, record.delivered_units - other.delivered_units)
+        fewer = max(0, record.delivered_minor - other.delivered_minor) if units else 0
+        # Freight of fewer units says nothing: only what was delivered as well can have become dearer.
+        dearer = 0 if units else max(0, other.freight_minor - record.freight_minor)
+        if late or units or dearer:
+            found[order] = HarmedOrder(record.value_minor, late, units, fewer, dearer)
+    return found
+
+
+@measure("P", "count", "orders captured in the window without the fault")
+def harmed_orders(base: Facts, hurt: Facts) -> Iterator[Answer]:
+    """Orders that are later, fewer (units delivered) or dearer (freight) with the fault; an order may be several."""
+    found = harmed(base, hurt).values()
+    yield answer(len(found), f"of {sum(record.captured_at >= base.begin for record in base.records.values())}")
+    yield answer(sum(order.late_ms > 0 for order in found), part="later")
+    yield answer(sum(order.fewer_units > 0 for order in found), part="fewer")
+    yield answer(sum(order.dearer_minor > 0 for order in found), part="dearer")
+
+
+@measure("P", "minor", "orders captured in the window without the fault")
+def harmed_value(base: Facts, hurt: Facts) -> Iterator[Answer]:
+    """Value, as ordered, of the orders that are harmed; goods not delivered, and freight on top, of them."""
+    found = harmed(base, hurt).values()
+    yield answer(sum(order.value_minor for order in found))
+    yield answer(sum(order.fewer_minor for order in found), part="fewer")
+    yield answer(sum(order.dearer_minor for order in found), part="dearer")
+
+
+@measure("P", "ms", "orders that are later with the fault")
+def harmed_delay(base: Facts, hurt: Facts) -> Iterator[Answer]:
+    """Mean and longest time by which orders are later with the fault."""
+    delays = [order.late_ms for order in harmed(base, hurt).values() if order.late_ms]
+    yield ratio(sum(delays), len(delays))
+    yield answer(max(delays, default=None), part="max")

@@ -71,6 +71,8 @@ class OrderFacts:
         "criticality",
         "delivered_at",
         "fallout",
+        "freight_minor",
+        "held",
         "id",
         "left",
         "lines",
@@ -104,6 +106,8 @@ class OrderFacts:
         self.delivered_at = 0
         self.touches = 0
         self.fallout = False
+        self.freight_minor = 0
+        self.held = False
         self.shipments: dict[str, ShipmentFacts] = {}
         self.nodes: list[str] = []
 
@@ -146,15 +150,41 @@ class PurchaseFacts:
 
 
 class OrderRecord:
-    """An order as pairs of runs compare it. `delivered_at` 0: not whole by the end."""
+    """An order as pairs of runs compare it. `delivered_at` 0: not whole by the end.
 
-    __slots__ = ("captured_at", "delivered_at", "nodes", "requested_at")
+    `value_minor` is what was ordered, `delivered_minor` what of it was delivered, at its prices.
+    """
 
-    def __init__(self, captured_at: int, requested_at: int, delivered_at: int, nodes: tuple[str, ...]) -> None:
+    __slots__ = (
+        "captured_at",
+        "delivered_at",
+        "delivered_minor",
+        "delivered_units",
+        "freight_minor",
+        "nodes",
+        "requested_at",
+        "value_minor",
+    )
+
+    def __init__(
+        self,
+        captured_at: int,
+        requested_at: int,
+        delivered_at: int,
+        nodes: tuple[str, ...],
+        value_minor: int = 0,
+        delivered_minor: int = 0,
+        delivered_units: int = 0,
+        freight_minor: int = 0,
+    ) -> None:
         self.captured_at = captured_at
         self.requested_at = requested_at
         self.delivered_at = delivered_at
         self.nodes = nodes
+        self.value_minor = value_minor
+        self.delivered_minor = delivered_minor
+        self.delivered_units = delivered_units
+        self.freight_minor = freight_minor
 
 
 class ClassFacts:

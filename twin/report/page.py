@@ -13,8 +13,10 @@ from twin.log import Manifest, read_entries, read_manifest, read_truth
 from twin.measures import Measured, compute
 from twin.measures.accounts import Accounts, account, compare_book, read_book_counts
 from twin.measures.measured import Exact
+from twin.observability import InterfaceFigures, Monitor, detect, faults_of
 from twin.report import charts
 from twin.report.grid import HOUR_MS, date_text, grid_over, instant_text
+from twin.report.interface_tables import alert_table, interface_tables
 from twin.report.picture import Picture, watch
 from twin.report.tables import (
     Table,
@@ -80,8 +82,18 @@ def write_report(run: Path | str, measures: Mapping[str, Measured] | None = None
         measures = compute(run)
     window = (manifest.start_ms + manifest.warmup_ms, manifest.end_ms)
     grid = grid_over(manifest.start_ms, manifest.end_ms)
-    picture, entries = watch(read_entries(run), grid, window, manifest.end_ms)
+    figures = InterfaceFigures()
+    log = figures.over(read_entries(run))
+    monitor = None
+    if manifest.monitoring is not None:
+        monitor = Monitor(manifest.monitoring, manifest.start_ms)
+        log = monitor.over(log)
+    picture, entries = watch(log, grid, window, manifest.end_ms)
     accounts = account(entries, read_truth(run))
+    figures.finish(manifest.end_ms)
+    sections = [Section(interface_tables(figures, manifest.currency))] if figures.outbound else []
+    if monitor is not None:
+        sections.append(Section([_alerts(run, manifest, monitor)]))
     counts = read_book_counts(run)
     if counts is not None:
         compare_book(accounts, counts)
@@ -89,7 +101,7 @@ def write_report(run: Path | str, measures: Mapping[str, Measured] | None = None
     page = (
         _environment()
         .get_template("report.html.j2")
-        .render(_context(run, manifest, measures, picture, accounts, scenario))
+        .render(_context(run, manifest, measures, picture, accounts, scenario, sections))
     )
     path = run / REPORT
     unfinished = run / f".{REPORT}.unfinished"
@@ -121,6 +133,7 @@ def _context(
     picture: Picture,
     accounts: Accounts,
     scenario: Scenario | None,
+    sections: list[Section],
 ) -> dict[str, Any]:
     currency = manifest.currency
     steps = _cost_steps(measures)
@@ -146,6 +159,7 @@ def _context(
         "sections": [
             Section([by_channel(picture, currency), by_site(picture, currency)]),
             Section(sourcing_tables(picture, measures), pair=True),
+            *sections,
         ],
         "books": [books[:1], books[1:]],
         "differences": differences,
@@ -156,6 +170,15 @@ def _context(
         "facts": _facts(manifest, scenario),
         "command": _command(manifest, scenario),
     }
+
+
+def _alerts(run: Path, manifest: Manifest, monitor: Monitor) -> Table:
+    """What was raised, held against the faults where the truth is known."""
+    alerts, detection = monitor.finish(manifest.end_ms), None
+    if manifest.truth_rows:
+        watched = monitor.monitoring
+        detection = detect(alerts, faults_of(read_truth(run), watched.interfaces), watched)
+    return alert_table(alerts, detection)
 
 
 def _command(manifest: Manifest, scenario: Scenario | None) -> str:

@@ -75,6 +75,7 @@ _ONCE: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("lanes",), ("from", "to", "carrier")),
     (("stock",), ("warehouse", "item")),
     (("policies", "replenishment"), ("warehouse", "item")),
+    (("monitor", "alerts"), ("id",)),
 )
 
 
@@ -139,4 +140,17 @@ def misfits(scenario: Scenario) -> list[tuple[Path, str]]:
             if scenario.assortment.price is None:
                 problems.append((("assortment",), "price: there is no order book to take prices from; give quantiles"))
     idle = [(("policies", "delivery", key), text) for key, text in scenario.policies.delivery.without_effect()]
-    return problems + [(path, f"{path[-1]}: {text}") for path, text in idle] + interface_misfits(scenario)
+    problems += [(path, f"{path[-1]}: {text}") for path, text in idle]
+    return problems + interface_misfits(scenario) + _unseen(scenario)
+
+
+def _unseen(scenario: Scenario) -> list[tuple[Path, str]]:
+    """Blind times of the monitor that lie after the end: they would have no effect."""
+    if scenario.monitor is None:
+        return []
+    lasts = scenario.run.end - scenario.run.start
+    return [
+        (("monitor", "blind", index), "it begins after the run has ended; it would have no effect")
+        for index, blind in enumerate(scenario.monitor.blind)
+        if blind.from_ >= lasts
+    ]

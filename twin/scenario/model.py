@@ -34,6 +34,7 @@ from twin.scenario.explain import explain
 from twin.scenario.faults import Fault
 from twin.scenario.interfaces import Interface
 from twin.scenario.merging import merge_plain
+from twin.scenario.monitor import Monitor
 from twin.scenario.policies import Costs, Policies
 from twin.scenario.times import CalendarSpec, RunSpec
 from twin.scenario.units import CURRENCY_EXPONENTS
@@ -108,6 +109,8 @@ class Scenario(Model):
     """What serves the engine's calls to its partners; calls to others reach them unhindered"""
     faults: Tuple[Fault] = ()
     """What goes wrong in interfaces"""
+    monitor: Monitor | None = None
+    """Who watches the log and raises alerts"""
     expect: Tuple[Expectation] = ()
     """What the outcome is held against"""
 

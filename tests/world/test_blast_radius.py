@@ -1,0 +1,128 @@
+"""Who was hit while an interface failed: found in the log, and held against what really happened at the interface."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from tests.world.stage import HOUR, MILL, MINUTE, SECOND, Stage, min_max, tiny
+from twin.core.events import PurchaseOrderCreated
+from twin.observability import BlastRadius, Score, blast_radius, hits_of, score, scored_blast_radius
+from twin.scenario.merging import merge_plain
+
+WMS = {"id": "wms", "to": "warehouse/main", "workers": 1, "service": "1s"}
+POLICY = {"delivery": {"warehouse": {"timeout": "1h", "deadline": "5h"}}}
+
+
+def held(**changes: Any) -> Stage:
+    """The tiny business whose WMS holds calls from 1:00 to 2:00."""
+    outage = {"kind": "outage", "interface": "wms", "from": "1h", "for": "1h"}
+    return Stage(tiny({"interfaces": [WMS], "faults": [outage], "policies": POLICY, **changes}))
+
+
+def hit(stage: Stage, glob: str = "warehouse/*", begin: int = HOUR, end: int = 2 * HOUR) -> BlastRadius:
+    start = stage.scenario.run.start
+    return blast_radius(stage.log.entries, glob, start + begin, start + end)
+
+
+def test_what_waited_at_the_interface_is_what_the_log_says_was_hit() -> None:  # OB-02
+    stage = held()
+    for number in range(100):
+        stage.order(f"o{number}", {"mug": 1 + number % 2}, at=number * 2 * MINUTE)
+    stage.run(2 * HOUR - 1)
+    waited = [call.correlation for _, _, call in stage.world.interfaces["warehouse/main"].queue]
+    stage.run(6 * HOUR)
+    found = hit(stage)
+    assert len(waited) == 30
+    assert score(found.orders, waited) == Score(30, 30, 30)
+    assert found.orders == {order: 450 * (1 + int(order[1:]) % 2) for order in waited}
+    assert found.value("orders") == 30 * 450 * 3 // 2
+    # The parcels that came of it, and their invoices, long after the window.
+    assert list(found.tasks.values()) == list(found.orders.values())
+    assert sorted(found.shipments) == sorted(f"{task}/s" for task in found.tasks)
+    assert found.value("documents") == found.value("shipments") == found.value("orders")
+
+
+def test_another_interface_or_another_hour_hits_nobody() -> None:
+    stage = held()
+    for number in range(60):
+        stage.order(f"o{number}", at=number * 3 * MINUTE)
+    stage.run(6 * HOUR)
+    assert not hit(stage, "erp").messages
+    assert not hit(stage, begin=10 * MINUTE, end=HOUR).messages
+    assert not hit(stage, begin=3 * HOUR, end=4 * HOUR).messages
+
+
+@pytest.mark.parametrize(
+    ("policy", "how"),
+    [
+        ({"timeout": "10m", "retries": {"max": 0}}, "unknown"),
+        (
+            {"timeout": "10m", "deadline": "5h", "retries": {"max": 9, "backoff": "3h", "cap": "3h", "jitter": "none"}},
+            "unknown",
+        ),
+        ({"timeout": "2h"}, "slow"),
+    ],
+)
+def test_a_message_is_touched_by_what_its_sender_saw(policy: dict[str, Any], how: str) -> None:
+    stage = held(policies={"delivery": {"warehouse": policy}})
+    stage.order("before", at=HOUR - MINUTE)
+    stage.order("during", at=HOUR + MINUTE)
+    stage.run(3 * HOUR)
+    assert {one.correlation: one.how for one in hit(stage).messages.values()} == {"during": how}
+
+
+def test_a_call_that_was_turned_away_failed() -> None:
+    stage = held(faults=[{"kind": "outage", "interface": "wms", "from": "1h", "for": "1h", "calls": "turned_away"}])
+    stage.order("before", at=HOUR - MINUTE)
+    stage.order("during", at=HOUR + MINUTE)
+    stage.run(3 * HOUR)
+    start = stage.scenario.run.start
+    hits = hits_of(stage.truth.rows, start + HOUR, start + 2 * HOUR)
+    found, true = scored_blast_radius(stage.log.entries, "warehouse/*", start + HOUR, start + 2 * HOUR, hits)
+    assert [one.how for one in found.messages.values()] == ["failed"]
+    assert found.orders == true.orders == {"during": 450}
+    assert found.shipments == true.shipments
+
+
+def test_what_waits_for_its_retry_while_the_interface_fails_is_touched() -> None:
+    # It fails before the window that is asked for, and is sent again after it.
+    stage = held(
+        policies={
+            "delivery": {"warehouse": {"timeout": "5m", "retries": {"backoff": "3h", "cap": "3h", "jitter": "none"}}}
+        }
+    )
+    stage.order("o1", at=HOUR + SECOND)
+    stage.run(6 * HOUR)
+    assert [one.how for one in hit(stage, begin=HOUR + 30 * MINUTE).messages.values()] == ["waiting"]
+
+
+def test_a_call_that_is_not_answered_by_the_end_of_the_log_is_touched() -> None:
+    stage = held()
+    stage.order("o1", at=HOUR + SECOND)
+    stage.run(HOUR + MINUTE)
+    assert [one.how for one in hit(stage).messages.values()] == ["open"]
+
+
+def test_a_purchase_order_counts_with_its_cost_and_the_orders_that_wait_for_it() -> None:
+    portal = {"id": "portal", "to": "supplier/mill", "workers": 1, "service": "1s"}
+    outage = {"kind": "outage", "interface": "portal", "from": "1h", "for": "1h", "calls": "turned_away"}
+    changes = {**MILL, "interfaces": [portal], "faults": [outage]}
+    stage = Stage(tiny(merge_plain(min_max(10, 300), changes)))
+    stage.order("big", {"mug": 205}, at=HOUR + MINUTE)
+    stage.run(12 * HOUR)
+    found = hit(stage, "supplier/*")
+    assert len(found.purchase_orders) == 1
+    [(_, created)] = stage.events(PurchaseOrderCreated)
+    assert found.purchase_orders == {created.purchase_order: created.cost_minor}
+    assert found.orders == ({"big": 205 * 450} if created.pegs else {})
+    assert created.pegs
+
+
+def test_scores_are_shares() -> None:
+    assert score(["a", "b", "c"], ["b", "c", "d", "e"]).precision == Fraction(2, 3)
+    assert score(["a", "b", "c"], ["b", "c", "d", "e"]).recall == Fraction(1, 2)
+    assert score([], ["a"]).precision is None
+    assert score(["a"], []).recall is None

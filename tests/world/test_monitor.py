@@ -1,0 +1,119 @@
+"""The monitor on runs with outages: what a scenario says of it, the measures, and that it changes nothing."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.world.stage import MINUTE, tiny
+from tests.world.test_interface_figures import CHANGES
+from twin.log import read_entries, read_manifest
+from twin.measures import compute
+from twin.observability import alerts_of
+from twin.run import Run, Twin
+from twin.scenario import Scenario, ScenarioError
+from twin.scenario.merging import merge_plain
+
+MONITOR: dict[str, Any] = {
+    "every": "1m",
+    "alerts": [
+        {"id": "errors", "kind": "error_rate", "above": "50%", "over": "5m", "calls": 3, "delay": "2m"},
+        {"id": "stuck", "kind": "queue_age", "gateway": "warehouse/*", "above": "4m"},
+    ],
+}
+
+# Without an outage hardly a call takes so long that it is given up.
+QUIET = merge_plain(CHANGES, {"interfaces": [{"id": "wms", "service": "5s"}]})
+
+
+def watched(**monitor: Any) -> Scenario:
+    return tiny(merge_plain(QUIET, {"monitor": {**MONITOR, **monitor}}))
+
+
+def began_at(run: Run) -> list[int]:
+    """When the two outages began."""
+    start = run.manifest.start_ms
+    return [start + 180 * MINUTE, start + 360 * MINUTE]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return Twin(watched()).run(out=tmp_path_factory.mktemp("monitor") / "run")
+
+
+def found(run: Run) -> list[tuple[str, str, int]]:
+    """Rule, gateway, and minutes after the beginning of its outage."""
+    manifest = run.manifest
+    assert manifest.monitoring is not None
+    alerts = alerts_of(read_entries(run.folder), manifest.monitoring, manifest.start_ms, manifest.end_ms)
+    begins = dict(zip(("warehouse/main", "erp"), began_at(run), strict=True))
+    return [(one.rule, one.gateway, (one.raised_at - begins[one.gateway]) // MINUTE) for one in alerts]
+
+
+def test_both_outages_are_alerted_on_their_gateway(run: Run) -> None:  # OB-05
+    alerts = found(run)
+    assert {gateway for _, gateway, _ in alerts} == {"warehouse/main", "erp"}
+    assert all(0 < minutes < 40 for _, _, minutes in alerts)
+
+
+def test_the_measures_say_how_soon_and_what_was_missed(run: Run) -> None:
+    measures = run.measures
+    first: dict[str, int] = {}
+    for _, gateway, minutes in found(run):
+        first.setdefault(gateway, minutes * MINUTE)
+    assert measures["time_to_detect"].value == Fraction(sum(first.values()), 2)
+    assert measures["time_to_detect/max"].value == max(first.values())
+    assert measures["missed_faults"].value == measures["false_alarms"].value == 0
+    assert measures["missed_faults"].note == "of 2"
+    assert measures["alerts"].value == len(found(run))
+    assert measures["alerts/alert=stuck"].value == sum(rule == "stuck" for rule, _, _ in found(run))
+
+
+def test_a_monitor_that_is_blind_detects_later_or_not_at_all(tmp_path: Path, run: Run) -> None:  # OB-05
+    late = Twin(watched(blind=[{"from": "2h", "for": "75m"}])).run(out=tmp_path / "late")
+    never = Twin(watched(blind=[{"from": "2h", "for": "20h"}])).run(out=tmp_path / "never")
+    assert late.measures["time_to_detect/max"].value > run.measures["time_to_detect/max"].value
+    assert late.measures["missed_faults"].value == 0
+    assert never.measures["missed_faults"].value == 2
+    assert never.measures["time_to_detect"].value is None
+
+
+def test_rules_that_look_at_noise_raise_false_alarms(tmp_path: Path) -> None:  # OB-07
+    noisy = Twin(watched(alerts=[{"id": "busy", "kind": "open_deliveries", "above": 0}])).run(out=tmp_path / "noisy")
+    measures = noisy.measures
+    assert measures["false_alarms"].value > 10
+    assert measures["false_alarms/per_day"].value == measures["false_alarms"].value
+    assert measures["missed_faults"].value == 0
+
+
+def test_watching_changes_nothing_in_the_run(run: Run, tmp_path: Path) -> None:
+    alone = Twin(tiny(QUIET)).run(out=tmp_path / "alone")
+    assert (alone.digest, alone.manifest.truth_digest) == (run.digest, run.manifest.truth_digest)
+    assert alone.manifest.monitoring is None
+    assert not [name for name in alone.measures if "alert" in name or "detect" in name or "missed" in name]
+    # What was watched is in the manifest: the folder alone gives the same again.
+    assert compute(run.folder) == run.measures
+    assert read_manifest(run.folder).monitoring == run.manifest.monitoring
+
+
+@pytest.mark.parametrize(
+    ("monitor", "message"),
+    [
+        ({"alerts": []}, "monitor.alerts: the list is empty"),
+        ({"alerts": [{"id": "a", "kind": "dead_letters", "gateway": "depot/*"}]}, "unknown partner 'depot/*'"),
+        ({"alerts": [{"id": "a", "kind": "mood", "above": 1}]}, "mood"),
+        ({"alerts": [{"id": "a", "kind": "error_rate", "above": "100%", "over": "1m"}]}, "no share is above 100%"),
+        ({"alerts": [{"id": "a", "kind": "error_rate", "above": "1%", "over": "0s"}]}, "more than 0s"),
+        ({"alerts": [{"id": "a", "kind": "dead_letters"}, {"id": "a", "kind": "dead_letters"}]}, "duplicate id 'a'"),
+        ({"every": "0s"}, "more than 0s"),
+        ({"blind": [{"from": "2d", "for": "1h"}]}, "it would have no effect"),
+    ],
+)
+def test_a_monitor_that_makes_no_sense_is_refused(monitor: dict[str, Any], message: str) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        watched(**monitor)
+    assert message in str(caught.value)
+    assert len(caught.value.problems) == 1

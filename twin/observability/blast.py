@@ -1,0 +1,267 @@
+"""Who was hit while an interface failed: the messages touched in a window, and the business behind them, with values.
+
+From the log alone. A message to the interface is touched when, in the window,
+
+- an attempt of it was in flight and then failed, was refused, or was not answered in time,
+- an attempt of it was in flight and was answered later than any that was answered before the window (there has to be
+  one), or
+- it waited: for its retry, in the send queue, or as a dead letter that came in the window.
+
+An attempt that was answered as soon as ever is not touched: the interface did its work in spite of the fault.
+The truth scores it: which messages the fault really hit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from fractions import Fraction
+from typing import Any, Final
+
+from msgspec import Struct
+
+from twin.core import events as ev
+from twin.core.effects import CreatePurchaseOrder, PostCredit, PostInvoice, ReleaseToWarehouse
+from twin.core.entry import Entry
+from twin.log import TruthRow
+from twin.observability.calls import Calls, Message, Step
+from twin.observability.values import Values
+
+__all__ = ["KINDS", "BlastRadius", "Score", "Touched", "blast_radius", "hits_of", "score", "scored_blast_radius"]
+
+KINDS: Final = ("orders", "purchase_orders", "tasks", "shipments", "documents")
+"""What a blast radius holds, by id and value."""
+
+
+class Touched(Struct, frozen=True):
+    """A message that was touched: `how` is failed, refused, unknown, slow, waiting or open (not answered yet)."""
+
+    key: str
+    gateway: str
+    correlation: str
+    how: str
+
+
+class BlastRadius(Struct):
+    """What was hit; each map goes from an id to its value in minor units.
+
+    Orders and purchase orders at what was ordered; warehouse tasks, shipments at the prices of their units; documents
+    (invoices and credits) at their sums. Behind a task stand its parcels and their invoices, whenever they came.
+    `messages` are in the order in which they were found to be touched.
+    """
+
+    messages: dict[str, Touched] = {}
+    orders: dict[str, int] = {}
+    purchase_orders: dict[str, int] = {}
+    tasks: dict[str, int] = {}
+    shipments: dict[str, int] = {}
+    documents: dict[str, int] = {}
+
+    def value(self, kind: str) -> int:
+        """The sum of one of `KINDS`, in minor units."""
+        return sum(getattr(self, kind).values())
+
+
+class Score(Struct, frozen=True):
+    """What was found against what is true: how many of both, and how many they share."""
+
+    found: int
+    true: int
+    shared: int
+
+    @property
+    def precision(self) -> Fraction | None:
+        """Share of what was found that is true; None where nothing was found."""
+        return Fraction(self.shared, self.found) if self.found else None
+
+    @property
+    def recall(self) -> Fraction | None:
+        """Share of what is true that was found; None where nothing is true."""
+        return Fraction(self.shared, self.true) if self.true else None
+
+
+def score(found: Iterable[str], true: Iterable[str]) -> Score:
+    """Two collections of ids, held against each other."""
+    first, second = dict.fromkeys(found), dict.fromkeys(true)
+    return Score(len(first), len(second), sum(1 for id in first if id in second))
+
+
+def hits_of(truth: Iterable[TruthRow], begin: int, end: int) -> dict[str, None]:
+    """The keys of messages that the truth says were hit from `begin` to before `end` (ms), in order.
+
+    Those that a fault touched (`fault.hit`), and those that an interface turned away (`call.turned_away`).
+    """
+    return {row.subject: None for row in truth if row.type in _HITS and begin <= row.at < end}
+
+
+_HITS: Final = ("fault.hit", "call.turned_away")
+
+
+def blast_radius(entries: Iterable[Entry], glob: str, begin: int, end: int) -> BlastRadius:
+    """What was hit at the gateways that match `glob` while they failed, from `begin` up to before `end` (ms)."""
+    return scored_blast_radius(entries, glob, begin, end, {})[0]
+
+
+def scored_blast_radius(
+    entries: Iterable[Entry], glob: str, begin: int, end: int, hits: Iterable[str]
+) -> tuple[BlastRadius, BlastRadius]:
+    """The blast radius by the log, and the one of the messages that were truly hit (their keys are `hits`)."""
+    blast = _Blast(glob, begin, end, dict.fromkeys(hits))
+    for entry in entries:
+        blast.fold(entry)
+    return blast.finish()
+
+
+class _Blast:
+    def __init__(self, glob: str, begin: int, end: int, hits: dict[str, None]) -> None:
+        self.glob = glob
+        self.begin = begin
+        self.end = end
+        self.hits = hits
+        self.found = BlastRadius()
+        self.true = BlastRadius()
+        self._calls = Calls()
+        self._values = Values()
+        self._matches: dict[str, bool] = {}
+        # Slowest answer before the window, by gateway and effect.
+        self._usual: dict[tuple[str, str], int] = {}
+        # Since when a message waits for its retry, or is not sent yet.
+        self._waiting: dict[str, int] = {}
+        # Task -> parcels and invoices that came while its message was not settled: (kind, id, value).
+        self._behind: dict[str, list[tuple[str, str, int]]] = {}
+        # Parcel -> the task that it came from, where that one was touched or may still be.
+        self._parcels: dict[str, str] = {}
+        # Purchase order -> the orders that are pegged to it; while it is open.
+        self._pegs: dict[str, tuple[str, ...]] = {}
+
+    def fold(self, entry: Entry) -> None:
+        self._values.fold(entry)
+        for event in entry.events:
+            kind = type(event)
+            if kind is ev.PurchaseOrderCreated:
+                self._pegs[event.purchase_order] = tuple(dict.fromkeys(peg.order for peg in event.pegs))  # type: ignore[union-attr]
+            elif kind is ev.GoodsReceived or kind is ev.PurchaseOrderRejected:
+                self._pegs.pop(event.purchase_order, None)  # type: ignore[union-attr]
+            elif kind is ev.GoodsShipped:
+                self._shipped(event)
+            elif kind is ev.InvoiceCreated:
+                self._invoiced(event)
+        for step in self._calls.fold(entry):
+            gateway = step.message.delivery.gateway
+            matches = self._matches.get(gateway)
+            if matches is None:
+                matches = self._matches[gateway] = fnmatchcase(gateway, self.glob)
+            if matches:
+                _STEPS[step.kind](self, step)
+
+    def finish(self) -> tuple[BlastRadius, BlastRadius]:
+        for message in self._calls.open.values():
+            if self._matches.get(message.delivery.gateway):
+                if message.stage == "in_flight" and self._inside(message.sent[message.attempt], self.end):
+                    self._touch(message, "open")
+                self._waited(message, self.end)
+        return self.found, self.true
+
+    def _inside(self, since: int, until: int) -> bool:
+        """Whether what lasted from `since` to `until` overlaps the window."""
+        return since < self.end and until >= self.begin
+
+    # --- what becomes of a message
+
+    def nothing(self, step: Step) -> None:
+        """This step says nothing about the window."""
+
+    def asked(self, step: Step) -> None:
+        self._waiting[step.message.delivery.key] = step.at
+        if step.message.delivery.key in self.hits:
+            self._add(self.true, step.message, "hit")
+
+    def sent(self, step: Step) -> None:
+        self._waited(step.message, step.at)
+
+    def succeeded(self, step: Step) -> None:
+        message = step.message
+        sent = message.sent[step.attempt]
+        took, kind = step.at - sent, (message.delivery.gateway, message.effect)
+        if step.at < self.begin:
+            self._usual[kind] = max(took, self._usual.get(kind, 0))
+        elif self._inside(sent, step.at) and took > self._usual.get(kind, 0):
+            self._touch(message, "slow")
+
+    def ended(self, step: Step) -> None:
+        if self._inside(step.message.sent[step.attempt], step.at):
+            self._touch(step.message, step.kind)
+        self._waiting[step.message.delivery.key] = step.at
+
+    def dead(self, step: Step) -> None:
+        self._waited(step.message, step.at)
+
+    def settled(self, step: Step) -> None:
+        self._waited(step.message, step.at)
+        for _, parcel, _ in self._behind.pop(step.message.delivery.key, ()):
+            if step.message.delivery.key not in self.found.tasks:
+                self._parcels.pop(parcel, None)
+
+    def _waited(self, message: Message, until: int) -> None:
+        since = self._waiting.pop(message.delivery.key, None)
+        if since is not None and since < until and self._inside(since, until):
+            self._touch(message, "waiting")
+
+    # --- what stands behind it
+
+    def _touch(self, message: Message, how: str) -> None:
+        if message.delivery.key not in self.found.messages:
+            self._add(self.found, message, how)
+
+    def _add(self, blast: BlastRadius, message: Message, how: str) -> None:
+        delivery = message.delivery
+        blast.messages[delivery.key] = Touched(delivery.key, delivery.gateway, delivery.correlation, how)
+        effect, value = delivery.effect, self._values.of(delivery)
+        if isinstance(effect, CreatePurchaseOrder):
+            blast.purchase_orders[effect.purchase_order] = value
+            for order in self._pegs.get(effect.purchase_order, ()):
+                blast.orders[order] = self._values.order(order)
+            return
+        blast.orders[effect.order] = self._values.order(effect.order)
+        if isinstance(effect, ReleaseToWarehouse):
+            blast.tasks[effect.fulfillment_order] = value
+            for kind, id, worth in self._behind.get(effect.fulfillment_order, ()):
+                getattr(blast, kind)[id] = worth
+        elif isinstance(effect, PostInvoice):
+            blast.documents[effect.invoice] = value
+        elif isinstance(effect, PostCredit):
+            blast.documents[effect.credit] = value
+
+    def _shipped(self, event: Any) -> None:
+        lines = self._values.orders.get(event.order, {})
+        value = sum(units * lines[line][1] for line, units in event.lines if line in lines)
+        self._follow(event.fulfillment_order, "shipments", event.shipment, value)
+
+    def _invoiced(self, event: Any) -> None:
+        task = self._parcels.get(event.shipment)
+        if task is not None:
+            self._follow(task, "documents", event.invoice, event.amount_minor)
+
+    def _follow(self, task: str, kind: str, id: str, value: int) -> None:
+        """Something came of a task: note it where that was touched, and where it may yet turn out to be."""
+        for blast in (self.found, self.true):
+            if task in blast.tasks:
+                getattr(blast, kind)[id] = value
+                self._parcels[id] = task
+        if task in self._calls.open:
+            self._behind.setdefault(task, []).append((kind, id, value))
+            self._parcels[id] = task
+
+
+_STEPS: Final[dict[str, Any]] = {
+    "asked": _Blast.asked,
+    "sent": _Blast.sent,
+    "succeeded": _Blast.succeeded,
+    "late": _Blast.nothing,
+    "failed": _Blast.ended,
+    "unknown": _Blast.ended,
+    "refused": _Blast.ended,
+    "dead": _Blast.dead,
+    "redriven": _Blast.asked,
+    "settled": _Blast.settled,
+}

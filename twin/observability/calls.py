@@ -1,0 +1,143 @@
+"""The life of every message to the outside, folded from the log: asked, sent, answered, tried again, given up.
+
+The one place where events about deliveries are turned into steps; figures, blast radius, alerts and the queue checker
+are folds over these. Memory is bounded by the messages that are not settled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, Literal, NamedTuple
+
+from twin.core import events as ev
+from twin.core.commands import AcknowledgeDelivery, Wake
+from twin.core.effects import Delivery
+from twin.core.entry import Entry
+from twin.core.master import DEFAULT_DELIVERY, DeliveryPolicy
+
+__all__ = ["Calls", "Message", "Step", "StepKind"]
+
+StepKind = Literal["asked", "sent", "succeeded", "late", "failed", "unknown", "refused", "dead", "redriven", "settled"]
+"""What can become of a message.
+
+`asked`: the engine wants it done. `sent`: an attempt left. `succeeded`, `failed`, `unknown` (no answer in time) and
+`refused` (for good) are the outcomes of an attempt. `late`: a success came for a message whose attempt had been given
+up. `dead`: it became a dead letter; `redriven`: somebody sent that again. `settled`: it needs nothing more.
+"""
+
+
+class Message:
+    """A message that is not settled: the delivery, its stage, and when (ms) each attempt was sent.
+
+    `stage` is queued, in_flight, waiting or dead, `since` when it was asked for or given up.
+    """
+
+    __slots__ = ("attempt", "delivery", "effect", "sent", "since", "stage")
+
+    def __init__(self, delivery: Delivery, now: int) -> None:
+        self.delivery = delivery
+        self.effect = str(delivery.effect.__struct_config__.tag)
+        self.attempt = delivery.attempt
+        self.sent: dict[int, int] = {}
+        self.since = now
+        self.stage = "queued"
+
+
+class Step(NamedTuple):
+    """At `at` (ms), `kind` happened to `message`; `attempt` is the one that it is about, `reason` the log's word."""
+
+    at: int
+    kind: StepKind
+    message: Message
+    attempt: int
+    reason: str = ""
+
+
+class Calls:
+    """Messages that are not settled, by key; `fold` gives the steps that an entry is for them."""
+
+    def __init__(self) -> None:
+        self.open: dict[str, Message] = {}
+        self.policies: dict[str, DeliveryPolicy] = {}
+
+    def policy(self, gateway: str) -> DeliveryPolicy:
+        """The policy of a gateway `kind/party` as the log holds it."""
+        return self.policies.get(gateway.partition("/")[0], DEFAULT_DELIVERY)
+
+    def fold(self, entry: Entry) -> Iterator[Step]:
+        """The steps of one entry, in order. To be exhausted: the fold is done as it goes."""
+        for event in entry.events:
+            fold = _FOLDS.get(type(event))
+            if fold is not None:
+                yield from fold(self, event, entry)
+        for delivery in entry.deliveries:
+            yield from self._deliver(delivery, entry.now)
+
+    def _deliver(self, delivery: Delivery, now: int) -> Iterator[Step]:
+        message = self.open.get(delivery.key)
+        if message is None:
+            message = self.open[delivery.key] = Message(delivery, now)
+            yield Step(now, "asked", message, delivery.attempt)
+        message.attempt = delivery.attempt
+        message.delivery = delivery
+        message.sent[delivery.attempt] = now
+        message.stage = "in_flight"
+        yield Step(now, "sent", message, delivery.attempt)
+        if not self.policy(delivery.gateway).acknowledge:
+            del self.open[delivery.key]
+            yield Step(now, "settled", message, delivery.attempt)
+
+    # --- one fold an event
+
+    def _policies(self, event: ev.PoliciesDefined, entry: Entry) -> Iterator[Step]:
+        self.policies = {policy.gateway: policy for policy in event.policies.delivery}
+        return iter(())
+
+    def _succeeded(self, event: ev.DeliverySucceeded, entry: Entry) -> Iterator[Step]:
+        message = self.open.pop(event.delivery, None)
+        if message is None:
+            return
+        command = entry.command
+        answered = command.attempt if isinstance(command, AcknowledgeDelivery) and command.attempt else message.attempt
+        in_time = message.stage == "in_flight" and answered == message.attempt
+        yield Step(entry.now, "succeeded" if in_time else "late", message, answered)
+        yield Step(entry.now, "settled", message, answered)
+
+    def _failed(self, event: ev.DeliveryFailed, entry: Entry) -> Iterator[Step]:
+        message = self.open.get(event.delivery)
+        if message is not None:
+            yield from self._ended(message, entry, event.reason)
+            message.stage = "waiting"
+
+    def _dead_lettered(self, event: ev.DeliveryDeadLettered, entry: Entry) -> Iterator[Step]:
+        message = self.open.get(event.delivery)
+        if message is not None:
+            yield from self._ended(message, entry, event.reason)
+            message.stage, message.since = "dead", entry.now
+            yield Step(entry.now, "dead", message, message.attempt, event.reason)
+
+    def _redriven(self, event: ev.DeliveryRedriven, entry: Entry) -> Iterator[Step]:
+        message = self.open.get(event.delivery)
+        if message is not None:
+            message.stage, message.since = "queued", entry.now
+            yield Step(entry.now, "redriven", message, message.attempt)
+
+    def _ended(self, message: Message, entry: Entry, reason: str) -> Iterator[Step]:
+        """The attempt in flight has ended without success; one that waits or is queued has none in flight."""
+        if message.stage != "in_flight":
+            return
+        command = entry.command
+        kind: StepKind = "unknown"
+        if not isinstance(command, Wake):
+            kind = "refused" if getattr(command, "outcome", "") == "refused" else "failed"
+        yield Step(entry.now, kind, message, message.attempt, reason)
+
+
+_FOLDS: Final[dict[type, Any]] = {
+    ev.PoliciesDefined: Calls._policies,
+    ev.DeliverySucceeded: Calls._succeeded,
+    ev.DeliveryFailed: Calls._failed,
+    ev.DeliveryDeadLettered: Calls._dead_lettered,
+    ev.DeliveryRedriven: Calls._redriven,
+}
+"""Event type -> its fold; a retry needs none, since its delivery stands in the same entry."""
