@@ -67,6 +67,7 @@ class Auditor:
         self.purchases: dict[str, tuple[str, Counter[str]]] = {}
         self.sent: dict[str, int] = {}
         self.first_sent: dict[str, int] = {}
+        self.drop_ship: dict[str, bool] = {}
         self.in_queue: dict[str, int] = {}
         self.dead: dict[str, bool] = {}
 
@@ -111,6 +112,7 @@ class Auditor:
             for event in entry.events
             if type(event).__name__ == "ReleaseDecided"
             for plan in event.fulfillment_orders  # type: ignore[union-attr]
+            if not self.drop_ship[plan.node]
         }
         leaving = {event.delivery: event.attempt for event in entry.events if isinstance(event, DeliveryDispatched)}
         for event in entry.events:
@@ -185,6 +187,7 @@ class Auditor:
     def _NetworkDefined(self, event: Any) -> None:
         for warehouse in event.warehouses:
             self.counted[warehouse.id] = warehouse.counted
+            self.drop_ship[warehouse.id] = warehouse.drop_ship
 
     def _PoliciesDefined(self, event: Any) -> None:
         self.retention = event.policies.retention_ms

@@ -20,6 +20,8 @@ from twin.core.master import BreakerPolicy, Departures, Pool, Replenishment
 
 NODES = ("east", "north", "south")
 SKUS = ("a", "b", "c", "d")
+SOLD = (*SKUS, "e")
+"""The last is sent by the supplier itself, where there is a dock; elsewhere nobody knows it."""
 KINDS = ("min_max", "reorder_point", "base_stock", "to_order")
 
 BREAKER = BreakerPolicy(window=4, minimum=3, open_ms=HOUR, trials=2)
@@ -34,7 +36,7 @@ QUEUES: tuple[dict[str, Any], ...] = (
 
 index = st.integers(0, 63)
 small = st.integers(1, 6)
-lines = st.lists(st.tuples(st.sampled_from(SKUS), small), min_size=1, max_size=6)
+lines = st.lists(st.tuples(st.sampled_from(SOLD), small), min_size=1, max_size=6)
 times = st.sampled_from([0, 1, MINUTE, HOUR, 6 * HOUR, DAY, 3 * DAY])
 
 
@@ -66,6 +68,7 @@ class EngineMachine(RuleBasedStateMachine):
         batch=st.sampled_from([1, 2, 50]),
         short_calendar=st.booleans(),
         queue=st.sampled_from(QUEUES),
+        dock=st.booleans(),
     )
     def open_business(
         self,
@@ -80,6 +83,7 @@ class EngineMachine(RuleBasedStateMachine):
         batch: int,
         short_calendar: bool,
         queue: dict[str, Any],
+        dock: bool,
     ) -> None:
         cells = [(node, sku) for node in NODES for sku in SKUS]
         stock: dict[str, dict[str, int]] = {}
@@ -104,6 +108,7 @@ class EngineMachine(RuleBasedStateMachine):
             counted=counted,
             wave_times=dict.fromkeys(NODES, instants),
             departures=leaves,
+            dock=dock,
             **self.policies,
         )
 
@@ -244,6 +249,11 @@ class EngineMachine(RuleBasedStateMachine):
         order = self.business.asked_order(key)
         self.tell(self.business.confirm(key, order))
 
+    @rule(at=index, units=st.sampled_from([0, 0, 0, 1]))
+    def drop_ship(self, at: int, units: int) -> None:
+        docked = [key for key, order in self.business.state.purchase_orders.items() if order.node == "mill"]
+        self.tell(self.business.drop_ship(self.known(docked, at), units))
+
     @rule(at=index)
     def redrive(self, at: int) -> None:
         self.tell(self.business.redrive(self.known(self.business.state.dead_letters, at)))
@@ -329,8 +339,9 @@ def drain(business: Business) -> None:
             else:
                 assert isinstance(effect, ReleaseToWarehouse | CreatePurchaseOrder)
                 business.accept(business.acknowledge(key))
-        for key in list(state.purchase_orders):
-            business.accept(business.receive(purchase_order=key))
+        for key, bought in list(state.purchase_orders.items()):
+            dropped = bought.node == "mill"
+            business.accept(business.drop_ship(key) if dropped else business.receive(purchase_order=key))
         for key in list(state.fulfillment_orders):
             business.accept(business.ship(key))
         for key in list(state.shipments):

@@ -18,6 +18,7 @@ __all__ = [
     "CancelOrder",
     "CaptureOrder",
     "Command",
+    "ConfirmDropShipment",
     "ConfirmInvoice",
     "ConfirmPick",
     "ConfirmShipment",
@@ -237,6 +238,18 @@ class CountStock(_Envelope, frozen=True, tag="stock.count"):
     sequence: int
 
 
+class ConfirmDropShipment(_Envelope, frozen=True, tag="supplier.ship_notice"):
+    """A supplier sent goods of a drop-ship order to the customer (X12 856): `quantity` units of an order's line."""
+
+    shipment: str
+    purchase_order: str
+    order: str
+    line: int
+    quantity: int
+    criticality: str = ""
+    causation: str = ""
+
+
 class ConfirmInvoice(_Envelope, frozen=True, tag="erp.confirm_invoice"):
     """The ERP posted an invoice or a credit note; `document` is its id, `delivery` the key that asked for it."""
 
@@ -292,6 +305,7 @@ External = (
     | ConfirmShipment
     | PublishMilestone
     | AcknowledgePurchaseOrder
+    | ConfirmDropShipment
     | ReceiveGoods
     | AdjustStock
     | CountStock

@@ -44,12 +44,21 @@ class PurchaseLine(Struct, frozen=True, gc=False):
 
 
 class CreatePurchaseOrder(Struct, frozen=True, gc=False, tag="supplier.purchase_order", omit_defaults=True):
-    """Buy goods from a supplier, to be received at `node` (X12 850)."""
+    """Buy goods from a supplier, to be received at `node` (X12 850).
+
+    A drop-ship order names the order line it is for, and who brings it to which customer in which region; it carries
+    no price that the customer pays.
+    """
 
     purchase_order: str
     supplier: str
     node: str
     lines: tuple[PurchaseLine, ...]
+    order: str = ""
+    line: int = 0
+    customer: str = ""
+    region: str = ""
+    carrier: str = ""
 
 
 class PostInvoice(Struct, frozen=True, gc=False, tag="erp.invoice", omit_defaults=True):

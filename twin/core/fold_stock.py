@@ -207,6 +207,9 @@ def purchase_order_created(state: State, event: PurchaseOrderCreated, now: int) 
         cell.inbound += line.quantity
         state.inbound.setdefault(event.node, {}).setdefault(line.sku, []).append(event.purchase_order)
         _peg_waiting(cell, event)
+        if state.warehouses[event.node].drop_ship:
+            # One purchase order a line: others may be left to order.
+            touch(state, event.node, line.sku, cell)
 
 
 def _peg_waiting(cell: Cell, event: PurchaseOrderCreated) -> None:

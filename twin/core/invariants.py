@@ -291,7 +291,7 @@ def _stuck(state: State) -> Iterator[str]:
         for sku, rule in rules.items():
             if f"review/{node}/{sku}" in timers:
                 continue
-            level = {"base_stock": rule.maximum - 1, "to_order": -1}.get(rule.kind, rule.minimum)
+            level = {"base_stock": rule.maximum - 1, "to_order": -1, "drop_ship": -1}.get(rule.kind, rule.minimum)
             position = state.stock[node][sku].position
             if rule.review_ms:
                 yield f"{sku} at {node}: no review is due"

@@ -130,8 +130,12 @@ def define_replenishment(state: State, command: DefineReplenishment, now: int, d
             return Refusal("unknown_item", f"{place}: no such item")
         if rule.supplier not in state.suppliers:
             return Refusal("unknown_supplier", f"{place}: no supplier '{rule.supplier}'")
-        if rule.kind not in ("min_max", "reorder_point", "base_stock", "to_order"):
+        if rule.kind not in ("min_max", "reorder_point", "base_stock", "to_order", "drop_ship"):
             return Refusal("kind", f"{place}: '{rule.kind}'")
+        if (rule.kind == "drop_ship") != state.warehouses[rule.node].drop_ship:
+            return Refusal(
+                "kind", f"{place}: '{rule.kind}' and its place do not fit: a supplier's dock drop-ships only"
+            )
         if rule.review_ms < 0 or rule.lead_time_ms < 0:
             return Refusal("time", f"{place}: a period or a lead time below zero")
         if rule.kind == "min_max" and rule.maximum <= rule.minimum:
@@ -146,6 +150,8 @@ def load_stock(state: State, command: LoadStock, now: int, draft: Draft) -> Refu
     """Book a warehouse's opening stock."""
     if command.node not in state.warehouses:
         return Refusal("unknown_node", f"'{command.node}' is no warehouse")
+    if state.warehouses[command.node].drop_ship:
+        return Refusal("drop_ship", f"'{command.node}' is a supplier's dock, and nothing is stocked there")
     for line in command.lines:
         if line.sku not in state.items:
             return Refusal("unknown_item", f"'{line.sku}' is not in the catalog")
@@ -161,6 +167,8 @@ def adjust_stock(state: State, command: AdjustStock, now: int, draft: Draft) -> 
         command.node not in state.warehouses or command.sku not in state.items
     ):
         return Refusal("unknown_stock", f"no item '{command.sku}' at '{command.node}'")
+    if state.warehouses[command.node].drop_ship:
+        return Refusal("drop_ship", f"'{command.node}' is a supplier's dock, and nothing is stocked there")
     draft.events.append(StockAdjusted(command.node, command.sku, command.quantity, command.reason, command.sequence))
     return None
 

@@ -51,7 +51,11 @@ class Departures(Struct, frozen=True, omit_defaults=True):
 
 
 class Warehouse(Struct, frozen=True, omit_defaults=True):
-    """A stocking location. `handling_ms` is what a promise allows for picking and packing."""
+    """A stocking location. `handling_ms` is what a promise allows for picking and packing.
+
+    Where `drop_ship` is set it is a supplier's dock, under the supplier's id: nothing is stocked there, and what is
+    bought from it leaves it for the customer.
+    """
 
     id: str
     calendar: Calendar
@@ -59,6 +63,7 @@ class Warehouse(Struct, frozen=True, omit_defaults=True):
     waves: tuple[int, ...] = ()
     handling_ms: int = 0
     counted: bool = False
+    drop_ship: bool = False
 
 
 class Supplier(Struct, frozen=True, omit_defaults=True):
@@ -108,8 +113,9 @@ class Replenishment(Struct, frozen=True, gc=False, omit_defaults=True):
     """How one item is bought for one warehouse.
 
     `kind` is `min_max` ((s,S): order up to `maximum` at or below `minimum`), `reorder_point` ((r,Q): order
-    multiples of `quantity` at or below `minimum`), `base_stock` (order up to `maximum` at each review) or
-    `to_order` (not stocked: buy exactly what is short). `review_ms` 0 reviews continuously, otherwise every
+    multiples of `quantity` at or below `minimum`), `base_stock` (order up to `maximum` at each review),
+    `to_order` (not stocked: buy exactly what is short) or `drop_ship` (to order, one purchase order an order line, and
+    the supplier ships to the customer). `review_ms` 0 reviews continuously, otherwise every
     `review_ms` starting at `review_offset_ms` since the epoch.
     """
 

@@ -43,6 +43,7 @@ __all__ = [
     "expire_reservations",
     "hold_order",
     "new_order",
+    "ready_to_ship",
     "release",
     "release_hold",
     "release_wave",
@@ -200,7 +201,7 @@ def _context(state: State, order: Order, wanted: Sequence[tuple[int, str, int]],
                     cell.free - cell.backordered - withheld,
                     lane.promise_ms,
                     lane.shipment_cost_minor + lane.unit_cost_minor * quantity,
-                    rule is not None and rule.kind == "to_order",
+                    rule is not None and rule.kind in ("to_order", "drop_ship"),
                 )
             )
         lines.append(SourcingLine(number, sku, quantity, tuple(candidates)))
@@ -250,6 +251,13 @@ def _release_or_wait(state: State, order: Order, reservations: Sequence[Reservat
     if channel.ship_complete and _unreserved(order, ()):
         return
     release(state, order, reservations, now, draft)
+
+
+def ready_to_ship(state: State, order: Order, arriving: int) -> Sequence[Reservation]:
+    """What a ship-complete order may let go once `arriving` of its units are no longer waited for."""
+    if order.held or state.policies.waves or not state.channels[order.channel].ship_complete:
+        return ()
+    return order.soft if _unreserved(order, ()) == arriving else ()
 
 
 def release(state: State, order: Order, reservations: Sequence[Reservation], now: int, draft: Draft) -> None:
@@ -343,11 +351,14 @@ def cancellable(state: State, order: Order, number: int, most: int) -> list[Canc
         left -= take
     if line.buckets[buckets.BACKORDERED] + line.buckets[buckets.ON_ORDER] > 0:
         for node in state.nodes_of.get(line.sku, ()):
+            # What a supplier was told to send to the customer is as good as released.
+            drop_ship = state.warehouses[node].drop_ship
             for waiting in state.stock[node][line.sku].waiting:
                 if waiting.order == order.id and waiting.line == number and left > 0:
-                    take = min(left, waiting.quantity)
-                    units.append(CancelledUnits(number, buckets.BUCKETS[waiting.bucket], take, node))
-                    left -= take
+                    take = min(left, waiting.quantity - waiting.pegged if drop_ship else waiting.quantity)
+                    if take > 0:
+                        units.append(CancelledUnits(number, buckets.BUCKETS[waiting.bucket], take, node))
+                        left -= take
     for held in order.soft:
         if held.line == number and left > 0:
             take = min(left, held.quantity)

@@ -35,7 +35,12 @@ def delivery_date(warehouse: Warehouse, lane: Lane, carrier: Carrier | None, rea
 
 
 def expected_supply(state: State, node: str, sku: str, now: int) -> int:
-    """When a shortage at (node, sku) can be served: the first open purchase order's date, else a lead time from now."""
+    """When a shortage at (node, sku) can be served: the first open purchase order's date, else a lead time from now.
+
+    What is bought for one customer alone waits for no other purchase order.
+    """
+    if state.warehouses[node].drop_ship:
+        return now
     for purchase_order in state.inbound.get(node, {}).get(sku, ()):
         return max(now, state.purchase_orders[purchase_order].eta)
     rule = state.replenishment.get(node, {}).get(sku)

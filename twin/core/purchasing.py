@@ -5,6 +5,7 @@ from __future__ import annotations
 from twin.core.backorders import serve
 from twin.core.commands import AcknowledgePurchaseOrder, ReceiveGoods
 from twin.core.draft import Draft
+from twin.core.drop_shipping import drop_ship
 from twin.core.effects import CreatePurchaseOrder, PurchaseLine
 from twin.core.events import (
     GoodsReceived,
@@ -27,7 +28,7 @@ def order_quantity(rule: Replenishment, position: int) -> int:
     (s,S), (r,Q) and base stock as in Snyder and Shen, Fundamentals of Supply Chain Theory; (r,Q) orders the
     smallest multiple of Q that lifts the position above r.
     """
-    if rule.kind == "to_order":
+    if rule.kind in ("to_order", "drop_ship"):
         return max(0, -position)
     if rule.kind == "base_stock":
         return max(0, rule.maximum - position)
@@ -44,6 +45,9 @@ def review(state: State, node: str, sku: str, now: int, draft: Draft) -> None:
     cell = state.stock[node][sku]
     quantity = order_quantity(rule, cell.position)
     if quantity <= 0:
+        return
+    if rule.kind == "drop_ship":
+        drop_ship(state, node, sku, now, draft)
         return
     supplier = state.suppliers[rule.supplier]
     quantity = max(quantity, supplier.minimum_order)
@@ -113,6 +117,8 @@ def receive_goods(state: State, command: ReceiveGoods, now: int, draft: Draft) -
     order = state.purchase_orders.get(command.purchase_order)
     if order is None:
         return Refusal("unknown_purchase_order", f"purchase order '{command.purchase_order}' is not open")
+    if state.warehouses[order.node].drop_ship:
+        return Refusal("drop_ship", f"purchase order '{command.purchase_order}' is shipped to the customer")
     if order.node != command.node:
         return Refusal("node", f"purchase order '{command.purchase_order}' is for {order.node}, not {command.node}")
     if not command.lines:

@@ -24,7 +24,7 @@ from twin.core.refusals import Refusal
 from twin.core.stages import FULFILLMENT_ORDER, SHIPMENT
 from twin.core.state import FulfillmentOrder, Order, State
 
-__all__ = ["confirm_pick", "confirm_shipment", "credit_waiting", "publish_milestone"]
+__all__ = ["bill", "confirm_pick", "confirm_shipment", "credit_waiting", "publish_milestone"]
 
 
 def confirm_pick(state: State, command: ConfirmPick, now: int, draft: Draft) -> Refusal | None:
@@ -95,7 +95,7 @@ def confirm_shipment(state: State, command: ConfirmShipment, now: int, draft: Dr
             command.sequence,
         )
     )
-    _bill(state, order, command.shipment, command.lines, now, draft)
+    bill(state, order, command.shipment, command.lines, now, draft)
     if order.early:
         _catch_up(order, command.shipment, draft)
     return None
@@ -118,9 +118,10 @@ def _found_before(
             draft.events.append(StockAdjusted(fulfillment.node, sku, known, "short pick of what a count had found"))
 
 
-def _bill(
+def bill(
     state: State, order: Order, shipment: str, shipped: tuple[tuple[int, int], ...], now: int, draft: Draft
 ) -> None:
+    """Bill what a shipment holds, and credit what waited to be billed."""
     invoice = f"INV/{shipment}"
     lines = tuple([(number, units, order.lines[number].price_minor) for number, units in shipped])
     amount = sum([units * price for _, units, price in lines])

@@ -78,6 +78,8 @@ class Facts:
 
         # Master data that money and stock depend on.
         self.costs: dict[str, int] = {}
+        # Docks of suppliers that ship to the customer themselves.
+        self.drop_ship_nodes: dict[str, None] = {}
         self.counted_nodes: dict[str, bool] = {}
 
         # Levels over all cells, and open units.

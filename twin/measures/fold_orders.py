@@ -230,7 +230,8 @@ def release_decided(facts: Facts, event: ev.ReleaseDecided, now: int) -> None:
         for pick in plan.lines:
             units += pick.quantity
             order.lines[pick.line].released += pick.quantity
-        facts.messages.due.append((RELEASE, plan.id))
+        if plan.node not in facts.drop_ship_nodes:
+            facts.messages.due.append((RELEASE, plan.id))
         facts.releases[plan.id] = ReleaseFacts(event.order, plan.node, units)
 
 

@@ -46,6 +46,8 @@ def counted_before(facts: Facts, node: str, counted_at: int, sequence: int) -> b
 def network_defined(facts: Facts, event: ev.NetworkDefined, now: int) -> None:
     for warehouse in event.warehouses:
         facts.counted_nodes[warehouse.id] = warehouse.counted
+        if warehouse.drop_ship:
+            facts.drop_ship_nodes[warehouse.id] = None
 
 
 def items_defined(facts: Facts, event: ev.ItemsDefined, now: int) -> None:

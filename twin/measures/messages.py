@@ -34,6 +34,7 @@ _REPLIES: Final[dict[type, None]] = dict.fromkeys(
         cm.ConfirmShipment,
         cm.PublishMilestone,
         cm.AcknowledgePurchaseOrder,
+        cm.ConfirmDropShipment,
         cm.ReceiveGoods,
         cm.ConfirmInvoice,
         cm.AcknowledgeDelivery,

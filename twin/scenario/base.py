@@ -233,8 +233,9 @@ ItemId = Annotated[str, StringConstraints(strict=True), AfterValidator(_item_id)
 class _Ref:
     """Marks the id of something that the scenario must define."""
 
-    def __init__(self, noun: str, plural: str, *, also: str = "", lead: str = "") -> None:
+    def __init__(self, noun: str, plural: str, *, also: str = "", lead: str = "", beside: str = "") -> None:
         self.noun = noun
+        self.beside = beside
         self.plural = plural
         self.also = also
         self.lead = lead
@@ -243,7 +244,7 @@ class _Ref:
         known = KNOWN.get()
         if known is None or self.noun not in known.ids or (self.also and value == self.also):
             return value
-        names = known.ids[self.noun]
+        names = (*known.ids[self.noun], *known.ids.get(self.beside, ()))
         if value not in names:
             raise refuse(self.lead + choices(self.noun, self.plural, value, names), bare=True)
         return value
@@ -269,7 +270,7 @@ AnyItemRef = Annotated[str, AfterValidator(_Ref("item", "items", also="*"))]
 PartnerRef = Annotated[str, AfterValidator(_Ref("partner", "partners")), WrittenAs("partner")]
 """`warehouse/`, `supplier/` or `carrier/` with an id of the scenario, or `erp`."""
 InterfaceGlob = Annotated[str, AfterValidator(_Glob("interface", "interfaces")), WrittenAs("pattern of interface ids")]
-LaneFrom = Annotated[str, AfterValidator(_Ref("warehouse", "warehouses", lead="lane from nowhere: "))]
+LaneFrom = Annotated[str, AfterValidator(_Ref("warehouse", "warehouses", lead="lane from nowhere: ", beside="dock"))]
 LaneTo = Annotated[str, AfterValidator(_Ref("region", "regions", lead="lane to nowhere: "))]
 
 

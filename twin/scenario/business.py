@@ -39,6 +39,7 @@ from twin.streams.distributions import Fixed
 __all__ = [
     "Assortment",
     "Carrier",
+    "DropShip",
     "Item",
     "Lane",
     "LaneCost",
@@ -120,6 +121,17 @@ class Warehouse(Model):
     """Of a message to or from it, each way"""
 
 
+class DropShip(Model):
+    """A supplier ships to the customer itself, from a dock that lanes start at by the supplier's id."""
+
+    handling: DurationMs = 0
+    """Working time from an order to its parcel"""
+    cut_off: TimeOfDay | None = None
+    """What is ordered before it leaves the same day"""
+    pickups: Tuple[Pickup] = ()
+    """Carriers' trucks; a carrier without any takes parcels as they are ready"""
+
+
 class Supplier(Model):
     """A source of purchased goods."""
 
@@ -137,6 +149,8 @@ class Supplier(Model):
     """Units below which an order is not taken"""
     capacity: Positive | None = None
     """Units it ships in one working day; no limit unless given"""
+    drop_ship: DropShip | None = None
+    """How it ships to customers; not at all unless given"""
     latency: DistributionSpec = Fixed(200)
     """Of a message to or from it, each way"""
 
@@ -173,7 +187,7 @@ class Lane(Model):
     """A carrier's way from a warehouse to a region."""
 
     from_: Annotated[LaneFrom, Field(alias="from")]
-    """Warehouse it begins at"""
+    """Warehouse it begins at, or supplier that ships to customers"""
     to: LaneTo
     """Region it serves"""
     carrier: CarrierRef
@@ -206,6 +220,8 @@ class Item(Model):
     """Who it is bought from unless a replenishment rule says otherwise"""
     lead_time: DistributionSpec | None = None
     """Instead of the supplier's"""
+    drop_ship: SupplierRef | None = None
+    """Supplier that sends it straight to the customer; rules for all items leave it out"""
 
 
 class Stock(Model):

@@ -40,6 +40,11 @@ def known_ids(plain: Any) -> Known:
     if all(noun in ids for noun in kinds):
         partners = (f"{noun}/{name}" for noun in kinds for name in ids[noun])
         ids["partner"] = (*partners, "erp")
+    ids["dock"] = tuple(
+        source["id"]
+        for source in _list(top, "suppliers")
+        if isinstance(source, dict) and source.get("drop_ship") is not None and isinstance(source.get("id"), str)
+    )
     if _list(top, "regions"):
         ids["region"] = tuple(name for name in _list(top, "regions") if isinstance(name, str))
     if not _items_listed(top):
@@ -139,9 +144,33 @@ def misfits(scenario: Scenario) -> list[tuple[Path, str]]:
                 problems.append((("assortment",), "generated demand needs the number of items; give count"))
             if scenario.assortment.price is None:
                 problems.append((("assortment",), "price: there is no order book to take prices from; give quantiles"))
+    problems += _drop_shipped(scenario)
     idle = [(("policies", "delivery", key), text) for key, text in scenario.policies.delivery.without_effect()]
     problems += [(path, f"{path[-1]}: {text}") for path, text in idle]
     return problems + interface_misfits(scenario) + _unseen(scenario)
+
+
+def _drop_shipped(scenario: Scenario) -> list[tuple[Path, str]]:
+    """Items whose supplier ships to nobody, and docks that are called like a warehouse or reach no customer."""
+    problems: list[tuple[Path, str]] = []
+    docks = [source.id for source in scenario.suppliers if source.drop_ship is not None]
+    for index, item in enumerate(scenario.items):
+        if item.drop_ship is not None and item.drop_ship not in docks:
+            text = f"drop_ship: supplier '{item.drop_ship}' ships to no customer; give it drop_ship"
+            problems.append((("items", index, "drop_ship"), text))
+    for index, source in enumerate(scenario.suppliers):
+        if source.drop_ship is None:
+            continue
+        if any(warehouse.id == source.id for warehouse in scenario.warehouses):
+            text = f"drop_ship: a warehouse is called '{source.id}' too; lanes could not tell them apart"
+            problems.append((("suppliers", index, "drop_ship"), text))
+        if not any(lane.from_ == source.id for lane in scenario.lanes):
+            text = f"drop_ship: no lane leads from '{source.id}' to a customer; give one"
+            problems.append((("suppliers", index, "drop_ship"), text))
+        if not any(item.drop_ship == source.id for item in scenario.items):
+            text = f"drop_ship: no item is drop-shipped by '{source.id}'; give one, or leave drop_ship out"
+            problems.append((("suppliers", index, "drop_ship"), text))
+    return problems
 
 
 def _unseen(scenario: Scenario) -> list[tuple[Path, str]]:

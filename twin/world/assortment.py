@@ -79,6 +79,8 @@ def compile_catalog(scenario: Scenario, sites: Sites, book: OrderBook | None) ->
     opening: dict[str, dict[str, int]] = {warehouse.id: {} for warehouse in scenario.warehouses}
     for item in scenario.items:
         items.append(Item(item.id, minor(item.price), minor(item.cost), item.description))
+        if item.drop_ship is not None:
+            rules[item.drop_ship, item.id] = Replenishment(item.drop_ship, item.id, item.drop_ship, "drop_ship")
         if item.supplier is not None:
             supplier_of[item.id] = item.supplier
             if item.lead_time is not None:
@@ -88,8 +90,9 @@ def compile_catalog(scenario: Scenario, sites: Sites, book: OrderBook | None) ->
         _derive(scenario, scenario.assortment, sites, book, items, supplier_of, rules, opening)
     for stock in scenario.stock:
         opening[stock.warehouse][stock.item] = stock.on_hand
+    dropped = {item.id: None for item in scenario.items if item.drop_ship is not None}
     for rule in sorted(scenario.policies.replenishment, key=lambda rule: rule.item != "*"):
-        skus = [item.sku for item in items] if rule.item == "*" else [rule.item]
+        skus = [item.sku for item in items if item.sku not in dropped] if rule.item == "*" else [rule.item]
         for sku in skus:
             supplier = rule.supplier or supplier_of.get(sku) or scenario.suppliers[0].id
             lead = lead_times.get(supplier, {}).get(sku)

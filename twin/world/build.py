@@ -21,6 +21,7 @@ from twin.core.master import Supplier as SupplierTerms
 from twin.order_book import OrderBook, OrderBookError, OrderBookSource, Progress
 from twin.ports import Gateway
 from twin.scenario import Scenario
+from twin.scenario.business import Supplier as SupplierSpec
 from twin.scenario.delivery import GATEWAYS, Breaker, GatewayKind
 from twin.scenario.delivery import DeliveryPolicy as DeliverySpec
 from twin.scenario.demand import (
@@ -52,8 +53,8 @@ from twin.world.erp import Erp
 from twin.world.interfaces import add_interfaces
 from twin.world.orchestration import Orchestration
 from twin.world.party import ENGINE, Link, Party, SimulatedGateway
-from twin.world.sites import Sites, minor
-from twin.world.supplier import Supplier, SupplierConfig
+from twin.world.sites import Sites, docks, minor
+from twin.world.supplier import Dock, Supplier, SupplierConfig
 from twin.world.warehouse import Warehouse, WarehouseConfig
 
 __all__ = ["Build", "build", "gateways", "load_book"]
@@ -140,6 +141,7 @@ def _add_parties(scenario: Scenario, sites: Sites, catalog: Catalog, world: Busi
             source.acknowledgement,
             _unit_ms(calendar.bounds, source.capacity),
             source.minimum_order,
+            _dock(source, sites) if source.drop_ship is not None else None,
         )
         world.add(Supplier(f"supplier/{source.id}", _link(scenario, source.latency, "supplier"), config_))
     for carrier in scenario.carriers:
@@ -148,6 +150,11 @@ def _add_parties(scenario: Scenario, sites: Sites, catalog: Catalog, world: Busi
         link = _link(scenario, carrier.latency, "carrier")
         world.carriers[carrier.id] = world.add(Carrier(f"carrier/{carrier.id}", link, config__))
     world.erp = world.add(Erp("erp", _link(scenario, scenario.erp.latency, "erp"), scenario.erp.posting))
+
+
+def _dock(source: SupplierSpec, sites: Sites) -> Dock:
+    known = next(dock for dock in docks(sites.scenario) if dock.id == source.id)
+    return Dock(known.pick_time.order, sites.node(known).departures)
 
 
 def _unit_ms(bounds: tuple[int, ...], capacity: int | None) -> int:
@@ -219,7 +226,7 @@ def _genesis(scenario: Scenario, sites: Sites, catalog: Catalog) -> list[Externa
             "scenario",
             now,
             scenario.currency,
-            tuple(sites.node(warehouse) for warehouse in scenario.warehouses),
+            tuple(sites.node(warehouse) for warehouse in [*scenario.warehouses, *docks(scenario)]),
             tuple(
                 SupplierTerms(
                     source.id, sites.calendars[source.calendar], minor(source.order_cost), source.minimum_order

@@ -10,14 +10,14 @@ from twin.core.calendar import Calendar, add_working, next_open
 from twin.core.master import Departures, Lane
 from twin.core.master import Warehouse as Node
 from twin.scenario import Scenario, calendar_named, compile_calendar, compile_instants
-from twin.scenario.business import Warehouse
+from twin.scenario.business import PickTime, Warehouse
 from twin.scenario.policies import Waves
 from twin.scenario.times import DAYS
 from twin.scenario.units import DAY_MS, Money
 from twin.streams import Distribution
 from twin.world.warehouse import Pickups
 
-__all__ = ["KNOWN_AHEAD_MS", "Sites", "minor"]
+__all__ = ["KNOWN_AHEAD_MS", "Sites", "docks", "minor"]
 
 KNOWN_AHEAD_MS = 400 * DAY_MS
 """How far past the run calendars and departures are known, so that late promises have a date."""
@@ -38,7 +38,7 @@ class Sites(Struct, frozen=True):
         names = ["always"] + [calendar.id for calendar in scenario.calendars]
         calendars = {name: compile_calendar(calendar_named(scenario.calendars, name), start, end) for name in names}
         pickups = {}
-        for warehouse in scenario.warehouses:
+        for warehouse in [*scenario.warehouses, *docks(scenario)]:
             spec = calendar_named(scenario.calendars, warehouse.calendar)
             pickups[warehouse.id] = tuple(
                 Pickups(
@@ -91,6 +91,7 @@ class Sites(Struct, frozen=True):
             waves,
             handling,
             warehouse.counting is not None,
+            all(known.id != warehouse.id for known in scenario.warehouses),
         )
 
     def lead_ms(self, supplier: str, lead_time: Distribution | None) -> int:
@@ -102,6 +103,21 @@ class Sites(Struct, frozen=True):
                 begin = next_open(calendar, self.scenario.run.start)
                 return add_working(calendar, begin, round(distribution.expected())) - self.scenario.run.start
         raise KeyError(supplier)
+
+
+def docks(scenario: Scenario) -> list[Warehouse]:
+    """The docks of suppliers that ship to customers, as the warehouses that they are to everybody else."""
+    return [
+        Warehouse(
+            id=source.id,
+            calendar=source.calendar,
+            cut_off=source.drop_ship.cut_off,
+            pick_time=PickTime(order=source.drop_ship.handling),
+            pickups=source.drop_ship.pickups,
+        )
+        for source in scenario.suppliers
+        if source.drop_ship is not None
+    ]
 
 
 def minor(money: Money | None) -> int:

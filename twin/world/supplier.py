@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 from msgspec import Struct
 
 from twin.core.calendar import Calendar, add_working, next_open
-from twin.core.commands import AcknowledgePurchaseOrder
+from twin.core.commands import AcknowledgePurchaseOrder, ConfirmDropShipment
 from twin.core.effects import CreatePurchaseOrder, Delivery
+from twin.core.master import Departures
 from twin.streams import Distribution
 from twin.world.kernel import Phase
 from twin.world.party import Link, Party
 from twin.world.warehouse import Arrival
 
-__all__ = ["Supplier", "SupplierConfig"]
+__all__ = ["Dock", "DropShipment", "Supplier", "SupplierConfig"]
+
+
+class Dock(Struct, frozen=True):
+    """Where a supplier ships from to customers: working time from order to parcel (ms), and the carriers' trucks."""
+
+    handling_ms: int
+    departures: tuple[Departures, ...] = ()
+
+
+class DropShipment(Struct, frozen=True):
+    """A parcel for a customer that is being made ready."""
+
+    order: CreatePurchaseOrder
+    criticality: str
 
 
 class SupplierConfig(Struct, frozen=True):
     """`lead_time` (or the item's own in `lead_times`) runs in working time from the order to the dock.
 
     `acknowledgement` is the working time until the 855; None never sends one. `unit_ms` is the working time that the
-    plant needs for one unit, one after the other; 0 has no limit.
+    plant needs for one unit, one after the other; 0 has no limit. `dock` is where drop-ship orders leave from.
     """
 
     calendar: Calendar
@@ -28,6 +45,7 @@ class SupplierConfig(Struct, frozen=True):
     acknowledgement: Distribution | None = None
     unit_ms: int = 0
     minimum_order: int = 0
+    dock: Dock | None = None
 
 
 class Supplier(Party):
@@ -46,13 +64,18 @@ class Supplier(Party):
         config, world, now = self.config, self.world, self.world.now
         calendar = config.calendar
         units = sum(line.quantity for line in effect.lines)
-        if units < config.minimum_order:
+        if units < config.minimum_order and not effect.order:
             self._answer(effect.purchase_order, "rejected", now)
             return
         begin = next_open(calendar, now)
         if config.unit_ms:
             begin = max(begin, self.busy_until)
             begin = self.busy_until = add_working(calendar, begin, units * config.unit_ms)
+        if effect.order:
+            leaves_at = self._departure(effect, begin)
+            world.post(self.ship, DropShipment(effect, message.criticality), leaves_at - now, Phase.SHIP)
+            self._acknowledge(effect, now, leaves_at)
+            return
         arrival_at = begin
         for line in effect.lines:
             distribution = config.lead_times.get(line.sku, config.lead_time)
@@ -63,11 +86,52 @@ class Supplier(Party):
         arrival = Arrival(effect.purchase_order, f"{effect.purchase_order}/1", effect.lines)
         world.truth.record(now, "purchase.lead_time", effect.purchase_order, effect.node, "", arrival_at - now)
         world.post(world.warehouse(effect.node).arrive, arrival, arrival_at - now, Phase.GOODS)
+        self._acknowledge(effect, now, arrival_at)
+
+    def _acknowledge(self, effect: CreatePurchaseOrder, now: int, ready_at: int) -> None:
+        """See to it that the 855 goes out, unless the goods are faster."""
+        config, world = self.config, self.world
         if config.acknowledgement is not None:
             delay = max(0, world.streams.draw(config.acknowledgement, "acknowledgement", effect.purchase_order))
-            answered_at = max(add_working(calendar, next_open(calendar, now), delay), now + 1)
-            if answered_at < arrival_at:
-                world.post(self.answer, (effect.purchase_order, arrival_at), answered_at - now, Phase.GOODS)
+            answered_at = max(add_working(config.calendar, next_open(config.calendar, now), delay), now + 1)
+            if answered_at < ready_at:
+                world.post(self.answer, (effect.purchase_order, ready_at), answered_at - now, Phase.GOODS)
+
+    def _departure(self, effect: CreatePurchaseOrder, begin: int) -> int:
+        """When the parcel of a drop-ship order leaves: with the first truck for which it was ordered in time."""
+        dock, now = self.config.dock, self.world.now
+        if dock is None:
+            raise TypeError(f"{self.id} was sent a drop-ship order and has no dock")
+        ready = max(add_working(self.config.calendar, begin, dock.handling_ms), now + 1)
+        for trucks in dock.departures:
+            if trucks.carrier == effect.carrier:
+                index = max(bisect_left(trucks.cut_offs, now), bisect_left(trucks.leaves, ready))
+                # Past the last truck that is known it goes as it is ready.
+                return trucks.leaves[index] if index < len(trucks.leaves) else ready
+        return ready
+
+    def ship(self, message: DropShipment) -> None:
+        """A parcel leaves for the customer: the truth moves, the engine is told, the carrier has it."""
+        effect, world = message.order, self.world
+        shipment = f"{effect.purchase_order}/s"
+        for line in effect.lines:
+            world.truth.record(world.now, "stock.received", shipment, effect.node, line.sku, line.quantity)
+            world.truth.record(world.now, "stock.shipped", shipment, effect.node, line.sku, -line.quantity)
+        self.tell(
+            ConfirmDropShipment(
+                f"{effect.purchase_order}/856",
+                self.id,
+                world.now,
+                shipment,
+                effect.purchase_order,
+                effect.order,
+                effect.line,
+                sum([line.quantity for line in effect.lines]),
+                message.criticality,
+                effect.purchase_order,
+            )
+        )
+        world.carrier(effect.carrier).collect(shipment, effect.order, effect.node, effect.region, message.criticality)
 
     def answer(self, message: tuple[str, int]) -> None:
         """Send the 855 with the date of arrival."""

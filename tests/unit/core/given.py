@@ -23,7 +23,7 @@ from twin.core.master import (
     Supplier,
     Warehouse,
 )
-from twin.core.state import Cell, Order, State
+from twin.core.state import Cell, Order, Pegged, State
 
 __all__ = ["DAY", "HOUR", "MINUTE", "Business", "delivery_policies", "rule"]
 
@@ -47,6 +47,9 @@ LANES = (
     Lane("east", "near", "truck", 2 * DAY, 200, 5),
     Lane("south", "far", "truck", 3 * DAY, 400, 5),
 )
+DOCK_LANES = (Lane("mill", "near", "van", DAY, 900, 0), Lane("mill", "far", "van", 2 * DAY, 900, 0))
+SOFA = Item("e", 20_000, 12_000)
+"""What the mill sends to customers itself."""
 ITEMS = (Item("a", 500, 300), Item("b", 700, 400), Item("c", 900, 500), Item("d", 100, 50))
 
 
@@ -77,6 +80,7 @@ class Business:
         departures: dict[str, tuple[Departures, ...]] | None = None,
         handling_ms: int = 0,
         checked: bool = True,
+        dock: bool = False,
         **policies: Any,
     ) -> None:
         self.at = 0
@@ -97,15 +101,17 @@ class Business:
             )
             for node in ("east", "north", "south")
         )
-        self.tell(
-            c.DefineNetwork(
-                "network", "test", 0, "EUR", warehouses, (Supplier("mill", ALWAYS_OPEN, 100),), LANES, CHANNELS
-            )
-        )
-        self.tell(c.DefineItems("items", "test", 0, ITEMS))
+        mill = Supplier("mill", ALWAYS_OPEN, 100)
+        lanes = (*LANES, *DOCK_LANES) if dock else LANES
+        if dock:
+            warehouses += (Warehouse("mill", ALWAYS_OPEN, (departures or {}).get("mill", ()), drop_ship=True),)
+        self.tell(c.DefineNetwork("network", "test", 0, "EUR", warehouses, (mill,), lanes, CHANNELS))
+        self.tell(c.DefineItems("items", "test", 0, (*ITEMS, SOFA) if dock else ITEMS))
         self.set_policies(**policies)
         for node, units in (stock or {}).items():
             self.load(node, units)
+        if dock:
+            rules = [*rules, rule("mill", "e", "drop_ship")]
         if rules:
             self.tell(c.DefineReplenishment("rules", "test", 0, tuple(rules)))
 
@@ -194,7 +200,7 @@ class Business:
     def capture(
         self, lines: Lines = (("a", 1),), order: str = "o1", channel: str = "web", region: str = "near", **more: Any
     ) -> c.CaptureOrder:
-        prices = {item.sku: item.price_minor for item in ITEMS}
+        prices = {item.sku: item.price_minor for item in (*ITEMS, SOFA)}
         wanted = tuple(
             c.OrderLine(number, sku, units, prices.get(sku, 1)) for number, (sku, units) in enumerate(lines, start=1)
         )
@@ -255,6 +261,15 @@ class Business:
     ) -> c.IssueCredit:
         causation = f"{credit}/facts" if facts is not None else ""
         return c.IssueCredit(self.name(), "crm", self.at, credit, order, line, quantity, facts, causation=causation)
+
+    def drop_ship(self, purchase_order: str | None = None, quantity: int = 0) -> c.ConfirmDropShipment:
+        """The mill's ship notice for a drop-ship order (the oldest open one unless named), whole unless told."""
+        bought = [key for key, order in self.state.purchase_orders.items() if order.node == "mill"]
+        key = purchase_order if purchase_order is not None else next(iter(bought))
+        known = self.state.purchase_orders.get(key)
+        peg = known.pegs[0] if known and known.pegs else Pegged("o1", 1, 1)
+        units = quantity or peg.quantity
+        return c.ConfirmDropShipment(self.name(), "mill", self.at, f"{key}/s", key, peg.order, peg.line, units)
 
     def receive(
         self, *lines: tuple[str, int], purchase_order: str | None = None, node: str | None = None, sequence: int = 0
