@@ -148,6 +148,8 @@ def _idle(scenario: Scenario) -> Iterator[tuple[Path, str]]:
 def _hits_replies(fault: Fault) -> bool:
     if isinstance(fault, Outage | Latency | Reorder | Loss | Duplicate):
         return fault.direction == "reply"
+    if isinstance(fault, LateFile | PartialFile | DoubledFile):
+        return fault.file == "reports"
     return isinstance(fault, ClockSkew | WrongAnswer | SchemaDrift)
 
 
@@ -180,8 +182,10 @@ def _no_effect(scenario: Scenario, fault: Fault, where: list[Interface]) -> str:
     dating = [f"supplier/{supplier.id}" for supplier in scenario.suppliers if supplier.acknowledgement is not None]
     if dated and not any(interface.to in dating for interface in where):
         return "no supplier there acknowledges purchase orders with a date; give one an acknowledgement"
-    if isinstance(fault, LateFile | PartialFile | DoubledFile) and not any(interface.batch for interface in where):
-        return "no interface there sends files; give one style: batch"
+    if isinstance(fault, LateFile | PartialFile | DoubledFile):
+        batches = [interface.batch for interface in where if interface.batch is not None]
+        if not any(batch.carries in (fault.file, "both") for batch in batches):
+            return f"no interface there sends {fault.file} in files; give one style: batch that carries them"
     counted = [f"warehouse/{site.id}" for site in scenario.warehouses if site.counting is not None]
     if isinstance(fault, StaleSnapshot) and not any(interface.to in counted for interface in where):
         return "no warehouse there counts its stock; give one counting"
