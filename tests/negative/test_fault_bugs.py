@@ -16,7 +16,7 @@ from twin.core.commands import External
 from twin.core.effects import AskOrderFacts, Delivery
 from twin.world.business import Business
 from twin.world.exposed import Exposed
-from twin.world.faults import Fault, TokenBucket
+from twin.world.faults import Fault, TokenBucket, Touched
 from twin.world.interface import Interface
 from twin.world.kernel import Phase
 from twin.world.party import Party
@@ -27,15 +27,15 @@ Patch = pytest.MonkeyPatch
 def luck_in_the_order_of_passing(patch: Patch) -> None:
     passed = count()
 
-    def hits(fault: Fault, world: object, since: int, key: str, attempt: int, again: int) -> bool:
+    def hits(fault: Fault, world: object, since: int, message: Touched) -> bool:
         return next(passed) * 7919 % 1_000_000 < fault.ppm
 
     patch.setattr(Fault, "hits", hits)
 
 
 def luck_shared_by_all_faults(patch: Patch) -> None:
-    def hits(fault: Fault, world: Business, since: int, key: str, attempt: int, again: int) -> bool:
-        return world.streams.bits("fault", key, attempt) * 1_000_000 < fault.ppm << 64
+    def hits(fault: Fault, world: Business, since: int, message: Touched) -> bool:
+        return world.streams.bits("fault", message.key, message.attempt) * 1_000_000 < fault.ppm << 64
 
     patch.setattr(Fault, "hits", hits)
 
@@ -43,8 +43,8 @@ def luck_shared_by_all_faults(patch: Patch) -> None:
 def a_hit_where_the_probability_is_zero(patch: Patch) -> None:
     hits = Fault.hits
 
-    def always(fault: Fault, world: Business, since: int, key: str, attempt: int, again: int) -> bool:
-        return not fault.ppm or hits(fault, world, since, key, attempt, again)
+    def always(fault: Fault, world: Business, since: int, message: Touched) -> bool:
+        return not fault.ppm or hits(fault, world, since, message)
 
     patch.setattr(Fault, "hits", always)
 

@@ -21,7 +21,7 @@ OFFICE = {"id": "office", "days": ["mon", "tue", "wed", "thu", "fri"], "hours": 
 STYLES: dict[str, dict[str, Any]] = {
     "api": {},
     "event": {"redelivery": {"after": "30s", "times": 2}},
-    "batch": {"batch": {"every": "10m", "cut_off": "2m", "size": 5}},
+    "batch": {"batch": {"every": "10m", "cut_off": "2m", "size": 5, "carries": "both"}},
     "edi": {"edi": {"translation": "5s", "acknowledgement": "20s"}},
     "manual": {"calendar": "office", "workers": 2},
 }
@@ -73,8 +73,8 @@ def some_fault(dice: Dice, at: dict[str, Any]) -> dict[str, Any]:
         more |= {"when": {"backlog_above": 2}, "begins": "0s", "lasts": "9m"}
     if dice.chance(20):
         more["ramp"] = "20m"
-    if kind == "late_file":
-        more["delay"] = "15m"
+    if kind in FILES:
+        more |= {"file": dice.of("calls", "reports")} | ({"delay": "15m"} if kind == "late_file" else {})
     elif kind == "error":
         more["class"] = dice.of("retryable", "permanent", "unknown")
     elif kind == "outage":

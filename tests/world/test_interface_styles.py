@@ -10,7 +10,7 @@ import pytest
 from tests.world.faulty import FACED, fault, faulty, hits, story
 from tests.world.stage import DAY, HOUR, MINUTE, SECOND, Stage, tiny
 from twin.codec import encode_entry
-from twin.core.commands import AcknowledgeDelivery, CountStock
+from twin.core.commands import AcknowledgeDelivery, ConfirmShipment, CountStock
 from twin.core.events import (
     DeliveryDeadLettered,
     DeliveryFailed,
@@ -127,7 +127,8 @@ def test_a_ledger_may_be_fed_by_events(style: str) -> None:  # IM-05
 
 def test_a_file_takes_what_came_before_its_cut_off() -> None:  # IM-07
     stage = Stage(wms(style="batch", batch={"every": "15m", "cut_off": "5m"}))
-    ats = [MINUTE, 10 * MINUTE - 1, 10 * MINUTE, 25 * MINUTE - 1]
+    # A call takes a millisecond; at the very instant of a cut-off it is too late.
+    ats = [MINUTE, 10 * MINUTE - 2, 10 * MINUTE - 1, 25 * MINUTE - 2]
     for number, at in enumerate(ats):
         stage.order(f"o{number}", at=at)
     stage.run(HOUR)
@@ -204,6 +205,36 @@ def test_a_fault_of_files_of_size_zero_leaves_the_entries_byte_identical(spec: d
         stage.run(DAY)
     bytes_of = [[encode_entry(entry) for entry in stage.log.entries] for stage in (plain, faulted)]
     assert bytes_of[0] == bytes_of[1]
+
+
+def test_what_a_partner_sends_may_go_in_files_too() -> None:  # IM-07
+    stage = Stage(wms(style="batch", batch={"every": "15m", "carries": "both"}))
+    stage.order("o1", at=SECOND)
+    stage.run(HOUR)
+    assert shipped(stage) == [("o1", 15 * MINUTE)]
+    # Both files are due at once: what was just done is too late for the one that goes back.
+    assert [at for at, _ in stage.events(GoodsShipped)] == [30 * MINUTE + 1]
+    reports = Stage(wms(style="batch", batch={"every": "15m", "cut_off": "1m", "carries": "reports"}))
+    for number, minute in enumerate((1, 13, 14)):
+        reports.order(f"o{number}", at=minute * MINUTE)
+    reports.run(HOUR)
+    assert [at // MINUTE for _, at in shipped(reports)] == [1, 13, 14]
+    assert [at for at, _ in reports.events(GoodsShipped)] == [m * MINUTE + 1 for m in (15, 15, 30)]
+    reports.check_books()
+
+
+@pytest.mark.parametrize("kind", ["late_file", "partial_file", "doubled_file"])
+def test_files_of_a_partner_fail_as_files_of_calls_do(kind: str) -> None:  # IM-07
+    more = {"late_file": {"delay": "20m"}, "partial_file": {"probability": "100%", "endpoint": "warehouse.confirm_*"}}
+    spec = fault(kind, interface="wms", file="reports", lasts="20m", **more.get(kind, {}))
+    stage = Stage(wms(spec, style="batch", batch={"every": "15m", "carries": "reports"}))
+    stage.order("o1", at=SECOND)
+    stage.run(HOUR)
+    told = [at for at, _ in stage.events(GoodsShipped)]
+    assert told == {"late_file": [35 * MINUTE + 1], "partial_file": [], "doubled_file": [15 * MINUTE + 1]}[kind]
+    sent = len([entry for entry in stage.log.entries if isinstance(entry.command, ConfirmShipment)])
+    assert sent == {"late_file": 1, "partial_file": 0, "doubled_file": 2}[kind]
+    assert ("o1/main/1", 0, f"{kind}:wms {kind}") in hits(stage)
 
 
 def test_a_file_under_way_forks() -> None:
@@ -349,7 +380,7 @@ def test_a_fault_of_files_has_its_bounds(spec: dict[str, Any], said: str) -> Non
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
-        (fault("late_file", interface="wms", delay="1h"), "no interface there sends files"),
+        (fault("late_file", interface="wms", delay="1h"), "no interface there sends calls in files"),
         (fault("stale_snapshot", interface="ledger"), "no warehouse there counts its stock"),
         (fault("auth", when={"at_cut_off": "1h"}, lasts="1h"), "nothing there has a cut-off"),
         (fault("auth", when={}, lasts="1h"), "when needs one of backlog_above and at_cut_off"),

@@ -45,9 +45,16 @@ CUT_OFFS_MAX: Final = 1_000_000
 REGISTER = ("owner", "criticality", "slo", "version", "contract")
 """Keys of an interface that no run depends on."""
 CALLS = tuple(str(kind.__struct_config__.tag) for kind in get_args(Effect))
-"""Types of messages to partners."""
+"""Types of messages to partners; each begins with the partner's kind."""
 REPLIES = tuple(str(kind.__struct_config__.tag) for kind in get_args(External))
-"""Types of messages from them, and some that only others send."""
+"""Types of messages from them, and some that only others send; those of one partner begin with its kind, but for
+these."""
+OTHER_REPLIES: dict[str, tuple[GatewayKind, ...]] = {
+    "stock.adjust": ("warehouse",),
+    "stock.count": ("warehouse",),
+    "credit.issue": ("erp",),
+    "delivery.acknowledge": ("warehouse", "supplier", "erp"),
+}
 
 
 def interface_misfits(scenario: Scenario) -> list[tuple[Path, str]]:
@@ -125,10 +132,10 @@ def _idle(scenario: Scenario) -> Iterator[tuple[Path, str]]:
                 f"from: the {fault.kind} begins at {format_duration(fault.from_)}, and the run is over at "
                 f"{format_duration(length)}; let it begin earlier",
             )
-        types = CALLS + REPLIES if _hits_replies(fault) else CALLS
-        if not any(fnmatchcase(type, fault.endpoint) for type in types):
-            yield (("faults", index, "endpoint"), choices("endpoint", "endpoints", fault.endpoint, types))
         where = [interface for interface in scenario.interfaces if _at(fault, interface)]
+        types = _types(fault, where)
+        if types and not any(fnmatchcase(type, fault.endpoint) for type in types):
+            yield (("faults", index, "endpoint"), choices("endpoint", "endpoints", fault.endpoint, types))
         files = min((interface.batch.every for interface in where if interface.batch), default=length)
         if fault.when is not None and fault.when.at_cut_off is not None and length // files > CUT_OFFS_MAX:
             text = f"when: there are more than {CUT_OFFS_MAX} files in the run; let them go less often"
@@ -141,7 +148,19 @@ def _idle(scenario: Scenario) -> Iterator[tuple[Path, str]]:
 def _hits_replies(fault: Fault) -> bool:
     if isinstance(fault, Outage | Latency | Reorder | Loss | Duplicate):
         return fault.direction == "reply"
+    if isinstance(fault, LateFile | PartialFile | DoubledFile):
+        return fault.file == "reports"
     return isinstance(fault, ClockSkew | WrongAnswer | SchemaDrift)
+
+
+def _types(fault: Fault, where: list[Interface]) -> list[str]:
+    """Types of messages that pass these interfaces, in the direction of the fault."""
+    kinds = [_kind(interface) for interface in where]
+    types = [type for type in CALLS if type.partition(".")[0] in kinds]
+    if not _hits_replies(fault):
+        return types
+    own = [type for type in REPLIES if type.partition(".")[0] in kinds]
+    return types + own + [type for type, senders in OTHER_REPLIES.items() if any(kind in kinds for kind in senders)]
 
 
 def _uncalled(interface: Interface) -> bool:
@@ -163,8 +182,10 @@ def _no_effect(scenario: Scenario, fault: Fault, where: list[Interface]) -> str:
     dating = [f"supplier/{supplier.id}" for supplier in scenario.suppliers if supplier.acknowledgement is not None]
     if dated and not any(interface.to in dating for interface in where):
         return "no supplier there acknowledges purchase orders with a date; give one an acknowledgement"
-    if isinstance(fault, LateFile | PartialFile | DoubledFile) and not any(interface.batch for interface in where):
-        return "no interface there sends files; give one style: batch"
+    if isinstance(fault, LateFile | PartialFile | DoubledFile):
+        batches = [interface.batch for interface in where if interface.batch is not None]
+        if not any(batch.carries in (fault.file, "both") for batch in batches):
+            return f"no interface there sends {fault.file} in files; give one style: batch that carries them"
     counted = [f"warehouse/{site.id}" for site in scenario.warehouses if site.counting is not None]
     if isinstance(fault, StaleSnapshot) and not any(interface.to in counted for interface in where):
         return "no warehouse there counts its stock; give one counting"

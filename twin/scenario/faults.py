@@ -297,6 +297,8 @@ class LateFile(FaultBase):
 
     kind: Literal["late_file"]
     """The file is late"""
+    file: Literal["calls", "reports"] = "calls"
+    """Which files: with calls, or with what the partner sends"""
     probability: Probability = 1_000_000
     """Chance of each file"""
     delay: DistributionSpec
@@ -308,6 +310,8 @@ class PartialFile(FaultBase):
 
     kind: Literal["partial_file"]
     """Calls are missing"""
+    file: Literal["calls", "reports"] = "calls"
+    """Which files: with calls, or with what the partner sends"""
     probability: Probability = 100_000
     """Share of the calls that are missing"""
 
@@ -317,6 +321,8 @@ class DoubledFile(FaultBase):
 
     kind: Literal["doubled_file"]
     """The file comes again"""
+    file: Literal["calls", "reports"] = "calls"
+    """Which files: with calls, or with what the partner sends"""
     probability: Probability = 1_000_000
     """Chance of each file"""
     after: DistributionSpec = Fixed(0)

@@ -64,14 +64,16 @@ class Token(Model):
 
 
 class Batch(Model):
-    """Calls are collected and go in files, counted from the start of the run."""
+    """Messages are collected and go in files, counted from the start of the run."""
 
     every: PositiveMs
     """From file to file"""
     cut_off: DurationMs = 0
-    """What comes later than this before a file goes with the next"""
+    """What does not come earlier than this before a file goes with the next"""
+    carries: Literal["calls", "reports", "both"] = "calls"
+    """What goes in files: calls, what the partner sends, or both; the rest goes at once"""
     size: Positive | None = None
-    """Most calls in a file; what is too much goes first with the next. Any number unless given"""
+    """Most messages in a file; what is too much goes first with the next. Any number unless given"""
 
 
 class Edi(Model):

@@ -15,17 +15,10 @@ from twin.core.effects import Delivery
 from twin.streams import Distribution, Fixed
 from twin.world.exposed import Exposed
 from twin.world.faults import Answer, Copy, Delay, Down, Lose, Throttle, TokenBucket
+from twin.world.files import Batch, Row
 from twin.world.kernel import Phase
 
-__all__ = ["Batch", "Door", "Edi", "InterfaceConfig", "Redelivery"]
-
-
-class Batch(Struct, frozen=True):
-    """Calls go in files: every `every_ms`, with what came until `cut_off_ms` before, `size` at most (0: any number)."""
-
-    every_ms: int
-    cut_off_ms: int
-    size: int = 0
+__all__ = ["Door", "Edi", "InterfaceConfig", "Redelivery"]
 
 
 class Edi(Struct, frozen=True):
@@ -77,14 +70,10 @@ class Door(Exposed):
         self.token_from = 0
         self.token_until = 0
         self.wide_open = config.limit is None and not config.token_ms and config.batch is None and config.edi is None
-        # Calls by the file that they are to go with.
-        self.files: dict[int, list[Delivery]] = {}
-        self.begun_at = 0
 
     def start(self) -> None:
-        """Credentials are fresh when the run begins, and files are counted from then."""
-        self.begun_at = self.world.now
-        self.token_until = self.begun_at + self.config.token_ms
+        """Credentials are fresh when the run begins."""
+        self.token_until = self.world.now + self.config.token_ms
 
     @abstractmethod
     def admit(self, call: Delivery) -> None:
@@ -95,17 +84,19 @@ class Door(Exposed):
         if self.wide_open and not self.met:
             self.admit(message)  # the usual case
             return
-        delay, copies, lost = 0, [], False
-        for fault in self.meets("way", message):
+        delay, copies, lost, seen = 0, [], False, self.as_call(message)
+        for fault in self.meets("way", seen):
             what = fault.what
             if isinstance(what, Delay):
-                delay += self.delayed(fault, what, (message,), message.key, message.attempt)
-                continue
-            self.note(fault, message.key, message.attempt)
+                drawn = self.fault_ms(what.by, fault, seen)
+                if not drawn:
+                    continue
+                delay += drawn
+            self.note(fault, seen)
             if isinstance(what, Lose):
                 lost = True
             elif isinstance(what, Copy):
-                copies.append(self.fault_ms(what.after, fault, message.key, message.attempt))
+                copies.append(self.fault_ms(what.after, fault, seen))
         edi = self.config.edi
         if edi is not None:
             drawn = self.world.streams.draw(edi.translation, "translation", self.id, message.key, message.attempt)
@@ -128,38 +119,48 @@ class Door(Exposed):
                 return
         if config.token_ms and not self._token_good():
             self._turn_away(call, "401 unauthorized")
-        elif config.batch is not None:
-            self._put_in_file(call, config.batch)
+        elif config.batch is not None and config.batch.calls:
+            self.world.actors[f"calls/{self.id.removeprefix('interface/')}"].receive(Row(self.as_call(call), call))
         else:
             self.admit(call)
 
     def _stopped(self, call: Delivery) -> bool:
         """Whether a fault at the door turns the call away."""
-        for fault in self.met.get("queue", ()):
-            if isinstance(fault.what, Down) and fault.what.turns_away and self.is_hit(fault, call):
-                self.note(fault, call.key, call.attempt)
+        seen = self.as_call(call)
+        for fault in self.meets("queue", seen):
+            if isinstance(fault.what, Down) and fault.what.turns_away:
+                self.note(fault, seen)
                 self._turn_away(call, "unavailable")
                 return True
-        for fault in self.meets("door", call):
+        for fault in self.meets("door", seen):
             what = fault.what
             if isinstance(what, Throttle):
                 wait = self._bucket(fault.id, what).take(self.world.now)
                 if not wait:
                     continue
-                self.note(fault, call.key, call.attempt)
+                self.note(fault, seen)
                 self._turn_away(call, "429 too many requests", wait)
             elif isinstance(what, Answer):
-                self.note(fault, call.key, call.attempt)
+                self.note(fault, seen)
                 self._turn_away(call, what.reason, outcome=what.outcome)
             return True
         return False
 
-    def way_back_ms(self, command: External) -> int:
-        """A message of the party is translated, where calls are."""
-        edi = self.config.edi
-        if edi is None:
-            return 0
-        return max(0, self.world.streams.draw(edi.translation, "translation", self.id, "reply", command.id))
+    def pass_on(self, command: External, phase: Phase, call: Delivery | None) -> None:
+        """A message of the party is translated, or waits for its file, where the style is so."""
+        batch, edi = self.config.batch, self.config.edi
+        if batch is not None and batch.reports:
+            row = Row(self.as_reply(command, call), (command, phase, call))
+            self.world.actors[f"reports/{self.id.removeprefix('interface/')}"].receive(row)
+        elif edi is not None:
+            drawn = self.world.streams.draw(edi.translation, "translation", self.id, "reply", command.id)
+            self.send_back(command, phase, call, max(0, drawn))
+        else:
+            self.send_back(command, phase, call)
+
+    def take_report(self, content: tuple[External, Phase, Delivery | None]) -> None:
+        """A message of the party has come with its file."""
+        self.send_back(*content)
 
     def _bucket(self, id: str, limit: Throttle) -> TokenBucket:
         bucket = self.buckets.get(id)
@@ -193,53 +194,3 @@ class Door(Exposed):
         behind = self.behind
         if behind.link.acknowledge:
             self.send_back(behind.transport(call, outcome, reason, retry_after_ms), Phase.GOODS, call)
-
-    # --- files
-
-    def _put_in_file(self, call: Delivery, batch: Batch) -> None:
-        """A call goes with the first file whose cut-off it makes."""
-        since = self.world.now - self.begun_at + batch.cut_off_ms
-        at = self.begun_at + -(-since // batch.every_ms) * batch.every_ms
-        self._file(at).append(call)
-
-    def _file(self, at: int) -> list[Delivery]:
-        if at not in self.files:
-            self.files[at] = []
-            self.world.post(self.close_file, at, at - self.world.now, Phase.RELEASE)
-        return self.files[at]
-
-    def close_file(self, at: int) -> None:
-        """A file is due; what is too much for it goes first with the next one."""
-        batch = self.config.batch
-        calls = self.files.pop(at)
-        if batch is None or not calls:
-            return
-        if batch.size and len(calls) > batch.size:
-            later = self._file(at + batch.every_ms)
-            later[:0] = calls[batch.size :]
-            calls = calls[: batch.size]
-        delay, copies = 0, []
-        for fault in self.met.get("file", ()):
-            what = fault.what
-            if isinstance(what, Lose):
-                missing = [call for call in calls if self.is_hit(fault, call)]
-                calls = [call for call in calls if call not in missing]
-                for call in missing:
-                    self.note(fault, call.key, call.attempt)
-            elif fault.hits(self.world, self.since[fault.id], self.id, at):
-                if isinstance(what, Delay):
-                    delay += self.delayed(fault, what, calls, self.id, at)
-                elif isinstance(what, Copy):
-                    for call in calls:
-                        self.note(fault, call.key, call.attempt)
-                    copies.append(self.fault_ms(what.after, fault, self.id, at))
-        for after in [0, *copies]:
-            if delay + after:
-                self.world.post(self.take_file, calls, delay + after, Phase.RELEASE)
-            else:
-                self.take_file(calls)
-
-    def take_file(self, calls: list[Delivery]) -> None:
-        """A file is there: its calls wait their turns."""
-        for call in calls:
-            self.admit(call)

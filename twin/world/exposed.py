@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 from twin.core.commands import AcknowledgeDelivery, CountStock, External
 from twin.core.effects import Delivery
 from twin.streams import Distribution
-from twin.world.faults import Copy, Delay, Falsify, Fault, Lose, Shift, Stale, TokenBucket
+from twin.world.faults import Copy, Delay, Falsify, Fault, Lose, Shift, Stale, TokenBucket, Touched
 from twin.world.kernel import Actor, Phase
 
 if TYPE_CHECKING:
@@ -75,55 +75,59 @@ class Exposed(Actor):
         if fault.stage == "back":
             world.post(self.send_kept, None, 0, Phase.GOODS)
 
-    def meets(self, stage: str, call: Delivery) -> Iterator[Fault]:
-        """The faults that this attempt is hit by at a stage."""
+    def as_call(self, call: Delivery) -> Touched:
+        """A call as faults see it."""
+        again = self.again.get((call.key, call.attempt), 0) if self.again else 0
+        return Touched((type_of(call.effect),), call.key, call.attempt, call.key, again)
+
+    def as_reply(self, command: External, call: Delivery | None) -> Touched:
+        """What the party sends as faults see it, in answer to a call or of its own."""
+        if call is not None:
+            return Touched((type_of(command), type_of(call.effect)), call.key, call.attempt, call.key)
+        # Its luck is its own: a delivery may lead to several messages.
+        return Touched((type_of(command),), command.id, 0, getattr(command, "causation", "") or command.id)
+
+    def meets(self, stage: str, message: Touched) -> Iterator[Fault]:
+        """The faults that a message is hit by at a stage."""
         for fault in self.met.get(stage, ()):
-            if self.is_hit(fault, call):
+            if self.is_hit(fault, message):
                 yield fault
 
-    def is_hit(self, fault: Fault, call: Delivery) -> bool:
-        """Whether this attempt is hit by a fault."""
-        return fault.about(type_of(call.effect)) and fault.hits(
-            self.world, self.since[fault.id], call.key, call.attempt, self.again.get((call.key, call.attempt), 0)
-        )
+    def is_hit(self, fault: Fault, message: Touched) -> bool:
+        """Whether a message is hit by a fault."""
+        return fault.about(message) and fault.hits(self.world, self.since[fault.id], message)
 
-    def delayed(self, fault: Fault, what: Delay, calls: Sequence[Delivery], key: str, attempt: int) -> int:
-        """How long a fault holds `calls` up, drawn once for all of them and noted if it is any time at all."""
-        delay = self.fault_ms(what.by, fault, key, attempt)
-        for call in calls if delay else ():
-            self.note(fault, call.key, call.attempt)
-        return delay
-
-    def noted(self, stage: str, call: Delivery) -> list[Fault]:
-        """The faults that this attempt is hit by at a stage, noted in the truth."""
-        found = list(self.meets(stage, call))
+    def noted(self, stage: str, message: Touched) -> list[Fault]:
+        """The faults that a message is hit by at a stage, noted in the truth."""
+        found = list(self.meets(stage, message))
         for fault in found:
-            self.note(fault, call.key, call.attempt)
+            self.note(fault, message)
         return found
 
-    def note(self, fault: Fault, key: str, attempt: int) -> None:
-        """Write into the truth that a fault touched an attempt."""
-        self.world.truth.record(self.world.now, "fault.hit", key, self.id, "", attempt, f"{fault.id} {fault.kind}")
+    def note(self, fault: Fault, message: Touched) -> None:
+        """Write into the truth that a fault touched a message."""
+        detail = f"{fault.id} {fault.kind}"
+        self.world.truth.record(self.world.now, "fault.hit", message.subject, self.id, "", message.attempt, detail)
 
-    def fault_ms(self, distribution: Distribution, fault: Fault, key: str, attempt: int) -> int:
-        """A time of a fault for one attempt."""
-        return max(0, self.world.streams.draw(distribution, "fault", fault.id, "ms", key, attempt))
+    def fault_ms(self, distribution: Distribution, fault: Fault, message: Touched) -> int:
+        """A time of a fault for one message."""
+        return max(0, self.world.streams.draw(distribution, "fault", fault.id, "ms", message.key, message.attempt))
 
     # --- the way back
 
     def reply(self, command: External, phase: Phase, call: Delivery | None) -> None:
         """The party sends a message: an answer to a `call`, or something of its own."""
         if call is not None:
-            if (call.key, call.attempt) in self.muted:
+            if self.muted and (call.key, call.attempt) in self.muted:
                 del self.muted[call.key, call.attempt]
                 return
             if self.asynchronous and type(command) is AcknowledgeDelivery:
                 return
-        self.send_back(command, phase, call, self.way_back_ms(command))
+        self.pass_on(command, phase, call)
 
-    def way_back_ms(self, command: External) -> int:
-        """How much longer than the link's latency a message of the party takes."""
-        return 0
+    def pass_on(self, command: External, phase: Phase, call: Delivery | None) -> None:
+        """Let a message of the party on its way."""
+        self.send_back(command, phase, call)
 
     def send_back(self, command: External, phase: Phase, call: Delivery | None, delay: int = 0) -> None:
         """Put a message on the link to the engine, `delay` ms later than otherwise, through the faults of replies."""
@@ -133,35 +137,27 @@ class Exposed(Actor):
                 self.counted = command
             behind.send(command, phase, delay)
             return
-        if call is not None:
-            types, draw_key, attempt = [type_of(command), type_of(call.effect)], call.key, call.attempt
-        else:
-            # A message's own id: a delivery may lead to several, each with its own luck.
-            types, draw_key, attempt = [type_of(command)], command.id, 0
-        subject = call.key if call is not None else getattr(command, "causation", "") or command.id
-        for fault in self.met.get("back", ()):
-            if fault.about(*types) and fault.hits(self.world, self.since[fault.id], draw_key, attempt):
-                self.note(fault, subject, attempt)
-                self.kept.append((command, phase, call, delay))
-                return
+        seen = self.as_reply(command, call)
+        for fault in self.meets("back", seen):
+            self.note(fault, seen)
+            self.kept.append((command, phase, call, delay))
+            return
         copies, lost, stale, sent = list[int](), False, False, command
         for fault in self.met.get("reply", ()):
-            if (fault.answers_only and call is None) or not fault.about(*types):
-                continue
             changes = self._changes(fault, sent)
-            if changes == {} or not fault.hits(self.world, self.since[fault.id], draw_key, attempt):
+            if (fault.answers_only and call is None) or changes == {} or not self.is_hit(fault, seen):
                 continue
             what = fault.what
             if isinstance(what, Delay):
-                drawn = self.fault_ms(what.by, fault, draw_key, attempt)
+                drawn = self.fault_ms(what.by, fault, seen)
                 if not drawn:
                     continue
                 delay += drawn
-            self.note(fault, subject, attempt)
+            self.note(fault, seen)
             if isinstance(what, Lose):
                 lost = True
             elif isinstance(what, Copy):
-                copies.append(self.fault_ms(what.after, fault, draw_key, attempt))
+                copies.append(self.fault_ms(what.after, fault, seen))
             elif changes:
                 sent = structs.replace(sent, **changes)
                 stale = stale or isinstance(what, Stale)

@@ -33,6 +33,7 @@ __all__ = [
     "Stale",
     "Throttle",
     "TokenBucket",
+    "Touched",
 ]
 
 ALWAYS: Final = 1_000_000
@@ -110,13 +111,25 @@ class Stale(Struct, frozen=True, tag=True):
 Mechanism = Down | Freeze | Lose | Delay | Copy | Answer | Throttle | Shift | Falsify | Crash | Stale
 
 
+class Touched(Struct, frozen=True):
+    """A message as faults see it: its types, the key and attempt of its luck, what it is about in the truth, and how
+    often it was delivered before."""
+
+    types: tuple[str, ...]
+    key: str
+    attempt: int
+    subject: str
+    again: int = 0
+
+
 class Fault(Struct, frozen=True):
     """One fault at one interface, the `rank`-th of its scenario.
 
-    `stage` is where a message meets it: on the `way` of a call, at the `door`, in a `file`, in the `queue`, when a
-    worker is to `finish`, at `work`, where the way `back` begins, or on the way of a `reply`. It holds within its
-    `windows` (begin and end, ms), by turns where it has `up` and `down`, or once for `lasts_ms` after more than
-    `backlog` calls wait. `by_message` draws once a message, `answers_only` spares replies that answer no call.
+    `stage` is where a message meets it: on the `way` of a call, at the `door`, in a file of `calls`, in the `queue`,
+    when a worker is to `finish`, at `work`, in a file of `reports`, where the way `back` begins, or on the way of a
+    `reply`. It holds within its `windows` (begin and end, ms), by turns where it has `up` and `down`, or once for
+    `lasts_ms` after more than `backlog` calls wait. `by_message` draws once a message, `answers_only` spares replies
+    that answer no call.
     """
 
     id: str
@@ -140,20 +153,22 @@ class Fault(Struct, frozen=True):
         """Whether it is about every message."""
         return self.endpoint == "*" and self.ppm == ALWAYS and not self.ramp_ms
 
-    def about(self, *types: str) -> bool:
-        """Whether it is about messages of one of these types."""
-        return self.endpoint == "*" or any(fnmatchcase(type, self.endpoint) for type in types)
+    def about(self, message: Touched) -> bool:
+        """Whether it is about messages of this type."""
+        return self.endpoint == "*" or any(fnmatchcase(type, self.endpoint) for type in message.types)
 
-    def hits(self, world: Business, since: int, key: str, attempt: int, again: int = 0) -> bool:
-        """Whether this attempt is hit by a fault that holds `since` then, the `again`-th time that it is delivered."""
+    def hits(self, world: Business, since: int, message: Touched) -> bool:
+        """Whether a message is hit by a fault that holds `since` then."""
         ppm = self.ppm
         elapsed = world.now - since
         if elapsed < self.ramp_ms:
             ppm = ppm * elapsed // self.ramp_ms
         if ppm >= ALWAYS:
             return True
-        luck = (0,) if self.by_message else (attempt, again) if again else (attempt,)
-        return ppm > 0 and world.streams.bits("fault", self.id, key, *luck) * ALWAYS < ppm << 64
+        luck: tuple[int, ...] = (0,) if self.by_message else (message.attempt,)
+        if message.again and not self.by_message:
+            luck += (message.again,)
+        return ppm > 0 and world.streams.bits("fault", self.id, message.key, *luck) * ALWAYS < ppm << 64
 
 
 class TokenBucket(Struct):

@@ -12,11 +12,11 @@ from heapq import heappop, heappush
 from twin.core.calendar import CalendarExhausted, add_working, is_open, next_open
 from twin.core.effects import Delivery
 from twin.core.master import CRITICALITIES
-from twin.world.door import Batch, Door, Edi, InterfaceConfig, Redelivery
+from twin.world.door import Door, InterfaceConfig
 from twin.world.faults import Answer, Crash, Fault
 from twin.world.kernel import Phase
 
-__all__ = ["Batch", "Edi", "Interface", "InterfaceConfig", "Redelivery"]
+__all__ = ["Interface"]
 
 
 class Interface(Door):
@@ -42,7 +42,7 @@ class Interface(Door):
         if fault.stage == "queue" and fault.whole:
             self.closed += 1
             for _, _, call in sorted(self.queue, key=lambda row: row[:2]):
-                self.note(fault, call.key, call.attempt)
+                self.note(fault, self.as_call(call))
 
     def heal(self, fault: Fault) -> None:
         """A fault ends; calls go on once every change of this instant is known, so that none slips through a gap
@@ -73,7 +73,7 @@ class Interface(Door):
         """A call waits its turn, if there is room."""
         config = self.config
         # All of them, for the truth; the queue itself stands still in an outage of the whole interface.
-        held = [fault for fault in self.noted("queue", call) if not fault.whole] if self.met else []
+        held = [fault for fault in self.noted("queue", self.as_call(call)) if not fault.whole] if self.met else []
         if config.bound and len(self.queue) + len(self.aside) >= config.bound:
             self._turn_away(call, "queue full")
             return
@@ -107,7 +107,7 @@ class Interface(Door):
             call = row[2]
             if config.drops_expired and call.expires_at and call.expires_at <= world.now:
                 world.truth.record(world.now, "call.expired", call.key, self.id, "", call.attempt)
-            elif self.met and self.noted("queue", call):
+            elif self.met and self.noted("queue", self.as_call(call)):
                 self.aside.append(row)
             else:
                 self.begin(call)
@@ -154,14 +154,15 @@ class Interface(Door):
             self.busy -= 1
             self.world.actors[self.party].receive(call)  # the usual case
             return
-        if self.noted("finish", call):
+        seen = self.as_call(call)
+        if self.noted("finish", seen):
             self.hanging.append(call)
             return
         self.busy -= 1
         behind = self.behind
-        for fault in self.meets("work", call):
+        for fault in self.meets("work", seen):
             what = fault.what
-            self.note(fault, call.key, call.attempt)
+            self.note(fault, seen)
             if isinstance(what, Answer):
                 # One that was taken in has been answered: what becomes of it then, nobody tells its sender.
                 if what.outcome and not self.config.asynchronous:
@@ -194,5 +195,5 @@ class Interface(Door):
 
     def deliver_again(self, call: Delivery) -> None:
         """The broker delivers an event again; it was answered when it was first taken in."""
-        held = self.noted("queue", call) if self.met else []
+        held = self.noted("queue", self.as_call(call)) if self.met else []
         self._line_up(call, held=any(not fault.whole for fault in held))

@@ -7,8 +7,10 @@ from fnmatch import fnmatchcase
 from twin.core.dedupe import Seen
 from twin.scenario import Scenario
 from twin.scenario import faults as specs
+from twin.scenario.interfaces import Batch as BatchSpec
 from twin.scenario.interfaces import Interface as InterfaceSpec
 from twin.world.business import Business
+from twin.world.door import Edi, InterfaceConfig, Redelivery
 from twin.world.faults import (
     Answer,
     Copy,
@@ -25,7 +27,8 @@ from twin.world.faults import (
     Stale,
     Throttle,
 )
-from twin.world.interface import Batch, Edi, Interface, InterfaceConfig, Redelivery
+from twin.world.files import Batch, Files
+from twin.world.interface import Interface
 from twin.world.party import MEMORY_MS, Party
 from twin.world.sites import Sites
 from twin.world.warehouse import Warehouse
@@ -62,7 +65,12 @@ def add_interfaces(scenario: Scenario, sites: Sites, world: Business) -> None:
         ]
         clocks = [FaultClock(id, fault) for fault in faults]
         triggers = tuple((clock.fault.backlog, clock.id) for clock in clocks if clock.fault.backlog)
-        world.interfaces[spec.to] = world.add(Interface(id, spec.to, _config(spec, sites, triggers)))
+        config = _config(spec, sites, triggers)
+        world.interfaces[spec.to] = world.add(Interface(id, spec.to, config))
+        if config.batch is not None:
+            for way, carried in (("calls", config.batch.calls), ("reports", config.batch.reports)):
+                if carried:
+                    world.add(Files(id, way, config.batch))
         for clock in clocks:
             world.add(clock)
         _face(spec, world, faults)
@@ -82,11 +90,15 @@ def _config(spec: InterfaceSpec, sites: Sites, triggers: tuple[tuple[int, str], 
         token.renewal if token is not None else 0,
         triggers,
         spec.style in ("event", "edi"),
-        Batch(batch.every, batch.cut_off, batch.size or 0) if batch is not None else None,
+        _batch(batch) if batch is not None else None,
         Edi(edi.translation, edi.acknowledgement) if edi is not None else None,
         Redelivery(again.after, again.times) if again is not None else None,
         sites.calendars[spec.calendar or "always"],
     )
+
+
+def _batch(spec: BatchSpec) -> Batch:
+    return Batch(spec.every, spec.cut_off, spec.size or 0, spec.carries != "reports", spec.carries != "calls")
 
 
 def _face(spec: InterfaceSpec, world: Business, faults: list[Fault]) -> None:
@@ -186,11 +198,11 @@ def _mechanism(spec: specs.Fault, at: InterfaceSpec) -> tuple[str, Mechanism]:
         case specs.ConsumerCrash():
             return "work", Crash(spec.at == "after_commit", spec.forgets)
         case specs.LateFile():
-            return "file", Delay(spec.delay)
+            return spec.file, Delay(spec.delay)
         case specs.PartialFile():
-            return "file", Lose()
+            return spec.file, Lose()
         case specs.DoubledFile():
-            return "file", Copy(spec.after)
+            return spec.file, Copy(spec.after)
         case specs.StaleSnapshot():
             return "reply", Stale(spec.stamped == "anew")
 
