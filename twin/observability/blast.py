@@ -4,8 +4,9 @@ From the log alone. A message to the interface is touched when, in the window,
 
 - an attempt of it was in flight and then failed, was refused, or was not answered in time,
 - an attempt of it was in flight and was answered later than any that was answered before the window (there has to be
-  one), or
-- it waited: for its retry, in the send queue, or as a dead letter that came in the window.
+  one),
+- it was answered again, though it was settled: it, or its answer, was doubled, or
+- it waited for its retry, or in the send queue.
 
 An attempt that was answered as soon as ever is not touched: the interface did its work in spite of the fault.
 The truth scores it: which messages the fault really hit.
@@ -34,7 +35,7 @@ KINDS: Final = ("orders", "purchase_orders", "tasks", "shipments", "documents")
 
 
 class Touched(Struct, frozen=True):
-    """A message that was touched: `how` is failed, refused, unknown, slow, waiting or open (not answered yet)."""
+    """A message that was touched; `how`: failed, refused, unknown, slow, repeated, waiting or open (no answer yet)."""
 
     key: str
     gateway: str
@@ -127,6 +128,8 @@ class _Blast:
         self._usual: dict[tuple[str, str], int] = {}
         # Since when a message waits for its retry, or is not sent yet.
         self._waiting: dict[str, int] = {}
+        # Messages that were settled in the window.
+        self._settled: dict[str, Message] = {}
         # Task -> parcels and invoices that came while its message was not settled: (kind, id, value).
         self._behind: dict[str, list[tuple[str, str, int]]] = {}
         # Parcel -> the task that it came from, where that one was touched or may still be.
@@ -146,6 +149,8 @@ class _Blast:
                 self._shipped(event)
             elif kind is ev.InvoiceCreated:
                 self._invoiced(event)
+        if entry.refusal is not None and entry.refusal.code in _AGAIN:
+            self._answered_again(entry.command, entry.now)
         for step in self._calls.fold(entry):
             gateway = step.message.delivery.gateway
             matches = self._matches.get(gateway)
@@ -198,9 +203,16 @@ class _Blast:
 
     def settled(self, step: Step) -> None:
         self._waited(step.message, step.at)
+        if self.begin <= step.at < self.end:
+            self._settled[step.message.delivery.key] = step.message
         for _, parcel, _ in self._behind.pop(step.message.delivery.key, ()):
             if step.message.delivery.key not in self.found.tasks:
                 self._parcels.pop(parcel, None)
+
+    def _answered_again(self, command: Any, now: int) -> None:
+        message = self._settled.get(getattr(command, "delivery", "") or getattr(command, "causation", ""))
+        if message is not None and now < self.end:
+            self._touch(message, "repeated")
 
     def _waited(self, message: Message, until: int) -> None:
         since = self._waiting.pop(message.delivery.key, None)
@@ -252,6 +264,9 @@ class _Blast:
             self._behind.setdefault(task, []).append((kind, id, value))
             self._parcels[id] = task
 
+
+_AGAIN: Final = ("duplicate", "unknown_delivery")
+"""Refusals of an answer that was taken before, or that answers what is settled."""
 
 _STEPS: Final[dict[str, Any]] = {
     "asked": _Blast.asked,
