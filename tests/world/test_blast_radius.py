@@ -197,12 +197,18 @@ def test_the_command_tells_kinds_values_and_the_score(tmp_path: Path, capsys: py
 
 
 @pytest.mark.parametrize(
-    ("begin", "end", "message"),
-    [("2h", "1h", "ends before it has begun"), ("1", "2h", "has no unit"), ("2025-11-17T02:00", "3h", "--from")],
+    ("glob", "begin", "end", "message"),
+    [
+        ("*", "2h", "1h", "ends before it has begun"),
+        ("*", "1", "2h", "has no unit"),
+        ("*", "2025-11-17T02:00", "3h", "--from"),
+        ("wms", "1h", "2h", "no gateway is named so; there are warehouse/main"),
+    ],
 )
 def test_a_wrong_window_is_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], begin: str, end: str, message: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], glob: str, begin: str, end: str, message: str
 ) -> None:
-    Twin(tiny({"run": {"horizon": "1h"}})).run(out=tmp_path / "run")
-    assert main(["blast", str(tmp_path / "run"), "--interface", "*", "--from", begin, "--to", end]) == 2
+    demand = {"kind": "poisson", "rate": "30/h", "regions": {"home": 1}}
+    Twin(tiny({"run": {"horizon": "1h"}, "channels": [{"id": "web", "demand": demand}]})).run(out=tmp_path / "run")
+    assert main(["blast", str(tmp_path / "run"), "--interface", glob, "--from", begin, "--to", end]) == 2
     assert message in capsys.readouterr().err

@@ -270,7 +270,9 @@ def blast(
         raise InputError(f"--from {begin} --to {end}: the window ends before it has begun")
     hits = hits_of(read_truth(run), *window)
     found, true = scored_blast_radius(read_entries(run), interface, *window, hits)
-    scored = true if manifest.truth_rows else None
+    if found.gateways and not any(found.gateways.values()):
+        raise InputError(f"--interface {interface}: no gateway is named so; there are {', '.join(found.gateways)}")
+    scored = true if hits else None
     if as_json:
         print_blast(found, scored, interface, window)
     else:

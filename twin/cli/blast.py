@@ -58,7 +58,9 @@ def show_blast(
     show(summary)
     if true is not None:
         line("True: behind the messages that the truth says the fault hit in the window.")
-        line()
+    else:
+        line("The truth of this run names no message that was hit in the window, so nothing is scored.")
+    line()
     touched = list(blast.messages.values())
     listed = table("Messages", "Message", "To", "Order", "How")
     for one in touched if every else touched[:FIRST]:

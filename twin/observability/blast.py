@@ -48,7 +48,8 @@ class BlastRadius(Struct):
 
     Orders and purchase orders at what was ordered; warehouse tasks, shipments at the prices of their units; documents
     (invoices and credits) at their sums. Behind a task stand its parcels and their invoices, whenever they came.
-    `messages` are in the order in which they were found to be touched.
+    `messages` are in the order in which they were found to be touched. `gateways` are all that were asked anything, and
+    whether they are among those that failed.
     """
 
     messages: dict[str, Touched] = {}
@@ -57,6 +58,7 @@ class BlastRadius(Struct):
     tasks: dict[str, int] = {}
     shipments: dict[str, int] = {}
     documents: dict[str, int] = {}
+    gateways: dict[str, bool] = {}
 
     def value(self, kind: str) -> int:
         """The sum of one of `KINDS`, in minor units."""
@@ -123,7 +125,7 @@ class _Blast:
         self.true = BlastRadius()
         self._calls = Calls()
         self._values = Values()
-        self._matches: dict[str, bool] = {}
+        self._matches = self.found.gateways
         # Slowest answer before the window, by gateway and effect.
         self._usual: dict[tuple[str, str], int] = {}
         # Since when a message waits for its retry, or is not sent yet.
