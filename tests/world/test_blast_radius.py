@@ -87,10 +87,11 @@ def test_a_call_that_was_turned_away_failed() -> None:
     stage.run(3 * HOUR)
     start = stage.scenario.run.start
     hits = hits_of(stage.truth.rows, start + HOUR, start + 2 * HOUR)
-    found, true = scored_blast_radius(stage.log.entries, "warehouse/*", start + HOUR, start + 2 * HOUR, hits)
-    assert [one.how for one in found.messages.values()] == ["failed"]
-    assert found.orders == true.orders == {"during": 450}
-    assert found.shipments == true.shipments
+    blast = scored_blast_radius(stage.log.entries, "warehouse/*", start + HOUR, start + 2 * HOUR, hits)
+    assert [one.how for one in blast.found.messages.values()] == ["failed"]
+    assert blast.found.orders == blast.true.orders == {"during": 450}
+    assert blast.found.shipments == blast.true.shipments
+    assert blast.score("orders") == Score(1, 1, 1)
 
 
 def test_what_waits_for_its_retry_while_the_interface_fails_is_touched() -> None:
@@ -103,6 +104,12 @@ def test_what_waits_for_its_retry_while_the_interface_fails_is_touched() -> None
     stage.order("o1", at=HOUR + SECOND)
     stage.run(6 * HOUR)
     assert [one.how for one in hit(stage, begin=HOUR + 30 * MINUTE).messages.values()] == ["waiting"]
+    start = stage.scenario.run.start
+    window = (start + HOUR + 30 * MINUTE, start + 2 * HOUR)
+    blast = scored_blast_radius(stage.log.entries, "warehouse/*", *window, [])
+    # It was not there when the interface failed in this window, so no truth can have it.
+    assert list(blast.found.orders) == ["o1"]
+    assert blast.reached.orders == {}
 
 
 def test_a_call_that_is_not_answered_by_the_end_of_the_log_is_touched() -> None:
