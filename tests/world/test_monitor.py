@@ -99,6 +99,12 @@ def test_watching_changes_nothing_in_the_run(run: Run, tmp_path: Path) -> None:
     assert read_manifest(run.folder).monitoring == run.manifest.monitoring
 
 
+def test_an_alert_on_a_partner_whose_answer_nobody_awaits_is_refused() -> None:
+    changes = {"monitor": MONITOR, "policies": {"delivery": {"warehouse": {"acknowledge": False}}}}
+    with pytest.raises(ScenarioError, match="nobody waits for an answer of warehouse"):
+        tiny(changes)
+
+
 @pytest.mark.parametrize(
     ("monitor", "message"),
     [

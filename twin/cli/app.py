@@ -296,12 +296,14 @@ def blast(
     if window[0] >= window[1]:
         raise InputError(f"--from {begin} --to {end}: the window ends before it has begun")
     hits = hits_of(read_truth(run), *window)
-    found, true = scored_blast_radius(read_entries(run), interface, *window, hits)
-    scored = true if manifest.truth_rows else None
+    blast = scored_blast_radius(read_entries(run), interface, *window, hits)
+    asked = blast.found.gateways
+    if asked and not any(asked.values()):
+        raise InputError(f"--interface {interface}: no gateway is named so; there are {', '.join(asked)}")
     if as_json:
-        print_blast(found, scored, interface, window)
+        print_blast(blast, interface, window)
     else:
-        show_blast(manifest, found, scored, interface, window, every)
+        show_blast(manifest, blast, interface, window, every)
 
 
 @app.command()

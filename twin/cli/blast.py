@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from twin.cli.failures import InputError
@@ -12,7 +11,7 @@ from twin.cli.texts import clock, count, money, rounded
 
 if TYPE_CHECKING:
     from twin.log import Manifest
-    from twin.observability import BlastRadius
+    from twin.observability import ScoredBlast
 
 __all__ = ["parse_moment", "print_blast", "show_blast"]
 
@@ -38,27 +37,25 @@ def parse_moment(option: str, text: str, start_ms: int) -> int:
         raise InputError(f"{option} {text}: {error}; or give an instant such as 2025-11-17T09:00Z") from None
 
 
-def show_blast(
-    manifest: Manifest,
-    blast: BlastRadius,
-    true: BlastRadius | None,
-    interface: str,
-    window: tuple[int, int],
-    every: bool,
-) -> None:
+def show_blast(manifest: Manifest, scored: ScoredBlast, interface: str, window: tuple[int, int], every: bool) -> None:
     """What was hit, by kind with its value; the messages; and precision and recall where the truth is known."""
-    columns = ["Hit", "Number", "Value", *(["True", "Precision", "Recall"] if true is not None else [])]
+    blast, known = scored.found, bool(scored.true.messages)
+    columns = ["Hit", "Number", "Value", *(["Held back", "True", "Precision", "Recall"] if known else ["Held back"])]
     title = f"{manifest.title}, seed {manifest.seed}: {interface} from {clock(window[0])} to {clock(window[1])} UTC"
     summary = table(title, *columns, right=tuple(columns[1:]))
     for kind in ("messages", *WORDS):
         found = getattr(blast, kind)
         value = "" if kind == "messages" else money(blast.value(kind), manifest.currency)
-        scored = [] if true is None else _scored(found, getattr(true, kind))
-        summary.add_row(WORDS.get(kind, "Messages"), count(len(found)), value, *scored)
+        held = count(len(found) - len(getattr(scored.reached, kind)))
+        scores = _scored(scored, kind) if known else []
+        summary.add_row(WORDS.get(kind, "Messages"), count(len(found)), value, held, *scores)
     show(summary)
-    if true is not None:
+    line("Held back: only behind messages that their sender never sent in that time; these are not scored.")
+    if known:
         line("True: behind the messages that the truth says the fault hit in the window.")
-        line()
+    else:
+        line("The truth of this run names no message that was hit in the window, so nothing is scored.")
+    line()
     touched = list(blast.messages.values())
     listed = table("Messages", "Message", "To", "Order", "How")
     for one in touched if every else touched[:FIRST]:
@@ -69,18 +66,15 @@ def show_blast(
             line(f"and {count(len(touched) - FIRST)} more; --all lists them, --json all kinds")
 
 
-def _scored(found: Iterable[str], true: Iterable[str]) -> list[str]:
-    from twin.observability import score
-
-    one = score(found, true)
+def _scored(scored: ScoredBlast, kind: str) -> list[str]:
+    one = scored.score(kind)
     shares = (one.precision, one.recall)
     return [count(one.true), *("–" if share is None else rounded(share, 4) for share in shares)]
 
 
-def print_blast(blast: BlastRadius, true: BlastRadius | None, interface: str, window: tuple[int, int]) -> None:
+def print_blast(scored: ScoredBlast, interface: str, window: tuple[int, int]) -> None:
     """One JSON map: the window (ms), each kind with ids and values in minor units, the messages, and the score."""
-    from twin.observability import score
-
+    blast = scored.found
     told: dict[str, Any] = {"interface": interface, "from": window[0], "to": window[1]}
     told["messages"] = {
         key: {"gateway": one.gateway, "correlation": one.correlation, "how": one.how}
@@ -88,10 +82,10 @@ def print_blast(blast: BlastRadius, true: BlastRadius | None, interface: str, wi
     }
     for kind in WORDS:
         told[kind] = {"value_minor": blast.value(kind), "ids": getattr(blast, kind)}
-    if true is not None:
+    if scored.true.messages:
         told["score"] = {}
         for kind in ("messages", *WORDS):
-            one = score(getattr(blast, kind), getattr(true, kind))
+            one = scored.score(kind)
             told["score"][kind] = {
                 "found": one.found,
                 "true": one.true,

@@ -59,14 +59,15 @@ def _checked(figures: InterfaceFigures, glob: str) -> None:
 def show_interfaces(title: str, figures: InterfaceFigures, glob: str, slos: Slos, currency: str) -> None:
     """Two tables: what was asked of each gateway, and what came from it; times in UTC."""
     _checked(figures, glob)
-    numbers = ("Calls", "Retried", "Refused", "Failed", "Unknown", "Late", "p50", "p95", "p99", "SLO burn")
+    numbers = ("Calls", "Retried", "Refused", "Failed", "Unknown", "Late", "p50", "p99", "SLO burn")
     asked = table(f"{title}: calls", "Gateway", "Capability", *numbers, right=numbers)
+    asked.columns[0].no_wrap = asked.columns[1].no_wrap = True
     waiting = table("Open messages and dead letters", "Gateway", "Capability", *_WAITING, right=_WAITING)
     for gateway, capability, row in _rows(figures, glob):
         slo = chosen_slo(gateway, slos)
         burn = row.slo_burn(slo) if row.acknowledged else None
         counts = (row.calls, row.retries, row.refused, row.failed, row.unknown, row.late)
-        latencies = [in_unit(row.latency.percentile(percent), "ms", "") for percent in PERCENTS]
+        latencies = [in_unit(row.latency.percentile(percent), "ms", "") for percent in (50, 99)]
         cells = [count(number) for number in counts] + latencies
         asked.add_row(gateway, capability, *cells, "–" if burn is None else rounded(burn, 2))
         if row.open or row.dead_lettered:
@@ -83,7 +84,7 @@ def show_interfaces(title: str, figures: InterfaceFigures, glob: str, slos: Slos
             )
     show(asked)
     line(
-        "Unknown: no answer in time. Late: done after its attempt was given up. p50 to p99: from sending an attempt to "
+        "Unknown: no answer in time. Late: done after its attempt was given up. p50, p99: from sending an attempt to "
         "its success. SLO burn: 1 spends the error budget; without --slo an answer within the timeout of 99 % of calls."
     )
     if waiting.row_count:

@@ -15,10 +15,11 @@ from twin.core.engine import Engine
 from twin.core.invariants import violations
 from twin.core.refusals import EngineError
 from twin.core.state import State
-from twin.log import RunError, read_entries, verify_run
+from twin.log import RunError, read_entries, read_truth, verify_run
 from twin.measures.accounts import account_run
 from twin.measures.left_over import left_over
 from twin.measures.measured import Exact
+from twin.observability import QueueFold
 from twin.run import Progress, Simulation
 from twin.scenario import Scenario
 
@@ -111,8 +112,12 @@ def _broken(folder: Path, state: State) -> Iterator[str]:
         yield f"the digest chain is broken: {error}"
     yield from account_run(folder).differences
     yield from violations(state)
-    folded = Engine()
-    for entry in read_entries(folder):
+    folded, messages = Engine(), QueueFold()
+    for entry in messages.over(read_entries(folder)):
         folded.apply(entry)
     if encode_state(folded.state) != encode_state(state):
         yield "the log does not fold to the state that the run ended in"
+    judged = messages.judge(read_truth(folder), state.now)
+    for what in ("lost", "unexpected", "duplicated"):
+        if keys := getattr(judged, what):
+            yield f"messages {what}: {len(keys)}, {', '.join(keys[:3])}"

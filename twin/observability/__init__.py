@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from twin.observability.alerts import Alert, Monitor, alerts_of
-from twin.observability.blast import BlastRadius, Score, Touched, blast_radius, hits_of, score, scored_blast_radius
+from twin.observability.blast import (
+    BlastRadius,
+    Score,
+    ScoredBlast,
+    Touched,
+    blast_radius,
+    hits_of,
+    score,
+    scored_blast_radius,
+)
 from twin.observability.calls import Calls, Message, Step
 from twin.observability.detection import Detection, FaultTime, detect, faults_of
 from twin.observability.interfaces import Histogram, Inbound, InterfaceFigures, Outbound, Slo, interface_figures
@@ -26,6 +35,7 @@ __all__ = [
     "Owner",
     "QueueFold",
     "Score",
+    "ScoredBlast",
     "Slo",
     "Step",
     "TotalQueue",

@@ -4,11 +4,12 @@ From the log alone. A message to the interface is touched when, in the window,
 
 - an attempt of it was in flight and then failed, was refused, or was not answered in time,
 - an attempt of it was in flight and was answered later than any that was answered before the window (there has to be
-  one), or
-- it waited: for its retry, in the send queue, or as a dead letter that came in the window.
+  one),
+- it was answered again, though it was settled: it, or its answer, was doubled, or
+- it waited for its retry, or in the send queue.
 
 An attempt that was answered as soon as ever is not touched: the interface did its work in spite of the fault.
-The truth scores it: which messages the fault really hit.
+The truth scores it: which messages the fault really hit. What its sender held back all the time never came so far.
 """
 
 from __future__ import annotations
@@ -27,14 +28,24 @@ from twin.log import TruthRow
 from twin.observability.calls import Calls, Message, Step
 from twin.observability.values import Values
 
-__all__ = ["KINDS", "BlastRadius", "Score", "Touched", "blast_radius", "hits_of", "score", "scored_blast_radius"]
+__all__ = [
+    "KINDS",
+    "BlastRadius",
+    "Score",
+    "ScoredBlast",
+    "Touched",
+    "blast_radius",
+    "hits_of",
+    "score",
+    "scored_blast_radius",
+]
 
 KINDS: Final = ("orders", "purchase_orders", "tasks", "shipments", "documents")
 """What a blast radius holds, by id and value."""
 
 
 class Touched(Struct, frozen=True):
-    """A message that was touched: `how` is failed, refused, unknown, slow, waiting or open (not answered yet)."""
+    """A message that was touched; `how`: failed, refused, unknown, slow, repeated, waiting or open (no answer yet)."""
 
     key: str
     gateway: str
@@ -47,7 +58,8 @@ class BlastRadius(Struct):
 
     Orders and purchase orders at what was ordered; warehouse tasks, shipments at the prices of their units; documents
     (invoices and credits) at their sums. Behind a task stand its parcels and their invoices, whenever they came.
-    `messages` are in the order in which they were found to be touched.
+    `messages` are in the order in which they were found to be touched. `gateways` are all that were asked anything, and
+    whether they are among those that failed.
     """
 
     messages: dict[str, Touched] = {}
@@ -56,6 +68,7 @@ class BlastRadius(Struct):
     tasks: dict[str, int] = {}
     shipments: dict[str, int] = {}
     documents: dict[str, int] = {}
+    gateways: dict[str, bool] = {}
 
     def value(self, kind: str) -> int:
         """The sum of one of `KINDS`, in minor units."""
@@ -99,13 +112,26 @@ _HITS: Final = ("fault.hit", "call.turned_away")
 
 def blast_radius(entries: Iterable[Entry], glob: str, begin: int, end: int) -> BlastRadius:
     """What was hit at the gateways that match `glob` while they failed, from `begin` up to before `end` (ms)."""
-    return scored_blast_radius(entries, glob, begin, end, {})[0]
+    return scored_blast_radius(entries, glob, begin, end, {}).found
 
 
-def scored_blast_radius(
-    entries: Iterable[Entry], glob: str, begin: int, end: int, hits: Iterable[str]
-) -> tuple[BlastRadius, BlastRadius]:
-    """The blast radius by the log, and the one of the messages that were truly hit (their keys are `hits`)."""
+class ScoredBlast(Struct):
+    """The blast radius by the log (`found`), the one of messages truly hit (`true`), and what these are scored by.
+
+    `reached` is `found` without the messages that their sender held back: no fault can hit what was not sent.
+    """
+
+    found: BlastRadius
+    reached: BlastRadius
+    true: BlastRadius
+
+    def score(self, kind: str) -> Score:
+        """Precision and recall of `messages` or of one of `KINDS`."""
+        return score(getattr(self.reached, kind), getattr(self.true, kind))
+
+
+def scored_blast_radius(entries: Iterable[Entry], glob: str, begin: int, end: int, hits: Iterable[str]) -> ScoredBlast:
+    """The blast radius by the log, beside the one of the messages that were truly hit (their keys are `hits`)."""
     blast = _Blast(glob, begin, end, dict.fromkeys(hits))
     for entry in entries:
         blast.fold(entry)
@@ -119,17 +145,20 @@ class _Blast:
         self.end = end
         self.hits = hits
         self.found = BlastRadius()
+        self.reached = BlastRadius()
         self.true = BlastRadius()
         self._calls = Calls()
         self._values = Values()
-        self._matches: dict[str, bool] = {}
+        self._matches = self.found.gateways
         # Slowest answer before the window, by gateway and effect.
         self._usual: dict[tuple[str, str], int] = {}
         # Since when a message waits for its retry, or is not sent yet.
         self._waiting: dict[str, int] = {}
-        # Task -> parcels and invoices that came while its message was not settled: (kind, id, value).
+        # Messages that were settled in the window.
+        self._settled: dict[str, Message] = {}
+        # Message -> parcels and invoices that came of it while it was not settled: (kind, id, value).
         self._behind: dict[str, list[tuple[str, str, int]]] = {}
-        # Parcel -> the task that it came from, where that one was touched or may still be.
+        # Parcel -> the message that it came from, where that one was touched or may still be.
         self._parcels: dict[str, str] = {}
         # Purchase order -> the orders that are pegged to it; while it is open.
         self._pegs: dict[str, tuple[str, ...]] = {}
@@ -143,9 +172,11 @@ class _Blast:
             elif kind is ev.GoodsReceived or kind is ev.PurchaseOrderRejected:
                 self._pegs.pop(event.purchase_order, None)  # type: ignore[union-attr]
             elif kind is ev.GoodsShipped:
-                self._shipped(event)
+                self._shipped(event, entry)
             elif kind is ev.InvoiceCreated:
                 self._invoiced(event)
+        if entry.refusal is not None and entry.refusal.code in _AGAIN:
+            self._answered_again(entry.command, entry.now)
         for step in self._calls.fold(entry):
             gateway = step.message.delivery.gateway
             matches = self._matches.get(gateway)
@@ -154,13 +185,13 @@ class _Blast:
             if matches:
                 _STEPS[step.kind](self, step)
 
-    def finish(self) -> tuple[BlastRadius, BlastRadius]:
+    def finish(self) -> ScoredBlast:
         for message in self._calls.open.values():
             if self._matches.get(message.delivery.gateway):
                 if message.stage == "in_flight" and self._inside(message.sent[message.attempt], self.end):
                     self._touch(message, "open")
                 self._waited(message, self.end)
-        return self.found, self.true
+        return ScoredBlast(self.found, self.reached, self.true)
 
     def _inside(self, since: int, until: int) -> bool:
         """Whether what lasted from `since` to `until` overlaps the window."""
@@ -198,9 +229,18 @@ class _Blast:
 
     def settled(self, step: Step) -> None:
         self._waited(step.message, step.at)
-        for _, parcel, _ in self._behind.pop(step.message.delivery.key, ()):
-            if step.message.delivery.key not in self.found.tasks:
+        if self.begin <= step.at < self.end:
+            self._settled[step.message.delivery.key] = step.message
+        key = step.message.delivery.key
+        behind = self._behind.pop(key, ())
+        if key not in self.found.messages and key not in self.true.messages:
+            for _, parcel, _ in behind:
                 self._parcels.pop(parcel, None)
+
+    def _answered_again(self, command: Any, now: int) -> None:
+        message = self._settled.get(getattr(command, "delivery", "") or getattr(command, "causation", ""))
+        if message is not None and now < self.end:
+            self._touch(message, "repeated")
 
     def _waited(self, message: Message, until: int) -> None:
         since = self._waiting.pop(message.delivery.key, None)
@@ -210,13 +250,18 @@ class _Blast:
     # --- what stands behind it
 
     def _touch(self, message: Message, how: str) -> None:
-        if message.delivery.key not in self.found.messages:
+        key = message.delivery.key
+        if key not in self.found.messages or (how != "waiting" and key not in self.reached.messages):
             self._add(self.found, message, how)
+        if how != "waiting" and key not in self.reached.messages:
+            self._add(self.reached, message, how)
 
     def _add(self, blast: BlastRadius, message: Message, how: str) -> None:
         delivery = message.delivery
         blast.messages[delivery.key] = Touched(delivery.key, delivery.gateway, delivery.correlation, how)
         effect, value = delivery.effect, self._values.of(delivery)
+        for kind, id, worth in self._behind.get(delivery.key, ()):
+            getattr(blast, kind)[id] = worth
         if isinstance(effect, CreatePurchaseOrder):
             blast.purchase_orders[effect.purchase_order] = value
             for order in self._pegs.get(effect.purchase_order, ()):
@@ -225,33 +270,36 @@ class _Blast:
         blast.orders[effect.order] = self._values.order(effect.order)
         if isinstance(effect, ReleaseToWarehouse):
             blast.tasks[effect.fulfillment_order] = value
-            for kind, id, worth in self._behind.get(effect.fulfillment_order, ()):
-                getattr(blast, kind)[id] = worth
         elif isinstance(effect, PostInvoice):
             blast.documents[effect.invoice] = value
         elif isinstance(effect, PostCredit):
             blast.documents[effect.credit] = value
 
-    def _shipped(self, event: Any) -> None:
+    def _shipped(self, event: Any, entry: Entry) -> None:
+        """Goods left: they came of a warehouse's task, or of a purchase order whose supplier sends them itself."""
         lines = self._values.orders.get(event.order, {})
         value = sum(units * lines[line][1] for line, units in event.lines if line in lines)
-        self._follow(event.fulfillment_order, "shipments", event.shipment, value)
+        bought = getattr(entry.command, "purchase_order", "")
+        self._follow(bought or event.fulfillment_order, "shipments", event.shipment, value)
 
     def _invoiced(self, event: Any) -> None:
-        task = self._parcels.get(event.shipment)
-        if task is not None:
-            self._follow(task, "documents", event.invoice, event.amount_minor)
+        key = self._parcels.get(event.shipment)
+        if key is not None:
+            self._follow(key, "documents", event.invoice, event.amount_minor)
 
-    def _follow(self, task: str, kind: str, id: str, value: int) -> None:
-        """Something came of a task: note it where that was touched, and where it may yet turn out to be."""
-        for blast in (self.found, self.true):
-            if task in blast.tasks:
+    def _follow(self, key: str, kind: str, id: str, value: int) -> None:
+        """Something came of a message: note it where that was touched, and where it may yet turn out to be."""
+        for blast in (self.found, self.reached, self.true):
+            if key in blast.messages:
                 getattr(blast, kind)[id] = value
-                self._parcels[id] = task
-        if task in self._calls.open:
-            self._behind.setdefault(task, []).append((kind, id, value))
-            self._parcels[id] = task
+                self._parcels[id] = key
+        if key in self._calls.open:
+            self._behind.setdefault(key, []).append((kind, id, value))
+            self._parcels[id] = key
 
+
+_AGAIN: Final = ("duplicate", "unknown_delivery")
+"""Refusals of an answer that was taken before, or that answers what is settled."""
 
 _STEPS: Final[dict[str, Any]] = {
     "asked": _Blast.asked,

@@ -8,7 +8,7 @@ often they are sent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from msgspec import Struct
@@ -70,13 +70,26 @@ class QueueFold:
     """The side of the log. Every key is kept, as it is in Jepsen: an act may come late, and twice."""
 
     def __init__(self) -> None:
+        self._calls = Calls()
         self.asked: dict[str, _Asked] = {}
         self.task_of: dict[str, str] = {}
         """Parcel -> the task that it came from."""
         self.unasked: dict[str, None] = {}
         """What counterparts answered and nobody had asked for."""
 
-    def step(self, step: Step) -> None:
+    def over(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """Pass entries on, folding them."""
+        for entry in entries:
+            self.fold(entry)
+            yield entry
+
+    def fold(self, entry: Entry) -> None:
+        """Take one more entry."""
+        self._command(entry.command)
+        for step in self._calls.fold(entry):
+            self._step(step)
+
+    def _step(self, step: Step) -> None:
         """Take what became of a message."""
         delivery = step.message.delivery
         if step.kind == "asked":
@@ -86,7 +99,7 @@ class QueueFold:
         elif step.kind == "settled":
             self.asked[delivery.key].acknowledged_at = step.at
 
-    def command(self, command: Any) -> None:
+    def _command(self, command: Any) -> None:
         """Take what came in: a counterpart that answers in its own words has done what it was asked for."""
         kind = type(command)
         if kind is Wake or kind is AcknowledgeDelivery:
@@ -159,10 +172,7 @@ def total_queue(
 
     Without truth the counterparts' own replies tell of their acts: then nothing done twice can be seen.
     """
-    calls, fold, now = Calls(), QueueFold(), 0
-    for entry in entries:
+    fold, now = QueueFold(), 0
+    for entry in fold.over(entries):
         now = entry.now
-        fold.command(entry.command)
-        for step in calls.fold(entry):
-            fold.step(step)
     return fold.judge(truth, now if end is None else end, settle_ms)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from twin.scenario.base import Known
@@ -174,12 +175,24 @@ def _drop_shipped(scenario: Scenario) -> list[tuple[Path, str]]:
 
 
 def _unseen(scenario: Scenario) -> list[tuple[Path, str]]:
-    """Blind times of the monitor that lie after the end: they would have no effect."""
-    if scenario.monitor is None:
+    """What of the monitor has no effect: blind times after the end, and alerts where nobody waits for an answer."""
+    monitor = scenario.monitor
+    if monitor is None:
         return []
     lasts = scenario.run.end - scenario.run.start
-    return [
+    problems: list[tuple[Path, str]] = [
         (("monitor", "blind", index), "it begins after the run has ended; it would have no effect")
-        for index, blind in enumerate(scenario.monitor.blind)
+        for index, blind in enumerate(monitor.blind)
         if blind.from_ >= lasts
     ]
+    partners = [f"warehouse/{site.id}" for site in scenario.warehouses]
+    partners += [f"supplier/{supplier.id}" for supplier in scenario.suppliers] + ["erp"]
+    for index, alert in enumerate(monitor.alerts):
+        kinds = {partner.partition("/")[0]: None for partner in partners if fnmatchcase(partner, alert.gateway)}
+        if not any(scenario.policies.delivery.of(cast(GatewayKind, kind)).acknowledge for kind in kinds):
+            text = (
+                f"nobody waits for an answer of {', '.join(kinds)}, so nothing is ever open or fails there; "
+                f"set policies.delivery.{next(iter(kinds))}.acknowledge: true"
+            )
+            problems.append((("monitor", "alerts", index), text))
+    return problems
