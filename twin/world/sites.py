@@ -108,11 +108,12 @@ class Sites(Struct, frozen=True):
 def docks(scenario: Scenario) -> list[Warehouse]:
     """The docks of suppliers that ship to customers, as the warehouses that they are to everybody else."""
     return [
-        Warehouse(
+        # Read already: what is checked is the text of a file.
+        Warehouse.model_construct(
             id=source.id,
             calendar=source.calendar,
             cut_off=source.drop_ship.cut_off,
-            pick_time=PickTime(order=source.drop_ship.handling),
+            pick_time=PickTime.model_construct(order=source.drop_ship.handling),
             pickups=source.drop_ship.pickups,
         )
         for source in scenario.suppliers
