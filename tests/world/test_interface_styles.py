@@ -69,6 +69,8 @@ def test_what_goes_wrong_after_an_event_was_taken_nobody_tells_its_sender() -> N
     assert not event.events(DeliveryFailed)
     assert not event.events(GoodsShipped)
     assert [row.subject for row in event.rows("fault.hit")] == ["o1/main/1"]
+    assert [(row.subject, row.detail) for row in event.rows("call.given_up")] == [("o1/main/1", "not done")]
+    assert not sync.rows("call.given_up")
 
 
 @pytest.mark.parametrize(

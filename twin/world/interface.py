@@ -167,7 +167,7 @@ class Interface(Door):
                 # One that was taken in has been answered: what becomes of it then, nobody tells its sender.
                 if what.outcome and not self.config.asynchronous:
                     self._answer(call, what.outcome, what.reason)
-                self._not_finished(call)
+                self._not_finished(call, done=False)
                 return
             if isinstance(what, Crash):
                 if what.after_commit:
@@ -176,19 +176,21 @@ class Interface(Door):
                     behind.receive(call)
                 if what.forgets:
                     behind.forget()
-                self._not_finished(call)
+                self._not_finished(call, done=what.after_commit)
                 return
         self.again.pop((call.key, call.attempt), None)
         behind.receive(call)
 
-    def _not_finished(self, call: Delivery) -> None:
-        """An event stays with the broker until it was finished, and is delivered again, or given up after so often."""
-        redelivery = self.config.redelivery
-        if redelivery is None:
+    def _not_finished(self, call: Delivery, *, done: bool) -> None:
+        """A call was answered before it was worked on, and that went wrong: a broker delivers it again so many times;
+        after them it is given up, and only the truth knows."""
+        if not self.asynchronous:
             return
+        redelivery = self.config.redelivery
         again = self.again.pop((call.key, call.attempt), 0) + 1
-        if again > redelivery.times:
-            self.world.truth.record(self.world.now, "call.given_up", call.key, self.id, "", call.attempt)
+        if redelivery is None or again > redelivery.times:
+            detail = "done" if done else "not done"
+            self.world.truth.record(self.world.now, "call.given_up", call.key, self.id, "", call.attempt, detail)
             return
         self.again[call.key, call.attempt] = again
         self.world.post(self.deliver_again, call, redelivery.after_ms, Phase.RELEASE)
