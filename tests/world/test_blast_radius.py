@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.world.stage import HOUR, MILL, MINUTE, SECOND, Stage, min_max, tiny
+from tests.world.stage import DAY, HOUR, MILL, MINUTE, SECOND, Stage, min_max, tiny
 from twin.cli import main
 from twin.core.effects import Delivery
 from twin.core.events import PurchaseOrderCreated
+from twin.measures import Facts, harmed
 from twin.observability import BlastRadius, Score, blast_radius, hits_of, score, scored_blast_radius
 from twin.run import Twin
 from twin.scenario.merging import merge_plain
@@ -78,6 +79,22 @@ def test_a_message_is_touched_by_what_its_sender_saw(policy: dict[str, Any], how
     stage.order("during", at=HOUR + MINUTE)
     stage.run(3 * HOUR)
     assert {one.correlation: one.how for one in hit(stage).messages.values()} == {"during": how}
+
+
+@pytest.mark.parametrize("hours", [0, 6])
+def test_without_an_answer_before_the_window_others_tell_what_is_slow(hours: int) -> None:
+    # The outage lasts from the beginning on. With nothing answered outside the window, nothing tells what is usual.
+    outages = [{"kind": "outage", "interface": "wms", "from": "0s", "for": "1h"}]
+    stage = held(faults=outages)
+    stage.order("held", at=MINUTE)
+    for number in range(5):
+        stage.order(f"o{number}", at=HOUR + (number + 1) * MINUTE)
+    stage.run(8 * HOUR)
+    found = hit(stage, begin=0, end=HOUR + hours * HOUR)
+    touched = ["held"] if hours == 0 else ["held", "o0", "o1", "o2", "o3", "o4"]
+    assert {one.correlation: one.how for one in found.messages.values()} == dict.fromkeys(touched, "slow")
+    assert list(found.shipments) == [f"{order}/main/1/s" for order in touched]
+    assert list(found.documents) == [f"INV/{order}/main/1/s" for order in touched]
 
 
 def test_a_call_that_was_turned_away_failed() -> None:
@@ -219,3 +236,26 @@ def test_a_wrong_window_is_told(
     Twin(tiny({"run": {"horizon": "1h"}, "channels": [{"id": "web", "demand": demand}]})).run(out=tmp_path / "run")
     assert main(["blast", str(tmp_path / "run"), "--interface", glob, "--from", begin, "--to", end]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_touched_is_not_harmed() -> None:
+    # Parcels leave at 16:00 only: an outage in the morning touches orders and harms none, one until 16:30 harms all.
+    sites = [{"id": "main", "pickups": [{"carrier": "van", "at": ["16:00"]}]}]
+    for begins, harm in (("8h", 0), ("15h30m", 10)):
+        stages = []
+        for faults in ([], [{"kind": "outage", "interface": "wms", "from": begins, "for": "1h"}]):
+            stage = held(faults=faults, warehouses=sites)
+            begin = (8 if harm == 0 else 15) * HOUR + 30 * MINUTE
+            for number in range(10):
+                stage.order(f"o{number}", at=begin + number * MINUTE)
+            stage.run(4 * DAY)
+            stages.append(stage)
+        base, hurt = (
+            Facts.collect(stage.log.entries, stage.scenario.run.start, stage.world.now, trace=True) for stage in stages
+        )
+        touched = hit(stages[1], begin=begin, end=begin + 30 * MINUTE).orders
+        found = harmed(base, hurt)
+        assert len(touched) == 10
+        assert len(found) == harm
+        assert all(order.late_ms == DAY and order.value_minor == 450 for order in found.values())
+        assert list(found) == [order for order in touched if order in found]

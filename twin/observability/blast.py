@@ -3,8 +3,8 @@
 From the log alone. A message to the interface is touched when, in the window,
 
 - an attempt of it was in flight and then failed, was refused, or was not answered in time,
-- an attempt of it was in flight and was answered later than any that was answered before the window (there has to be
-  one),
+- an attempt of it was in flight and was answered later than any that was answered before the window; where none was,
+  later than four times the median of those after it; where there is none either, however soon,
 - it was answered again, though it was settled: it, or its answer, was doubled, or
 - it waited for its retry, or in the send queue.
 
@@ -26,6 +26,7 @@ from twin.core.effects import CreatePurchaseOrder, PostCredit, PostInvoice, Rele
 from twin.core.entry import Entry
 from twin.log import TruthRow
 from twin.observability.calls import Calls, Message, Step
+from twin.observability.interfaces import Histogram
 from twin.observability.values import Values
 
 __all__ = [
@@ -39,6 +40,11 @@ __all__ = [
     "score",
     "scored_blast_radius",
 ]
+
+_Kind = tuple[str, str]
+
+FACTOR: Final = 4
+"""An answer that takes so many times the median is slow, where no answer before the window tells what is usual."""
 
 KINDS: Final = ("orders", "purchase_orders", "tasks", "shipments", "documents")
 """What a blast radius holds, by id and value."""
@@ -150,8 +156,11 @@ class _Blast:
         self._calls = Calls()
         self._values = Values()
         self._matches = self.found.gateways
-        # Slowest answer before the window, by gateway and effect.
-        self._usual: dict[tuple[str, str], int] = {}
+        # Slowest answer before the window, by gateway and effect; where there is none, all answers after it.
+        self._usual: dict[_Kind, int] = {}
+        self._after: dict[_Kind, Histogram] = {}
+        # Answers in the window of which it is not known yet whether they were slow: how long, and what is behind them.
+        self._unjudged: dict[str, tuple[_Kind, int, BlastRadius]] = {}
         # Since when a message waits for its retry, or is not sent yet.
         self._waiting: dict[str, int] = {}
         # Messages that were settled in the window.
@@ -191,6 +200,7 @@ class _Blast:
                 if message.stage == "in_flight" and self._inside(message.sent[message.attempt], self.end):
                     self._touch(message, "open")
                 self._waited(message, self.end)
+        self._judge()
         return ScoredBlast(self.found, self.reached, self.true)
 
     def _inside(self, since: int, until: int) -> bool:
@@ -216,8 +226,15 @@ class _Blast:
         took, kind = step.at - sent, (message.delivery.gateway, message.effect)
         if step.at < self.begin:
             self._usual[kind] = max(took, self._usual.get(kind, 0))
-        elif self._inside(sent, step.at) and took > self._usual.get(kind, 0):
-            self._touch(message, "slow")
+        elif kind in self._usual:
+            if self._inside(sent, step.at) and took > self._usual[kind]:
+                self._touch(message, "slow")
+        elif self._inside(sent, step.at):
+            behind = BlastRadius()
+            self._add(behind, message, "slow")
+            self._unjudged[message.delivery.key] = (kind, took, behind)
+        else:
+            self._after.setdefault(kind, Histogram()).add(took)
 
     def ended(self, step: Step) -> None:
         if self._inside(step.message.sent[step.attempt], step.at):
@@ -233,7 +250,7 @@ class _Blast:
             self._settled[step.message.delivery.key] = step.message
         key = step.message.delivery.key
         behind = self._behind.pop(key, ())
-        if key not in self.found.messages and key not in self.true.messages:
+        if key not in self.found.messages and key not in self.true.messages and key not in self._unjudged:
             for _, parcel, _ in behind:
                 self._parcels.pop(parcel, None)
 
@@ -246,6 +263,17 @@ class _Blast:
         since = self._waiting.pop(message.delivery.key, None)
         if since is not None and since < until and self._inside(since, until):
             self._touch(message, "waiting")
+
+    def _judge(self) -> None:
+        """Say of the answers in the window which were slow, where none before it tells what is usual."""
+        for key, (kind, took, behind) in self._unjudged.items():
+            after = self._after.get(kind)
+            usual = 0 if after is None else FACTOR * (after.percentile(50) or 0)
+            if took <= usual or key in self.reached.messages:
+                continue
+            for blast in (self.found, self.reached):
+                for what in ("messages", *KINDS):
+                    getattr(blast, what).update(getattr(behind, what))
 
     # --- what stands behind it
 
@@ -289,7 +317,8 @@ class _Blast:
 
     def _follow(self, key: str, kind: str, id: str, value: int) -> None:
         """Something came of a message: note it where that was touched, and where it may yet turn out to be."""
-        for blast in (self.found, self.reached, self.true):
+        unjudged = (self._unjudged[key][2],) if key in self._unjudged else ()
+        for blast in (self.found, self.reached, self.true, *unjudged):
             if key in blast.messages:
                 getattr(blast, kind)[id] = value
                 self._parcels[id] = key
