@@ -49,8 +49,11 @@ def collateral_delay_ratio(base: Facts, hurt: Facts) -> Answer:
     return collateral_delay(base, hurt, "")
 
 
-def collateral_delay(base: Facts, hurt: Facts, failed_node: str) -> Answer:
+def collateral_delay(base: Facts, hurt: Facts, failed_node: str, window: tuple[int, int] | None = None) -> Answer:
     """Mean cycle time of the orders that did not use `failed_node` without the fault, over the same without it.
+
+    `failed_node` is a warehouse or the dock of a supplier; `window` looks at the orders captured from its first to
+    before its second instant (ms) only.
 
     Raises `ValueError` for facts without a trace.
     """
@@ -60,6 +63,8 @@ def collateral_delay(base: Facts, hurt: Facts, failed_node: str) -> Answer:
     for order, record in base.records.items():
         other = hurt.records.get(order)
         if other is None or not record.delivered_at or failed_node in record.nodes or record.captured_at < base.begin:
+            continue
+        if window is not None and not window[0] <= record.captured_at < window[1]:
             continue
         before += record.delivered_at - record.captured_at
         after += (other.delivered_at or hurt.end) - other.captured_at

@@ -93,6 +93,13 @@ class Calls:
         self.policies = {policy.gateway: policy for policy in event.policies.delivery}
         return iter(())
 
+    def _queued(self, event: ev.DeliveryQueued, entry: Entry) -> Iterator[Step]:
+        message = self.open.get(event.delivery)
+        if message is None:
+            message = self.open[event.delivery] = Message(event.queued, entry.now)
+            yield Step(entry.now, "asked", message, event.queued.attempt)
+        message.attempt, message.stage = event.queued.attempt, "queued"
+
     def _succeeded(self, event: ev.DeliverySucceeded, entry: Entry) -> Iterator[Step]:
         message = self.open.pop(event.delivery, None)
         if message is None:
@@ -135,9 +142,10 @@ class Calls:
 
 _FOLDS: Final[dict[type, Any]] = {
     ev.PoliciesDefined: Calls._policies,
+    ev.DeliveryQueued: Calls._queued,
     ev.DeliverySucceeded: Calls._succeeded,
     ev.DeliveryFailed: Calls._failed,
     ev.DeliveryDeadLettered: Calls._dead_lettered,
     ev.DeliveryRedriven: Calls._redriven,
 }
-"""Event type -> its fold; a retry needs none, since its delivery stands in the same entry."""
+"""Event type -> its fold; what hands an attempt over needs none, since its delivery stands in the same entry."""
