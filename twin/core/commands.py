@@ -36,6 +36,7 @@ __all__ = [
     "ReceiveGoods",
     "RedriveDelivery",
     "ReleaseHold",
+    "ReportStatus",
     "StockLine",
     "Wake",
     "subject",
@@ -276,6 +277,17 @@ class AcknowledgeDelivery(_Envelope, frozen=True, tag="delivery.acknowledge"):
     retry_after_ms: int = 0
 
 
+class ReportStatus(_Envelope, frozen=True, tag="partner.report_status"):
+    """What a counterpart of `kind` says of an order, purchase order or parcel: working, done or unknown."""
+
+    subject: str
+    kind: str
+    order: str
+    status: str
+    criticality: str = ""
+    causation: str = ""
+
+
 class RedriveDelivery(_Envelope, frozen=True, tag="delivery.redrive"):
     """Send a dead letter again; `actor` is who decided it."""
 
@@ -312,6 +324,7 @@ External = (
     | ConfirmInvoice
     | AcknowledgeDelivery
     | RedriveDelivery
+    | ReportStatus
 )
 """Every command that may come from outside."""
 

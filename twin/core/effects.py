@@ -6,6 +6,7 @@ from msgspec import Struct
 
 __all__ = [
     "AskOrderFacts",
+    "AskStatus",
     "CreatePurchaseOrder",
     "Delivery",
     "Effect",
@@ -91,7 +92,18 @@ class AskOrderFacts(Struct, frozen=True, gc=False, tag="erp.order_facts", omit_d
     quantity: int
 
 
-Effect = ReleaseToWarehouse | CreatePurchaseOrder | PostInvoice | PostCredit | AskOrderFacts
+class AskStatus(Struct, frozen=True, gc=False, tag="partner.ask_status", omit_defaults=True):
+    """Ask a counterpart of `kind` what has become of an order, a purchase order or a parcel (`subject`).
+
+    It says again what it said of it, and reports that it is at work, done, or knows nothing of it.
+    """
+
+    subject: str
+    kind: str
+    order: str
+
+
+Effect = ReleaseToWarehouse | CreatePurchaseOrder | PostInvoice | PostCredit | AskOrderFacts | AskStatus
 
 
 class Delivery(Struct, frozen=True, gc=False, omit_defaults=True):

@@ -23,6 +23,7 @@ from twin.core import (
     purchasing,
     sending,
     shipping,
+    supervision,
 )
 from twin.core.backorders import serve_waiting
 from twin.core.commands import Command, Wake
@@ -59,6 +60,7 @@ _DECIDERS: Final[dict[type, Callable[[State, Any, int, Draft], Refusal | None]]]
     commands.DefineReplenishment: inventory.define_replenishment,
     commands.AcknowledgeDelivery: delivery.acknowledge_delivery,
     commands.RedriveDelivery: delivery.redrive_delivery,
+    commands.ReportStatus: supervision.report_status,
 }
 
 
@@ -114,6 +116,10 @@ _FOLDS: Final[dict[type, Callable[[State, Any, int], None]]] = {
     events.BreakerOpened: fold_deliveries.breaker_opened,
     events.BreakerHalfOpened: fold_deliveries.breaker_half_opened,
     events.BreakerClosed: fold_deliveries.breaker_closed,
+    events.StatusAsked: supervision.status_asked,
+    events.StatusReported: supervision.status_reported,
+    events.OrderRepeated: _nothing,
+    events.TicketOpened: supervision.ticket_opened,
 }
 
 
@@ -168,6 +174,8 @@ class Engine:
             delivery.wake_delivery(state, rest, now, draft)
         elif kind == "send":
             sending.dispatch(state, rest, now, draft)
+        elif kind == "watch":
+            supervision.wake_watch(state, rest, now, draft)
         elif kind == "close":
             for order_id in state.closing[rest][: state.policies.close_batch]:
                 order = state.orders[order_id]
@@ -243,6 +251,8 @@ class Engine:
             self._next_wave(rest, key)
         elif kind == "send":
             sending.rearm_desk(state, rest, state.now)
+        elif kind == "watch":
+            supervision.rearm_watch(state, rest)
 
     def _close(self, due: str, key: str) -> None:
         state = self.state

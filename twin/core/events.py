@@ -44,6 +44,7 @@ __all__ = [
     "OrderClosed",
     "OrderHeld",
     "OrderHoldReleased",
+    "OrderRepeated",
     "Peg",
     "PoliciesDefined",
     "PromiseDecided",
@@ -62,9 +63,12 @@ __all__ = [
     "ShipmentMilestoneReached",
     "SourcingDecided",
     "SourcingRequested",
+    "StatusAsked",
+    "StatusReported",
     "StockAdjusted",
     "StockCounted",
     "StockLoaded",
+    "TicketOpened",
     "UnitsShorted",
 ]
 
@@ -521,6 +525,37 @@ class DeliveryRedriven(Struct, frozen=True, gc=False, tag="delivery.redriven"):
     actor: str
 
 
+class StatusAsked(Struct, frozen=True, gc=False, tag="status.asked"):
+    """A silent counterpart is asked, for the `times`-th time, what has become of `subject`."""
+
+    subject: str
+    order: str
+    times: int
+
+
+class StatusReported(Struct, frozen=True, gc=False, tag="status.reported"):
+    """A counterpart said what has become of `subject`: working, done or unknown."""
+
+    subject: str
+    order: str
+    status: str
+
+
+class OrderRepeated(Struct, frozen=True, gc=False, tag="status.repeated"):
+    """The counterpart knew nothing of `subject`: it is sent again, with the same key."""
+
+    subject: str
+    order: str
+
+
+class TicketOpened(Struct, frozen=True, gc=False, tag="ticket.opened"):
+    """A counterpart stays silent about `subject`: somebody has to look."""
+
+    subject: str
+    order: str
+    reason: str
+
+
 Event = (
     NetworkDefined
     | ItemsDefined
@@ -569,5 +604,9 @@ Event = (
     | BreakerOpened
     | BreakerHalfOpened
     | BreakerClosed
+    | StatusAsked
+    | StatusReported
+    | OrderRepeated
+    | TicketOpened
 )
 """Everything that can happen, by stored type name."""

@@ -58,6 +58,7 @@ from twin.core.state import (
     State,
     WaveQueue,
 )
+from twin.core.supervision import unwatch, watch
 from twin.core.timers import cancel_timer, set_timer
 
 DAY_MS = 86_400_000
@@ -242,6 +243,8 @@ def release_decided(state: State, event: ReleaseDecided, now: int) -> None:
             cell.soft -= quantity
             cell.hard += quantity
         state.fulfillment_orders[plan.id] = FulfillmentOrder(order.id, node, plan.carrier, plan.lines, units)
+        if state.supervised and not state.warehouses[node].drop_ship:
+            watch(state, "warehouse", plan.id, now)
     order.soft = [reserved for reserved in order.soft if reserved.node not in nodes]
     if not order.soft:
         cancel_timer(state.timers, f"reservation/{order.id}")
@@ -279,6 +282,8 @@ def units_shorted(state: State, event: UnitsShorted, now: int) -> None:
         touch(state, fulfillment.node, line.sku, cell)
     if not fulfillment.left:
         del state.fulfillment_orders[event.fulfillment_order]
+        if state.supervised:
+            unwatch(state, event.fulfillment_order)
     if not order.held:
         set_timer(state.timers, f"source/{order.id}", now)
 
@@ -306,6 +311,9 @@ def goods_shipped(state: State, event: GoodsShipped, now: int) -> None:
     if fulfillment.left:
         raise CorruptLog(f"{event.fulfillment_order}: {fulfillment.left} units neither shipped nor short")
     state.shipments[event.shipment] = Shipment(order.id, node, event.lines)
+    if state.supervised:
+        unwatch(state, event.fulfillment_order)
+        watch(state, "carrier", event.shipment, max(now, order.promised_at))
     if order.early:
         order.early = [kept for kept in order.early if kept.shipment != event.shipment]
 
@@ -321,6 +329,8 @@ def milestone_reached(state: State, event: ShipmentMilestoneReached, now: int) -
 
 def shipment_delivered(state: State, event: ShipmentDelivered, now: int) -> None:
     shipment = state.shipments.pop(event.shipment)
+    if state.supervised:
+        unwatch(state, event.shipment)
     advance(SHIPMENT, shipment.stage, "delivered", event.shipment)
     order = state.orders[shipment.order]
     for number, units in shipment.lines:

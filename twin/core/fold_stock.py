@@ -22,6 +22,7 @@ from twin.core.refusals import CorruptLog
 from twin.core.sending import rebuild
 from twin.core.stages import PURCHASE_ORDER, advance
 from twin.core.state import Backorder, Cell, Pegged, PurchaseOrder, State, withheld
+from twin.core.supervision import unwatch, watch
 from twin.core.timers import set_timer
 
 __all__ = ["cell_at", "move", "supply_changed", "touch", "unwait", "wait"]
@@ -144,6 +145,7 @@ def policies_defined(state: State, event: PoliciesDefined, now: int) -> None:
     for gateway in [each for each in state.retry_budgets if not policy_of(state, each).budget_ppm]:
         # A budget that comes back later begins full, as any does.
         del state.retry_budgets[gateway]
+    state.supervised = any(policy.chase_ms for policy in event.policies.delivery)
     rebuild(state, now)
 
 
@@ -207,6 +209,8 @@ def purchase_order_created(state: State, event: PurchaseOrderCreated, now: int) 
         cell.inbound += line.quantity
         state.inbound.setdefault(event.node, {}).setdefault(line.sku, []).append(event.purchase_order)
         _peg_waiting(cell, event)
+        if state.supervised:
+            watch(state, "supplier", event.purchase_order, now)
         if state.warehouses[event.node].drop_ship:
             # One purchase order a line: others may be left to order.
             touch(state, event.node, line.sku, cell)
@@ -226,11 +230,15 @@ def purchase_order_acknowledged(state: State, event: PurchaseOrderAcknowledged, 
     order = state.purchase_orders[event.purchase_order]
     order.stage = advance(PURCHASE_ORDER, order.stage, "acknowledged", event.purchase_order)
     order.eta = event.eta
+    if state.supervised:
+        watch(state, "supplier", event.purchase_order, max(now, event.eta))
 
 
 def purchase_order_rejected(state: State, event: PurchaseOrderRejected, now: int) -> None:
     order = state.purchase_orders.pop(event.purchase_order)
     advance(PURCHASE_ORDER, order.stage, "rejected", event.purchase_order)
+    if state.supervised:
+        unwatch(state, event.purchase_order)
     for sku, units in order.due.items():
         cell = state.stock[order.node][sku]
         cell.inbound -= units
@@ -277,3 +285,5 @@ def goods_received(state: State, event: GoodsReceived, now: int) -> None:
     order.stage = advance(PURCHASE_ORDER, order.stage, "received" if done else "partly_received", event.purchase_order)
     if done:
         del state.purchase_orders[event.purchase_order]
+        if state.supervised:
+            unwatch(state, event.purchase_order)

@@ -14,7 +14,7 @@ from twin.core.state import Cell, Order, State, withheld
 
 __all__ = ["violations"]
 
-_TIMERS = ("review", "serve", "delivery", "send", "close", "source", "credit", "reservation", "wave")
+_TIMERS = ("review", "serve", "delivery", "send", "watch", "close", "source", "credit", "reservation", "wave")
 
 Count = dict[tuple[str, ...], int]
 
@@ -251,6 +251,10 @@ def _timers(state: State) -> Iterator[str]:
             yield f"timer {key}: its order is not open"
         if kind == "delivery" and rest not in state.deliveries:
             yield f"timer {key}: its delivery is not open"
+        if kind == "watch" and not (
+            rest in state.purchase_orders or rest in state.fulfillment_orders or rest in state.shipments
+        ):
+            yield f"timer {key}: what is watched is over"
         if kind == "close" and rest not in state.closing:
             yield f"timer {key}: nothing closes then"
     for key in state.deliveries:

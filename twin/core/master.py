@@ -174,6 +174,9 @@ class DeliveryPolicy(Struct, frozen=True, gc=False, omit_defaults=True):
     after an outage that opened the `breaker` they are `drain_us` apart until the queue is empty. It is served by
     criticality, then in the order of coming, or in that order alone (`fifo`). Past `bound` waiting deliveries the last
     are shed. `in_order` sends those about one order or purchase order one after the other, and none past a dead letter.
+
+    A counterpart that says nothing of an order for `chase_ms` (0: nobody minds) is asked, and after `chases` questions
+    in vain a ticket is opened.
     """
 
     gateway: str
@@ -197,6 +200,8 @@ class DeliveryPolicy(Struct, frozen=True, gc=False, omit_defaults=True):
     fifo: bool = False
     in_order: bool = False
     breaker: BreakerPolicy | None = None
+    chase_ms: int = 0
+    chases: int = 2
 
     @property
     def queues(self) -> bool:

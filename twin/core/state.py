@@ -217,6 +217,8 @@ class State(Struct):
     """Everything the engine knows.
 
     `retry_budgets` holds millionths of a retry left, by gateway; `pools` the gateways that share senders, by pool.
+    `supervised` is whether any counterpart is watched. `chases` has, by what is watched, the questions asked and how
+    many of them came before the last answer; `tickets` the order of what is reported because questions did not help.
     """
 
     now: int = 0
@@ -243,6 +245,9 @@ class State(Struct):
     dead_letters: dict[str, OpenDelivery] = {}
     retry_budgets: dict[str, int] = {}
     senders: dict[str, Sender] = {}
+    supervised: bool = False
+    chases: dict[str, tuple[int, int]] = {}
+    tickets: dict[str, str] = {}
     pools: dict[str, list[str]] = {}
     referred: dict[str, int] = {}
     closing: dict[str, list[str]] = {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from twin.core import events as ev
 from twin.core.stages import FULFILLMENT_ORDER, SHIPMENT
 from twin.measures.fold_stock import counted_before, step
-from twin.measures.messages import ASK_FACTS, CREDIT, INVOICE, RELEASE
+from twin.measures.messages import ASK_FACTS, ASK_STATUS, CREDIT, INVOICE, RELEASE, REPEATED
 from twin.measures.records import ChannelFacts, LineFacts, OrderFacts, ReleaseFacts, ShipmentFacts
 
 if TYPE_CHECKING:
@@ -233,6 +233,22 @@ def release_decided(facts: Facts, event: ev.ReleaseDecided, now: int) -> None:
         if plan.node not in facts.drop_ship_nodes:
             facts.messages.due.append((RELEASE, plan.id))
         facts.releases[plan.id] = ReleaseFacts(event.order, plan.node, units)
+
+
+def status_asked(facts: Facts, event: ev.StatusAsked, now: int) -> None:
+    facts.messages.due.append((ASK_STATUS, f"{event.subject}/status/{event.times}"))
+    facts.messages.chases += now >= facts.begin
+
+
+def order_repeated(facts: Facts, event: ev.OrderRepeated, now: int) -> None:
+    facts.messages.due.append((REPEATED, event.subject))
+
+
+def ticket_opened(facts: Facts, event: ev.TicketOpened, now: int) -> None:
+    facts.messages.tickets += now >= facts.begin
+    order = facts.orders.get(event.order)
+    if order is not None:
+        order.fallout = True
 
 
 def goods_picked(facts: Facts, event: ev.GoodsPicked, now: int) -> None:

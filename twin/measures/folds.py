@@ -66,5 +66,9 @@ FOLDS: Final[dict[type, Callable[[Any, Any, int], None] | None]] = {
     ev.BreakerOpened: None,
     ev.BreakerHalfOpened: None,
     ev.BreakerClosed: None,
+    ev.StatusAsked: fold_orders.status_asked,
+    ev.StatusReported: None,
+    ev.OrderRepeated: fold_orders.order_repeated,
+    ev.TicketOpened: fold_orders.ticket_opened,
 }
 """Event type -> its fold; None for a request, or a note that no measure is made of. Every event is listed."""

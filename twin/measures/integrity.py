@@ -58,6 +58,13 @@ def illegal_transition_count(facts: Facts) -> Answer:
     return answer(facts.illegal_transitions)
 
 
+@measure("L", "count", "in the window")
+def status_requests(facts: Facts) -> Iterator[Answer]:
+    """Questions to counterparts that were silent about an order; tickets opened after questions in vain."""
+    yield answer(facts.messages.chases)
+    yield answer(facts.messages.tickets, part="tickets")
+
+
 @measure("L", "count", RUN)
 def leapfrogs(facts: Facts) -> Answer:
     """Attempts sent while an older message about the same order (or purchase order) to the same partner was unsettled.

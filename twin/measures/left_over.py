@@ -1,7 +1,7 @@
 """What is left over once faults have cleared and demand has stopped: anything that neither ended nor is seen by anyone.
 
 After a drill's liveness phase every order is done or in a visible exception, and no reservation, timer or delivery is
-left. A visible exception is a held order, or a dead letter about the order or one of its purchase orders.
+left. A visible exception is a held order, a ticket, or a dead letter about the order or one of its purchase orders.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from twin.core.state import Order, State
 
 __all__ = ["left_over"]
 
-STANDING: Final = ("review", "close", "feed", "wave")
+STANDING: Final = ("review", "close", "feed", "wave", "watch")
 """Timers that a business at rest has: periodic work, and orders that wait for the end of their return window."""
 
 
@@ -25,7 +25,7 @@ def left_over(state: State) -> list[str]:
 
 def _excepted(state: State) -> dict[str, None]:
     """Orders and purchase orders that a dead letter is about."""
-    about: dict[str, None] = {}
+    about: dict[str, None] = dict.fromkeys([*state.tickets, *state.tickets.values()])
     for opened in state.dead_letters.values():
         about[opened.delivery.correlation] = None
         purchase = state.purchase_orders.get(opened.delivery.key)
@@ -54,7 +54,7 @@ def _orders(state: State) -> Iterator[str]:
         elif order.unposted and not seen:
             yield f"{order.id}: {order.unposted} documents that are not posted"
     for key, purchase in state.purchase_orders.items():
-        if key not in state.dead_letters:
+        if key not in state.dead_letters and key not in state.tickets:
             yield f"{key}: {sum(purchase.due.values())} units of a purchase order that never came"
 
 

@@ -25,6 +25,7 @@ def _tag(effect: type) -> str:
 
 
 RELEASE, PURCHASE = _tag(ef.ReleaseToWarehouse), _tag(ef.CreatePurchaseOrder)
+ASK_STATUS, REPEATED = _tag(ef.AskStatus), "sent again"
 INVOICE, CREDIT, ASK_FACTS = _tag(ef.PostInvoice), _tag(ef.PostCredit), _tag(ef.AskOrderFacts)
 """Stored names of the effects that events oblige the engine to."""
 
@@ -35,6 +36,7 @@ _REPLIES: Final[dict[type, None]] = dict.fromkeys(
         cm.PublishMilestone,
         cm.AcknowledgePurchaseOrder,
         cm.ConfirmDropShipment,
+        cm.ReportStatus,
         cm.ReceiveGoods,
         cm.ConfirmInvoice,
         cm.AcknowledgeDelivery,
@@ -86,6 +88,8 @@ class Messages:
         # What is unsettled, by gateway and by what it is about, in the order in which it was asked for.
         self.lines: dict[tuple[str, str], dict[str, None]] = {}
         self.leapfrogs = 0
+        self.chases = 0
+        self.tickets = 0
         self.about_orders = 0
         self.with_criticality = 0
         self.messages = 0

@@ -31,12 +31,18 @@ def _written(value: Any, write: SerializerFunctionWrapHandler) -> Any:
 
 LIFTED = (WrapValidator(_lifted), WrapSerializer(_written))
 """Lets `none` stand for no limit at all."""
-LIFTABLE = ("bulkhead", "pool", "rate", "drain", "breaker", "budget")
+LIFTABLE = ("supervise", "bulkhead", "pool", "rate", "drain", "breaker", "budget")
 
 
 def _some(value: int) -> int:
     if not value:
         raise refuse("a retry budget of 0% allows none after the reserve; write max: 0 for no retries")
+    return value
+
+
+def _some_time(value: int) -> int:
+    if not value:
+        raise refuse("0s of silence is no time at all; write a duration such as 4h")
     return value
 
 
@@ -130,7 +136,22 @@ class SendQueue(Model):
     """Whether messages about one order are sent one after the other, and none past a dead letter; not unless given"""
 
 
+class Supervise(Model):
+    """Who has taken an order and says nothing of it is asked, and after a while reported.
+
+    Watched are purchase orders (up to their date once it is known), fulfillment orders, and parcels from their promise
+    on. A partner that is asked says again what it has said; what it knows nothing of is sent again.
+    """
+
+    after: Annotated[DurationMs, AfterValidator(_some_time)]
+    """Silence until it is asked, and between two questions"""
+    chases: Positive = 2
+    """Questions in vain until a ticket is opened; asking goes on"""
+
+
 class _Sending(Model):
+    supervise: Annotated[Supervise | None, *LIFTED] = None
+    """What is done about a silent partner; nothing unless given"""
     bulkhead: Annotated[Positive | None, *LIFTED] = None
     """Most attempts under way to one partner; no bound unless given"""
     pool: Annotated[Id | None, *LIFTED] = None

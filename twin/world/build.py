@@ -110,7 +110,8 @@ def gateways(world: Business) -> dict[str, Gateway]:
 
 
 def _link(scenario: Scenario, latency: Distribution, kind: GatewayKind) -> Link:
-    return Link(latency, scenario.policies.delivery.of(kind).acknowledge)
+    policy = scenario.policies.delivery.of(kind)
+    return Link(latency, policy.acknowledge, policy.supervise is not None)
 
 
 def _add_parties(scenario: Scenario, sites: Sites, catalog: Catalog, world: Business) -> None:
@@ -305,6 +306,8 @@ def _delivery(kind: GatewayKind, policy: DeliverySpec) -> DeliveryPolicy:
         queue.discipline == "fifo",
         bool(queue.in_order),
         _breaker(policy.breaker),
+        policy.supervise.after if policy.supervise is not None else 0,
+        policy.supervise.chases if policy.supervise is not None else 2,
     )
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from twin.core.commands import AcknowledgeDelivery, External
+from twin.core.commands import AcknowledgeDelivery, External, ReportStatus
 from twin.core.dedupe import Seen, remember, was_seen
-from twin.core.effects import Delivery
+from twin.core.effects import AskStatus, Delivery
 from twin.streams import Distribution, Fixed
 from twin.world.kernel import Actor, Phase
 
@@ -27,15 +27,22 @@ ENGINE: Final = "engine"
 MEMORY_MS: Final = 30 * 86_400_000
 """How long a counterpart recognizes a delivery that it already acted on, unless its interface says otherwise."""
 
+SAID_MAX: Final = 20_000
+"""Orders, purchase orders or parcels of which a party remembers what it said; the oldest are forgotten first."""
+
 AUDITED_MS: Final = 400 * 86_400_000
 """How long the truth recognizes it, where the counterpart may not."""
 
 
 class Link(Struct, frozen=True):
-    """The interface between a party and the engine: its latency each way, and whether deliveries are acknowledged."""
+    """The interface between a party and the engine: its latency each way, and whether deliveries are acknowledged.
+
+    A party that is `supervised` remembers what it said, since it may be asked.
+    """
 
     latency: Distribution = Fixed(200)
     acknowledge: bool = True
+    supervised: bool = False
 
 
 class Party(Actor):
@@ -55,6 +62,8 @@ class Party(Actor):
         self.acted: Seen | None = None
         # Whether an interface is modeled in front of it.
         self.faced = False
+        # What it said of each order, purchase order or parcel, the last ones; only where it may be asked.
+        self.said: dict[str, list[External]] = {}
 
     def latency_ms(self, key: str, way: str) -> int:
         """How long the message `key` takes, at least 1 ms."""
@@ -62,17 +71,55 @@ class Party(Actor):
 
     def tell(self, command: External, phase: Phase = Phase.GOODS) -> None:
         """Send a command to the engine, past the interface if there is one."""
+        if self.link.supervised:
+            self._remember(command)
         if self.faced:
             self.world.interfaces[self.id].reply(command, phase, None)
         else:
             self.send(command, phase, 0)
+
+    def _remember(self, command: External) -> None:
+        subject = _subject(command)
+        if subject:
+            self.said.setdefault(subject, []).append(command)
+            if len(self.said) > SAID_MAX:
+                del self.said[next(iter(self.said))]
+
+    def answered_status(self, message: Delivery) -> bool:
+        """Answer a question about what has become of something; False for any other message.
+
+        What was said of it is said again, word by word: the engine recognizes what it heard already.
+        """
+        effect = message.effect
+        if not isinstance(effect, AskStatus):
+            return False
+        if not self.accept(message):
+            return True
+        told = self.said.get(effect.subject, [])
+        known = was_seen(self.done, effect.subject, self.world.now, self.dedupe_ms) if self.dedupe_ms else False
+        status = "done" if told else "working" if known or effect.kind == "carrier" else "unknown"
+        for command in told:
+            self.respond(message, command)
+        report = ReportStatus(
+            f"{message.key}/report",
+            self.id,
+            self.world.now,
+            effect.subject,
+            effect.kind,
+            effect.order,
+            status,
+            message.criticality,
+            message.key,
+        )
+        self.respond(message, report)
+        return True
 
     def respond(self, call: Delivery, command: External) -> None:
         """Send a command that answers a delivery to the engine, past the interface if there is one."""
         if self.faced:
             self.world.interfaces[self.id].reply(command, Phase.GOODS, call)
         else:
-            self.tell(command)
+            self.send(command, Phase.GOODS, 0)
 
     def send(self, command: External, phase: Phase, extra_ms: int) -> None:
         """Put a command on the link to the engine, `extra_ms` later than its latency says."""
@@ -122,6 +169,15 @@ class Party(Actor):
             delivery.attempt,
             retry_after_ms,
         )
+
+
+def _subject(command: External) -> str:
+    """What a message is about, as supervision names it."""
+    for name in ("fulfillment_order", "purchase_order", "shipment"):
+        value = getattr(command, name, "")
+        if value:
+            return str(value)
+    return ""
 
 
 class SimulatedGateway:

@@ -58,6 +58,8 @@ class Supplier(Party):
 
     def receive(self, message: Delivery) -> None:
         """Take a purchase order; its goods arrive after the lead time drawn for it."""
+        if self.link.supervised and self.answered_status(message):
+            return
         effect = message.effect
         if not self.accept(message) or not isinstance(effect, CreatePurchaseOrder):
             return

@@ -104,6 +104,8 @@ class Warehouse(Party):
 
     def receive(self, message: Delivery) -> None:
         """Take an instruction of the engine."""
+        if self.link.supervised and self.answered_status(message):
+            return
         if not self.accept(message) or not isinstance(message.effect, ReleaseToWarehouse):
             return
         self.arrived += 1
