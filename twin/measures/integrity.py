@@ -58,6 +58,14 @@ def illegal_transition_count(facts: Facts) -> Answer:
     return answer(facts.illegal_transitions)
 
 
+@measure("L", "count", RUN)
+def stale_overwrites(facts: Facts) -> Answer:
+    """Older news that overwrote newer: a count taken before the last one, or the failure of an attempt that had been
+    given up before taken for that of the present one; must be 0.
+    """
+    return answer(facts.stale_overwrites)
+
+
 @measure("L", "count", "at the end")
 def dead_letters(facts: Facts) -> Iterator[Answer]:
     """Deliveries that were given up and wait for somebody; how many came in the window."""

@@ -94,6 +94,7 @@ class Messages:
         counts = entry.now >= facts.begin
         kind = type(command)
         if kind is cm.Wake:
+            self.answered = 0
             if counts:
                 self.audited += len(entry.events)
             return refusal is None
@@ -200,6 +201,9 @@ class Messages:
         if stage is None:
             facts.illegal_transitions += 1
             return
+        if name in ("failed", "dead_lettered") and self.answered not in (0, found.attempt):
+            # News of an attempt that was given up before has put an end to the present one.
+            facts.stale_overwrites += 1
         if name == "succeeded" and found.stage == "in_flight" and self.answered in (0, found.attempt):
             self.in_time += now >= facts.begin
         found.stage = stage
