@@ -11,6 +11,7 @@ from twin.core import commands as cm
 from twin.core import events as ev
 from twin.core.effects import AskOrderFacts, Delivery
 from twin.core.master import DeliveryPolicy, Policies
+from twin.core.refusals import Refusal
 from twin.measures import compare, harmed
 from twin.measures.pairs import HarmedOrder
 
@@ -134,3 +135,20 @@ def test_older_news_that_overwrites_newer_is_counted() -> None:  # RC-08
     tale.at(8 * HOUR, ev.DeliveryRetried("m", 3), deliveries=(sent("m", "o", "erp", attempt=3),))
     tale.at(9 * HOUR, ev.DeliveryFailed("m", 3, "unknown", "no answer in time", 10 * HOUR))
     assert tale.value("stale_overwrites", END) == 2
+
+
+def test_a_late_answer_to_what_is_settled_leads_to_it() -> None:  # OB-01
+    tale = Tale()
+    tale.order("o", 0, END)
+    tale.at(HOUR, deliveries=(sent("m", "o", "erp"),))
+
+    def answer(now: int, key: str, id: str, *events: ev.Event) -> None:
+        told = cm.AcknowledgeDelivery(id, "erp", now, key, "succeeded", causation=key)
+        tale.at(now, *events, command=told, refusal=None if events else Refusal("unknown_delivery", ""))
+
+    answer(2 * HOUR, "m", "a1", ev.DeliverySucceeded("m"))
+    answer(3 * HOUR, "m", "a2")
+    assert tale.value("correlation_completeness", END) == tale.value("trace_completeness", END) == 1
+    answer(4 * HOUR, "nobody", "a3")
+    # Two messages out, three answers in.
+    assert tale.value("correlation_completeness", END) == Fraction(4, 5)
