@@ -6,11 +6,12 @@ from fractions import Fraction
 
 import pytest
 
-from tests.unit.measure_tales import DAY, HOUR, Tale
+from tests.unit.measure_tales import DAY, HOUR, Tale, sent
 from twin.core import commands as cm
 from twin.core import events as ev
 from twin.core.effects import AskOrderFacts, Delivery
 from twin.core.master import DeliveryPolicy, Policies
+from twin.core.refusals import Refusal
 from twin.measures import compare, harmed
 from twin.measures.pairs import HarmedOrder
 
@@ -112,3 +113,42 @@ def test_retries_past_the_deadline_or_beyond_the_limit_break_a_rule() -> None:  
     assert measured["policy_breaches/rule=retry_after_deadline"].value == 1
     assert measured["policy_breaches/rule=retry_beyond_limit"].value == 1
     assert measured["policy_breaches"].value == 2
+
+
+def test_older_news_that_overwrites_newer_is_counted() -> None:  # RC-08
+    tale = Tale(counted=True)
+    tale.load(0, 10)
+    tale.at(HOUR, ev.StockCounted("north", 5, (("bolt", 9, -1),)))
+    tale.at(2 * HOUR, ev.StockCounted("north", 6, (("bolt", 9, 0),)))
+    assert tale.value("stale_overwrites", END) == 0
+    tale.at(3 * HOUR, ev.StockCounted("north", 5, (("bolt", 9, 0),)))
+    assert tale.value("stale_overwrites", END) == 1
+    tale.at(4 * HOUR, deliveries=(sent("m", "o", "erp"),))
+    tale.at(5 * HOUR, ev.DeliveryFailed("m", 1, "unknown", "no answer in time", 6 * HOUR))
+    tale.at(6 * HOUR, ev.DeliveryRetried("m", 2), deliveries=(sent("m", "o", "erp", attempt=2),))
+    assert tale.value("stale_overwrites", END) == 1
+    # The answer to the first attempt, taken for one to the second.
+    late = cm.AcknowledgeDelivery("a", "erp", 6 * HOUR, "m", "failed", attempt=1)
+    tale.at(7 * HOUR, ev.DeliveryFailed("m", 2, "failed", "", 8 * HOUR), command=late)
+    assert tale.value("stale_overwrites", END) == 2
+    # A timeout answers no attempt, whatever came before it.
+    tale.at(8 * HOUR, ev.DeliveryRetried("m", 3), deliveries=(sent("m", "o", "erp", attempt=3),))
+    tale.at(9 * HOUR, ev.DeliveryFailed("m", 3, "unknown", "no answer in time", 10 * HOUR))
+    assert tale.value("stale_overwrites", END) == 2
+
+
+def test_a_late_answer_to_what_is_settled_leads_to_it() -> None:  # OB-01
+    tale = Tale()
+    tale.order("o", 0, END)
+    tale.at(HOUR, deliveries=(sent("m", "o", "erp"),))
+
+    def answer(now: int, key: str, id: str, *events: ev.Event) -> None:
+        told = cm.AcknowledgeDelivery(id, "erp", now, key, "succeeded", causation=key)
+        tale.at(now, *events, command=told, refusal=None if events else Refusal("unknown_delivery", ""))
+
+    answer(2 * HOUR, "m", "a1", ev.DeliverySucceeded("m"))
+    answer(3 * HOUR, "m", "a2")
+    assert tale.value("correlation_completeness", END) == tale.value("trace_completeness", END) == 1
+    answer(4 * HOUR, "nobody", "a3")
+    # Two messages out, three answers in.
+    assert tale.value("correlation_completeness", END) == Fraction(4, 5)

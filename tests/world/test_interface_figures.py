@@ -156,8 +156,9 @@ def test_work_after_its_deadline_is_counted_as_waste() -> None:  # RC-02
 
 
 def test_the_command_prints_the_same_as_a_table_and_as_json(
-    run: Run, figures: InterfaceFigures, capsys: pytest.CaptureFixture[str]
+    run: Run, figures: InterfaceFigures, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "140")
     assert main(["interfaces", str(run.folder), "--json", "--slo", "erp=1500ms@95%"]) == 0
     told = json.loads(capsys.readouterr().out)
     ledger = next(row for row in told["calls"] if row["gateway"] == "erp")

@@ -97,7 +97,10 @@ def test_every_message_of_a_run_leads_to_an_order_or_a_purchase_order(stage: Sta
     assert compute_facts(facts)["correlation_completeness"].value < 1
 
 
-def test_the_command_shows_documents_and_messages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_shows_documents_and_messages(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "140")
     demand = {"kind": "poisson", "rate": "1/h", "regions": {"home": 1}}
     Twin(tiny({"run": {"horizon": "1d"}, "channels": [{"id": "web", "demand": demand}]})).run(out=tmp_path / "run")
     assert main(["trace", str(tmp_path / "run"), "INV/web-3/main/1/s"]) == 0

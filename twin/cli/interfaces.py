@@ -12,11 +12,16 @@ from twin.cli.terminal import line, show, table
 from twin.cli.texts import count, in_unit, money, rounded
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from twin.observability import Histogram, InterfaceFigures, Outbound, Slo
 
 __all__ = ["chosen_slo", "parse_slos", "print_interfaces", "show_interfaces"]
 
 Slos = list[tuple[str, "Slo"]]
+
+NAME_MIN: Final = 9
+"""Characters that a name has at least in a line."""
 
 PERCENTS: Final = (50, 95, 99)
 
@@ -57,51 +62,54 @@ def _checked(figures: InterfaceFigures, glob: str) -> None:
 
 
 def show_interfaces(title: str, figures: InterfaceFigures, glob: str, slos: Slos, currency: str) -> None:
-    """Two tables: what was asked of each gateway, and what came from it; times in UTC."""
+    """What was asked of each gateway and how that ended, how soon, what is left, and what came in; times in UTC."""
     _checked(figures, glob)
-    numbers = ("Calls", "Retried", "Refused", "Failed", "Unknown", "Late", "p50", "p99", "SLO burn")
-    asked = table(f"{title}: calls", "Gateway", "Capability", *numbers, right=numbers)
-    asked.columns[0].no_wrap = asked.columns[1].no_wrap = True
-    waiting = table("Open messages and dead letters", "Gateway", "Capability", *_WAITING, right=_WAITING)
+    calls = _table(f"{title}: calls", "Calls", "Retried", "Refused", "Failed", "Unknown", "Late")
+    answers = _table("Answers", "p50", "p95", "p99", "SLO burn", "Past deadline")
+    left = _table("Open messages and dead letters", "Open", "Age", "Given up", "Left", "Age of it", "Value")
     for gateway, capability, row in _rows(figures, glob):
-        slo = chosen_slo(gateway, slos)
-        burn = row.slo_burn(slo) if row.acknowledged else None
         counts = (row.calls, row.retries, row.refused, row.failed, row.unknown, row.late)
-        latencies = [in_unit(row.latency.percentile(percent), "ms", "") for percent in (50, 99)]
-        cells = [count(number) for number in counts] + latencies
-        asked.add_row(gateway, capability, *cells, "–" if burn is None else rounded(burn, 2))
+        calls.add_row(gateway, capability, *(count(number) for number in counts))
+        burn = row.slo_burn(chosen_slo(gateway, slos)) if row.acknowledged else None
+        latencies = [in_unit(row.latency.percentile(percent), "ms", "") for percent in PERCENTS]
+        told = "–" if burn is None else rounded(burn, 2)
+        answers.add_row(gateway, capability, *latencies, told, count(row.past_deadline))
         if row.open or row.dead_lettered:
-            waiting.add_row(
-                gateway,
-                capability,
-                count(row.open),
-                _age(row.oldest_open_at, figures.end),
-                count(row.dead_lettered),
-                count(row.dead),
-                _age(row.oldest_dead_at, figures.end),
-                money(row.dead_value_minor, currency) if row.dead else "",
-                count(row.past_deadline),
-            )
-    show(asked)
+            open_age, dead_age = _age(row.oldest_open_at, figures.end), _age(row.oldest_dead_at, figures.end)
+            numbers = (count(row.open), open_age, count(row.dead_lettered), count(row.dead), dead_age)
+            left.add_row(gateway, capability, *numbers, money(row.dead_value_minor, currency) if row.dead else "")
+    show(calls)
+    line("Unknown: no answer in time. Late: done after the attempt was given up.")
+    line()
+    show(answers)
+    line("p50 to p99: from sending an attempt to its success. SLO burn: 1 spends the error budget exactly;")
     line(
-        "Unknown: no answer in time. Late: done after its attempt was given up. p50, p99: from sending an attempt to "
-        "its success. SLO burn: 1 spends the error budget; without --slo an answer within the timeout of 99 % of calls."
+        "without --slo an answer within the timeout for 99 % of the calls. Past deadline: done, and of no use any more."
     )
-    if waiting.row_count:
+    line()
+    if left.row_count:
+        show(left)
+        line("Left: dead letters not sent again; their oldest age and value.")
         line()
-        show(waiting)
-    came = ("Messages", "Refused", "Lag p50", "p95", "max")
-    inbound = table("Messages in", "From", "Capability", *came, "Refusals", right=came)
+    came = table("Messages in", "From", "Capability", *_CAME, "Refusals", right=_CAME)
     for (source, capability), arrived in sorted(figures.inbound.items()):
         if fnmatchcase(source, glob):
             refusals = ", ".join(f"{code} {count(times)}" for code, times in sorted(arrived.refused.items()))
             lags = [in_unit(arrived.lag.percentile(percent), "ms", "") for percent in (50, 95, 100)]
             refused = sum(arrived.refused.values())
-            inbound.add_row(source, capability, count(arrived.messages), count(refused), *lags, refusals)
-    show(inbound)
+            came.add_row(source, capability, count(arrived.messages), count(refused), *lags, refusals)
+    show(came)
 
 
-_WAITING: Final = ("Open", "Oldest", "Dead letters", "Not redriven", "Oldest dead", "Value", "Past deadline")
+_CAME: Final = ("Messages", "Refused", "Lag p50", "p95", "max")
+
+
+def _table(title: str, *numbers: str) -> Table:
+    """Where a line is too short for all, the names are folded, and no number is cut."""
+    made = table(title, "Gateway", "Capability", *numbers, right=numbers)
+    for column in made.columns[:2]:
+        column.min_width = NAME_MIN
+    return made
 
 
 def _age(since: int, end: int) -> str:

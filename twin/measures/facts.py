@@ -163,6 +163,7 @@ class Facts:
         self.unbilled_value = 0
         self.double_billed_value = 0
         self.illegal_transitions = 0
+        self.stale_overwrites = 0
         self.chained_units = 0
         self.moved_units = 0
         self.shipments_delivered = 0

@@ -88,6 +88,7 @@ def stock_adjusted(facts: Facts, event: ev.StockAdjusted, now: int) -> None:
 def stock_counted(facts: Facts, event: ev.StockCounted, now: int) -> None:
     for sku, _, correction in event.lines:
         cell = facts.cell(event.node, sku, now)
+        facts.stale_overwrites += event.sequence < cell.counted_at
         cell.counted_at = event.sequence
         # The entry's command carries the instant of the count; `Messages.take` saw it before.
         cell.counted_time = facts.messages.counted_time

@@ -75,6 +75,14 @@ def leapfrogs(facts: Facts) -> Answer:
     return answer(facts.messages.leapfrogs)
 
 
+@measure("L", "count", RUN)
+def stale_overwrites(facts: Facts) -> Answer:
+    """Older news that overwrote newer: a count taken before the last one, or the failure of an attempt that had been
+    given up before taken for that of the present one; must be 0.
+    """
+    return answer(facts.stale_overwrites)
+
+
 @measure("L", "count", "at the end")
 def dead_letters(facts: Facts) -> Iterator[Answer]:
     """Deliveries that were given up and wait for somebody; how many came in the window."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from twin.core import commands as cm
 from twin.core import effects as ef
 from twin.core import events as ev
+from twin.core.dedupe import Seen, remember, was_seen
 from twin.core.effects import Delivery
 from twin.core.entry import Entry
 from twin.core.master import DEFAULT_DELIVERY
@@ -43,6 +44,9 @@ _REPLIES: Final[dict[type, None]] = dict.fromkeys(
     )
 )
 """Commands that answer what the engine asked for: they must name what caused them."""
+
+SETTLED_MS: Final = 86_400_000
+"""How long after its end a message is known: it may be answered again."""
 
 _KNOWN_ALREADY: Final = ("duplicate", "order_exists")
 """Refusals of an order that is in the books all the same."""
@@ -95,6 +99,8 @@ class Messages:
         self.messages = 0
         self.traced = 0
         self.resolved = 0
+        # Messages that were settled lately and may be answered again.
+        self.settled = Seen()
         self.audited = 0
         self.gaps = 0
         self.refused: dict[str, int] = {}
@@ -108,12 +114,13 @@ class Messages:
         counts = entry.now >= facts.begin
         kind = type(command)
         if kind is cm.Wake:
+            self.answered = 0
             if counts:
                 self.audited += len(entry.events)
             return refusal is None
         reply = kind in _REPLIES
         if counts and reply:
-            self._trace(facts, command)
+            self._trace(facts, command, entry.now)
         if refusal is not None:
             if counts:
                 self.refused[refusal.code] = self.refused.get(refusal.code, 0) + 1
@@ -135,13 +142,15 @@ class Messages:
         self.answered = command.attempt if isinstance(command, cm.AcknowledgeDelivery) else 0
         return True
 
-    def _trace(self, facts: Facts, command: Any) -> None:
+    def _trace(self, facts: Facts, command: Any, now: int) -> None:
         self.messages += 1
         correlation = COMMANDS[type(command)][2]
         about = self._correlation(command.delivery) if correlation is None else correlation(command)
-        if about and command.causation:
+        # A late answer to what is settled leads to it, though what that was about is forgotten.
+        settled = correlation is None and not about and was_seen(self.settled, command.delivery, now, SETTLED_MS)
+        if (about or settled) and command.causation:
             self.traced += 1
-        self.resolved += _is_known(facts, about)
+        self.resolved += settled or _is_known(facts, about)
         if about in facts.orders:
             self.about_orders += 1
             if getattr(command, "criticality", ""):
@@ -242,6 +251,9 @@ class Messages:
         if stage is None:
             facts.illegal_transitions += 1
             return
+        if name in ("failed", "dead_lettered") and self.answered not in (0, found.attempt):
+            # News of an attempt that was given up before has put an end to the present one.
+            facts.stale_overwrites += 1
         if name == "succeeded" and found.stage == "in_flight" and self.answered in (0, found.attempt):
             self.in_time += now >= facts.begin
         found.stage = stage
@@ -251,6 +263,7 @@ class Messages:
             self.open.pop(key, None)
             self.dead.pop(key, None)
             self._answered(key, found)
+            remember(self.settled, key, now, SETTLED_MS)
         elif name == "dead_lettered":
             del self.open[key]
             self.dead[key] = found
