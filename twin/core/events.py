@@ -12,6 +12,7 @@ from twin.core.effects import PickLine, PurchaseLine
 from twin.core.master import Carrier, Channel, Item, Lane, Policies, Replenishment, Supplier, Warehouse
 
 __all__ = [
+    "AvailabilityPublished",
     "CancelledUnits",
     "Considered",
     "CreditIssued",
@@ -82,6 +83,14 @@ class ItemsDefined(Struct, frozen=True, gc=False, tag="items.defined"):
     """Items were added to the catalog or replaced."""
 
     items: tuple[Item, ...]
+
+
+class AvailabilityPublished(Struct, frozen=True, gc=False, tag="availability.published"):
+    """A marketplace was told what it may sell of `items` items, as of the log position `snapshot`."""
+
+    channel: str
+    snapshot: int
+    items: int
 
 
 class PoliciesDefined(Struct, frozen=True, gc=False, tag="policies.defined"):
@@ -478,6 +487,7 @@ class DeliveryRedriven(Struct, frozen=True, gc=False, tag="delivery.redriven"):
 
 Event = (
     NetworkDefined
+    | AvailabilityPublished
     | ItemsDefined
     | PoliciesDefined
     | ReplenishmentDefined

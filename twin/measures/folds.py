@@ -23,6 +23,7 @@ FOLDS: Final[dict[type, Callable[[Any, Any, int], None] | None]] = {
     ev.ItemsDefined: fold_stock.items_defined,
     ev.PoliciesDefined: fold_stock.policies_defined,
     ev.ReplenishmentDefined: fold_stock.replenishment_defined,
+    ev.AvailabilityPublished: None,
     ev.OrderCaptured: fold_orders.order_captured,
     ev.OrderHeld: None,
     ev.OrderHoldReleased: None,

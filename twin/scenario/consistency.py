@@ -37,7 +37,8 @@ def known_ids(plain: Any) -> Known:
         ids["calendar"] = tuple(dict.fromkeys((*ids["calendar"], "always")))
     if "warehouse" in ids and "supplier" in ids:
         partners = (f"{noun}/{name}" for noun in ("warehouse", "supplier") for name in ids[noun])
-        ids["partner"] = (*partners, "erp")
+        fed = (f"marketplace/{name}" for name in _fed(top))
+        ids["partner"] = (*partners, "erp", *fed)
     if _list(top, "regions"):
         ids["region"] = tuple(name for name in _list(top, "regions") if isinstance(name, str))
     if not _items_listed(top):
@@ -45,6 +46,12 @@ def known_ids(plain: Any) -> Known:
     currency = top.get("currency")
     known = isinstance(currency, str) and currency in CURRENCY_EXPONENTS
     return Known(ids=ids, currency=str(currency) if known else "")
+
+
+def _fed(top: dict[str, Any]) -> list[str]:
+    """Channels that are told the stock by a feed: only they get messages."""
+    channels = [channel for channel in _list(top, "channels") if isinstance(channel, dict) and channel.get("feed")]
+    return [channel["id"] for channel in channels if isinstance(channel.get("id"), str)]
 
 
 def _is_list(top: dict[str, Any], key: str) -> bool:

@@ -49,7 +49,7 @@ __all__ = [
 ]
 
 SourcingRule = Literal["preferred_node", "minimize_splits", "nearest", "cheapest", "most_stock"]
-GatewayKind = Literal["warehouse", "supplier", "carrier", "erp"]
+GatewayKind = Literal["warehouse", "supplier", "carrier", "erp", "marketplace"]
 GATEWAYS: tuple[GatewayKind, ...] = get_args(GatewayKind)
 
 
@@ -291,6 +291,8 @@ class DeliveryPolicies(Model):
     """To carriers"""
     erp: DeliveryChange = DeliveryChange()
     """To the ERP"""
+    marketplace: DeliveryChange = DeliveryChange()
+    """To marketplaces with a stock feed"""
 
     def of(self, gateway: GatewayKind) -> DeliveryPolicy:
         """The default with the differences of this kind of partner laid over it."""
