@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from twin.experiment.statistics import Interval, t_interval
@@ -32,7 +33,8 @@ def _run(job: tuple[Scenario, str, bool, int, int]) -> tuple[Key, tuple[Fraction
     changes: dict[str, Any] = {"channels": [{"id": channel, "feed": {"buffer": buffer}}]}
     if not faults:
         changes["faults"] = []
-    measures = Twin(scenario.with_changes(changes)).run(seed).measures
+    with TemporaryDirectory(prefix="twin-curve-") as kept:
+        measures = Twin(scenario.with_changes(changes)).run(seed, Path(kept) / "run").measures
     over = Fraction(measures[f"marketplace_oversell_rate/channel={channel}"].numerator or 0)
     under = Fraction(measures[f"marketplace_undersell_rate/channel={channel}"].numerator or 0)
     rate = Fraction(measures[f"seller_cancel_rate/channel={channel}"].value or 0)

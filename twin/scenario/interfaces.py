@@ -29,7 +29,7 @@ class Interface(Model):
     id: Id
     """Name that faults refer to"""
     to: PartnerRef
-    """Partner behind it: `warehouse/...`, `supplier/...` or `erp`"""
+    """Partner behind it: `warehouse/...`, `supplier/...`, `erp` or `marketplace/...`"""
     workers: Positive
     """Calls that are worked on at once"""
     service: DistributionSpec
