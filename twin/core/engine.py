@@ -67,6 +67,7 @@ def _nothing(state: State, event: Any, now: int) -> None:
 
 _FOLDS: Final[dict[type, Callable[[State, Any, int], None]]] = {
     events.AvailabilityPublished: _nothing,
+    events.MarketplaceUnitsRefused: _nothing,
     events.NetworkDefined: fold_stock.network_defined,
     events.ItemsDefined: fold_stock.items_defined,
     events.PoliciesDefined: fold_stock.policies_defined,

@@ -33,6 +33,7 @@ __all__ = [
     "InvoicePosted",
     "ItemsDefined",
     "Leg",
+    "MarketplaceUnitsRefused",
     "MilestonePended",
     "NetworkDefined",
     "OrderCancelled",
@@ -86,11 +87,20 @@ class ItemsDefined(Struct, frozen=True, gc=False, tag="items.defined"):
 
 
 class AvailabilityPublished(Struct, frozen=True, gc=False, tag="availability.published"):
-    """A marketplace was told what it may sell of `items` items, as of the log position `snapshot`."""
+    """A marketplace was told what it may sell of `items` items, in `parts` messages, as of position `snapshot`."""
 
     channel: str
     snapshot: int
     items: int
+    parts: int
+
+
+class MarketplaceUnitsRefused(Struct, frozen=True, gc=False, tag="marketplace.units_refused"):
+    """The seller cancels units that a marketplace has sold; `refusal` is the id of the message that says so."""
+
+    order: str
+    refusal: str
+    units: int
 
 
 class PoliciesDefined(Struct, frozen=True, gc=False, tag="policies.defined"):
@@ -488,6 +498,7 @@ class DeliveryRedriven(Struct, frozen=True, gc=False, tag="delivery.redriven"):
 Event = (
     NetworkDefined
     | AvailabilityPublished
+    | MarketplaceUnitsRefused
     | ItemsDefined
     | PoliciesDefined
     | ReplenishmentDefined

@@ -7,7 +7,7 @@ from typing import Final
 
 from twin.core.draft import Draft
 from twin.core.effects import AvailableUnits, PublishAvailability, RefuseOrderUnits
-from twin.core.events import AvailabilityPublished, Leg
+from twin.core.events import AvailabilityPublished, Leg, MarketplaceUnitsRefused
 from twin.core.master import Channel
 from twin.core.state import Order, State
 
@@ -33,7 +33,7 @@ def publish(state: State, channel_id: str, now: int, draft: Draft) -> None:
     """Tell a marketplace the whole of what it may sell, as of the last entry of the log."""
     channel = state.channels[channel_id]
     lines = [AvailableUnits(sku, available(state, channel, sku)) for sku in state.items]
-    draft.events.append(AvailabilityPublished(channel_id, state.position, len(lines)))
+    draft.events.append(AvailabilityPublished(channel_id, state.position, len(lines), -(-len(lines) // PART)))
     for number, first in enumerate(range(0, len(lines), PART), start=1):
         effect = PublishAvailability(channel_id, state.position, tuple(lines[first : first + PART]))
         key = f"FEED/{channel_id}/{state.position}/{number}"
@@ -46,4 +46,5 @@ def refuse_units(state: State, order: Order, legs: Sequence[Leg], now: int, draf
     if lines:
         effect = RefuseOrderUnits(order.channel, order.id, lines)
         key = f"{order.id}/refusal/{state.position}"
+        draft.events.append(MarketplaceUnitsRefused(order.id, key, sum([units for _, units in lines])))
         draft.deliver(state, key, "marketplace", order.channel, effect, order.id, order.criticality, now)
