@@ -367,7 +367,9 @@ def settled(business: Business) -> None:
     for key in state.timers.due:
         kind, _, node = key.partition("/")
         # A wave stays for orders that wait for the rest of their lines.
-        assert kind in ("review", "close") or (kind == "wave" and state.waves[node].orders), f"{key} is left over"
+        assert kind in ("review", "close", "feed") or (kind == "wave" and state.waves[node].orders), (
+            f"{key} is left over"
+        )
     for cells in state.stock.values():
         for cell in cells.values():
             assert cell.hard == cell.staged == 0

@@ -7,13 +7,16 @@ from msgspec import Struct
 __all__ = [
     "AskOrderFacts",
     "AskStatus",
+    "AvailableUnits",
     "CreatePurchaseOrder",
     "Delivery",
     "Effect",
     "PickLine",
     "PostCredit",
     "PostInvoice",
+    "PublishAvailability",
     "PurchaseLine",
+    "RefuseOrderUnits",
     "ReleaseToWarehouse",
 ]
 
@@ -103,7 +106,41 @@ class AskStatus(Struct, frozen=True, gc=False, tag="partner.ask_status", omit_de
     order: str
 
 
-Effect = ReleaseToWarehouse | CreatePurchaseOrder | PostInvoice | PostCredit | AskOrderFacts | AskStatus
+class AvailableUnits(Struct, frozen=True, gc=False):
+    """What a marketplace may sell of one item."""
+
+    sku: str
+    units: int
+
+
+class PublishAvailability(Struct, frozen=True, gc=False, tag="marketplace.availability", omit_defaults=True):
+    """One part of a stock feed (X12 846). `snapshot` is the log position it was taken at: a receiver keeps, of each
+    item, what has the highest, so that a part that comes late changes nothing."""
+
+    channel: str
+    snapshot: int
+    lines: tuple[AvailableUnits, ...]
+
+
+class RefuseOrderUnits(Struct, frozen=True, gc=False, tag="marketplace.refusal", omit_defaults=True):
+    """Tell a marketplace which units of a sold order the seller cancels for want of stock; `lines` are (order line,
+    units)."""
+
+    channel: str
+    order: str
+    lines: tuple[tuple[int, int], ...]
+
+
+Effect = (
+    ReleaseToWarehouse
+    | CreatePurchaseOrder
+    | PostInvoice
+    | PostCredit
+    | AskOrderFacts
+    | AskStatus
+    | PublishAvailability
+    | RefuseOrderUnits
+)
 
 
 class Delivery(Struct, frozen=True, gc=False, omit_defaults=True):

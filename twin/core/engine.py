@@ -15,6 +15,7 @@ from twin.core import (
     delivery,
     drop_shipping,
     events,
+    feeds,
     fold_deliveries,
     fold_orders,
     fold_stock,
@@ -69,6 +70,8 @@ def _nothing(state: State, event: Any, now: int) -> None:
 
 
 _FOLDS: Final[dict[type, Callable[[State, Any, int], None]]] = {
+    events.AvailabilityPublished: _nothing,
+    events.MarketplaceUnitsRefused: _nothing,
     events.NetworkDefined: fold_stock.network_defined,
     events.ItemsDefined: fold_stock.items_defined,
     events.PoliciesDefined: fold_stock.policies_defined,
@@ -189,6 +192,8 @@ class Engine:
             shipping.credit_waiting(state, state.orders[rest], {}, now, draft)
         elif kind == "reservation":
             ordering.expire_reservations(state.orders[rest], now, draft)
+        elif kind == "feed":
+            feeds.publish(state, rest, now, draft)
         elif kind == "wave":
             ordering.release_wave(state, rest, now, draft)
         else:
@@ -247,6 +252,8 @@ class Engine:
             expiries = [held.expires_at for held in order.soft if held.expires_at]
             if expiries:
                 set_timer(state.timers, key, min(expiries))
+        elif kind == "feed":
+            fold_stock.next_feed(state, state.channels[rest], state.now + 1)
         elif kind == "wave":
             self._next_wave(rest, key)
         elif kind == "send":

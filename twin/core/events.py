@@ -12,6 +12,7 @@ from twin.core.effects import Delivery, PickLine, PurchaseLine
 from twin.core.master import Carrier, Channel, Item, Lane, Policies, Replenishment, Supplier, Warehouse
 
 __all__ = [
+    "AvailabilityPublished",
     "BreakerClosed",
     "BreakerHalfOpened",
     "BreakerOpened",
@@ -37,6 +38,7 @@ __all__ = [
     "InvoicePosted",
     "ItemsDefined",
     "Leg",
+    "MarketplaceUnitsRefused",
     "MilestonePended",
     "NetworkDefined",
     "OrderCancelled",
@@ -91,6 +93,23 @@ class ItemsDefined(Struct, frozen=True, gc=False, tag="items.defined"):
     """Items were added to the catalog or replaced."""
 
     items: tuple[Item, ...]
+
+
+class AvailabilityPublished(Struct, frozen=True, gc=False, tag="availability.published"):
+    """A marketplace was told what it may sell of `items` items, in `parts` messages, as of position `snapshot`."""
+
+    channel: str
+    snapshot: int
+    items: int
+    parts: int
+
+
+class MarketplaceUnitsRefused(Struct, frozen=True, gc=False, tag="marketplace.units_refused"):
+    """The seller cancels units that a marketplace has sold; `refusal` is the id of the message that says so."""
+
+    order: str
+    refusal: str
+    units: int
 
 
 class PoliciesDefined(Struct, frozen=True, gc=False, tag="policies.defined"):
@@ -558,6 +577,8 @@ class TicketOpened(Struct, frozen=True, gc=False, tag="ticket.opened"):
 
 Event = (
     NetworkDefined
+    | AvailabilityPublished
+    | MarketplaceUnitsRefused
     | ItemsDefined
     | PoliciesDefined
     | ReplenishmentDefined

@@ -18,14 +18,15 @@ from twin.core.events import (
     StockCounted,
     StockLoaded,
 )
+from twin.core.master import Channel
 from twin.core.refusals import CorruptLog
 from twin.core.sending import rebuild
 from twin.core.stages import PURCHASE_ORDER, advance
 from twin.core.state import Backorder, Cell, Pegged, PurchaseOrder, State, withheld
 from twin.core.supervision import unwatch, watch
-from twin.core.timers import set_timer
+from twin.core.timers import cancel_timer, set_timer
 
-__all__ = ["cell_at", "move", "supply_changed", "touch", "unwait", "wait"]
+__all__ = ["cell_at", "move", "next_feed", "supply_changed", "touch", "unwait", "wait"]
 
 
 def cell_at(state: State, node: str, sku: str) -> Cell:
@@ -129,8 +130,19 @@ def network_defined(state: State, event: NetworkDefined, now: int) -> None:
         state.lanes.setdefault(lane.region, {})[lane.node] = lane
     for channel in event.channels:
         state.channels[channel.id] = channel
+        next_feed(state, channel, now)
     for carrier in event.carriers:
         state.carriers[carrier.id] = carrier
+
+
+def next_feed(state: State, channel: Channel, earliest: int) -> None:
+    """Set the timer of a channel's stock feed to its first instant at or after `earliest`; none without a feed."""
+    key = f"feed/{channel.id}"
+    if channel.feed_ms:
+        periods = max(0, -((channel.feed_offset_ms - earliest) // channel.feed_ms))
+        set_timer(state.timers, key, channel.feed_offset_ms + periods * channel.feed_ms)
+    else:
+        cancel_timer(state.timers, key)
 
 
 def items_defined(state: State, event: ItemsDefined, now: int) -> None:

@@ -14,7 +14,7 @@ from twin.core.state import Cell, Order, State, withheld
 
 __all__ = ["violations"]
 
-_TIMERS = ("review", "serve", "delivery", "send", "watch", "close", "source", "credit", "reservation", "wave")
+_TIMERS = ("review", "serve", "delivery", "send", "watch", "close", "source", "credit", "reservation", "wave", "feed")
 
 Count = dict[tuple[str, ...], int]
 
@@ -291,6 +291,9 @@ def _stuck(state: State) -> Iterator[str]:
             first = cell.waiting[0]
             if first.order in state.orders and first.quantity <= cell.free - withheld(state, first):
                 yield f"{sku} at {node}: {first.order} waits for units that are free, and nothing serves it"
+    for channel in state.channels.values():
+        if channel.feed_ms and f"feed/{channel.id}" not in timers:
+            yield f"channel {channel.id}: no feed is due"
     for node, rules in state.replenishment.items():
         for sku, rule in rules.items():
             if f"review/{node}/{sku}" in timers:

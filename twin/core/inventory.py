@@ -22,7 +22,7 @@ from twin.core.events import (
     StockCounted,
     StockLoaded,
 )
-from twin.core.master import CRITICALITIES, DeliveryPolicy, Policies
+from twin.core.master import CRITICALITIES, Channel, DeliveryPolicy, Policies
 from twin.core.refusals import Refusal
 from twin.core.state import Cell, State
 
@@ -46,6 +46,9 @@ def define_network(state: State, command: DefineNetwork, now: int, draft: Draft)
         if channel.criticality not in CRITICALITIES:
             known = ", ".join(CRITICALITIES)
             return Refusal("criticality", f"channel '{channel.id}': '{channel.criticality}'; classes here: {known}")
+        refusal = _feed(channel)
+        if refusal is not None:
+            return refusal
     if state.currency not in ("", command.currency):
         return Refusal("currency", f"the business keeps its books in {state.currency}, not {command.currency}")
     nodes = {**state.warehouses, **{warehouse.id: warehouse for warehouse in command.warehouses}}
@@ -62,6 +65,16 @@ def define_network(state: State, command: DefineNetwork, now: int, draft: Draft)
             command.carriers,
         )
     )
+    return None
+
+
+def _feed(channel: Channel) -> Refusal | None:
+    if channel.feed_ms < 0 or channel.feed_buffer < 0:
+        return Refusal("feed", f"channel '{channel.id}': a period or a buffer of its feed below zero")
+    if channel.feed_ms and channel.style != "marketplace":
+        return Refusal("feed", f"channel '{channel.id}' is {channel.style}; a stock feed goes to a marketplace")
+    if not channel.feed_ms and (channel.feed_buffer or channel.feed_closed or channel.feed_offset_ms):
+        return Refusal("feed", f"channel '{channel.id}' has no period of its feed, so nothing else of it either")
     return None
 
 

@@ -31,6 +31,7 @@ from twin.core.events import (
     SourcingDecided,
     SourcingRequested,
 )
+from twin.core.feeds import refuse_units
 from twin.core.master import CRITICALITIES
 from twin.core.promising import promise_lines
 from twin.core.refusals import Refusal
@@ -153,6 +154,8 @@ def _source(state: State, order: Order, wanted: Sequence[tuple[int, str, int]], 
     events.append(SourcingRequested(order.id, () if len(wanted) == len(order.lines) else tuple(w[0] for w in wanted)))
     plan = source(context, policies.sourcing)
     events.append(SourcingDecided(order.id, plan.legs, plan.considered))
+    if channel.feed_ms:
+        refuse_units(state, order, plan.legs, now, draft)
     lines = order.lines
     deferred = order.held or policies.waves
     expires_at = now + policies.reservation_expiry_ms if deferred and policies.reservation_expiry_ms else 0

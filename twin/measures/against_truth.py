@@ -17,6 +17,9 @@ __all__ = ["Shelf", "Truth"]
 MOVEMENTS: Final = ("stock.opening", "stock.shipped", "stock.received", "stock.adjusted", "stock.shrunk")
 """Rows of the truth that move stock, by a signed quantity."""
 
+MARKET: Final = ("market.sold", "market.lost", "market.undersold", "market.cancelled", "market.delisted")
+"""Rows of the truth that a marketplace with a stock feed writes; `node` is its channel."""
+
 
 class Shelf:
     """What was really in the building: levels after each movement, by time (ms)."""
@@ -44,6 +47,7 @@ class Truth:
     def __init__(self, rows: Iterable[TruthRow]) -> None:
         self.shelves: dict[tuple[str, str], Shelf] = {}
         self.faults: list[TruthRow] = []
+        self.market: list[TruthRow] = []
         for row in rows:
             if row.type in ("fault.began", "fault.ended"):
                 self.faults.append(row)
@@ -53,6 +57,8 @@ class Truth:
                 if shelf is None:
                     shelf = self.shelves[key] = Shelf()
                 shelf.move(row.at, row.quantity)
+            elif row.type in MARKET:
+                self.market.append(row)
 
     def pairs(self, facts: Facts) -> list[tuple[CellFacts, Shelf]]:
         """Every cell that the engine believes in or that has a shelf, with both; an absent one is empty."""

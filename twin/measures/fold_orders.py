@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from twin.core import events as ev
 from twin.core.stages import FULFILLMENT_ORDER, SHIPMENT
 from twin.measures.fold_stock import counted_before, step
-from twin.measures.messages import ASK_FACTS, ASK_STATUS, CREDIT, INVOICE, RELEASE, REPEATED
+from twin.measures.messages import ASK_FACTS, ASK_STATUS, CREDIT, INVOICE, REFUSAL, RELEASE, REPEATED
 from twin.measures.records import ChannelFacts, LineFacts, OrderFacts, ReleaseFacts, ShipmentFacts
 
 if TYPE_CHECKING:
@@ -421,3 +421,7 @@ def credit_issued(facts: Facts, event: ev.CreditIssued, now: int) -> None:
 
 def credit_referred(facts: Facts, event: ev.CreditReferred, now: int) -> None:
     facts.messages.due.append((ASK_FACTS, f"{event.credit}/facts"))
+
+
+def marketplace_units_refused(facts: Facts, event: ev.MarketplaceUnitsRefused, now: int) -> None:
+    facts.messages.due.append((REFUSAL, event.refusal))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from twin.core import events as ev
 from twin.core.stages import PURCHASE_ORDER
-from twin.measures.messages import PURCHASE
+from twin.measures.messages import AVAILABILITY, PURCHASE
 from twin.measures.records import PurchaseFacts
 
 if TYPE_CHECKING:
@@ -164,3 +164,8 @@ def goods_received(facts: Facts, event: ev.GoodsReceived, now: int) -> None:
         if done:
             del facts.purchases[event.purchase_order]
             facts.close(event.purchase_order)
+
+
+def availability_published(facts: Facts, event: ev.AvailabilityPublished, now: int) -> None:
+    for number in range(1, event.parts + 1):
+        facts.messages.due.append((AVAILABILITY, f"FEED/{event.channel}/{event.snapshot}/{number}"))

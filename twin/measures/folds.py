@@ -23,6 +23,8 @@ FOLDS: Final[dict[type, Callable[[Any, Any, int], None] | None]] = {
     ev.ItemsDefined: fold_stock.items_defined,
     ev.PoliciesDefined: fold_stock.policies_defined,
     ev.ReplenishmentDefined: fold_stock.replenishment_defined,
+    ev.AvailabilityPublished: fold_stock.availability_published,
+    ev.MarketplaceUnitsRefused: fold_orders.marketplace_units_refused,
     ev.OrderCaptured: fold_orders.order_captured,
     ev.OrderHeld: fold_orders.order_held,
     ev.OrderHoldReleased: fold_orders.order_hold_released,

@@ -27,6 +27,7 @@ def _tag(effect: type) -> str:
 
 RELEASE, PURCHASE = _tag(ef.ReleaseToWarehouse), _tag(ef.CreatePurchaseOrder)
 ASK_STATUS, REPEATED = _tag(ef.AskStatus), "sent again"
+AVAILABILITY, REFUSAL = _tag(ef.PublishAvailability), _tag(ef.RefuseOrderUnits)
 INVOICE, CREDIT, ASK_FACTS = _tag(ef.PostInvoice), _tag(ef.PostCredit), _tag(ef.AskOrderFacts)
 """Stored names of the effects that events oblige the engine to."""
 

@@ -22,7 +22,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from twin.core import events as ev
-from twin.core.effects import CreatePurchaseOrder, PostCredit, PostInvoice, ReleaseToWarehouse
+from twin.core.effects import CreatePurchaseOrder, PostCredit, PostInvoice, PublishAvailability, ReleaseToWarehouse
 from twin.core.entry import Entry
 from twin.log import TruthRow
 from twin.observability.calls import Calls, Message, Step
@@ -294,6 +294,9 @@ class _Blast:
             blast.purchase_orders[effect.purchase_order] = value
             for order in self._pegs.get(effect.purchase_order, ()):
                 blast.orders[order] = self._values.order(order)
+            return
+        if isinstance(effect, PublishAvailability):
+            # A feed is about no order.
             return
         blast.orders[effect.order] = self._values.order(effect.order)
         if isinstance(effect, ReleaseToWarehouse):

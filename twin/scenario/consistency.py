@@ -41,7 +41,8 @@ def known_ids(plain: Any) -> Known:
     kinds = ("warehouse", "supplier", "carrier")
     if all(noun in ids for noun in kinds):
         partners = (f"{noun}/{name}" for noun in kinds for name in ids[noun])
-        ids["partner"] = (*partners, "erp")
+        fed = (f"marketplace/{name}" for name in _fed(top))
+        ids["partner"] = (*partners, "erp", *fed)
     ids["dock"] = tuple(
         source["id"]
         for source in _list(top, "suppliers")
@@ -54,6 +55,12 @@ def known_ids(plain: Any) -> Known:
     currency = top.get("currency")
     known = isinstance(currency, str) and currency in CURRENCY_EXPONENTS
     return Known(ids=ids, currency=str(currency) if known else "")
+
+
+def _fed(top: dict[str, Any]) -> list[str]:
+    """Channels that are told the stock by a feed: only they get messages."""
+    channels = [channel for channel in _list(top, "channels") if isinstance(channel, dict) and channel.get("feed")]
+    return [channel["id"] for channel in channels if isinstance(channel.get("id"), str)]
 
 
 def _is_list(top: dict[str, Any], key: str) -> bool:

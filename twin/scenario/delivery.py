@@ -12,7 +12,7 @@ from twin.scenario.base import Count, DurationMs, Id, Model, Percent, Positive, 
 
 __all__ = ["GATEWAYS", "Breaker", "DeliveryChange", "DeliveryPolicies", "DeliveryPolicy", "GatewayKind", "Retries"]
 
-GatewayKind = Literal["warehouse", "supplier", "carrier", "erp"]
+GatewayKind = Literal["warehouse", "supplier", "carrier", "erp", "marketplace"]
 GATEWAYS: tuple[GatewayKind, ...] = get_args(GatewayKind)
 Jitter = Literal["full", "equal", "decorrelated", "none"]
 Discipline = Literal["criticality", "fifo"]
@@ -230,6 +230,8 @@ class DeliveryPolicies(Model):
     """To carriers"""
     erp: DeliveryChange = DeliveryChange()
     """To the ERP"""
+    marketplace: DeliveryChange = DeliveryChange()
+    """To marketplaces that get a stock feed"""
 
     def of(self, gateway: GatewayKind) -> DeliveryPolicy:
         """The default with the differences of this kind of partner laid over it."""

@@ -16,6 +16,7 @@ from twin.scenario.base import (
     ItemRef,
     Milli,
     Model,
+    Percent,
     Positive,
     RegionRef,
     Weights,
@@ -23,6 +24,7 @@ from twin.scenario.base import (
 )
 from twin.scenario.distributions import CountSpec, CountTable, DistributionSpec
 from twin.scenario.times import DAYS, Day
+from twin.scenario.units import DAY_MS
 from twin.streams.distributions import Fixed
 
 __all__ = [
@@ -30,8 +32,10 @@ __all__ = [
     "BookFile",
     "Channel",
     "Demand",
+    "Feed",
     "GeneratedDemand",
     "ItemSkew",
+    "MarketplaceLimits",
     "NoDemand",
     "PeriodicDemand",
     "PoissonDemand",
@@ -173,6 +177,36 @@ Demand = Annotated[
 ]
 
 
+class Feed(Model):
+    """What a marketplace is told of the stock, and when."""
+
+    every: DurationMs
+    """Period"""
+    offset: DurationMs = 0
+    """First feed, counted from the start of the run"""
+    buffer: Count = 0
+    """Units of each item that it is not told of"""
+
+    @model_validator(mode="after")
+    def _moves_on(self) -> Self:
+        if self.every == 0:
+            raise refuse("a feed every 0s never moves on; give a period such as 15m")
+        return self
+
+
+class MarketplaceLimits(Model):
+    """What a marketplace bears with before it takes a seller off."""
+
+    cancellations: Percent
+    """Share of the window's orders that the seller may cancel"""
+    window: DurationMs = 7 * DAY_MS
+    """How far back orders and cancellations count"""
+    orders: Positive = 20
+    """Orders in the window below which nobody is taken off"""
+    suspension: DurationMs = DAY_MS
+    """How long nothing is sold then"""
+
+
 class Channel(Model):
     """A way in which customers order, and the rules that its orders follow."""
 
@@ -192,5 +226,19 @@ class Channel(Model):
     """From the customer's click to the engine"""
     safety_stock: Count = 0
     """Units of each item that this channel does not see"""
+    feed: Feed | None = None
+    """Stock feed of a marketplace; one without it sells whatever customers want"""
+    limits: MarketplaceLimits | None = None
+    """Past which a marketplace with a feed sells nothing for a while; none unless given"""
     demand: Demand
     """Where its orders come from"""
+
+    @model_validator(mode="after")
+    def _marketplace(self) -> Self:
+        if self.feed is not None and self.style != "marketplace":
+            raise refuse(f"feed: a channel of style {self.style} is sent none; make it a marketplace")
+        if self.feed is not None and self.on_shortage != "reject":
+            raise refuse("feed: a marketplace order is shipped or cancelled; set on_shortage: reject")
+        if self.limits is not None and self.feed is None:
+            raise refuse("limits: they are held by a marketplace with a feed; give it a feed such as {every: 15m}")
+        return self

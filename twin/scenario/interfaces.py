@@ -133,7 +133,7 @@ class Interface(Model):
     id: Id
     """Name that faults refer to"""
     to: PartnerRef
-    """Partner behind it: `warehouse/...`, `supplier/...`, `carrier/...` or `erp`"""
+    """Partner behind it: `warehouse/...`, `supplier/...`, `carrier/...`, `erp` or `marketplace/...`"""
     style: Literal["api", "event", "batch", "edi", "manual"] = "api"
     """`api` is answered when it was worked on, and so is a `batch` file; `event` when it is taken in, `edi` by a 997;
     `manual` is an api of people in their hours"""

@@ -51,6 +51,7 @@ from twin.world.channel import (
 )
 from twin.world.erp import Erp
 from twin.world.interfaces import add_interfaces
+from twin.world.marketplace import Limits, Marketplace
 from twin.world.orchestration import Orchestration
 from twin.world.party import ENGINE, Link, Party, SimulatedGateway
 from twin.world.sites import Sites, docks, minor
@@ -99,6 +100,7 @@ def build(scenario: Scenario, seed: int, progress: Progress | None = None, *, sh
     world = Business(scenario.run.start, seed, shuffle=shuffle)
     world.orchestration = world.add(Orchestration(ENGINE))
     _add_parties(scenario, sites, catalog, world)
+    _add_marketplaces(scenario, world)
     add_interfaces(scenario, sites, world)
     _add_channels(scenario, catalog, world, book)
     return Build(world, _genesis(scenario, sites, catalog), catalog, book)
@@ -156,6 +158,35 @@ def _add_parties(scenario: Scenario, sites: Sites, catalog: Catalog, world: Busi
 def _dock(source: SupplierSpec, sites: Sites) -> Dock:
     known = next(dock for dock in docks(sites.scenario) if dock.id == source.id)
     return Dock(known.pick_time.order, sites.node(known).departures)
+
+
+def _add_marketplaces(scenario: Scenario, world: Business) -> None:
+    for spec in scenario.channels:
+        if spec.feed is None:
+            continue
+        held = spec.limits
+        limits = None if held is None else Limits(held.cancellations, held.window, held.orders, held.suspension)
+        link = _link(scenario, spec.latency, "marketplace")
+        marketplace = world.add(Marketplace(f"marketplace/{spec.id}", link, spec.id, limits))
+        world.marketplaces[spec.id] = marketplace
+        for warehouse in world.warehouses.values():
+            if warehouse.claimed is None:
+                warehouse.claimed = {}
+
+
+def _channel_rules(scenario: Scenario, channel: ChannelSpec) -> ChannelRules:
+    feed = channel.feed
+    return ChannelRules(
+        channel.id,
+        channel.style,
+        channel.criticality,
+        channel.fulfillment == "complete",
+        channel.on_shortage == "reject",
+        channel.safety_stock,
+        0 if feed is None else feed.every,
+        0 if feed is None else scenario.run.start + feed.offset,
+        0 if feed is None else feed.buffer,
+    )
 
 
 def _unit_ms(bounds: tuple[int, ...], capacity: int | None) -> int:
@@ -235,17 +266,7 @@ def _genesis(scenario: Scenario, sites: Sites, catalog: Catalog) -> list[Externa
                 for source in scenario.suppliers
             ),
             sites.lanes(),
-            tuple(
-                ChannelRules(
-                    channel.id,
-                    channel.style,
-                    channel.criticality,
-                    channel.fulfillment == "complete",
-                    channel.on_shortage == "reject",
-                    channel.safety_stock,
-                )
-                for channel in scenario.channels
-            ),
+            tuple(_channel_rules(scenario, channel) for channel in scenario.channels),
             tuple(CarrierHours(carrier.id, sites.calendars[carrier.calendar]) for carrier in scenario.carriers),
         )
     ]
@@ -267,7 +288,9 @@ def _chunks(rows: tuple[Any, ...]) -> list[tuple[Any, ...]]:
 
 def _policies(scenario: Scenario) -> Policies:
     rules = scenario.policies
-    delivery = [_delivery(kind, rules.delivery.of(kind)) for kind in GATEWAYS]
+    fed = any(channel.feed is not None for channel in scenario.channels)
+    kinds = [kind for kind in GATEWAYS if fed or kind != "marketplace"]
+    delivery = [_delivery(kind, rules.delivery.of(kind)) for kind in kinds]
     return Policies(
         rules.sourcing.rules,
         tuple(rules.sourcing.preferred.items()),

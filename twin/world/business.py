@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from twin.world.carrier import Carrier
     from twin.world.erp import Erp
     from twin.world.interface import Interface
+    from twin.world.marketplace import Marketplace
     from twin.world.orchestration import Orchestration
     from twin.world.warehouse import Warehouse
 
@@ -48,6 +49,7 @@ class Business(World):
         self.carriers: dict[str, Carrier] = {}
         self.warehouses: dict[str, Warehouse] = {}
         self.interfaces: dict[str, Interface] = {}
+        self.marketplaces: dict[str, Marketplace] = {}
         self.erp: Erp
         self.orchestration: Orchestration
 

@@ -105,6 +105,9 @@ class Channel(Party):
 
     def _capture(self, order: str, customer: str, region: str, lines: tuple[OrderLine, ...]) -> None:
         config, now = self.config, self.world.now
+        marketplace = self.world.marketplaces.get(config.channel)
+        if marketplace is not None and not marketplace.sell(order, lines):
+            return
         self.tell(
             CaptureOrder(
                 order,

@@ -73,6 +73,8 @@ class Warehouse(Party):
         self.node = node
         self.config = config
         self.shelf = dict(opening)
+        # Units of instructions not picked yet, kept only where someone asks for them.
+        self.claimed: dict[str, int] | None = None
         self.staged: dict[str, int] = {}
         self.queue: list[tuple[int, int, str, Job]] = []
         self.free_pickers = config.pickers
@@ -87,6 +89,15 @@ class Warehouse(Party):
             and not config.calendar.bounds
             and not (config.order_ms or config.line_ms or config.unit_ms)
         )
+
+    def unclaimed(self, sku: str) -> int:
+        """Units on the shelf beyond those of instructions that wait for a picker or are with one."""
+        claimed = self.claimed.get(sku, 0) if self.claimed is not None else 0
+        return max(0, self.shelf.get(sku, 0) - claimed)
+
+    def _claim(self, claimed: dict[str, int], job: Job, sign: int) -> None:
+        for line in job.effect.lines:
+            claimed[line.sku] = claimed.get(line.sku, 0) + sign * line.quantity
 
     def start(self) -> None:
         """Book the opening stock into the truth and set the site's own clocks."""
@@ -114,6 +125,8 @@ class Warehouse(Party):
         if self.at_once:
             self._pick(job)
         else:
+            if self.claimed is not None:
+                self._claim(self.claimed, job, 1)
             heappush(self.queue, (priority, self.arrived, message.key, job))
             self._dispatch()
 
@@ -156,6 +169,8 @@ class Warehouse(Party):
         """A picker is done with a job."""
         if self.config.pickers:
             self.free_pickers += 1
+        if self.claimed is not None:
+            self._claim(self.claimed, job, -1)
         self._pick(job)
         self._dispatch()
 

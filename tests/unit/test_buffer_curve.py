@@ -1,0 +1,25 @@
+"""The curve over a stock feed's buffer: what one run gives to it, and how it is told."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+from twin.experiment.buffer_curve import CURVES, _run, table
+from twin.experiment.statistics import t_interval
+from twin.scenario import load
+
+
+def test_a_buffer_above_all_stock_sells_nothing_and_so_oversells_nothing(root: Path) -> None:
+    scenario = load(root / "scenarios/stories/stale_feed.yaml", {"run": {"horizon": "1d", "drain": "1d"}})
+    key, (over, under, both, rate) = _run((scenario, "market", True, 10_000, 1))
+    assert key == (True, 10_000)
+    assert (over, rate) == (0, 0)
+    assert under == both > 100
+
+
+def test_the_table_has_a_row_a_point_with_its_intervals() -> None:
+    intervals = tuple(t_interval([Fraction(1), Fraction(3)], 950_000) for _ in CURVES)
+    rows = table({(True, 0): intervals, (False, 4): intervals}).splitlines()
+    assert rows[2] == "| yes | 0 | 2.0 ± 12.7 | 2.0 ± 12.7 | 2.0 ± 12.7 | 200.00 ± 1270.62 % |"
+    assert rows[3].startswith("| no | 4 |")

@@ -1,0 +1,173 @@
+"""A marketplace: what it lists, sells and loses, when it takes a seller off, and what a frozen feed does (OL-15)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.world.stage import HOUR, MINUTE, Stage, tiny
+from twin.codec import encode_entry
+from twin.core.commands import CaptureOrder, OrderLine
+from twin.core.effects import AvailableUnits, Delivery, PublishAvailability
+from twin.scenario import Scenario, ScenarioError
+from twin.world.marketplace import Listed, Marketplace
+
+FREEZE = {
+    "interfaces": [{"id": "listing", "to": "marketplace/market", "workers": 1, "service": "1s"}],
+    "faults": [{"kind": "outage", "interface": "listing", "from": "1h", "for": "2h"}],
+}
+
+
+def market(channel: dict[str, Any] | None = None, **changes: Any) -> Scenario:
+    """The tiny business with a marketplace beside the web shop, told the stock every 15 minutes; no demand."""
+    told = {
+        "id": "market",
+        "style": "marketplace",
+        "requested": "2d",
+        "on_shortage": "reject",
+        "latency": "1ms",
+        "feed": {"every": "15m"},
+        "demand": {"kind": "none"},
+        **(channel or {}),
+    }
+    return tiny({"channels": [told], **changes})
+
+
+def of(stage: Stage) -> Marketplace:
+    return stage.world.marketplaces["market"]
+
+
+def buy(stage: Stage, order: str, units: int) -> bool:
+    """A customer of the marketplace wants mugs now; what is sold reaches the engine at once."""
+    lines = (OrderLine(1, "mug", units, 450),)
+    sold = of(stage).sell(order, lines)
+    if sold:
+        now = stage.world.now
+        order_ = CaptureOrder(order, "market", now, order, "market", "ann", "home", now + HOUR, lines)
+        stage.send(order_, now - stage.scenario.run.start)
+    return sold
+
+
+def drawn(buffer: int, **changes: Any) -> Scenario:
+    demand = {"kind": "poisson", "rate": "40/h", "regions": {"home": 1}}
+    return market({"feed": {"every": "15m", "buffer": buffer}, "demand": demand}, **changes)
+
+
+def test_it_sells_what_it_was_told_and_nothing_before() -> None:
+    stage = Stage(market({"feed": {"every": "15m", "offset": "15m", "buffer": 190}}))
+    stage.run(10 * MINUTE)
+    assert not buy(stage, "early", 1)
+    stage.run(20 * MINUTE)
+    assert not buy(stage, "too-many", 11)
+    assert buy(stage, "o1", 4)
+    assert of(stage).listing["mug"].units == 6
+    lost = [(row.subject, row.quantity) for row in stage.rows("market.lost")]
+    assert lost == [("early", 1), ("too-many", 11)]
+    # All 200 were on the shelf.
+    assert [row.quantity for row in stage.rows("market.undersold")] == [1, 11]
+
+
+def test_a_lost_sale_of_what_is_not_there_is_no_undersell() -> None:
+    stage = Stage(market(stock=[{"warehouse": "main", "item": "mug", "on_hand": 0}]))
+    stage.run(20 * MINUTE)
+    assert not buy(stage, "o1", 1)
+    assert (len(stage.rows("market.lost")), len(stage.rows("market.undersold"))) == (1, 0)
+
+
+def test_a_frozen_feed_oversells_and_the_seller_cancels() -> None:
+    for changes, cancelled in ((FREEZE, [30]), ({}, [])):
+        stage = Stage(market(**changes))
+        stage.order("web", {"mug": 170}, at=HOUR + 10 * MINUTE)
+        stage.run(2 * HOUR)
+        assert buy(stage, "o1", 60) == bool(changes)
+        stage.run(4 * HOUR)
+        assert [row.quantity for row in stage.rows("market.cancelled")] == cancelled
+        assert of(stage).listing["mug"].units == (0 if changes else 30)
+
+
+def outdated(stage: Stage) -> bool:
+    """Whether an older snapshot that comes late changes what is listed."""
+    stage.run(HOUR)
+    before = of(stage).listing["mug"]
+    late = PublishAvailability("market", before.snapshot - 1, (AvailableUnits("mug", 999),))
+    of(stage).receive(Delivery("late", "marketplace/market", late, "late"))
+    return of(stage).listing["mug"] != before
+
+
+class Forgetful(Marketplace):
+    """Takes whatever comes last."""
+
+    def _list(self, line: AvailableUnits, snapshot: int) -> None:
+        self.listing[line.sku] = Listed(line.units, snapshot)
+
+
+def test_an_older_snapshot_changes_nothing_and_one_that_ignores_the_version_is_caught() -> None:  # RC-08
+    stage = Stage(market())
+    assert not outdated(stage)
+    assert [row.quantity for row in stage.rows("market.outdated")] == [999]
+    planted = Stage(market())
+    of(planted).__class__ = Forgetful
+    assert outdated(planted)
+
+
+def test_too_many_cancellations_take_the_seller_off_for_a_while() -> None:
+    limits = {"cancellations": "10%", "orders": 2, "suspension": "1h"}
+    stage = Stage(market({"limits": limits}))
+    stage.run(MINUTE)
+    assert buy(stage, "o1", 1)
+    stage.order("web", {"mug": 199}, at=MINUTE)
+    stage.run(2 * MINUTE)
+    assert buy(stage, "o2", 1)
+    stage.run(3 * MINUTE)
+    assert len(stage.rows("market.delisted")) == 1
+    assert not buy(stage, "o3", 1)
+    assert [row.detail for row in stage.rows("market.lost")] == ["delisted"]
+    stage.run(2 * HOUR)
+    of(stage).listing["mug"].units = 1
+    assert buy(stage, "o4", 1)
+
+
+def test_a_buffer_moves_no_customer() -> None:
+    def wanted(buffer: int) -> list[tuple[int, str, int]]:
+        stage = Stage(drawn(buffer, **FREEZE))
+        stage.run(8 * HOUR)
+        rows = stage.rows("market.sold") + stage.rows("market.lost")
+        return sorted((row.at, row.subject, row.quantity) for row in rows)
+
+    assert wanted(0) == wanted(150)
+    stage = Stage(drawn(150))
+    stage.run(8 * HOUR)
+    assert stage.rows("market.lost")
+
+
+def test_a_run_repeats_and_a_fork_goes_on_alike() -> None:
+    stage, again = Stage(drawn(0, **FREEZE)), Stage(drawn(0, **FREEZE))
+    assert stage.run_checked(2 * HOUR) > 0
+    again.run(2 * HOUR)
+    assert stage.log.digest == again.log.digest
+    fork = stage.fork()
+    fork.run(8 * HOUR)
+    stage.run(8 * HOUR)
+    assert (fork.log.digest, fork.truth.digest) == (stage.log.digest, stage.truth.digest)
+    assert encode_entry(fork.log.entries[-1]) == encode_entry(stage.log.entries[-1])
+
+
+@pytest.mark.parametrize(
+    ("channel", "text"),
+    [
+        ({"style": "ecommerce"}, "make it a marketplace"),
+        ({"on_shortage": "backorder"}, "set on_shortage: reject"),
+        ({"feed": {"every": "0s"}}, "never moves on"),
+        ({"feed": None, "limits": {"cancellations": "1%"}}, "give it a feed"),
+        ({"feed": {"every": "15m", "buffer": -1}}, "buffer"),
+    ],
+)
+def test_a_feed_that_cannot_be_is_refused(channel: dict[str, Any], text: str) -> None:
+    with pytest.raises(ScenarioError, match=text):
+        market(channel)
+
+
+def test_only_a_marketplace_with_a_feed_has_an_interface() -> None:
+    with pytest.raises(ScenarioError, match="marketplace/market"):
+        market({"feed": None}, **FREEZE)

@@ -1,0 +1,117 @@
+"""A marketplace: it sells from the listing that the stock feed leaves it, and takes off a seller who cancels too much.
+
+Customers are those of the channel's demand; nothing here draws, so a buffer or a frozen feed moves no customer.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from msgspec import Struct
+
+from twin.core.commands import OrderLine
+from twin.core.effects import AvailableUnits, Delivery, PublishAvailability, RefuseOrderUnits
+from twin.world.party import Link, Party
+
+__all__ = ["Limits", "Listed", "Marketplace"]
+
+
+class Limits(Struct, frozen=True):
+    """More than `cancellations_ppm` of at least `orders` orders in the last `window_ms` cancelled by the seller: it is
+    taken off for `suspension_ms`."""
+
+    cancellations_ppm: int
+    window_ms: int
+    orders: int
+    suspension_ms: int
+
+
+class Listed(Struct):
+    """Units of an item on sale, and the snapshot that they come from."""
+
+    units: int
+    snapshot: int
+
+
+class Marketplace(Party):
+    """One marketplace as a seller's channel."""
+
+    def __init__(self, id: str, link: Link, channel: str, limits: Limits | None = None) -> None:
+        super().__init__(id, link)
+        self.channel = channel
+        self.limits = limits
+        self.listing: dict[str, Listed] = {}
+        self.sold: deque[int] = deque()
+        self.cancelled: deque[int] = deque()
+        self.cancelled_orders: dict[str, None] = {}
+        self.off_until = 0
+
+    def receive(self, message: Delivery) -> None:
+        """Take a part of the stock feed, or the seller's cancellation."""
+        if not self.accept(message):
+            return
+        effect = message.effect
+        if isinstance(effect, PublishAvailability):
+            for line in effect.lines:
+                self._list(line, effect.snapshot)
+        elif isinstance(effect, RefuseOrderUnits):
+            self._cancelled(effect)
+
+    def _list(self, line: AvailableUnits, snapshot: int) -> None:
+        """Put an item on sale as the feed says, unless it says so of an older snapshot than the last."""
+        before = self.listing.get(line.sku)
+        if before is not None and snapshot < before.snapshot:
+            now = self.world.now
+            self.world.truth.record(now, "market.outdated", "", self.channel, line.sku, line.units)
+            return
+        self.listing[line.sku] = Listed(line.units, snapshot)
+
+    def sell(self, order: str, lines: tuple[OrderLine, ...]) -> bool:
+        """Whether a customer gets the order: only where the seller is on, and every line is listed with enough units.
+
+        A lost one is written down, with what of it was on the warehouses' shelves and not claimed by an instruction.
+        """
+        world, now = self.world, self.world.now
+        suspended = now < self.off_until
+        wanted: dict[str, int] = {}
+        for line in lines:
+            wanted[line.sku] = wanted.get(line.sku, 0) + line.quantity
+        listing = self.listing
+        listed = all(sku in listing and listing[sku].units >= units for sku, units in wanted.items())
+        if listed and not suspended:
+            for sku, units in wanted.items():
+                listing[sku].units -= units
+                world.truth.record(now, "market.sold", order, self.channel, sku, units)
+            if self.limits is not None:
+                self.sold.append(now)
+            return True
+        reason = "delisted" if suspended else "not listed"
+        for sku, units in wanted.items():
+            there = sum(warehouse.unclaimed(sku) for warehouse in world.warehouses.values())
+            world.truth.record(now, "market.lost", order, self.channel, sku, units, reason)
+            if there > 0:
+                world.truth.record(now, "market.undersold", order, self.channel, sku, min(units, there), reason)
+        return False
+
+    def _cancelled(self, effect: RefuseOrderUnits) -> None:
+        world, now = self.world, self.world.now
+        units = sum(quantity for _, quantity in effect.lines)
+        world.truth.record(now, "market.cancelled", effect.order, self.channel, "", units)
+        limits = self.limits
+        if limits is None or effect.order in self.cancelled_orders:
+            return
+        self.cancelled_orders[effect.order] = None
+        self.cancelled.append(now)
+        if now < self.off_until:
+            return
+        for times in (self.sold, self.cancelled):
+            while times and times[0] <= now - limits.window_ms:
+                times.popleft()
+        if len(self.sold) < limits.orders:
+            return
+        if len(self.cancelled) * 1_000_000 > limits.cancellations_ppm * len(self.sold):
+            self.off_until = now + limits.suspension_ms
+            world.truth.record(now, "market.delisted", "", self.channel, "", limits.suspension_ms)
+            # A seller that comes back begins anew.
+            self.sold.clear()
+            self.cancelled.clear()
