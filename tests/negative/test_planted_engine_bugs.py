@@ -124,17 +124,17 @@ def take_shipped_units_off_the_shelf_twice(patch: Patch) -> None:
 
 
 def bill_a_shipment_a_cent_too_high(patch: Patch) -> None:
-    original = shipping._bill
+    original = shipping.bill
 
     def bill(state: State, order: Order, shipment: str, lines: Any, now: int, draft: Draft) -> None:
         original(state, order, shipment, lines, now, draft)
         draft.events[-1] = replace(draft.events[-1], amount_minor=draft.events[-1].amount_minor + 1)
 
-    patch.setattr(shipping, "_bill", bill)
+    patch.setattr(shipping, "bill", bill)
 
 
 def forget_to_bill(patch: Patch) -> None:
-    patch.setattr(shipping, "_bill", lambda *arguments: None)
+    patch.setattr(shipping, "bill", lambda *arguments: None)
 
 
 def forget_to_unpeg(patch: Patch) -> None:
@@ -278,13 +278,13 @@ def test_all_checkers_together_let_no_planted_bug_through(plant: Plant, monkeypa
 
 
 def bill_twice(patch: Patch) -> None:
-    original = shipping._bill
+    original = shipping.bill
 
     def bill(*arguments: Any) -> None:
         original(*arguments)
         original(*arguments)
 
-    patch.setattr(shipping, "_bill", bill)
+    patch.setattr(shipping, "bill", bill)
 
 
 def test_a_shipment_billed_twice_stops_the_fold(monkeypatch: Patch) -> None:

@@ -14,7 +14,7 @@ from twin.core.buckets import BUCKETS
 from twin.core.commands import Wake
 from twin.core.effects import PostCredit, PostInvoice, ReleaseToWarehouse
 from twin.core.entry import Entry
-from twin.core.events import DeliveryDispatched, DeliveryQueued
+from twin.core.events import DeliveryDispatched, DeliveryQueued, OrderRepeated
 from twin.core.state import State
 
 __all__ = ["Auditor", "audit"]
@@ -114,9 +114,15 @@ class Auditor:
             for plan in event.fulfillment_orders  # type: ignore[union-attr]
             if not self.drop_ship[plan.node]
         }
+        repeated = {event.subject: None for event in entry.events if isinstance(event, OrderRepeated)}
+        for key in repeated:
+            # The counterpart knew nothing of it: it counts as never sent.
+            self.sent.pop(key, None)
         leaving = {event.delivery: event.attempt for event in entry.events if isinstance(event, DeliveryDispatched)}
         for event in entry.events:
             if isinstance(event, DeliveryQueued) and isinstance(event.queued.effect, ReleaseToWarehouse):
+                if event.delivery in repeated:
+                    continue
                 self._told(plans, event.queued.effect, event.queued.attempt)
         for delivery in entry.deliveries:
             if delivery.attempt == 1 and entry.now - self.first_sent.get(delivery.key, entry.now) >= self.retention:
@@ -131,7 +137,8 @@ class Auditor:
                 self.say(f"delivery {delivery.key}: attempt {delivery.attempt} follows {before}")
             self.sent[delivery.key] = delivery.attempt
             effect = delivery.effect
-            if isinstance(effect, ReleaseToWarehouse) and delivery.attempt == 1 and not queued:
+            first = delivery.attempt == 1 and not queued and delivery.key not in repeated
+            if isinstance(effect, ReleaseToWarehouse) and first:
                 self._told(plans, effect, 1)
             if queued and self.in_queue.pop(delivery.key) != delivery.attempt:
                 self.say(f"delivery {delivery.key}: attempt {delivery.attempt} was not the one queued")
@@ -256,6 +263,13 @@ class Auditor:
                 self.soft[(plan.node, pick.sku)] -= pick.quantity
                 self.hard[(plan.node, pick.sku)] += pick.quantity
                 self.parcels[plan.id][2][pick.line] += pick.quantity
+
+    def _ReleaseWithdrawn(self, event: Any) -> None:
+        order, node, picks = self.parcels.pop(event.fulfillment_order)
+        for line, units in picks.items():
+            self._move(order, line, "released", "open", units)
+            self.hard[(node, self.lines[(order, line)][0])] -= units
+        self.dead[event.fulfillment_order] = False
 
     def _GoodsPicked(self, event: Any) -> None:
         if self.staged_parcels[event.fulfillment_order]:

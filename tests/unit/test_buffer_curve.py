@@ -11,7 +11,9 @@ from twin.scenario import load
 
 
 def test_a_buffer_above_all_stock_sells_nothing_and_so_oversells_nothing(root: Path) -> None:
-    scenario = load(root / "scenarios/stories/stale_feed.yaml", {"run": {"horizon": "1d", "drain": "1d"}})
+    freeze = {"kind": "outage", "interface": "listing", "from": "9h", "for": "2h"}
+    changes = {"run": {"horizon": "1d", "drain": "1d"}, "faults": [freeze]}
+    scenario = load(root / "scenarios/stories/stale_feed.yaml", changes)
     key, (over, under, both, rate) = _run((scenario, "market", True, 10_000, 1))
     assert key == (True, 10_000)
     assert (over, rate) == (0, 0)

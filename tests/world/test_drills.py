@@ -39,6 +39,13 @@ WITHOUT: list[tuple[str, str, str, dict[str, Any]]] = [
     ("reply_lost", "idempotency", "invariants", forgetful("off")),
     ("reply_lost", "a dedupe retention longer than the retries", "invariants", forgetful("1m")),
     ("poison", "the order-preserving dead-letter queue", "leapfrogs", default(queue={"in_order": False})),
+    (
+        "warehouse_gone",
+        "compensation",
+        "invariants",
+        {"policies": {"delivery": {"warehouse": {"fallback": {"compensate": False}}}}},
+    ),
+    ("answers_lost", "supervision", "settled", default(supervise=None)),
     ("overload", "breaker", "goodput", {"policies": {"delivery": {"warehouse": {"breaker": None}}}}),
 ]
 """A drill, the control that it needs, what fails without it, and the change that takes it away."""

@@ -9,8 +9,9 @@ from hashlib import blake2b
 from typing import Final
 
 from twin.core.breaker import FAILED, SLOW, WELL, verdict
+from twin.core.compensation import give_up
 from twin.core.draft import Draft
-from twin.core.events import DeliveryDeadLettered, DeliveryFailed, DeliverySucceeded
+from twin.core.events import DeliveryFailed, DeliverySucceeded
 from twin.core.master import DEFAULT_DELIVERY, DeliveryPolicy
 from twin.core.state import OpenDelivery, State
 
@@ -89,7 +90,7 @@ def succeed_attempt(state: State, opened: OpenDelivery, now: int, draft: Draft) 
 
 def refuse_attempt(state: State, opened: OpenDelivery, reason: str, now: int, draft: Draft) -> None:
     """The counterpart will not do it: the delivery is given up."""
-    draft.events.append(DeliveryDeadLettered(opened.delivery.key, opened.attempt, f"refused: {reason}", "refused"))
+    give_up(state, opened, f"refused: {reason}", now, draft, outcome="refused")
     _judge(state, opened, "refused", now, draft)
 
 
@@ -118,5 +119,5 @@ def fail_attempt(
         _judge(state, opened, outcome, now, draft)
         return
     left = "unsent" if outcome == "unsent" else ""
-    draft.events.append(DeliveryDeadLettered(delivery.key, opened.attempt, f"{why}: {reason}", left))
+    give_up(state, opened, f"{why}: {reason}", now, draft, outcome=left, doubtful=outcome == "unknown")
     _judge(state, opened, outcome, now, draft)

@@ -49,6 +49,7 @@ MOVES: Final[dict[str, tuple[tuple[int, int], ...]]] = {
     "reservation.decided": ((SOURCING, RESERVED), (BACKORDERED, RESERVED), (ON_ORDER, RESERVED)),
     "reservation.expired": ((RESERVED, OPEN),),
     "release.decided": ((RESERVED, RELEASED),),
+    "release.withdrawn": ((RELEASED, OPEN),),
     "fulfillment.picked": ((RELEASED, PICKED),),
     "fulfillment.shorted": ((RELEASED, OPEN), (PICKED, OPEN)),
     "shipment.shipped": ((RELEASED, SHIPPED), (PICKED, SHIPPED)),

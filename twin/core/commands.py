@@ -18,6 +18,7 @@ __all__ = [
     "CancelOrder",
     "CaptureOrder",
     "Command",
+    "ConfirmCancellation",
     "ConfirmDropShipment",
     "ConfirmInvoice",
     "ConfirmPick",
@@ -277,6 +278,17 @@ class AcknowledgeDelivery(_Envelope, frozen=True, tag="delivery.acknowledge"):
     retry_after_ms: int = 0
 
 
+class ConfirmCancellation(_Envelope, frozen=True, tag="warehouse.confirm_cancellation"):
+    """A warehouse will not ship a fulfillment order (`cancelled`), or has shipped or picked it (`too_late`)."""
+
+    fulfillment_order: str
+    order: str
+    node: str
+    outcome: str
+    criticality: str = ""
+    causation: str = ""
+
+
 class ReportStatus(_Envelope, frozen=True, tag="partner.report_status"):
     """What a counterpart of `kind` says of an order, purchase order or parcel: working, done or unknown."""
 
@@ -325,6 +337,7 @@ External = (
     | AcknowledgeDelivery
     | RedriveDelivery
     | ReportStatus
+    | ConfirmCancellation
 )
 """Every command that may come from outside."""
 

@@ -10,10 +10,10 @@ from msgspec.structs import replace
 
 from twin.core.attempts import fail_attempt, policy_of, refuse_attempt, succeed_attempt
 from twin.core.commands import AcknowledgeDelivery, RedriveDelivery
+from twin.core.compensation import give_up
 from twin.core.draft import Draft
 from twin.core.effects import Delivery, PostCredit, PostInvoice
 from twin.core.events import (
-    DeliveryDeadLettered,
     DeliveryQueued,
     DeliveryRedriven,
     DeliveryRetried,
@@ -71,7 +71,7 @@ def wake_delivery(state: State, key: str, now: int, draft: Draft) -> None:
         return
     if opened.stage == "queued":
         reason = "deadline passed: it waited to be sent"
-        draft.events.append(DeliveryDeadLettered(key, opened.attempt, reason, "unsent"))
+        give_up(state, opened, reason, now, draft, outcome="unsent")
         return
     attempt = opened.attempt + 1
     draft.events.append(DeliveryRetried(key, attempt))

@@ -8,6 +8,7 @@ __all__ = [
     "AskOrderFacts",
     "AskStatus",
     "AvailableUnits",
+    "CancelRelease",
     "CreatePurchaseOrder",
     "Delivery",
     "Effect",
@@ -95,6 +96,14 @@ class AskOrderFacts(Struct, frozen=True, gc=False, tag="erp.order_facts", omit_d
     quantity: int
 
 
+class CancelRelease(Struct, frozen=True, gc=False, tag="warehouse.cancel_release"):
+    """Do not ship a fulfillment order that may have been released (X12 940, cancellation)."""
+
+    fulfillment_order: str
+    order: str
+    node: str
+
+
 class AskStatus(Struct, frozen=True, gc=False, tag="partner.ask_status", omit_defaults=True):
     """Ask a counterpart of `kind` what has become of an order, a purchase order or a parcel (`subject`).
 
@@ -138,6 +147,7 @@ Effect = (
     | PostCredit
     | AskOrderFacts
     | AskStatus
+    | CancelRelease
     | PublishAvailability
     | RefuseOrderUnits
 )

@@ -12,6 +12,7 @@ from typing import Any, Final
 from twin.core import (
     billing,
     commands,
+    compensation,
     delivery,
     drop_shipping,
     events,
@@ -61,6 +62,7 @@ _DECIDERS: Final[dict[type, Callable[[State, Any, int, Draft], Refusal | None]]]
     commands.DefineReplenishment: inventory.define_replenishment,
     commands.AcknowledgeDelivery: delivery.acknowledge_delivery,
     commands.RedriveDelivery: delivery.redrive_delivery,
+    commands.ConfirmCancellation: compensation.confirm_cancellation,
     commands.ReportStatus: supervision.report_status,
 }
 
@@ -119,6 +121,9 @@ _FOLDS: Final[dict[type, Callable[[State, Any, int], None]]] = {
     events.BreakerOpened: fold_deliveries.breaker_opened,
     events.BreakerHalfOpened: fold_deliveries.breaker_half_opened,
     events.BreakerClosed: fold_deliveries.breaker_closed,
+    events.ReleaseWithdrawn: fold_orders.release_withdrawn,
+    events.CancellationRequested: _nothing,
+    events.CancellationRefused: _nothing,
     events.StatusAsked: supervision.status_asked,
     events.StatusReported: supervision.status_reported,
     events.OrderRepeated: _nothing,

@@ -16,6 +16,8 @@ __all__ = [
     "BreakerClosed",
     "BreakerHalfOpened",
     "BreakerOpened",
+    "CancellationRefused",
+    "CancellationRequested",
     "CancelledUnits",
     "Considered",
     "CreditIssued",
@@ -56,6 +58,7 @@ __all__ = [
     "PurchaseOrderRejected",
     "ReleaseDecided",
     "ReleaseRequested",
+    "ReleaseWithdrawn",
     "ReplenishmentDefined",
     "Reservation",
     "ReservationDecided",
@@ -544,6 +547,29 @@ class DeliveryRedriven(Struct, frozen=True, gc=False, tag="delivery.redriven"):
     actor: str
 
 
+class ReleaseWithdrawn(Struct, frozen=True, gc=False, tag="release.withdrawn"):
+    """A warehouse will not ship a fulfillment order: its units are to be sourced again, elsewhere."""
+
+    order: str
+    fulfillment_order: str
+    node: str
+    reason: str
+
+
+class CancellationRequested(Struct, frozen=True, gc=False, tag="release.cancellation_requested"):
+    """A warehouse that may have been told to ship is asked not to."""
+
+    order: str
+    fulfillment_order: str
+
+
+class CancellationRefused(Struct, frozen=True, gc=False, tag="release.cancellation_refused"):
+    """It is too late: the warehouse ships."""
+
+    order: str
+    fulfillment_order: str
+
+
 class StatusAsked(Struct, frozen=True, gc=False, tag="status.asked"):
     """A silent counterpart is asked, for the `times`-th time, what has become of `subject`."""
 
@@ -625,6 +651,9 @@ Event = (
     | BreakerOpened
     | BreakerHalfOpened
     | BreakerClosed
+    | ReleaseWithdrawn
+    | CancellationRequested
+    | CancellationRefused
     | StatusAsked
     | StatusReported
     | OrderRepeated

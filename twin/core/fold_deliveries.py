@@ -121,6 +121,7 @@ def delivery_failed(state: State, event: DeliveryFailed, now: int) -> None:
     opened = state.deliveries[event.delivery]
     _move(state, opened, "failed", now, event.outcome)
     opened.reason = event.reason
+    opened.doubtful = opened.doubtful or event.outcome == "unknown"
     gateway = opened.delivery.gateway
     policy = policy_of(state, gateway)
     if policy.budget_ppm:

@@ -35,6 +35,7 @@ from twin.core.events import (
     OrderHoldReleased,
     PromiseDecided,
     ReleaseDecided,
+    ReleaseWithdrawn,
     ReservationDecided,
     ReservationExpired,
     ShipmentDelivered,
@@ -47,6 +48,7 @@ from twin.core.fold_stock import move, supply_changed, touch, unwait, wait
 from twin.core.master import CRITICALITIES
 from twin.core.ordering import new_order
 from twin.core.refusals import CorruptLog
+from twin.core.sending import settled
 from twin.core.stages import FULFILLMENT_ORDER, SHIPMENT, advance
 from twin.core.state import (
     Backorder,
@@ -248,6 +250,29 @@ def release_decided(state: State, event: ReleaseDecided, now: int) -> None:
     order.soft = [reserved for reserved in order.soft if reserved.node not in nodes]
     if not order.soft:
         cancel_timer(state.timers, f"reservation/{order.id}")
+
+
+def release_withdrawn(state: State, event: ReleaseWithdrawn, now: int) -> None:
+    fulfillment = state.fulfillment_orders.pop(event.fulfillment_order)
+    advance(FULFILLMENT_ORDER, fulfillment.stage, "withdrawn", event.fulfillment_order)
+    order = state.orders[event.order]
+    for pick in fulfillment.lines:
+        held = order.lines[pick.line].buckets
+        held[RELEASED] -= pick.quantity
+        held[OPEN] += pick.quantity
+        cell = state.stock[event.node][pick.sku]
+        cell.hard -= pick.quantity
+        cell.free += pick.quantity
+        supply_changed(state, event.node, pick.sku, cell)
+    if event.node not in order.avoid:
+        order.avoid.append(event.node)
+    dead = state.dead_letters.pop(event.fulfillment_order, None)
+    if dead is not None:
+        settled(state, dead)
+    if state.supervised:
+        unwatch(state, event.fulfillment_order)
+    if not order.held:
+        set_timer(state.timers, f"source/{order.id}", now)
 
 
 def goods_picked(state: State, event: GoodsPicked, now: int) -> None:

@@ -182,7 +182,8 @@ class DeliveryPolicy(Struct, frozen=True, gc=False, omit_defaults=True):
     are shed. `in_order` sends those about one order or purchase order one after the other, and none past a dead letter.
 
     A counterpart that says nothing of an order for `chase_ms` (0: nobody minds) is asked, and after `chases` questions
-    in vain a ticket is opened.
+    in vain a ticket is opened. `fallback` sources an order elsewhere when its warehouse could not be told to ship; with
+    `compensate` what may have been done all the same is cancelled first.
     """
 
     gateway: str
@@ -208,6 +209,8 @@ class DeliveryPolicy(Struct, frozen=True, gc=False, omit_defaults=True):
     breaker: BreakerPolicy | None = None
     chase_ms: int = 0
     chases: int = 2
+    fallback: bool = False
+    compensate: bool = True
 
     @property
     def queues(self) -> bool:

@@ -193,7 +193,7 @@ def _context(state: State, order: Order, wanted: Sequence[tuple[int, str, int]],
         candidates = []
         for node in state.nodes_of.get(sku, ()):
             lane = lanes.get(node)
-            if lane is None:
+            if lane is None or (order.avoid and node in order.avoid):
                 continue
             cell = stock[node][sku]
             rules = replenishment.get(node)

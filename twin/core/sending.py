@@ -12,8 +12,9 @@ from msgspec.structs import replace
 
 from twin.core.attempts import fail_attempt, policy_of
 from twin.core.breaker import blocks
+from twin.core.compensation import give_up
 from twin.core.draft import Draft
-from twin.core.events import BreakerHalfOpened, DeliveryDeadLettered, DeliveryDispatched
+from twin.core.events import BreakerHalfOpened, DeliveryDispatched
 from twin.core.master import CRITICALITIES, BreakerPolicy, DeliveryPolicy
 from twin.core.state import OpenDelivery, Sender, State
 from twin.core.timers import cancel_timer, set_timer
@@ -90,7 +91,7 @@ class _Hand:
             self.end -= 1
             opened = self.state.deliveries[self.sender.queue[self.end][2]]
             reason = f"shed: {self.policy.bound} wait already"
-            draft.events.append(DeliveryDeadLettered(opened.delivery.key, opened.attempt, reason, "unsent"))
+            give_up(self.state, opened, reason, self.now, draft, outcome="unsent")
         return max(0, count)
 
     def blocked(self) -> bool:

@@ -29,6 +29,7 @@ FULFILLMENT_ORDER: Final[Table] = {
     ("released", "shipped"): "shipped",
     ("picked", "shipped"): "shipped",
     ("packed", "shipped"): "shipped",
+    ("released", "withdrawn"): "withdrawn",
     ("released", "shorted"): "shorted",
     ("picked", "shorted"): "shorted",
     ("packed", "shorted"): "shorted",

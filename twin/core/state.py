@@ -75,6 +75,7 @@ class Order(Struct):
     credits: list[PendingCredit] = []
     closing: bool = False
     early: list[PendingMilestone] = []
+    avoid: list[str] = []
 
 
 class FulfillmentOrder(Struct):
@@ -163,7 +164,8 @@ class OpenDelivery(Struct):
     """A delivery that is not settled; `stage` as in `stages.DELIVERY`.
 
     `counted` is whether it is a document that an order in memory waits for, see `Order.unposted`. The present attempt
-    was sent at `sent_at` (ms), after it had entered the send queue at `queued_at`.
+    was sent at `sent_at` (ms), after it had entered the send queue at `queued_at`;
+    `doubtful` is whether an attempt may have been done though nobody answered.
     """
 
     delivery: Delivery
@@ -174,6 +176,7 @@ class OpenDelivery(Struct):
     counted: bool = False
     sent_at: int = 0
     queued_at: int = 0
+    doubtful: bool = False
 
 
 class Breaker(Struct):

@@ -197,6 +197,9 @@ class _Reader:
         elif isinstance(command, IssueCredit) and command.facts is None:
             books.credits_refused[code] = books.credits_refused.get(code, 0) + 1
             books.credits_refused_units += command.quantity
+        elif isinstance(command, ConfirmShipment) and command.lines and code == "unknown_fulfillment_order":
+            # The same message a second time is refused as a duplicate: this one is about goods nobody wanted shipped.
+            books.differences.append(f"parcel {command.shipment}: it left, and nothing was to be shipped")
 
     def _order(self, event: Event) -> None:
         books, orders = self.books, self.orders

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from twin.core import events as ev
 from twin.core.stages import FULFILLMENT_ORDER, SHIPMENT
 from twin.measures.fold_stock import counted_before, step
-from twin.measures.messages import ASK_FACTS, ASK_STATUS, CREDIT, INVOICE, REFUSAL, RELEASE, REPEATED
+from twin.measures.messages import ASK_FACTS, ASK_STATUS, CANCEL, CREDIT, INVOICE, REFUSAL, RELEASE, REPEATED
 from twin.measures.records import ChannelFacts, LineFacts, OrderFacts, ReleaseFacts, ShipmentFacts
 
 if TYPE_CHECKING:
@@ -232,7 +232,29 @@ def release_decided(facts: Facts, event: ev.ReleaseDecided, now: int) -> None:
             order.lines[pick.line].released += pick.quantity
         if plan.node not in facts.drop_ship_nodes:
             facts.messages.due.append((RELEASE, plan.id))
-        facts.releases[plan.id] = ReleaseFacts(event.order, plan.node, units)
+        facts.releases[plan.id] = ReleaseFacts(
+            event.order, plan.node, units, tuple([(pick.line, pick.quantity) for pick in plan.lines])
+        )
+
+
+def release_withdrawn(facts: Facts, event: ev.ReleaseWithdrawn, now: int) -> None:
+    release = facts.releases.pop(event.fulfillment_order, None)
+    order = facts.orders.get(event.order)
+    if release is None or order is None:
+        facts.illegal_transitions += 1
+        return
+    step(facts, FULFILLMENT_ORDER, release.stage, "withdrawn")
+    for number, units in release.lines:
+        line = order.lines[number]
+        line.released -= units
+        line.reserved -= units
+        facts.shift(facts.cell(release.node, line.sku, now), now, units, 0)
+    facts.messages.withdraw(event.fulfillment_order)
+    facts.messages.fallbacks += now >= facts.begin
+
+
+def cancellation_requested(facts: Facts, event: ev.CancellationRequested, now: int) -> None:
+    facts.messages.due.append((CANCEL, f"{event.fulfillment_order}/cancel"))
 
 
 def status_asked(facts: Facts, event: ev.StatusAsked, now: int) -> None:

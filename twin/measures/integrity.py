@@ -59,6 +59,12 @@ def illegal_transition_count(facts: Facts) -> Answer:
 
 
 @measure("L", "count", "in the window")
+def fallbacks(facts: Facts) -> Answer:
+    """Releases that were withdrawn from a warehouse that could not be told, and sourced elsewhere."""
+    return answer(facts.messages.fallbacks)
+
+
+@measure("L", "count", "in the window")
 def status_requests(facts: Facts) -> Iterator[Answer]:
     """Questions to counterparts that were silent about an order; tickets opened after questions in vain."""
     yield answer(facts.messages.chases)

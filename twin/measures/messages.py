@@ -26,6 +26,7 @@ def _tag(effect: type) -> str:
 
 
 RELEASE, PURCHASE = _tag(ef.ReleaseToWarehouse), _tag(ef.CreatePurchaseOrder)
+CANCEL = _tag(ef.CancelRelease)
 ASK_STATUS, REPEATED = _tag(ef.AskStatus), "sent again"
 AVAILABILITY, REFUSAL = _tag(ef.PublishAvailability), _tag(ef.RefuseOrderUnits)
 INVOICE, CREDIT, ASK_FACTS = _tag(ef.PostInvoice), _tag(ef.PostCredit), _tag(ef.AskOrderFacts)
@@ -39,6 +40,7 @@ _REPLIES: Final[dict[type, None]] = dict.fromkeys(
         cm.AcknowledgePurchaseOrder,
         cm.ConfirmDropShipment,
         cm.ReportStatus,
+        cm.ConfirmCancellation,
         cm.ReceiveGoods,
         cm.ConfirmInvoice,
         cm.AcknowledgeDelivery,
@@ -93,6 +95,7 @@ class Messages:
         # What is unsettled, by gateway and by what it is about, in the order in which it was asked for.
         self.lines: dict[tuple[str, str], dict[str, None]] = {}
         self.leapfrogs = 0
+        self.fallbacks = 0
         self.chases = 0
         self.tickets = 0
         self.about_orders = 0
@@ -213,6 +216,12 @@ class Messages:
             facts.breach("retry_after_deadline", entry.now)
         if delivery.attempt > self.retries.get(delivery.gateway.partition("/")[0], DEFAULT_DELIVERY.retries) + 1:
             facts.breach("retry_beyond_limit", entry.now)
+
+    def withdraw(self, key: str) -> None:
+        """What a dead letter asked for is no longer wanted."""
+        dead = self.dead.pop(key, None)
+        if dead is not None:
+            self._answered(key, dead)
 
     def _settle_due(self, facts: Facts, entry: Entry) -> None:
         """What the events oblige the engine to send must be sent in the same entry, once."""

@@ -126,11 +126,12 @@ class ShipmentFacts:
 
 
 class ReleaseFacts:
-    """A fulfillment order: units still to come."""
+    """A fulfillment order: units still to come; `lines` are (order line, units) as released."""
 
-    __slots__ = ("left", "node", "order", "stage")
+    __slots__ = ("left", "lines", "node", "order", "stage")
 
-    def __init__(self, order: str, node: str, left: int) -> None:
+    def __init__(self, order: str, node: str, left: int, lines: tuple[tuple[int, int], ...] = ()) -> None:
+        self.lines = lines
         self.order = order
         self.node = node
         self.left = left

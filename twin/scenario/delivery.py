@@ -31,7 +31,7 @@ def _written(value: Any, write: SerializerFunctionWrapHandler) -> Any:
 
 LIFTED = (WrapValidator(_lifted), WrapSerializer(_written))
 """Lets `none` stand for no limit at all."""
-LIFTABLE = ("supervise", "bulkhead", "pool", "rate", "drain", "breaker", "budget")
+LIFTABLE = ("fallback", "supervise", "bulkhead", "pool", "rate", "drain", "breaker", "budget")
 
 
 def _some(value: int) -> int:
@@ -136,6 +136,15 @@ class SendQueue(Model):
     """Whether messages about one order are sent one after the other, and none past a dead letter; not unless given"""
 
 
+class Fallback(Model):
+    """An order is sourced elsewhere when its warehouse could not be told to ship."""
+
+    to: Literal["elsewhere"]
+    """Another warehouse"""
+    compensate: bool = True
+    """Whether what may have been done all the same is cancelled first"""
+
+
 class Supervise(Model):
     """Who has taken an order and says nothing of it is asked, and after a while reported.
 
@@ -150,6 +159,8 @@ class Supervise(Model):
 
 
 class _Sending(Model):
+    fallback: Annotated[Fallback | None, *LIFTED] = None
+    """What is done for an order whose warehouse could not be told to ship; a dead letter waits unless given"""
     supervise: Annotated[Supervise | None, *LIFTED] = None
     """What is done about a silent partner; nothing unless given"""
     bulkhead: Annotated[Positive | None, *LIFTED] = None

@@ -113,7 +113,7 @@ def gateways(world: Business) -> dict[str, Gateway]:
 
 def _link(scenario: Scenario, latency: Distribution, kind: GatewayKind) -> Link:
     policy = scenario.policies.delivery.of(kind)
-    return Link(latency, policy.acknowledge, policy.supervise is not None)
+    return Link(latency, policy.acknowledge, policy.supervise is not None, policy.fallback is not None)
 
 
 def _add_parties(scenario: Scenario, sites: Sites, catalog: Catalog, world: Business) -> None:
@@ -331,6 +331,8 @@ def _delivery(kind: GatewayKind, policy: DeliverySpec) -> DeliveryPolicy:
         _breaker(policy.breaker),
         policy.supervise.after if policy.supervise is not None else 0,
         policy.supervise.chases if policy.supervise is not None else 2,
+        policy.fallback is not None,
+        policy.fallback.compensate if policy.fallback is not None else True,
     )
 
 

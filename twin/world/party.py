@@ -19,7 +19,7 @@ from twin.world.kernel import Actor, Phase
 if TYPE_CHECKING:
     from twin.world.business import Business
 
-__all__ = ["ENGINE", "Link", "Party", "SimulatedGateway"]
+__all__ = ["ENGINE", "SAID_MAX", "Link", "Party", "SimulatedGateway"]
 
 ENGINE: Final = "engine"
 """The id under which the orchestration is reached."""
@@ -37,12 +37,14 @@ AUDITED_MS: Final = 400 * 86_400_000
 class Link(Struct, frozen=True):
     """The interface between a party and the engine: its latency each way, and whether deliveries are acknowledged.
 
-    A party that is `supervised` remembers what it said, since it may be asked.
+    A party that is `supervised` remembers what it said, since it may be asked; one whose work is `cancellable` what it
+    has begun.
     """
 
     latency: Distribution = Fixed(200)
     acknowledge: bool = True
     supervised: bool = False
+    cancellable: bool = False
 
 
 class Party(Actor):
@@ -81,7 +83,9 @@ class Party(Actor):
     def _remember(self, command: External) -> None:
         subject = _subject(command)
         if subject:
-            self.said.setdefault(subject, []).append(command)
+            said = self.said.setdefault(subject, [])
+            if all(before.id != command.id for before in said):
+                said.append(command)
             if len(self.said) > SAID_MAX:
                 del self.said[next(iter(self.said))]
 
@@ -95,7 +99,7 @@ class Party(Actor):
             return False
         if not self.accept(message):
             return True
-        told = self.said.get(effect.subject, [])
+        told = tuple(self.said.get(effect.subject, ()))
         known = was_seen(self.done, effect.subject, self.world.now, self.dedupe_ms) if self.dedupe_ms else False
         status = "done" if told else "working" if known or effect.kind == "carrier" else "unknown"
         for command in told:
@@ -119,7 +123,7 @@ class Party(Actor):
         if self.faced:
             self.world.interfaces[self.id].reply(command, Phase.GOODS, call)
         else:
-            self.send(command, Phase.GOODS, 0)
+            self.tell(command)
 
     def send(self, command: External, phase: Phase, extra_ms: int) -> None:
         """Put a command on the link to the engine, `extra_ms` later than its latency says."""

@@ -5,17 +5,25 @@ The shelf is the truth. What the WMS tells may be late, and shrink is told by no
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from msgspec import Struct
 
 from twin.core.calendar import Calendar, CalendarExhausted, add_working, is_open, next_open
-from twin.core.commands import AdjustStock, ConfirmPick, ConfirmShipment, CountStock, ReceiveGoods, StockLine
-from twin.core.effects import Delivery, PurchaseLine, ReleaseToWarehouse
+from twin.core.commands import (
+    AdjustStock,
+    ConfirmCancellation,
+    ConfirmPick,
+    ConfirmShipment,
+    CountStock,
+    ReceiveGoods,
+    StockLine,
+)
+from twin.core.effects import CancelRelease, Delivery, PurchaseLine, ReleaseToWarehouse
 from twin.core.master import CRITICALITIES
 from twin.streams import Distribution, Exponential, Fixed
 from twin.world.kernel import Phase
-from twin.world.party import Link, Party
+from twin.world.party import SAID_MAX, Link, Party
 
 __all__ = ["Arrival", "Job", "Pickups", "Warehouse", "WarehouseConfig"]
 
@@ -80,6 +88,9 @@ class Warehouse(Party):
         self.free_pickers = config.pickers
         self.opening_at = -1
         self.arrived = 0
+        # Fulfillment orders that were begun, and those that will not be; kept only where one may be cancelled.
+        self.taken: dict[str, None] = {}
+        self.cancelled: dict[str, None] = {}
         self.sequence = 0
         self.dock: dict[str, list[tuple[int, int, str, Job]]] = {pickups.carrier: [] for pickups in config.pickups}
         self.trucks = {pickups.carrier: pickups for pickups in config.pickups}
@@ -117,8 +128,17 @@ class Warehouse(Party):
         """Take an instruction of the engine."""
         if self.link.supervised and self.answered_status(message):
             return
-        if not self.accept(message) or not isinstance(message.effect, ReleaseToWarehouse):
+        if not self.accept(message):
             return
+        if isinstance(message.effect, CancelRelease):
+            self._cancel(message, message.effect)
+            return
+        if not isinstance(message.effect, ReleaseToWarehouse) or message.key in self.cancelled:
+            return
+        if self.link.cancellable:
+            self.taken[message.key] = None
+            if len(self.taken) > SAID_MAX:
+                del self.taken[next(iter(self.taken))]
         self.arrived += 1
         priority = CRITICALITIES.index(message.criticality) if message.criticality else len(CRITICALITIES)
         job = Job(priority, self.arrived, message.criticality, message.effect)
@@ -129,6 +149,35 @@ class Warehouse(Party):
                 self._claim(self.claimed, job, 1)
             heappush(self.queue, (priority, self.arrived, message.key, job))
             self._dispatch()
+
+    def _cancel(self, message: Delivery, effect: CancelRelease) -> None:
+        """Do not ship, if nobody has begun to pick; what was never told will not be begun when it comes."""
+        key = effect.fulfillment_order
+        waiting = next((row for row in self.queue if row[2] == key), None)
+        outcome = "cancelled"
+        if waiting is not None:
+            self.queue.remove(waiting)
+            heapify(self.queue)
+            if self.claimed is not None:
+                self._claim(self.claimed, waiting[3], -1)
+        elif key in self.taken:
+            outcome = "too_late"
+        if outcome == "cancelled":
+            self.cancelled[key] = None
+        self.respond(
+            message,
+            ConfirmCancellation(
+                f"{message.key}/answer",
+                self.id,
+                self.world.now,
+                key,
+                effect.order,
+                self.node,
+                outcome,
+                message.criticality,
+                message.key,
+            ),
+        )
 
     def _dispatch(self) -> None:
         """Give waiting jobs to free pickers while the shift is on; otherwise wait for the next shift."""

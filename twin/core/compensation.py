@@ -1,0 +1,77 @@
+"""What follows when a warehouse could not be told to ship: the order is sourced elsewhere, and what may have been done
+is undone first.
+
+A release that was surely not done is withdrawn at once. One that may have been done (an attempt of it was not
+answered) is cancelled by a message of its own, sent, repeated and given up like any other, and withdrawn when the
+warehouse says that it will not ship.
+"""
+
+from __future__ import annotations
+
+from twin.core.commands import ConfirmCancellation
+from twin.core.draft import Draft
+from twin.core.effects import CancelRelease, ReleaseToWarehouse
+from twin.core.events import (
+    CancellationRefused,
+    CancellationRequested,
+    DeliveryDeadLettered,
+    DeliverySucceeded,
+    ReleaseWithdrawn,
+)
+from twin.core.master import DEFAULT_DELIVERY
+from twin.core.refusals import Refusal
+from twin.core.state import OpenDelivery, State
+
+__all__ = ["confirm_cancellation", "give_up"]
+
+
+def give_up(
+    state: State,
+    opened: OpenDelivery,
+    reason: str,
+    now: int,
+    draft: Draft,
+    *,
+    outcome: str = "",
+    doubtful: bool = False,
+) -> None:
+    """Make a delivery a dead letter, and fall back where its policy says so.
+
+    `doubtful` is whether its last attempt may have been done.
+    """
+    delivery = opened.delivery
+    draft.events.append(DeliveryDeadLettered(delivery.key, opened.attempt, reason, outcome))
+    effect = delivery.effect
+    policy = state.gateways.get(delivery.gateway.partition("/")[0], DEFAULT_DELIVERY)
+    if not policy.fallback or not isinstance(effect, ReleaseToWarehouse):
+        return
+    fulfillment = state.fulfillment_orders.get(effect.fulfillment_order)
+    if fulfillment is None or fulfillment.stage != "released":
+        return
+    if (doubtful or opened.doubtful) and policy.compensate:
+        draft.events.append(CancellationRequested(effect.order, effect.fulfillment_order))
+        cancel = CancelRelease(effect.fulfillment_order, effect.order, effect.node)
+        key = f"{effect.fulfillment_order}/cancel"
+        draft.deliver(state, key, "warehouse", effect.node, cancel, effect.order, delivery.criticality, now)
+    else:
+        draft.events.append(ReleaseWithdrawn(effect.order, effect.fulfillment_order, effect.node, reason))
+
+
+def confirm_cancellation(state: State, command: ConfirmCancellation, now: int, draft: Draft) -> Refusal | None:
+    """Take a warehouse's word on a release that it was asked to cancel."""
+    fulfillment = state.fulfillment_orders.get(command.fulfillment_order)
+    if fulfillment is None:
+        return Refusal("unknown_fulfillment_order", f"'{command.fulfillment_order}' is not open")
+    if command.outcome not in ("cancelled", "too_late"):
+        return Refusal("outcome", f"'{command.outcome}'; a cancellation is cancelled or too_late")
+    if command.outcome == "cancelled":
+        if fulfillment.stage != "released":
+            return Refusal("stage", f"'{command.fulfillment_order}' is {fulfillment.stage}")
+        reason = "cancelled by the warehouse"
+        draft.events.append(ReleaseWithdrawn(fulfillment.order, command.fulfillment_order, fulfillment.node, reason))
+        return None
+    draft.events.append(CancellationRefused(fulfillment.order, command.fulfillment_order))
+    if command.fulfillment_order in state.dead_letters:
+        # It was done after all: nobody has to look at the dead letter any more.
+        draft.events.append(DeliverySucceeded(command.fulfillment_order))
+    return None
