@@ -1,7 +1,7 @@
 """Every benchmark in turn, one JSON line a figure; the first line says on what machine and with which versions.
 
-`python -m benchmarks [NAME...]` runs those named: kernel, three_echelon, measures, order_book, journal. Figures of one
-run belong together: compare sides within a run, not numbers between runs on a shared machine.
+`python -m benchmarks [NAME...]` runs those named: kernel, three_echelon, pipeline, measures, order_book, journal.
+Figures of one run belong together: compare sides within a run, not numbers between runs on a shared machine.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import platform
 import sys
 from importlib.metadata import version
 
-from benchmarks import journal, kernel, order_book, reading, three_echelon
+from benchmarks import journal, kernel, order_book, pipeline, reading, three_echelon
 
 BENCHMARKS = {
     "kernel": kernel.main,
     "three_echelon": three_echelon.compare,
+    "pipeline": pipeline.compare,
     "measures": reading.main,
     "order_book": order_book.main,
     "journal": journal.main,

@@ -69,6 +69,16 @@ def test_baskets_follow_their_weights() -> None:
     assert [line.line for line in captured(stage)[0].lines] == list(range(1, len(captured(stage)[0].lines) + 1))
 
 
+def test_a_basket_of_distinct_items_names_none_twice_and_no_more_than_there_are() -> None:
+    weights = {"mug": 1, "cup": 5, "jug": 0}
+    demand = {"kind": "poisson", "rate": "40/d", "regions": {"home": 1}, "lines": 3, "items": weights, "distinct": True}
+    baskets = [[line.sku for line in order.lines] for order in captured(business(demand, 5))]
+    assert len(baskets) > 100
+    assert all(sorted(basket) == ["cup", "mug"] for basket in baskets)
+    # The heavier item comes first more often.
+    assert sum(basket[0] == "cup" for basket in baskets) > 2 * len(baskets) / 3
+
+
 def test_every_order_carries_what_its_channel_says() -> None:
     stage = business(POISSON, 1, style="marketplace", criticality="A", requested="36h")
     for order in captured(stage):

@@ -64,6 +64,8 @@ class PoissonDemand(Model):
     """Lines of an order"""
     quantity: CountSpec = Fixed(1)
     """Units of a line"""
+    distinct: bool = False
+    """Whether each line of an order is of another item; an order then has as many lines as there are items at most"""
     regions: Weights[RegionRef]
     """Weights of the customers' regions"""
 

@@ -228,12 +228,16 @@ def _channel(
     id = f"channel/{spec.id}"
     link = Link(spec.latency)
     if isinstance(demand, PoissonDemand):
-        items = Weighted.of(dict(demand.items) if demand.items is not None else {item.sku: 1 for item in catalog.items})
+        chances = dict(demand.items) if demand.items is not None else {item.sku: 1 for item in catalog.items}
+        if demand.distinct:
+            # What is never drawn can be no further line.
+            chances = {sku: weight for sku, weight in chances.items() if weight}
+        items = Weighted.of(chances)
         if not demand.rate.count:
             return None
         gap_us = demand.rate.per_ms * 1000 // demand.rate.count
         regions = Weighted.of(dict(demand.regions))
-        return PoissonChannel(id, link, config, gap_us, items, regions, demand.lines, demand.quantity)
+        return PoissonChannel(id, link, config, gap_us, items, regions, demand.lines, demand.quantity, demand.distinct)
     if isinstance(demand, PeriodicDemand):
         first_at = scenario.run.start + demand.at
         return PeriodicChannel(id, link, config, first_at, demand.every, demand.item, demand.region, demand.quantity)

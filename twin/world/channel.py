@@ -160,8 +160,10 @@ class PoissonChannel(DrawnChannel):
         regions: Weighted,
         lines: Distribution,
         quantity: Distribution,
+        distinct: bool = False,
     ) -> None:
         super().__init__(id, link, config)
+        self.distinct = distinct
         self.gap = Exponential(gap_us)
         self.items = items
         self.regions = regions
@@ -185,9 +187,13 @@ class PoissonChannel(DrawnChannel):
         baskets, items, prices = self.baskets, self.items, self.config.prices
         wanted = self.lines_distribution
         count = max(1, wanted.value if isinstance(wanted, Fixed) else baskets.draw(wanted))
+        if self.distinct:
+            count = min(count, len(items.names))
         lines: list[OrderLine] = []
         for number in range(1, count + 1):
             sku = items.names[0] if len(items.names) == 1 else items.pick(baskets.bits())
+            while self.distinct and any(line.sku == sku for line in lines):
+                sku = items.pick(baskets.bits())
             quantity = baskets.draw(self.quantity)
             if quantity > 0:
                 lines.append(OrderLine(number, sku, quantity, prices[sku]))
