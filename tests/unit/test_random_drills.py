@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from twin.cli.app import main
-from twin.experiment.random_faults import KINDS, plan, random_drills, with_faults
+from twin.experiment.random_faults import DISRUPTIONS, KINDS, plan, random_drills, with_faults
 from twin.scenario import Scenario, load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,12 +31,14 @@ def test_a_schedule_hangs_on_its_seed_and_number_alone(base: Scenario) -> None:
     assert plan(base, 7, 3) == plan(base, 7, 3)
     assert plan(base, 7, 3).faults != plan(base, 7, 4).faults
     assert plan(base, 7, 3).faults != plan(base, 8, 3).faults
-    drawn = {fault["kind"] for number in range(150) for fault in plan(base, 7, number).faults}
-    assert drawn == set(KINDS)
+    plans = [plan(base, 7, number) for number in range(150)]
+    assert {fault["kind"] for one in plans for fault in one.faults} == set(KINDS)
+    assert {disruption["kind"] for one in plans for disruption in one.disruptions} == set(DISRUPTIONS)
     for number in range(20):
         one = plan(base, 7, number)
-        assert 1 <= len(one.faults) <= 4
-        assert len(with_faults(base, one).faults) == len(one.faults)
+        assert 1 <= len(one.faults) + len(one.disruptions) <= 4
+        struck = with_faults(base, one)
+        assert (len(struck.faults), len(struck.disruptions)) == (len(one.faults), len(one.disruptions))
 
 
 def test_a_sample_of_random_schedules_breaks_nothing(base: Scenario) -> None:

@@ -19,17 +19,17 @@ SHOWN_MAX: Final = 5
 
 def show_drills(scenario: str, seed: int, runs: Sequence[DrillRun], *, in_full: bool) -> bool:
     """A table of the kinds, then each drill that failed with its faults; returns whether all came to rest."""
-    shown = table("What struck", "Fault", "Schedules with it", "of them failed")
-    kinds = sorted({fault["kind"] for run in runs for fault in run.plan.faults})
+    shown = table("What struck", "Kind", "Schedules with it", "of them failed")
+    kinds = sorted({one["kind"] for run in runs for one in happened(run)})
     for kind in kinds:
-        having = [run for run in runs if any(fault["kind"] == kind for fault in run.plan.faults)]
+        having = [run for run in runs if any(one["kind"] == kind for one in happened(run))]
         shown.add_row(kind, str(len(having)), str(sum([bool(run.found) for run in having])))
     show(shown)
     failed = [run for run in runs if run.found]
     for run in runs if in_full else failed:
         line(f"schedule {run.plan.number} of seed {seed}: " + ("FAILS" if run.found else "comes to rest"))
-        for fault in run.plan.faults:
-            line(f"  - {_flow(fault)}")
+        for one in happened(run):
+            line(f"  - {_flow(one)}")
         for sentence in run.found if in_full else run.found[:SHOWN_MAX]:
             line(f"    {sentence}")
         if not in_full:
@@ -40,6 +40,11 @@ def show_drills(scenario: str, seed: int, runs: Sequence[DrillRun], *, in_full: 
     told = f"{len(failed)} of {len(runs)} schedules fail" if failed else f"all {len(runs)} schedules come to rest"
     line(f"{told}, nothing lost and nothing doubled; {entries:,} entries" if not failed else told)
     return not failed
+
+
+def happened(run: DrillRun) -> list[dict[str, Any]]:
+    """The faults and disruptions of a drill."""
+    return [*run.plan.faults, *run.plan.disruptions]
 
 
 def _flow(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Random drills: schedules of faults that nobody thought of, thrown at a scenario that must come to rest all the same.
+"""Random drills: schedules of faults and disruptions that nobody thought of, at a scenario that must come to rest.
 
 Schedule number n of a seed is the same on any machine: it is drawn from the seed and n, and checked like a file. A
 drill runs under a seed of its own, too. Where one fails, its number is all that it takes to see it again.
@@ -16,12 +16,13 @@ from twin.experiment.executing import observe_all
 from twin.experiment.observing import Job
 from twin.run import Progress
 from twin.scenario import Scenario, ScenarioError
+from twin.scenario.business import Lane
 from twin.scenario.units import format_duration
 
 __all__ = ["DrillRun", "FaultPlan", "plan", "random_drills", "with_faults"]
 
 FAULTS_MAX: Final = 4
-"""Faults in one schedule."""
+"""Faults and disruptions in one schedule."""
 
 MINUTE: Final = 60_000
 SEED_OF_RUN: Final = 1_000_003
@@ -29,7 +30,7 @@ SEED_OF_RUN: Final = 1_000_003
 
 
 class FaultPlan(Struct, frozen=True):
-    """One random schedule: its number under the seed, the seed of its run, and the faults as a file would have them."""
+    """One random schedule: its number under the seed, the seed of its run, and what happens as a file would have it."""
 
     number: int
     seed: int
@@ -71,13 +72,16 @@ def random_drills(
 
 
 def plan(scenario: Scenario, seed: int, number: int) -> FaultPlan:
-    """Schedule `number` of a seed: one to four faults while demand comes in, over well before the run ends."""
+    """Schedule `number` of a seed: one to four troubles while demand comes in, over well before the run ends."""
     luck = Random(f"{seed}/{number}")
     wanted = luck.randint(1, FAULTS_MAX)
     found = FaultPlan(number, SEED_OF_RUN + seed * 1_000 + number, [])
-    while len(found.faults) < wanted:
-        # A fault that could have no effect here is refused like one in a file; then another is drawn.
-        further = FaultPlan(number, found.seed, [*found.faults, _fault(scenario, luck)])
+    while len(found.faults) + len(found.disruptions) < wanted:
+        # What could have no effect here is refused like in a file; then something else is drawn.
+        if luck.random() < 0.25:
+            further = FaultPlan(number, found.seed, found.faults, [*found.disruptions, _disruption(scenario, luck)])
+        else:
+            further = FaultPlan(number, found.seed, [*found.faults, _fault(scenario, luck)], found.disruptions)
         try:
             with_faults(scenario, further)
         except ScenarioError:
@@ -88,8 +92,13 @@ def plan(scenario: Scenario, seed: int, number: int) -> FaultPlan:
 
 def with_faults(scenario: Scenario, one: FaultPlan) -> Scenario:
     """The scenario with a schedule's faults beside its own. Raises `ScenarioError` where one could have no effect."""
-    own = scenario.plain().get("faults", [])
-    return scenario.with_changes({"faults": [*own, *one.faults]})
+    own = scenario.plain()
+    return scenario.with_changes(
+        {
+            "faults": [*own.get("faults", []), *one.faults],
+            "disruptions": [*own.get("disruptions", []), *one.disruptions],
+        }
+    )
 
 
 def _fault(scenario: Scenario, luck: Random) -> dict[str, Any]:
@@ -109,6 +118,13 @@ def _fault(scenario: Scenario, luck: Random) -> dict[str, Any]:
         fault["ramp"] = _time(lasts // 2)
     fault.update(KINDS[kind](luck))
     return fault
+
+
+def _disruption(scenario: Scenario, luck: Random) -> dict[str, Any]:
+    begins = luck.randrange(0, scenario.run.horizon // MINUTE) * MINUTE
+    kind = luck.choice(list(DISRUPTIONS))
+    timed = {"kind": kind, "from": _time(begins), "for": _time(luck.randint(1, 24 * 60) * MINUTE)}
+    return timed | DISRUPTIONS[kind](scenario, luck)
 
 
 def _time(ms: int) -> str:
@@ -135,7 +151,7 @@ KINDS: Final[dict[str, Callable[[Random], dict[str, Any]]]] = {
     "reply_lost": _some,
     "reply_late": _delay,
     "duplicate": lambda luck: _some(luck) | _either_way(luck) | {"after": f"{luck.randint(0, 90)}m"},
-    "loss": _some,
+    "loss": lambda luck: _some(luck) | _either_way(luck),
     "reorder": lambda luck: _delay(luck) | _either_way(luck),
     "schema_drift": lambda luck: _some(luck) | {"misread_by": f"{luck.randint(1, 48)}h"},
     "rate_limit": lambda luck: {"rate": f"{luck.randint(1, 20)}/m"},
@@ -146,3 +162,23 @@ KINDS: Final[dict[str, Callable[[Random], dict[str, Any]]]] = {
 }
 """The keys of each kind besides place and time. Left out are those that nobody can be proof against without people:
 permanent errors and poison end as dead letters, and a counterpart that forgets what it did does it again."""
+
+DISRUPTIONS: Final[dict[str, Callable[[Scenario, Random], dict[str, Any]]]] = {
+    "warehouse_closed": lambda scenario, luck: {"warehouse": luck.choice(scenario.warehouses).id},
+    "supplier_closed": lambda scenario, luck: {"supplier": luck.choice(scenario.suppliers).id},
+    "carrier_closed": lambda scenario, luck: {"carrier": luck.choice(scenario.carriers).id},
+    "lane_closed": lambda scenario, luck: _way(luck.choice(scenario.lanes)),
+    "capacity_cut": lambda scenario, luck: {
+        "warehouse": luck.choice(scenario.warehouses).id,
+        "to": f"{luck.randint(0, 60)}%",
+    },
+    "demand_spike": lambda scenario, luck: {
+        "channel": luck.choice(scenario.channels).id,
+        "by": f"{luck.randint(50, 400)}%",
+    },
+}
+"""The keys of each kind of disruption besides its time."""
+
+
+def _way(lane: Lane) -> dict[str, Any]:
+    return {"lane_from": lane.from_, "lane_to": lane.to}

@@ -31,6 +31,7 @@ from twin.scenario.errors import choices
 __all__ = [
     "KNOWN",
     "CalendarRef",
+    "ChannelRef",
     "ChargeRate",
     "Cost",
     "Count",
@@ -267,6 +268,7 @@ CarrierRef = Annotated[str, AfterValidator(_Ref("carrier", "carriers"))]
 RegionRef = Annotated[str, AfterValidator(_Ref("region", "regions"))]
 ItemRef = Annotated[str, AfterValidator(_Ref("item", "items"))]
 AnyItemRef = Annotated[str, AfterValidator(_Ref("item", "items", also="*"))]
+ChannelRef = Annotated[str, AfterValidator(_Ref("channel", "channels"))]
 PartnerRef = Annotated[str, AfterValidator(_Ref("partner", "partners")), WrittenAs("partner")]
 """`warehouse/`, `supplier/` or `carrier/` with an id of the scenario, or `erp`."""
 InterfaceGlob = Annotated[str, AfterValidator(_Glob("interface", "interfaces")), WrittenAs("pattern of interface ids")]

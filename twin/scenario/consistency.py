@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, cast
 from twin.scenario.base import Known
 from twin.scenario.delivery import GatewayKind
 from twin.scenario.demand import BookDemand, GeneratedDemand, PoissonDemand
+from twin.scenario.disruptions import CapacityCut, CarrierClosed, DemandSpike, LaneClosed
 from twin.scenario.errors import Path
 from twin.scenario.fault_checks import interface_misfits
-from twin.scenario.units import CURRENCY_EXPONENTS
+from twin.scenario.units import CURRENCY_EXPONENTS, format_duration
 
 if TYPE_CHECKING:
     from twin.scenario.model import Scenario
@@ -24,6 +25,7 @@ _LISTS = {
     "carrier": "carriers",
     "channel": "channels",
     "interface": "interfaces",
+    "disruption": "disruptions",
     "fault": "faults",
     "item": "items",
 }
@@ -153,10 +155,40 @@ def misfits(scenario: Scenario) -> list[tuple[Path, str]]:
                 problems.append((("assortment",), "generated demand needs the number of items; give count"))
             if scenario.assortment.price is None:
                 problems.append((("assortment",), "price: there is no order book to take prices from; give quantiles"))
-    problems += _drop_shipped(scenario)
+    problems += _drop_shipped(scenario) + _undisturbed(scenario)
     idle = [(("policies", "delivery", key), text) for key, text in scenario.policies.delivery.without_effect()]
     problems += [(path, f"{path[-1]}: {text}") for path, text in idle]
     return problems + interface_misfits(scenario) + _unseen(scenario)
+
+
+def _undisturbed(scenario: Scenario) -> list[tuple[Path, str]]:
+    """Disruptions that could have no effect."""
+    problems: list[tuple[Path, str]] = []
+    lasts = scenario.run.end - scenario.run.start
+    pickers = {warehouse.id: warehouse.pickers for warehouse in scenario.warehouses}
+    lanes = {(lane.from_, lane.to) for lane in scenario.lanes}
+    carriers = {lane.carrier for lane in scenario.lanes}
+    for index, one in enumerate(scenario.disruptions):
+        path: Path = ("disruptions", index)
+        if one.from_ >= lasts:
+            text = f"the {one.kind} begins at {format_duration(one.from_)}, and the run is over at "
+            problems.append(((*path, "from"), f"from: {text}{format_duration(lasts)}; let it begin earlier"))
+        if isinstance(one, CapacityCut) and pickers[one.warehouse] is None:
+            text = f"to: warehouse '{one.warehouse}' has pickers without limit, and a share of them is no less"
+            problems.append(((*path, "to"), f"{text}; give it pickers"))
+        if isinstance(one, LaneClosed) and (one.lane_from, one.lane_to) not in lanes:
+            text = f"no lane leads from '{one.lane_from}' to '{one.lane_to}'"
+            problems.append(((*path, "lane_to"), text))
+        if isinstance(one, CarrierClosed) and one.carrier not in carriers:
+            problems.append(
+                ((*path, "carrier"), f"carrier: '{one.carrier}' serves no lane, so nothing would stand still")
+            )
+        if isinstance(one, DemandSpike):
+            demand = next(channel.demand for channel in scenario.channels if channel.id == one.channel)
+            if not isinstance(demand, PoissonDemand | GeneratedDemand):
+                text = f"channel: the demand of '{one.channel}' is {demand.kind}; a spike needs poisson or generated"
+                problems.append(((*path, "channel"), text))
+    return problems
 
 
 def _drop_shipped(scenario: Scenario) -> list[tuple[Path, str]]:

@@ -27,6 +27,7 @@ from twin.scenario.base import KNOWN, Id, Model, Tuple, at_least_one, refuse
 from twin.scenario.business import Assortment, Carrier, Item, Lane, Stock, Supplier, Warehouse
 from twin.scenario.consistency import duplicates, known_ids, misfits
 from twin.scenario.demand import BookFile, Channel
+from twin.scenario.disruptions import Disruption
 from twin.scenario.distributions import DistributionSpec
 from twin.scenario.errors import Path, Problem, ScenarioError, choices, dotted
 from twin.scenario.expect import Expectation
@@ -111,6 +112,8 @@ class Scenario(Model):
     """What goes wrong in interfaces"""
     monitor: Monitor | None = None
     """Who watches the log and raises alerts"""
+    disruptions: Tuple[Disruption] = ()
+    """What goes wrong with sites, suppliers, carriers and demand"""
     expect: Tuple[Expectation] = ()
     """What the outcome is held against"""
 

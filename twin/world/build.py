@@ -32,6 +32,7 @@ from twin.scenario.demand import (
     PoissonDemand,
 )
 from twin.scenario.demand import Channel as ChannelSpec
+from twin.scenario.disruptions import DemandSpike
 from twin.scenario.policies import Waves
 from twin.scenario.units import Rate
 from twin.streams import Distribution, Series
@@ -56,6 +57,7 @@ from twin.world.orchestration import Orchestration
 from twin.world.party import ENGINE, Link, Party, SimulatedGateway
 from twin.world.sites import Sites, docks, minor
 from twin.world.supplier import Dock, Supplier, SupplierConfig
+from twin.world.troubles import add_disruptions, disruption_names
 from twin.world.warehouse import Warehouse, WarehouseConfig
 
 __all__ = ["Build", "build", "gateways", "load_book"]
@@ -103,6 +105,8 @@ def build(scenario: Scenario, seed: int, progress: Progress | None = None, *, sh
     _add_marketplaces(scenario, world)
     add_interfaces(scenario, sites, world)
     _add_channels(scenario, catalog, world, book)
+    add_disruptions(scenario, world)
+    _add_spikes(scenario, catalog, world)
     return Build(world, _genesis(scenario, sites, catalog), catalog, book)
 
 
@@ -217,6 +221,28 @@ def _add_channels(scenario: Scenario, catalog: Catalog, world: Business, book: O
         world.add(BookFeed("book", Link(), credits, adjustments, catalog.homes, classes, ends_at))
 
 
+def _add_spikes(scenario: Scenario, catalog: Catalog, world: Business) -> None:
+    prices = {item.sku: item.price_minor for item in catalog.items}
+    start = scenario.run.start
+    for name, one in disruption_names(scenario):
+        if not isinstance(one, DemandSpike) or not one.by or not one.for_:
+            continue
+        spec = next(channel for channel in scenario.channels if channel.id == one.channel)
+        begins_at = start + one.from_
+        ends_at = min(begins_at + one.for_, scenario.run.demand_end)
+        config = ChannelConfig(spec.id, spec.criticality, spec.requested, prices, ends_at, begins_at, name)
+        demand = spec.demand
+        if isinstance(demand, PoissonDemand):
+            rate = Rate(demand.rate.count * one.by, demand.rate.per_ms * 1_000_000)
+            spec = spec.model_copy(update={"demand": demand.model_copy(update={"rate": rate})})
+        elif isinstance(demand, GeneratedDemand):
+            orders = Rate(demand.orders.count * one.by, demand.orders.per_ms * 1_000_000)
+            spec = spec.model_copy(update={"demand": demand.model_copy(update={"orders": orders})})
+        channel = _channel(scenario, spec, config, catalog, None)
+        if channel is not None:
+            world.add(channel)
+
+
 def _channel(
     scenario: Scenario,
     spec: ChannelSpec,
@@ -225,7 +251,7 @@ def _channel(
     book: OrderBook | None,
 ) -> Channel | None:
     demand = spec.demand
-    id = f"channel/{spec.id}"
+    id = f"channel/{config.name}"
     link = Link(spec.latency)
     if isinstance(demand, PoissonDemand):
         chances = dict(demand.items) if demand.items is not None else {item.sku: 1 for item in catalog.items}

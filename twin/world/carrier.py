@@ -8,6 +8,7 @@ from twin.core.calendar import Calendar, next_open
 from twin.core.commands import PublishMilestone
 from twin.core.effects import Delivery
 from twin.streams import Distribution
+from twin.world.disruptions import Closure, Disruption, Standstill
 from twin.world.kernel import Phase
 from twin.world.party import Link, Party
 
@@ -23,15 +24,19 @@ class CarrierConfig(Struct, frozen=True):
 
 
 class Parcel(Struct, frozen=True):
-    """A shipment in the carrier's hands, with the milestone that comes next."""
+    """A shipment in the carrier's hands, with the milestone that comes next, at `due_at` (ms); `lost_ms` is for how
+    long its way had stood still when it was collected."""
 
     shipment: str
     order: str
     criticality: str
     milestone: str
+    lane: tuple[str, str] = ("", "")
+    lost_ms: int = 0
+    due_at: int = 0
 
 
-class Carrier(Party):
+class Carrier(Party, Closure):
     """One carrier."""
 
     def __init__(self, id: str, link: Link, config: CarrierConfig) -> None:
@@ -43,6 +48,9 @@ class Carrier(Party):
             (name, share) for name, share in (("in_transit", 250), ("out_for_delivery", 900)) if name in reported
         ]
         self.reports_pickup = "picked_up" in reported
+        # Only where a way may be closed: for how long each stood still, by (node, region); all ways are ("", "").
+        self.standstills: dict[tuple[str, str], Standstill] = {}
+        self.held: list[Parcel] = []
 
     def receive(self, message: Delivery) -> None:
         """Tell what has become of a parcel; nothing else is asked of a carrier by message: parcels come by truck."""
@@ -59,16 +67,55 @@ class Carrier(Party):
         world.truth.record(now, "shipment.collected", shipment, node, "", delay)
         if self.reports_pickup:
             self._publish(Parcel(shipment, order, criticality, "picked_up"))
+        lane = (node, region) if self.standstills else ("", "")
+        lost = self._lost(lane)
         for name, share in self.on_the_way:
-            world.post(self.report, Parcel(shipment, order, criticality, name), delay * share // 1000, Phase.SHIP)
-        world.post(self.deliver, Parcel(shipment, order, criticality, "delivered"), delay, Phase.SHIP)
+            part = delay * share // 1000
+            world.post(
+                self.report, Parcel(shipment, order, criticality, name, lane, lost, now + part), part, Phase.SHIP
+            )
+        last = Parcel(shipment, order, criticality, "delivered", lane, lost, now + delay)
+        world.post(self.deliver, last, delay, Phase.SHIP)
+
+    def _ways(self, lane: tuple[str, str]) -> list[Standstill]:
+        return [self.standstills[way] for way in (lane, ("", "")) if way in self.standstills]
+
+    def _lost(self, lane: tuple[str, str]) -> int:
+        return sum([way.at(self.world.now) for way in self._ways(lane)]) if self.standstills else 0
+
+    def _late(self, parcel: Parcel) -> bool:
+        """Whether a parcel is not there yet, since its way stood still meanwhile; it then comes later."""
+        if not self.standstills:
+            return False
+        if any(way.closures for way in self._ways(parcel.lane)):
+            self.held.append(parcel)
+            return True
+        later = parcel.due_at + self._lost(parcel.lane) - parcel.lost_ms - self.world.now
+        if later > 0:
+            self._send(parcel, later)
+        return later > 0
+
+    def _send(self, parcel: Parcel, delay: int) -> None:
+        handler = self.deliver if parcel.milestone == "delivered" else self.report
+        self.world.post(handler, parcel, delay, Phase.SHIP)
+
+    def disrupted(self, disruption: Disruption, begins: bool) -> None:
+        """All ways or one of them stand still, or are open again."""
+        if self.standstills[disruption.lane].change(begins, self.world.now):
+            held, self.held = self.held, []
+            for parcel in held:
+                self._send(parcel, 0)
 
     def report(self, parcel: Parcel) -> None:
         """A milestone on the way is reached."""
+        if self._late(parcel):
+            return
         self._publish(parcel)
 
     def deliver(self, parcel: Parcel) -> None:
         """The customer has the parcel."""
+        if self._late(parcel):
+            return
         self.world.truth.record(self.world.now, "shipment.delivered", parcel.shipment)
         self._publish(parcel)
 

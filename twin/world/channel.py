@@ -65,13 +65,20 @@ def zipf_mandelbrot(names: Sequence[str], exponent_milli: int, shift: int) -> We
 
 class ChannelConfig(Struct, frozen=True):
     """What every channel has: its engine id, how long after ordering goods are wanted, list prices, and when demand
-    ends (ms)."""
+    begins and ends (ms). `spike` names a stream of further customers."""
 
     channel: str
     criticality: str
     requested_ms: int
     prices: dict[str, int]
     ends_at: int
+    begins_at: int = 0
+    spike: str = ""
+
+    @property
+    def name(self) -> str:
+        """What its series and its orders are named after: a spike of demand is a stream of its own."""
+        return f"{self.channel}+{self.spike}" if self.spike else self.channel
 
 
 class Channel(Party):
@@ -140,7 +147,7 @@ class DrawnChannel(Channel):
         """A customer orders."""
         config = self.config
         self.orders += 1
-        order = f"{config.channel}-{self.orders}"
+        order = f"{config.name}-{self.orders}"
         lines = self._lines(order)
         if lines:
             self._capture(order, f"{order}/customer", self._region(order), lines)
@@ -173,10 +180,10 @@ class PoissonChannel(DrawnChannel):
 
     def start(self) -> None:
         """Open the channel's own streams and wait for the first customer."""
-        streams, name = self.world.streams, self.config.channel
+        streams, name = self.world.streams, self.config.name
         self.gaps = streams.series(f"demand/{name}/gaps")
         self.baskets = streams.series(f"demand/{name}/baskets")
-        self.clock_us = self.world.now * 1000
+        self.clock_us = max(self.world.now, self.config.begins_at) * 1000
         super().start()
 
     def _next_at(self) -> int:
@@ -266,8 +273,8 @@ class GeneratedChannel(DrawnChannel):
 
     def start(self) -> None:
         """Open the channel's own stream and wait for the first customer."""
-        self.gaps = self.world.streams.series(f"demand/{self.config.channel}/gaps")
-        self.clock_ms = self.world.now
+        self.gaps = self.world.streams.series(f"demand/{self.config.name}/gaps")
+        self.clock_ms = max(self.world.now, self.config.begins_at)
         super().start()
 
     def _next_at(self) -> int:

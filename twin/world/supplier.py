@@ -11,6 +11,7 @@ from twin.core.commands import AcknowledgePurchaseOrder, ConfirmDropShipment
 from twin.core.effects import CreatePurchaseOrder, Delivery
 from twin.core.master import Departures
 from twin.streams import Distribution
+from twin.world.disruptions import Closure, Disruption, Standstill
 from twin.world.kernel import Phase
 from twin.world.party import Link, Party
 from twin.world.warehouse import Arrival
@@ -32,6 +33,18 @@ class DropShipment(Struct, frozen=True):
     criticality: str
 
 
+class Goods(Struct, frozen=True):
+    """What is being made for a warehouse (`node`) or a customer, to be there or to leave at `due_at` (ms).
+
+    The plant had stood still for `lost_ms` when it began.
+    """
+
+    what: Arrival | DropShipment
+    node: str
+    lost_ms: int
+    due_at: int
+
+
 class SupplierConfig(Struct, frozen=True):
     """`lead_time` (or the item's own in `lead_times`) runs in working time from the order to the dock.
 
@@ -48,13 +61,16 @@ class SupplierConfig(Struct, frozen=True):
     dock: Dock | None = None
 
 
-class Supplier(Party):
+class Supplier(Party, Closure):
     """One supplier."""
 
     def __init__(self, id: str, link: Link, config: SupplierConfig) -> None:
         super().__init__(id, link)
         self.config = config
         self.busy_until = 0
+        # Only where its plant may stand still: what is on its way then comes later.
+        self.standstill: Standstill | None = None
+        self.held: list[Goods] = []
 
     def receive(self, message: Delivery) -> None:
         """Take a purchase order; its goods arrive after the lead time drawn for it."""
@@ -75,7 +91,8 @@ class Supplier(Party):
             begin = self.busy_until = add_working(calendar, begin, units * config.unit_ms)
         if effect.order:
             leaves_at = self._departure(effect, begin)
-            world.post(self.ship, DropShipment(effect, message.criticality), leaves_at - now, Phase.SHIP)
+            parcel = DropShipment(effect, message.criticality)
+            self._send(Goods(parcel, effect.node, self._lost(), leaves_at), leaves_at - now)
             self._acknowledge(effect, now, leaves_at)
             return
         arrival_at = begin
@@ -87,8 +104,42 @@ class Supplier(Party):
         arrival_at = max(arrival_at, now + 1)
         arrival = Arrival(effect.purchase_order, f"{effect.purchase_order}/1", effect.lines)
         world.truth.record(now, "purchase.lead_time", effect.purchase_order, effect.node, "", arrival_at - now)
-        world.post(world.warehouse(effect.node).arrive, arrival, arrival_at - now, Phase.GOODS)
+        self._send(Goods(arrival, effect.node, self._lost(), arrival_at), arrival_at - now)
         self._acknowledge(effect, now, arrival_at)
+
+    def _lost(self) -> int:
+        return 0 if self.standstill is None else self.standstill.at(self.world.now)
+
+    def _send(self, goods: Goods, delay: int) -> None:
+        """Goods for a warehouse or a customer will be there, or leave, in so many ms."""
+        phase = Phase.SHIP if isinstance(goods.what, DropShipment) else Phase.GOODS
+        if self.standstill is not None:
+            self.world.post(self.come, goods, delay, phase)
+        elif isinstance(goods.what, DropShipment):
+            self.world.post(self.ship, goods.what, delay, phase)
+        else:
+            self.world.post(self.world.warehouse(goods.node).arrive, goods.what, delay, phase)
+
+    def come(self, goods: Goods) -> None:
+        """Goods would be there by now, were it not for the time in which the plant stood still."""
+        standstill = self.standstill
+        if standstill is None or standstill.closures:
+            self.held.append(goods)
+            return
+        later = goods.due_at + standstill.lost_ms - goods.lost_ms - self.world.now
+        if later > 0:
+            self._send(goods, later)
+        elif isinstance(goods.what, DropShipment):
+            self.ship(goods.what)
+        else:
+            self.world.warehouse(goods.node).arrive(goods.what)
+
+    def disrupted(self, disruption: Disruption, begins: bool) -> None:
+        """The plant stands still, or works again."""
+        if self.standstill is not None and self.standstill.change(begins, self.world.now):
+            held, self.held = self.held, []
+            for goods in held:
+                self.come(goods)
 
     def _acknowledge(self, effect: CreatePurchaseOrder, now: int, ready_at: int) -> None:
         """See to it that the 855 goes out, unless the goods are faster."""

@@ -22,6 +22,7 @@ from twin.core.commands import (
 from twin.core.effects import CancelRelease, Delivery, PurchaseLine, ReleaseToWarehouse
 from twin.core.master import CRITICALITIES
 from twin.streams import Distribution, Exponential, Fixed
+from twin.world.disruptions import Closure, Disruption
 from twin.world.kernel import Phase
 from twin.world.party import SAID_MAX, Link, Party
 
@@ -73,7 +74,7 @@ class Arrival(Struct, frozen=True):
     lines: tuple[PurchaseLine, ...]
 
 
-class Warehouse(Party):
+class Warehouse(Party, Closure):
     """One site."""
 
     def __init__(self, id: str, node: str, link: Link, config: WarehouseConfig, opening: dict[str, int]) -> None:
@@ -88,6 +89,8 @@ class Warehouse(Party):
         self.free_pickers = config.pickers
         self.opening_at = -1
         self.arrived = 0
+        self.closed = 0
+        self.at_the_gate: list[Arrival] = []
         # Fulfillment orders that were begun, and those that will not be; kept only where one may be cancelled.
         self.taken: dict[str, None] = {}
         self.cancelled: dict[str, None] = {}
@@ -142,7 +145,7 @@ class Warehouse(Party):
         self.arrived += 1
         priority = CRITICALITIES.index(message.criticality) if message.criticality else len(CRITICALITIES)
         job = Job(priority, self.arrived, message.criticality, message.effect)
-        if self.at_once:
+        if self.at_once and not self.closed:
             self._pick(job)
         else:
             if self.claimed is not None:
@@ -183,7 +186,7 @@ class Warehouse(Party):
         """Give waiting jobs to free pickers while the shift is on; otherwise wait for the next shift."""
         calendar, now = self.config.calendar, self.world.now
         unlimited = not self.config.pickers
-        while self.queue and (unlimited or self.free_pickers):
+        while self.queue and (unlimited or self.free_pickers > 0) and not self.closed:
             try:
                 if not is_open(calendar, now):
                     self._await_opening(next_open(calendar, now))
@@ -273,7 +276,7 @@ class Warehouse(Party):
     def load(self, carrier: str) -> None:
         """A carrier's truck takes parcels, most critical first, up to its capacity; the rest waits for the next."""
         waiting = self.dock[carrier]
-        room = self.trucks[carrier].capacity or len(waiting)
+        room = 0 if self.closed else self.trucks[carrier].capacity or len(waiting)
         while waiting and room:
             room -= 1
             self._hand_over(heappop(waiting)[3])
@@ -317,6 +320,9 @@ class Warehouse(Party):
 
     def arrive(self, arrival: Arrival) -> None:
         """Purchased goods are at the dock; they are invisible until they are put away."""
+        if self.closed:
+            self.at_the_gate.append(arrival)
+            return
         delay = max(0, self.world.streams.draw(self.config.dock_to_stock, "dock_to_stock", arrival.receipt))
         self.world.post(self.put_away, arrival, delay, Phase.GOODS)
 
@@ -340,6 +346,19 @@ class Warehouse(Party):
                 arrival.purchase_order,
             )
         )
+
+    def disrupted(self, disruption: Disruption, begins: bool) -> None:
+        """The site closes or opens again, or pickers go or come back."""
+        if disruption.kind == "capacity_cut":
+            missing = self.config.pickers - self.config.pickers * disruption.left_ppm // 1_000_000
+            self.free_pickers -= missing if begins else -missing
+        else:
+            self.closed += 1 if begins else -1
+        if not self.closed:
+            waiting, self.at_the_gate = self.at_the_gate, []
+            for arrival in waiting:
+                self.arrive(arrival)
+            self._dispatch()
 
     # --- corrections
 

@@ -1,0 +1,166 @@
+"""Disruptions: what stops, what is on its way, what happens after; and that nobody is told of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.world.stage import DAY, HOUR, Stage, min_max, tiny
+from twin.core.commands import CaptureOrder, ConfirmShipment, PublishMilestone, ReceiveGoods
+from twin.measures.left_over import left_over
+from twin.scenario import ScenarioError
+from twin.streams import Series
+
+DEMAND = {"kind": "poisson", "rate": "24/d", "regions": {"home": 1}}
+BUSY: dict[str, Any] = {
+    "run": {"horizon": "3d", "drain": "27d"},
+    "warehouses": [{"id": "main", "pickers": 2, "pick_time": {"order": "10m"}}],
+    "suppliers": [{"id": "mill", "lead_time": "1d"}],
+    "items": [{"id": "mug", "supplier": "mill"}],
+    "stock": [{"warehouse": "main", "item": "mug", "on_hand": 30}],
+    "channels": [{"id": "web", "demand": DEMAND}],
+    "policies": {**min_max(20, 60)["policies"], "returns": {"window": "1d"}},
+}
+KINDS: list[dict[str, Any]] = [
+    {"kind": "warehouse_closed", "warehouse": "main"},
+    {"kind": "supplier_closed", "supplier": "mill"},
+    {"kind": "carrier_closed", "carrier": "van"},
+    {"kind": "lane_closed", "lane_from": "main", "lane_to": "home"},
+    {"kind": "capacity_cut", "warehouse": "main", "to": "0%"},
+    {"kind": "demand_spike", "channel": "web", "by": "300%"},
+]
+IDS = [str(kind["kind"]) for kind in KINDS]
+
+
+def staged(*disruptions: dict[str, Any], **options: Any) -> Stage:
+    return Stage(tiny(BUSY | {"disruptions": list(disruptions)}), **options)
+
+
+def over(*disruptions: dict[str, Any]) -> Stage:
+    """The business with disruptions, run to its end: everything came to rest, and the books are right."""
+    stage = staged(*disruptions)
+    stage.run_checked(30 * DAY)
+    assert left_over(stage.state) == []
+    stage.check_books()
+    return stage
+
+
+def told(stage: Stage, kind: type) -> list[int]:
+    """When such messages came, counted from the start."""
+    start = stage.scenario.run.start
+    return [entry.now - start for entry in stage.log.entries if isinstance(entry.command, kind)]
+
+
+def between(times: list[int], begin: int, end: int) -> int:
+    return sum(begin < at < end for at in times)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=IDS)
+@pytest.mark.parametrize("change", [{"from": "1d", "for": "0s"}])
+def test_one_of_no_length_changes_nothing(kind: dict[str, Any], change: dict[str, Any]) -> None:
+    assert over(kind | change).log.entries == over().log.entries
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [{"kind": "capacity_cut", "warehouse": "main", "to": "100%"}, {**KINDS[5], "by": "0%"}],
+    ids=["cut", "spike"],
+)
+def test_one_of_no_size_changes_nothing(kind: dict[str, Any]) -> None:
+    assert over(kind | {"from": "1d", "for": "1d"}).log.entries == over().log.entries
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=IDS)
+def test_each_changes_something_is_noted_and_leaves_nothing_over(kind: dict[str, Any]) -> None:  # RC-16
+    stage = over(kind | {"from": "20h", "for": "18h"})
+    assert stage.log.entries != over().log.entries
+    noted = [(row.type, row.detail.split()[1]) for row in stage.truth.rows if row.type.startswith("fault.")]
+    assert noted == [("fault.began", kind["kind"]), ("fault.ended", kind["kind"])]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=IDS)
+def test_a_fork_in_the_middle_of_one_goes_on_as_the_whole(kind: dict[str, Any]) -> None:
+    stage = staged(kind | {"from": "20h", "for": "18h"})
+    stage.run(30 * HOUR)
+    fork = stage.fork()
+    for one in (stage, fork):
+        one.run(30 * DAY)
+    assert fork.log.entries[-1] == stage.log.entries[-1]
+
+
+def test_a_closed_warehouse_ships_and_receives_nothing_and_then_everything() -> None:
+    begin, end = 20 * HOUR, 44 * HOUR
+    stage = over({"kind": "warehouse_closed", "warehouse": "main", "from": "20h", "for": "24h"})
+    usual = over()
+    # Picks under way are finished.
+    assert between(told(stage, ConfirmShipment), begin + HOUR // 2, end) == 0
+    assert between(told(stage, ReceiveGoods), begin, end) == 0
+    assert between(told(usual, ConfirmShipment), begin + HOUR // 2, end) > 10
+    assert len(told(stage, ConfirmShipment)) == len(told(usual, ConfirmShipment))
+
+
+def test_a_closed_plant_delivers_later_by_as_long_as_it_stood_still() -> None:
+    arrivals = told(over(), ReceiveGoods)
+    first = arrivals[0]
+    closure = {"kind": "supplier_closed", "supplier": "mill", "from": f"{first // HOUR - 3}h", "for": "10h"}
+    assert told(over(closure), ReceiveGoods)[0] == first + 10 * HOUR
+
+
+def test_parcels_of_a_closed_carrier_come_later_by_as_long_as_it_stood_still() -> None:
+    def delivered(stage: Stage) -> dict[str, int]:
+        return {
+            command.shipment: command.time - stage.scenario.run.start
+            for command in stage.commands(PublishMilestone)
+            if command.milestone == "delivered"
+        }
+
+    usual = delivered(over())
+    strike = delivered(over({"kind": "carrier_closed", "carrier": "van", "from": "20h", "for": "10h"}))
+    assert not [at for at in strike.values() if 20 * HOUR < at < 30 * HOUR]
+    on_the_way = [parcel for parcel, at in usual.items() if 20 * HOUR < at < 24 * HOUR]
+    assert on_the_way
+    assert all(strike[parcel] == usual[parcel] + 10 * HOUR for parcel in on_the_way)
+    assert all(strike[parcel] == at for parcel, at in usual.items() if at < 20 * HOUR)
+
+
+def test_a_spike_adds_orders_and_leaves_the_others_as_they_were() -> None:  # EX-02
+    def orders(stage: Stage) -> dict[str, CaptureOrder]:
+        return {command.order: command for command in stage.commands(CaptureOrder)}
+
+    usual, spike = orders(over()), orders(over({**KINDS[5], "from": "1d", "for": "12h"}))
+    assert {order: command for order, command in spike.items() if order in usual} == usual
+    more = [command.time for order, command in spike.items() if order not in usual]
+    # Three times the usual 12 orders of half a day.
+    assert 18 <= len(more) <= 56
+    assert all(DAY < at - 1_763_337_600_000 < DAY + 13 * HOUR for at in more)
+
+
+def test_overlapping_closures_count_once_and_adjacent_ones_do_not_leak() -> None:
+    whole = {"kind": "carrier_closed", "carrier": "van"}
+    one = over(whole | {"from": "20h", "for": "12h"})
+    parts = (whole | {"from": "20h", "for": "8h"}, whole | {"from": "24h", "for": "8h"})
+    adjacent = (whole | {"from": "26h", "for": "6h"}, whole | {"from": "20h", "for": "6h"})
+    assert over(*parts).log.entries == one.log.entries
+    assert over(*adjacent).log.entries == one.log.entries
+    shuffled = staged(*adjacent, shuffle=Series(7, "ties"))
+    shuffled.run(30 * DAY)
+    assert left_over(shuffled.state) == []
+
+
+@pytest.mark.parametrize(
+    ("disruption", "told"),
+    [
+        ({**KINDS[0], "from": "31d", "for": "1d"}, "begins at 31d, and the run is over at 30d"),
+        ({"kind": "lane_closed", "lane_from": "main", "lane_to": "far", "from": "1d", "for": "1d"}, "unknown region"),
+        ({**KINDS[4], "to": "120%", "from": "1d", "for": "1d"}, "100% at most"),
+    ],
+)
+def test_one_that_could_have_no_effect_is_refused(disruption: dict[str, Any], told: str) -> None:
+    with pytest.raises(ScenarioError, match=told):
+        tiny(BUSY | {"disruptions": [disruption]})
+
+
+def test_a_share_of_pickers_without_limit_is_refused() -> None:
+    with pytest.raises(ScenarioError, match="pickers without limit"):
+        tiny({"disruptions": [{**KINDS[4], "from": "1d", "for": "1d"}]})

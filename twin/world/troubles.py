@@ -1,0 +1,82 @@
+"""From the disruptions of a scenario to the clocks that switch them on and off."""
+
+from __future__ import annotations
+
+from twin.scenario import Scenario
+from twin.scenario.disruptions import (
+    CapacityCut,
+    CarrierClosed,
+    DemandSpike,
+    Disruption,
+    LaneClosed,
+    SupplierClosed,
+    WarehouseClosed,
+)
+from twin.world import disruptions
+from twin.world.business import Business
+from twin.world.carrier import Carrier
+from twin.world.disruptions import DisruptionClock, Standstill
+from twin.world.supplier import Supplier
+
+__all__ = ["add_disruptions", "disruption_names"]
+
+
+def disruption_names(scenario: Scenario) -> list[tuple[str, Disruption]]:
+    """Each disruption with its name: its id, or its kind and what it hits, numbered from the second of its like on."""
+    taken: dict[str, int] = {}
+    named = []
+    for one in scenario.disruptions:
+        name = one.id or f"{one.kind}:{_place(one)}"
+        taken[name] = taken.get(name, 0) + 1
+        named.append((name if taken[name] == 1 else f"{name}:{taken[name]}", one))
+    return named
+
+
+def _place(one: Disruption) -> str:
+    match one:
+        case WarehouseClosed() | CapacityCut():
+            return one.warehouse
+        case SupplierClosed():
+            return one.supplier
+        case CarrierClosed():
+            return one.carrier
+        case LaneClosed():
+            return f"{one.lane_from}-{one.lane_to}"
+        case DemandSpike():
+            return one.channel
+
+
+def _hits(scenario: Scenario, one: Disruption) -> list[str]:
+    """The actors that it happens to."""
+    match one:
+        case WarehouseClosed() | CapacityCut():
+            return [f"warehouse/{one.warehouse}"]
+        case SupplierClosed():
+            return [f"supplier/{one.supplier}"]
+        case CarrierClosed():
+            return [f"carrier/{one.carrier}"]
+        case LaneClosed():
+            serving = [lane.carrier for lane in scenario.lanes if (lane.from_, lane.to) == (one.lane_from, one.lane_to)]
+            return [f"carrier/{carrier}" for carrier in dict.fromkeys(serving)]
+        case DemandSpike():
+            return [f"channel/{one.channel}"]
+
+
+def add_disruptions(scenario: Scenario, world: Business) -> None:
+    """Put a clock into the world for every disruption, and what it needs into the actors that it happens to."""
+    start = scenario.run.start
+    for name, one in disruption_names(scenario):
+        for hits in _hits(scenario, one):
+            if hits not in world.actors or (isinstance(one, DemandSpike) and not one.by):
+                continue
+            lane = (one.lane_from, one.lane_to) if isinstance(one, LaneClosed) else ("", "")
+            left = one.to if isinstance(one, CapacityCut) else 1_000_000
+            id = name if len(_hits(scenario, one)) == 1 else f"{name}@{hits}"
+            begins_at = start + one.from_
+            what = disruptions.Disruption(id, one.kind, hits, begins_at, begins_at + one.for_, lane, left)
+            actor = world.actors[hits]
+            if isinstance(actor, Supplier) and actor.standstill is None:
+                actor.standstill = Standstill()
+            if isinstance(actor, Carrier):
+                actor.standstills.setdefault(lane, Standstill())
+            world.add(DisruptionClock(what))
