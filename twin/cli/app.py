@@ -246,6 +246,32 @@ def fuzz(
 
 
 @app.command()
+def recover(
+    scenario: ScenarioFile,
+    seed: Annotated[int | None, typer.Option(min=0, max=SEED_MAX, help="Instead of the scenario's own.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, times in ms.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """How a business comes back after each fault, and what frees one that does not (1 if one does not)."""
+    from twin.cli.recovering import print_recoveries, show_recoveries
+    from twin.experiment.steady_state import recoveries
+    from twin.scenario import load
+
+    loaded = load(scenario)
+    if not loaded.faults and not loaded.disruptions:
+        raise InputError(f"{scenario}: nothing goes wrong in it; give it faults or disruptions")
+    used = loaded.run.seed if seed is None else seed
+    with reporting(quiet=quiet) as progress:
+        found = recoveries(loaded, used, progress=progress)
+    if as_json:
+        print_recoveries(found)
+    else:
+        show_recoveries(f"{loaded.title}, seed {used}", found, loaded.run.start)
+    if any(one.metastable for one in found):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
 def explain(run: RunFolder, order: Annotated[str, typer.Argument(metavar="ORDER", help="Its id.")]) -> None:
     """One order's whole story, with the reasons."""
     from twin.cli.story import show_story, tell_story

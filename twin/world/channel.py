@@ -88,6 +88,8 @@ class Channel(Party):
         super().__init__(id, link)
         self.config = config
         self.orders = 0
+        # Share of the usual customers that come, in parts per million; less in a fork that looks for a way out.
+        self.left_ppm = 1_000_000
 
     def start(self) -> None:
         """Wait for the first order."""
@@ -187,7 +189,7 @@ class PoissonChannel(DrawnChannel):
         super().start()
 
     def _next_at(self) -> int:
-        self.clock_us += self.gaps.draw(self.gap)
+        self.clock_us += self.gaps.draw(self.gap) * 1_000_000 // self.left_ppm
         return max(self.clock_us // 1000, self.world.now)
 
     def _lines(self, order: str) -> tuple[OrderLine, ...]:
@@ -279,7 +281,7 @@ class GeneratedChannel(DrawnChannel):
 
     def _next_at(self) -> int:
         """Time rescaling: an exponential amount of expected orders, laid along the week's rates (Cinlar 1975)."""
-        left = self.gaps.draw(Exponential(MICRO))
+        left = self.gaps.draw(Exponential(MICRO)) * 1_000_000 // self.left_ppm
         at = self.clock_ms
         ends_at = self.config.ends_at
         while at < ends_at:

@@ -1,0 +1,92 @@
+"""Back to the steady state after a fault, or not, and what frees a business that stays down."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from twin.cli.app import main
+from twin.experiment.steady_state import CUTS, Recovery, Settings, recoveries
+from twin.scenario import Scenario, load
+
+ROOT = Path(__file__).resolve().parents[2]
+METASTABLE = ROOT / "scenarios" / "validation" / "metastable"
+SHORT: dict[str, Any] = {
+    "run": {"horizon": "50s", "warmup": "40s"},
+    "faults": [{"kind": "outage", "interface": "wms", "from": "8s", "for": "5s"}],
+    "expect": None,
+}
+
+
+def short(name: str, **changes: Any) -> Scenario:
+    return load(METASTABLE / f"{name}.yaml", SHORT | changes)
+
+
+def only(scenario: Scenario, **settings: int) -> Recovery:
+    (found,) = recoveries(scenario, 1, Settings(**settings))
+    return found
+
+
+def test_an_interface_that_drops_what_has_expired_returns_and_clears_its_backlog() -> None:  # RC-15
+    found = only(short("expired_dropped"))
+    assert (found.partner, found.began_at - found.ended_at) == ("warehouse/site", -5_000)
+    assert not found.metastable and found.freed_by is None
+    assert found.returned_after is not None and found.returned_after < 10_000
+    # Its backlog of five seconds and its repetitions are more than it has without the fault.
+    assert found.cleared_after is not None and found.cleared_after > 0
+    assert found.overshoot_sent > 0
+
+
+def test_one_near_its_capacity_stays_down_and_a_large_enough_cut_of_the_load_frees_it() -> None:  # RC-15
+    found = only(short("load_200"))
+    assert found.metastable
+    assert found.returned_after is None and found.cleared_after is None
+    assert found.goodput < found.load / 2
+    # With one repetition 300 calls a second are no more than 150 orders: less than a quarter off frees nothing.
+    assert found.freed_by is not None and found.freed_by in CUTS
+    assert found.freed_by >= 25
+    assert 0 < found.cut_ms < found.quiet_ms
+
+
+def test_the_same_seed_finds_the_same() -> None:
+    scenario = load(ROOT / "scenarios" / "drills" / "outage_erp.yaml")
+    assert recoveries(scenario, 1) == recoveries(scenario, 1)
+
+
+def test_without_a_difference_it_returns_at_once() -> None:
+    calm = {"faults": [{"kind": "outage", "interface": "wms", "from": "8s", "for": "1ms"}], "run": SHORT["run"]}
+    found = only(load(METASTABLE / "load_145.yaml", SHORT | calm))
+    assert not found.metastable and found.returned_after is not None
+    assert found.returned_after <= 1_000
+
+
+def test_a_disruption_is_judged_by_all_partners_together() -> None:
+    drill = load(ROOT / "scenarios" / "drills" / "warehouse_closed.yaml")
+    (found,) = recoveries(drill, 1)
+    assert found.partner == "*" and not found.metastable
+
+
+def test_the_command_tells_of_each_fault(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    drill = str(ROOT / "scenarios" / "drills" / "outage_erp.yaml")
+    assert main(["recover", drill, "--quiet", "--json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out)
+    assert told["partner"] == "erp" and told["metastable"] is False
+    stuck = tmp_path / "stuck.yaml"
+    stuck.write_text(short("load_200").to_yaml(tmp_path))
+    assert main(["recover", str(stuck), "--quiet"]) == 1
+    said = capsys.readouterr().out
+    assert "it is freed by" in said and "YES" in said
+    assert main(["recover", str(ROOT / "scenarios" / "minimal.yaml")]) == 2
+    assert "nothing goes wrong in it" in capsys.readouterr().err
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize(
+    ("name", "stays"), [("load_145", False), ("load_155", True), ("lifo", False), ("jitter", True)]
+)
+def test_the_flag_agrees_with_the_table(name: str, stays: bool) -> None:  # RC-15
+    scenario = load(METASTABLE / f"{name}.yaml")
+    assert only(scenario).metastable is stays

@@ -1,0 +1,66 @@
+"""How a business came back after each fault: a table, or JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from twin.cli.terminal import line, show, table
+from twin.cli.texts import clock, count, in_unit
+
+if TYPE_CHECKING:
+    from twin.experiment.steady_state import Recovery
+
+__all__ = ["print_recoveries", "show_recoveries"]
+
+
+def show_recoveries(title: str, found: Sequence[Recovery], start: int) -> None:
+    """One row a fault and partner; below, the evidence for what stays down."""
+    shown = table(
+        f"{title}: after each fault; times in UTC",
+        "Fault",
+        "Partner",
+        "Over at",
+        "Returned after",
+        "Backlog cleared after",
+        "Attempts above",
+        "Backlog above",
+        "Metastable",
+        right=("Attempts above", "Backlog above"),
+    )
+    for one in found:
+        shown.add_row(
+            one.fault,
+            "all" if one.partner == "*" else one.partner,
+            clock(one.ended_at),
+            _after(one.returned_after),
+            _after(one.cleared_after),
+            count(one.overshoot_sent),
+            count(one.overshoot_backlog),
+            "YES" if one.metastable else "no",
+        )
+    show(shown)
+    line("Above: the most in one bin beyond the same seed without the fault. Never: not in the quiet time after it.")
+    for one in found:
+        if one.metastable:
+            line(
+                f"{one.fault}: {one.goodput:,} of {one.load:,} messages answered in time at the end of "
+                f"{in_unit(one.quiet_ms, 'ms', '')} of quiet; {_way_out(one)}"
+            )
+
+
+def _after(ms: int | None) -> str:
+    return "never" if ms is None else in_unit(ms, "ms", "")
+
+
+def _way_out(one: Recovery) -> str:
+    if one.freed_by is None:
+        return f"no cut of the load for {in_unit(one.cut_ms, 'ms', '')} frees it"
+    return f"it is freed by {one.freed_by} % less load for {in_unit(one.cut_ms, 'ms', '')}"
+
+
+def print_recoveries(found: Sequence[Recovery]) -> None:
+    """All of it as JSON, times in ms."""
+    line(msgspec.json.format(msgspec.json.encode(list(found)), indent=2).decode())
