@@ -265,7 +265,7 @@ def release_withdrawn(state: State, event: ReleaseWithdrawn, now: int) -> None:
         cell.free += pick.quantity
         supply_changed(state, event.node, pick.sku, cell)
     if event.node not in order.avoid:
-        order.avoid.append(event.node)
+        order.avoid = (*order.avoid, event.node)
     dead = state.dead_letters.pop(event.fulfillment_order, None)
     if dead is not None:
         settled(state, dead)

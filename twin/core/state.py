@@ -75,7 +75,7 @@ class Order(Struct):
     credits: list[PendingCredit] = []
     closing: bool = False
     early: list[PendingMilestone] = []
-    avoid: list[str] = []
+    avoid: tuple[str, ...] = ()
 
 
 class FulfillmentOrder(Struct):

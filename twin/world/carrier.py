@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec import Struct
 
 from twin.core.calendar import Calendar, next_open
@@ -13,6 +15,10 @@ from twin.world.kernel import Phase
 from twin.world.party import Link, Party
 
 __all__ = ["Carrier", "CarrierConfig", "Parcel"]
+
+
+ANYWHERE: Final = ("", "")
+"""All ways of a carrier."""
 
 
 class CarrierConfig(Struct, frozen=True):
@@ -67,8 +73,11 @@ class Carrier(Party, Closure):
         world.truth.record(now, "shipment.collected", shipment, node, "", delay)
         if self.reports_pickup:
             self._publish(Parcel(shipment, order, criticality, "picked_up"))
-        lane = (node, region) if self.standstills else ("", "")
-        lost = self._lost(lane)
+        if self.standstills:
+            lane = (node, region)
+            lost = self._lost(lane)
+        else:
+            lane, lost = ANYWHERE, 0
         for name, share in self.on_the_way:
             part = delay * share // 1000
             world.post(
@@ -85,8 +94,6 @@ class Carrier(Party, Closure):
 
     def _late(self, parcel: Parcel) -> bool:
         """Whether a parcel is not there yet, since its way stood still meanwhile; it then comes later."""
-        if not self.standstills:
-            return False
         if any(way.closures for way in self._ways(parcel.lane)):
             self.held.append(parcel)
             return True
@@ -108,13 +115,13 @@ class Carrier(Party, Closure):
 
     def report(self, parcel: Parcel) -> None:
         """A milestone on the way is reached."""
-        if self._late(parcel):
+        if self.standstills and self._late(parcel):
             return
         self._publish(parcel)
 
     def deliver(self, parcel: Parcel) -> None:
         """The customer has the parcel."""
-        if self._late(parcel):
+        if self.standstills and self._late(parcel):
             return
         self.world.truth.record(self.world.now, "shipment.delivered", parcel.shipment)
         self._publish(parcel)

@@ -73,6 +73,12 @@ class Party(Actor):
 
     def tell(self, command: External, phase: Phase = Phase.GOODS) -> None:
         """Send a command to the engine, past the interface if there is one."""
+        if not self.faced and not self.link.supervised:
+            # The usual case by far.
+            world = self.world
+            delay = self.fixed_latency_ms or self.latency_ms(command.id, "in")
+            world.post(world.orchestration.receive, command, delay, phase)
+            return
         if self.link.supervised:
             self._remember(command)
         if self.faced:

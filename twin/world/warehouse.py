@@ -133,10 +133,12 @@ class Warehouse(Party, Closure):
             return
         if not self.accept(message):
             return
-        if isinstance(message.effect, CancelRelease):
-            self._cancel(message, message.effect)
+        effect = message.effect
+        if type(effect) is not ReleaseToWarehouse:
+            if isinstance(effect, CancelRelease):
+                self._cancel(message, effect)
             return
-        if not isinstance(message.effect, ReleaseToWarehouse) or message.key in self.cancelled:
+        if self.cancelled and message.key in self.cancelled:
             return
         if self.link.cancellable:
             self.taken[message.key] = None
@@ -144,7 +146,7 @@ class Warehouse(Party, Closure):
                 del self.taken[next(iter(self.taken))]
         self.arrived += 1
         priority = CRITICALITIES.index(message.criticality) if message.criticality else len(CRITICALITIES)
-        job = Job(priority, self.arrived, message.criticality, message.effect)
+        job = Job(priority, self.arrived, message.criticality, effect)
         if self.at_once and not self.closed:
             self._pick(job)
         else:
