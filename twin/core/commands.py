@@ -15,6 +15,7 @@ __all__ = [
     "AcknowledgeDelivery",
     "AcknowledgePurchaseOrder",
     "AdjustStock",
+    "BeginIntervention",
     "CancelOrder",
     "CaptureOrder",
     "Command",
@@ -28,6 +29,7 @@ __all__ = [
     "DefineNetwork",
     "DefinePolicies",
     "DefineReplenishment",
+    "EndIntervention",
     "HoldOrder",
     "IssueCredit",
     "LoadStock",
@@ -289,6 +291,22 @@ class ConfirmCancellation(_Envelope, frozen=True, tag="warehouse.confirm_cancell
     causation: str = ""
 
 
+class BeginIntervention(_Envelope, frozen=True, tag="intervention.begin"):
+    """Somebody intervenes: `actor` does `kind` because of `cause`, at a cost; the commands that it takes follow."""
+
+    intervention: str
+    kind: str
+    actor: str
+    cause: str
+    cost_minor: int = 0
+
+
+class EndIntervention(_Envelope, frozen=True, tag="intervention.end"):
+    """An intervention is over; the commands that undo it follow."""
+
+    intervention: str
+
+
 class ReportStatus(_Envelope, frozen=True, tag="partner.report_status"):
     """What a counterpart of `kind` says of an order, purchase order or parcel: working, done or unknown."""
 
@@ -338,6 +356,8 @@ External = (
     | RedriveDelivery
     | ReportStatus
     | ConfirmCancellation
+    | BeginIntervention
+    | EndIntervention
 )
 """Every command that may come from outside."""
 

@@ -20,6 +20,7 @@ from twin.core import (
     fold_deliveries,
     fold_orders,
     fold_stock,
+    intervening,
     inventory,
     ordering,
     purchasing,
@@ -63,6 +64,8 @@ _DECIDERS: Final[dict[type, Callable[[State, Any, int, Draft], Refusal | None]]]
     commands.AcknowledgeDelivery: delivery.acknowledge_delivery,
     commands.RedriveDelivery: delivery.redrive_delivery,
     commands.ConfirmCancellation: compensation.confirm_cancellation,
+    commands.BeginIntervention: intervening.begin_intervention,
+    commands.EndIntervention: intervening.end_intervention,
     commands.ReportStatus: supervision.report_status,
 }
 
@@ -121,6 +124,8 @@ _FOLDS: Final[dict[type, Callable[[State, Any, int], None]]] = {
     events.BreakerOpened: fold_deliveries.breaker_opened,
     events.BreakerHalfOpened: fold_deliveries.breaker_half_opened,
     events.BreakerClosed: fold_deliveries.breaker_closed,
+    events.InterventionBegan: intervening.intervention_began,
+    events.InterventionEnded: intervening.intervention_ended,
     events.ReleaseWithdrawn: fold_orders.release_withdrawn,
     events.CancellationRequested: _nothing,
     events.CancellationRefused: _nothing,

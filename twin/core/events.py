@@ -36,6 +36,8 @@ __all__ = [
     "GoodsPicked",
     "GoodsReceived",
     "GoodsShipped",
+    "InterventionBegan",
+    "InterventionEnded",
     "InvoiceCreated",
     "InvoicePosted",
     "ItemsDefined",
@@ -570,6 +572,22 @@ class CancellationRefused(Struct, frozen=True, gc=False, tag="release.cancellati
     fulfillment_order: str
 
 
+class InterventionBegan(Struct, frozen=True, gc=False, tag="intervention.began"):
+    """Somebody intervened, for a reason and at a cost."""
+
+    intervention: str
+    kind: str
+    actor: str
+    cause: str
+    cost_minor: int
+
+
+class InterventionEnded(Struct, frozen=True, gc=False, tag="intervention.ended"):
+    """An intervention is over."""
+
+    intervention: str
+
+
 class StatusAsked(Struct, frozen=True, gc=False, tag="status.asked"):
     """A silent counterpart is asked, for the `times`-th time, what has become of `subject`."""
 
@@ -651,6 +669,8 @@ Event = (
     | BreakerOpened
     | BreakerHalfOpened
     | BreakerClosed
+    | InterventionBegan
+    | InterventionEnded
     | ReleaseWithdrawn
     | CancellationRequested
     | CancellationRefused

@@ -100,6 +100,8 @@ def define_policies(state: State, command: DefinePolicies, now: int, draft: Draf
         return Refusal("batch", "at least 1 order is closed a step")
     if command.policies.rejection_wait_ms < 1:
         return Refusal("rejection_wait", "a refused purchase waits for at least 1 ms: it would be asked without end")
+    if command.policies.promise_extra_ms < 0:
+        return Refusal("promise", "a promise earlier than the calendars allow")
     for policy in command.policies.delivery:
         if policy.budget_ppm < 0 or (policy.budget_ppm and policy.budget_reserve < 1):
             return Refusal("retry_budget", f"'{policy.gateway}': a share below zero, or a reserve below 1 retry")

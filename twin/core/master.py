@@ -237,7 +237,7 @@ class Policies(Struct, frozen=True, omit_defaults=True):
     order stays open for credits after its delivery. `batch` bounds the steps of backorder and wave runs,
     `close_batch` the orders closed in one step. `rejection_wait_ms` is how long a supplier that refused a purchase is
     not asked for the item again by a continuous rule; a periodic one waits for its next review. `pools` are the
-    senders that gateways share.
+    senders that gateways share. Promises are `promise_extra_ms` later than what the calendars allow.
     """
 
     sourcing: tuple[str, ...] = ("preferred_node", "minimize_splits", "nearest")
@@ -252,3 +252,4 @@ class Policies(Struct, frozen=True, omit_defaults=True):
     close_batch: int = 200
     rejection_wait_ms: int = 86_400_000
     pools: tuple[Pool, ...] = ()
+    promise_extra_ms: int = 0

@@ -72,4 +72,5 @@ def promise_lines(state: State, order: Order, legs: tuple[Leg, ...], now: int) -
 
 
 def _date(state: State, lane: Lane, ready_at: int) -> int:
-    return delivery_date(state.warehouses[lane.node], lane, state.carriers.get(lane.carrier), ready_at)
+    date = delivery_date(state.warehouses[lane.node], lane, state.carriers.get(lane.carrier), ready_at)
+    return date + state.policies.promise_extra_ms

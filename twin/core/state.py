@@ -222,6 +222,7 @@ class State(Struct):
     `retry_budgets` holds millionths of a retry left, by gateway; `pools` the gateways that share senders, by pool.
     `supervised` is whether any counterpart is watched. `chases` has, by what is watched, the questions asked and how
     many of them came before the last answer; `tickets` the order of what is reported because questions did not help.
+    `interventions` are those under way, with who began them.
     """
 
     now: int = 0
@@ -251,6 +252,7 @@ class State(Struct):
     supervised: bool = False
     chases: dict[str, tuple[int, int]] = {}
     tickets: dict[str, str] = {}
+    interventions: dict[str, str] = {}
     pools: dict[str, list[str]] = {}
     referred: dict[str, int] = {}
     closing: dict[str, list[str]] = {}

@@ -39,7 +39,7 @@ def penalty_minor(facts: Facts) -> Fraction:
 
 def margin_minor(facts: Facts) -> Fraction:
     """Revenue less all costs of the ledger, exactly."""
-    costs = facts.cost_of_goods + facts.freight + facts.ordering
+    costs = facts.cost_of_goods + facts.freight + facts.ordering + facts.intervention_cost
     return facts.revenue - costs - holding_minor(facts) - penalty_minor(facts)
 
 
@@ -54,6 +54,13 @@ def _with_channels(facts: Facts, total: Exact, field: str, note: str = "") -> It
         yield answer(amount, part=f"channel={name}")
         yield ratio(amount, channel.orders, part=f"channel={name},per_order")
         yield ratio(amount, channel.lines, part=f"channel={name},per_line")
+
+
+@measure("L", "minor", MOVED)
+def intervention_cost(facts: Facts) -> Iterator[Answer]:
+    """What people's interventions cost; how many there were."""
+    yield answer(facts.intervention_cost)
+    yield answer(facts.interventions, part="number")
 
 
 @measure("L", "minor", MOVED)

@@ -78,6 +78,8 @@ class Facts:
 
         # Master data that money and stock depend on.
         self.costs: dict[str, int] = {}
+        self.interventions = 0
+        self.intervention_cost = 0
         # Docks of suppliers that ship to the customer themselves.
         self.drop_ship_nodes: dict[str, None] = {}
         self.counted_nodes: dict[str, bool] = {}

@@ -237,6 +237,12 @@ def release_decided(facts: Facts, event: ev.ReleaseDecided, now: int) -> None:
         )
 
 
+def intervention_began(facts: Facts, event: ev.InterventionBegan, now: int) -> None:
+    if now >= facts.begin:
+        facts.interventions += 1
+        facts.intervention_cost += event.cost_minor
+
+
 def release_withdrawn(facts: Facts, event: ev.ReleaseWithdrawn, now: int) -> None:
     release = facts.releases.pop(event.fulfillment_order, None)
     order = facts.orders.get(event.order)

@@ -68,6 +68,8 @@ FOLDS: Final[dict[type, Callable[[Any, Any, int], None] | None]] = {
     ev.BreakerOpened: None,
     ev.BreakerHalfOpened: None,
     ev.BreakerClosed: None,
+    ev.InterventionBegan: fold_orders.intervention_began,
+    ev.InterventionEnded: None,
     ev.ReleaseWithdrawn: fold_orders.release_withdrawn,
     ev.CancellationRequested: fold_orders.cancellation_requested,
     ev.CancellationRefused: None,

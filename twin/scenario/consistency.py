@@ -11,6 +11,7 @@ from twin.scenario.demand import BookDemand, GeneratedDemand, PoissonDemand
 from twin.scenario.disruptions import CapacityCut, CarrierClosed, DemandSpike, LaneClosed
 from twin.scenario.errors import Path
 from twin.scenario.fault_checks import interface_misfits
+from twin.scenario.interventions import ShiftVolume, ZeroFeed
 from twin.scenario.units import CURRENCY_EXPONENTS, format_duration
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ _LISTS = {
     "channel": "channels",
     "interface": "interfaces",
     "disruption": "disruptions",
+    "intervention": "interventions",
     "fault": "faults",
     "item": "items",
 }
@@ -155,10 +157,28 @@ def misfits(scenario: Scenario) -> list[tuple[Path, str]]:
                 problems.append((("assortment",), "generated demand needs the number of items; give count"))
             if scenario.assortment.price is None:
                 problems.append((("assortment",), "price: there is no order book to take prices from; give quantiles"))
-    problems += _drop_shipped(scenario) + _undisturbed(scenario)
+    problems += _drop_shipped(scenario) + _undisturbed(scenario) + _idle_hands(scenario)
     idle = [(("policies", "delivery", key), text) for key, text in scenario.policies.delivery.without_effect()]
     problems += [(path, f"{path[-1]}: {text}") for path, text in idle]
     return problems + interface_misfits(scenario) + _unseen(scenario)
+
+
+def _idle_hands(scenario: Scenario) -> list[tuple[Path, str]]:
+    """Interventions that could have no effect."""
+    problems: list[tuple[Path, str]] = []
+    lasts = scenario.run.end - scenario.run.start
+    fed = [channel.id for channel in scenario.channels if channel.feed is not None]
+    for index, one in enumerate(scenario.interventions):
+        path: Path = ("interventions", index)
+        if one.at is not None and one.at >= lasts:
+            text = f"at: it is decided at {format_duration(one.at)}, and the run is over at {format_duration(lasts)}"
+            problems.append(((*path, "at"), f"{text}; let it begin earlier"))
+        if isinstance(one, ZeroFeed) and one.channel not in fed:
+            problems.append(((*path, "channel"), f"channel: '{one.channel}' has no stock feed; give it one"))
+        if isinstance(one, ShiftVolume) and "preferred_node" not in scenario.policies.sourcing.rules:
+            text = "preferred: no sourcing rule looks at preferred warehouses; add preferred_node"
+            problems.append(((*path, "preferred"), text))
+    return problems
 
 
 def _undisturbed(scenario: Scenario) -> list[tuple[Path, str]]:

@@ -34,6 +34,7 @@ from twin.scenario.expect import Expectation
 from twin.scenario.explain import explain
 from twin.scenario.faults import Fault
 from twin.scenario.interfaces import Interface
+from twin.scenario.interventions import Intervention
 from twin.scenario.merging import merge_plain
 from twin.scenario.monitor import Monitor
 from twin.scenario.policies import Costs, Policies
@@ -114,6 +115,8 @@ class Scenario(Model):
     """Who watches the log and raises alerts"""
     disruptions: Tuple[Disruption] = ()
     """What goes wrong with sites, suppliers, carriers and demand"""
+    interventions: Tuple[Intervention] = ()
+    """What people do about it in the middle of the run"""
     expect: Tuple[Expectation] = ()
     """What the outcome is held against"""
 

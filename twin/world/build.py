@@ -57,7 +57,7 @@ from twin.world.orchestration import Orchestration
 from twin.world.party import ENGINE, Link, Party, SimulatedGateway
 from twin.world.sites import Sites, docks, minor
 from twin.world.supplier import Dock, Supplier, SupplierConfig
-from twin.world.troubles import add_disruptions, disruption_names
+from twin.world.troubles import add_disruptions, add_interventions, disruption_names
 from twin.world.warehouse import Warehouse, WarehouseConfig
 
 __all__ = ["Build", "build", "gateways", "load_book"]
@@ -106,6 +106,7 @@ def build(scenario: Scenario, seed: int, progress: Progress | None = None, *, sh
     add_interfaces(scenario, sites, world)
     _add_channels(scenario, catalog, world, book)
     add_disruptions(scenario, world)
+    add_interventions(scenario, world)
     _add_spikes(scenario, catalog, world)
     return Build(world, _genesis(scenario, sites, catalog), catalog, book)
 

@@ -1,4 +1,4 @@
-"""From the disruptions of a scenario to the clocks that switch them on and off."""
+"""From the disruptions and interventions of a scenario to the actors that play them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from twin.scenario.disruptions import (
     SupplierClosed,
     WarehouseClosed,
 )
+from twin.scenario.interventions import ExtendPromises, Intervention, Redrive, ShiftVolume, StopShip, ZeroFeed
 from twin.world import disruptions
 from twin.world.business import Business
 from twin.world.carrier import Carrier
 from twin.world.disruptions import DisruptionClock, Standstill
+from twin.world.operations import Operations, Plan, Trigger
+from twin.world.sites import minor
 from twin.world.supplier import Supplier
 
-__all__ = ["add_disruptions", "disruption_names"]
+__all__ = ["add_disruptions", "add_interventions", "disruption_names"]
 
 
 def disruption_names(scenario: Scenario) -> list[tuple[str, Disruption]]:
@@ -80,3 +83,40 @@ def add_disruptions(scenario: Scenario, world: Business) -> None:
             if isinstance(actor, Carrier):
                 actor.standstills.setdefault(lane, Standstill())
             world.add(DisruptionClock(what))
+
+
+def add_interventions(scenario: Scenario, world: Business) -> None:
+    """Put somebody into the world for every intervention."""
+    taken: dict[str, int] = {}
+    for one in scenario.interventions:
+        name = one.id or one.kind
+        taken[name] = taken.get(name, 0) + 1
+        world.add(Operations(_plan(scenario, one, name if taken[name] == 1 else f"{name}:{taken[name]}")))
+
+
+def _plan(scenario: Scenario, one: Intervention, name: str) -> Plan:
+    lasts = -1 if isinstance(one, Redrive) or one.for_ is None else one.for_
+    return Plan(
+        name,
+        one.kind,
+        one.actor,
+        _trigger(scenario, one),
+        one.delay,
+        lasts,
+        minor(one.cost),
+        one.gateway if isinstance(one, Redrive) else "*",
+        (one.channel or "") if isinstance(one, StopShip | ZeroFeed) else "",
+        tuple(one.preferred.items()) if isinstance(one, ShiftVolume) else (),
+        one.by if isinstance(one, ExtendPromises) else 0,
+    )
+
+
+def _trigger(scenario: Scenario, one: Intervention) -> Trigger:
+    if one.when is None:
+        return Trigger(scenario.run.start + (one.at or 0))
+    seen = one.when
+    for what in ("dead_letters", "open_deliveries", "tickets"):
+        above = getattr(seen, f"{what}_above")
+        if above is not None:
+            return Trigger(-1, what, above, seen.gateway, seen.look)
+    raise ValueError("a condition without a number")
