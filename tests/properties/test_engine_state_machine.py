@@ -15,7 +15,15 @@ from tests.properties.harness import fold
 from tests.unit.core.given import CHANNELS, DAY, HOUR, MINUTE, Business, delivery_policies
 from twin.codec import decode_state, encode_state
 from twin.core import commands as c
-from twin.core.effects import AskOrderFacts, CreatePurchaseOrder, PostCredit, PostInvoice, ReleaseToWarehouse
+from twin.core.effects import (
+    AskOrderFacts,
+    AskStatus,
+    CancelRelease,
+    CreatePurchaseOrder,
+    PostCredit,
+    PostInvoice,
+    ReleaseToWarehouse,
+)
 from twin.core.master import BreakerPolicy, Departures, Pool, Replenishment
 
 NODES = ("east", "north", "south")
@@ -30,6 +38,8 @@ QUEUES: tuple[dict[str, Any], ...] = (
     {"bulkhead": 1, "in_order": True},
     {"pool": "senders", "bulkhead": 2, "bound": 4},
     {"breaker": BREAKER, "interval_us": 60_000_000, "burst": 2},
+    {"fallback": True, "chase_ms": HOUR, "chases": 1},
+    {"fallback": True, "compensate": False, "bulkhead": 2, "in_order": True},
     {"breaker": replace(BREAKER, holds=True), "drain_us": 90_000_000, "pool": "senders", "in_order": True},
 )
 """Send queues with all their limits, alone and together."""
@@ -249,6 +259,26 @@ class EngineMachine(RuleBasedStateMachine):
         order = self.business.asked_order(key)
         self.tell(self.business.confirm(key, order))
 
+    @rule(
+        at=index,
+        kind=st.sampled_from(["warehouse", "supplier"]),
+        status=st.sampled_from(["working", "done", "unknown"]),
+    )
+    def report_status(self, at: int, kind: str, status: str) -> None:
+        state = self.business.state
+        subject = self.known([*state.purchase_orders, *state.fulfillment_orders, *state.shipments], at)
+        self.tell(c.ReportStatus(self.business.name(), kind, self.business.at, subject, kind, "o1", status))
+
+    @rule(at=index, outcome=st.sampled_from(["cancelled", "too_late"]))
+    def confirm_cancellation(self, at: int, outcome: str) -> None:
+        business = self.business
+        key = self.known(business.state.fulfillment_orders, at)
+        known = business.state.fulfillment_orders.get(key)
+        order, node = (known.order, known.node) if known else ("o1", "north")
+        asked = business.state.deliveries.get(f"{key}/cancel") or business.state.dead_letters.get(f"{key}/cancel")
+        if asked is not None or at % 7 == 0:
+            self.tell(c.ConfirmCancellation(business.name(), "wms", business.at, key, order, node, outcome))
+
     @rule(at=index, units=st.sampled_from([0, 0, 0, 1]))
     def drop_ship(self, at: int, units: int) -> None:
         docked = [key for key, order in self.business.state.purchase_orders.items() if order.node == "mill"]
@@ -337,7 +367,7 @@ def drain(business: Business) -> None:
                 facts = c.OrderFacts(effect.quantity, 0, 500)
                 business.accept(business.credit(effect.quantity, effect.order, effect.line, effect.credit, facts))
             else:
-                assert isinstance(effect, ReleaseToWarehouse | CreatePurchaseOrder)
+                assert isinstance(effect, ReleaseToWarehouse | CreatePurchaseOrder | AskStatus | CancelRelease)
                 business.accept(business.acknowledge(key))
         for key, bought in list(state.purchase_orders.items()):
             dropped = bought.node == "mill"

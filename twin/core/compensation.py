@@ -20,9 +20,9 @@ from twin.core.events import (
 )
 from twin.core.master import DEFAULT_DELIVERY
 from twin.core.refusals import Refusal
-from twin.core.state import OpenDelivery, State
+from twin.core.state import FulfillmentOrder, OpenDelivery, State
 
-__all__ = ["confirm_cancellation", "give_up"]
+__all__ = ["confirm_cancellation", "done_after_all", "give_up"]
 
 
 def give_up(
@@ -46,7 +46,7 @@ def give_up(
     if not policy.fallback or not isinstance(effect, ReleaseToWarehouse):
         return
     fulfillment = state.fulfillment_orders.get(effect.fulfillment_order)
-    if fulfillment is None or fulfillment.stage != "released":
+    if fulfillment is None or fulfillment.stage != "released" or not _elsewhere(state, fulfillment):
         return
     if (doubtful or opened.doubtful) and policy.compensate:
         draft.events.append(CancellationRequested(effect.order, effect.fulfillment_order))
@@ -55,6 +55,23 @@ def give_up(
         draft.deliver(state, key, "warehouse", effect.node, cancel, effect.order, delivery.criticality, now)
     else:
         draft.events.append(ReleaseWithdrawn(effect.order, effect.fulfillment_order, effect.node, reason))
+
+
+def _elsewhere(state: State, fulfillment: FulfillmentOrder) -> bool:
+    """Whether another place that holds them could serve all the units."""
+    order = state.orders[fulfillment.order]
+    lanes = state.lanes[order.region]
+    tried = (*order.avoid, fulfillment.node)
+    return all(
+        any(node in lanes and node not in tried for node in state.nodes_of.get(pick.sku, ()))
+        for pick in fulfillment.lines
+    )
+
+
+def done_after_all(state: State, key: str, draft: Draft) -> None:
+    """A counterpart acts on what is a dead letter here: it was taken, and nobody has to look at it any more."""
+    if key in state.dead_letters:
+        draft.events.append(DeliverySucceeded(key))
 
 
 def confirm_cancellation(state: State, command: ConfirmCancellation, now: int, draft: Draft) -> Refusal | None:
@@ -71,7 +88,5 @@ def confirm_cancellation(state: State, command: ConfirmCancellation, now: int, d
         draft.events.append(ReleaseWithdrawn(fulfillment.order, command.fulfillment_order, fulfillment.node, reason))
         return None
     draft.events.append(CancellationRefused(fulfillment.order, command.fulfillment_order))
-    if command.fulfillment_order in state.dead_letters:
-        # It was done after all: nobody has to look at the dead letter any more.
-        draft.events.append(DeliverySucceeded(command.fulfillment_order))
+    done_after_all(state, command.fulfillment_order, draft)
     return None

@@ -6,6 +6,7 @@ To the books the goods come in at that dock and leave it in one step, when the s
 from __future__ import annotations
 
 from twin.core.commands import ConfirmDropShipment, StockLine
+from twin.core.compensation import done_after_all
 from twin.core.draft import Draft
 from twin.core.effects import CreatePurchaseOrder, PickLine, PurchaseLine
 from twin.core.events import (
@@ -37,12 +38,12 @@ def drop_ship(state: State, node: str, sku: str, now: int, draft: Draft) -> None
     ordered = 0
     for waiting in cell.waiting:
         quantity = waiting.quantity - waiting.pegged
-        if quantity <= 0:
+        order = state.orders[waiting.order]
+        if quantity <= 0 or order.held:
             continue
         if ordered == state.policies.batch:
             break
         ordered += 1
-        order = state.orders[waiting.order]
         purchase_order = f"PO/{node}/{order.id}/{waiting.line}/{now}"
         lines = (PurchaseLine(sku, quantity),)
         draft.events.append(
@@ -88,6 +89,7 @@ def confirm_drop_shipment(state: State, command: ConfirmDropShipment, now: int, 
     if command.shipment in state.shipments:
         return Refusal("shipment_exists", f"shipment '{command.shipment}' left already")
     node, sku, units = purchase.node, order.lines[command.line].sku, command.quantity
+    done_after_all(state, command.purchase_order, draft)
     lane = state.lanes[order.region][node]
     fulfillment = f"{order.id}/{node}/{order.releases + 1}"
     picks = (PickLine(command.line, sku, units),)

@@ -9,6 +9,7 @@ from twin.core.buckets import (
     CANCELLED,
     DELIVERED,
     INDEX,
+    ON_ORDER,
     OPEN,
     PICKED,
     RELEASED,
@@ -97,8 +98,14 @@ def order_held(state: State, event: OrderHeld, now: int) -> None:
 
 
 def order_hold_released(state: State, event: OrderHoldReleased, now: int) -> None:
-    state.orders[event.order].held = False
+    order = state.orders[event.order]
+    order.held = False
     set_timer(state.timers, f"source/{event.order}", now)
+    for line in order.lines.values():
+        for node in state.nodes_of.get(line.sku, ()) if line.buckets[ON_ORDER] else ():
+            if state.warehouses[node].drop_ship:
+                # Nothing was ordered of the supplier as long as the order was held.
+                touch(state, node, line.sku, state.stock[node][line.sku])
 
 
 def sourcing_requested(state: State, event: SourcingRequested, now: int) -> None:

@@ -23,7 +23,7 @@ from twin.core.refusals import CorruptLog
 from twin.core.sending import rebuild
 from twin.core.stages import PURCHASE_ORDER, advance
 from twin.core.state import Backorder, Cell, Pegged, PurchaseOrder, State, withheld
-from twin.core.supervision import unwatch, watch
+from twin.core.supervision import rewatch, unwatch, watch
 from twin.core.timers import cancel_timer, set_timer
 
 __all__ = ["cell_at", "move", "next_feed", "supply_changed", "touch", "unwait", "wait"]
@@ -157,7 +157,11 @@ def policies_defined(state: State, event: PoliciesDefined, now: int) -> None:
     for gateway in [each for each in state.retry_budgets if not policy_of(state, each).budget_ppm]:
         # A budget that comes back later begins full, as any does.
         del state.retry_budgets[gateway]
-    state.supervised = any(policy.chase_ms for policy in event.policies.delivery)
+    before = state.supervised
+    # Questions that were asked stay numbered until what they were about is over.
+    state.supervised = any(policy.chase_ms for policy in event.policies.delivery) or bool(state.chases)
+    if before or state.supervised:
+        rewatch(state, now)
     rebuild(state, now)
 
 

@@ -300,6 +300,10 @@ def _stuck(state: State) -> Iterator[str]:
                 continue
             level = {"base_stock": rule.maximum - 1, "to_order": -1, "drop_ship": -1}.get(rule.kind, rule.minimum)
             position = state.stock[node][sku].position
+            if rule.kind == "drop_ship":
+                # What a held order waits for is not ordered of the supplier yet.
+                held = [waits for waits in state.stock[node][sku].waiting if state.orders[waits.order].held]
+                position += sum([waits.quantity - waits.pegged for waits in held])
             if rule.review_ms:
                 yield f"{sku} at {node}: no review is due"
             elif position <= level:

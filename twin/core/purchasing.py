@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twin.core.backorders import serve
 from twin.core.commands import AcknowledgePurchaseOrder, ReceiveGoods
+from twin.core.compensation import done_after_all
 from twin.core.draft import Draft
 from twin.core.drop_shipping import drop_ship
 from twin.core.effects import CreatePurchaseOrder, PurchaseLine
@@ -105,6 +106,7 @@ def acknowledge_purchase_order(
         return Refusal("code", f"'{command.code}'; a supplier's code is accepted or rejected")
     if (order.stage, event) not in PURCHASE_ORDER:
         return Refusal("stage", f"purchase order '{command.purchase_order}' is {order.stage}")
+    done_after_all(state, command.purchase_order, draft)
     if event == "rejected":
         draft.events.append(PurchaseOrderRejected(command.purchase_order, "rejected by the supplier"))
     else:
@@ -129,6 +131,7 @@ def receive_goods(state: State, command: ReceiveGoods, now: int, draft: Draft) -
         due = order.due.get(line.sku, 0)
         if line.quantity <= 0 or line.quantity > due:
             return Refusal("over_receipt", f"{line.quantity} of '{line.sku}' received, {due} still due")
+    done_after_all(state, command.purchase_order, draft)
     draft.events.append(
         GoodsReceived(command.purchase_order, command.receipt, command.node, command.lines, command.sequence)
     )

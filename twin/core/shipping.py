@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from twin.core import buckets
 from twin.core.commands import ConfirmPick, ConfirmShipment, PublishMilestone
+from twin.core.compensation import done_after_all
 from twin.core.draft import Draft
 from twin.core.effects import PostCredit, PostInvoice
 from twin.core.events import (
@@ -40,6 +41,7 @@ def confirm_pick(state: State, command: ConfirmPick, now: int, draft: Draft) -> 
         "packed",
     ):
         return Refusal("stage", f"'{command.fulfillment_order}' is {fulfillment.stage}: it cannot be {command.stage}")
+    done_after_all(state, command.fulfillment_order, draft)
     draft.events.append(GoodsPicked(fulfillment.order, command.fulfillment_order, command.stage))
     return None
 
@@ -76,6 +78,7 @@ def confirm_shipment(state: State, command: ConfirmShipment, now: int, draft: Dr
     short = tuple(
         [(number, units - shipped.get(number, 0)) for number, units in wanted.items() if shipped.get(number, 0) < units]
     )
+    done_after_all(state, command.fulfillment_order, draft)
     if short:
         draft.events.append(UnitsShorted(fulfillment.order, command.fulfillment_order, short))
         _found_before(state, fulfillment, short, draft)

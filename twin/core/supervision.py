@@ -18,7 +18,7 @@ from twin.core.refusals import Refusal
 from twin.core.state import PurchaseOrder, State
 from twin.core.timers import cancel_timer, set_timer
 
-__all__ = ["rearm_watch", "report_status", "unwatch", "wake_watch", "watch"]
+__all__ = ["rearm_watch", "report_status", "rewatch", "unwatch", "wake_watch", "watch"]
 
 
 class _Watched(Struct, frozen=True):
@@ -71,6 +71,8 @@ def wake_watch(state: State, subject: str, now: int, draft: Draft) -> None:
         # It has not been told yet, or not been asked yet: what keeps it from that shows elsewhere.
         return
     policy = state.gateways.get(watched.kind, DEFAULT_DELIVERY)
+    if not policy.chase_ms:
+        return
     if asked - heard >= policy.chases and subject not in state.tickets:
         reason = f"{watched.kind} {watched.party} is silent: asked {asked - heard} times"
         draft.events.append(TicketOpened(subject, watched.order, reason))
@@ -154,6 +156,20 @@ def unwatch(state: State, subject: str) -> None:
     cancel_timer(state.timers, f"watch/{subject}")
     state.chases.pop(subject, None)
     state.tickets.pop(subject, None)
+
+
+def rewatch(state: State, now: int) -> None:
+    """Watch everything anew after a change of the policies."""
+    for key in [key for key in state.timers.due if key.startswith("watch/")]:
+        cancel_timer(state.timers, key)
+    if not any(policy.chase_ms for policy in state.gateways.values()):
+        state.tickets.clear()
+    for purchase_order, purchase in state.purchase_orders.items():
+        watch(state, "supplier", purchase_order, now if purchase.stage == "created" else max(now, purchase.eta))
+    for fulfillment in state.fulfillment_orders:
+        watch(state, "warehouse", fulfillment, now)
+    for key, shipment in state.shipments.items():
+        watch(state, "carrier", key, max(now, state.orders[shipment.order].promised_at))
 
 
 def rearm_watch(state: State, subject: str) -> None:

@@ -100,12 +100,23 @@ def test_without_a_fallback_the_dead_letter_waits_for_somebody() -> None:  # RC-
     assert not business.events(ReleaseWithdrawn)
 
 
-def test_an_order_that_can_go_nowhere_else_is_rejected_visibly() -> None:
+def test_an_order_that_can_go_nowhere_else_waits_visibly() -> None:
     business = Business({"north": {"a": 9}}, delivery=delivery_policies(**SETTINGS))
     business.accept(business.capture([("a", 2)]))
     business.accept(business.acknowledge(KEY, "refused", "no such carrier"))
-    assert business.units() == {"rejected": 2}
-    assert business.events(DeliveryDeadLettered)
+    assert business.units() == {"released": 2}
+    assert [dead.delivery for dead in business.events(DeliveryDeadLettered)] == list(business.state.dead_letters)
+
+
+@pytest.mark.parametrize("fallback", [False, True])
+def test_a_warehouse_that_acts_on_a_dead_letter_settles_it(fallback: bool) -> None:  # RC-04
+    business = released(fallback=fallback)
+    business.wait(200)
+    assert KEY in business.state.dead_letters
+    business.accept(business.ship(KEY))
+    assert KEY not in business.state.dead_letters
+    assert business.units() == {"shipped": 2}
+    assert {effect.node for effect in business.asked(ReleaseToWarehouse)} == {"north"}
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,26 @@ def test_a_supplier_that_refuses_is_asked_again_after_a_while_and_the_order_wait
     assert business.units() == {"shipped": 2}
 
 
+def test_a_held_order_is_ordered_of_the_supplier_when_its_hold_ends() -> None:
+    business = Business(dock=True)
+    business.accept(business.capture([("e", 2)], hold=True))
+    assert business.units() == {"on_order": 2} and not business.state.purchase_orders
+    business.accept(business.capture([("e", 1)], order="o2"))
+    assert [effect.order for effect in business.asked(CreatePurchaseOrder)] == ["o2"]
+    business.accept(business.release_hold())
+    assert [effect.order for effect in business.asked(CreatePurchaseOrder)] == ["o2", "o1"]
+
+
+def test_waves_do_not_hold_up_what_the_supplier_ships() -> None:
+    business = Business({"north": {"a": 5}}, dock=True, waves=True, wave_times={"north": (9 * HOUR,)})
+    business.accept(business.capture([("a", 1), ("e", 1)]))
+    business.accept(business.drop_ship())
+    assert business.units(line=2) == {"shipped": 1}
+    assert business.units(line=1) == {"reserved": 1}
+    business.wait(9 * HOUR)
+    assert business.units(line=1) == {"released": 1}
+
+
 def test_what_nobody_was_told_to_send_can_be_cancelled() -> None:
     business = ordered()
     business.accept(business.answer("rejected"))

@@ -114,6 +114,25 @@ def test_a_parcel_is_asked_for_after_its_promise() -> None:
     assert len(asked(business)) == 1
 
 
+def test_supervision_can_be_turned_off_and_on_in_the_middle() -> None:
+    business = watched()
+    business.accept(business.capture([("a", 1)]))
+    business.wait(3 * HOUR)
+    assert business.state.tickets
+    business.set_policies()
+    assert not business.state.tickets
+    business.wait(5 * HOUR)
+    assert len(asked(business)) == 3
+    business.set_policies(delivery=delivery_policies(chase_ms=HOUR))
+    business.wait(HOUR)
+    assert len(asked(business)) == 4
+    business.set_policies()
+    business.accept(business.ship(KEY))
+    assert not business.state.chases
+    business.wait(5 * HOUR)
+    assert len(asked(business)) == 4
+
+
 def test_a_report_about_nothing_or_in_no_known_words_is_refused() -> None:
     business = watched()
     business.accept(business.capture([("a", 1)]))
