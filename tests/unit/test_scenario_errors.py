@@ -126,6 +126,14 @@ MISTAKES = [
      "peak.yaml:34: breaker: calls and window are two ways to say what is looked at; give one of them"),
     ("default: {timeout: 30s}", "erp: {breaker: {open: 0s}}",
      "peak.yaml:34: breaker: a breaker that is open for 0s never holds anything up; write a duration such as 30s"),
+    ("default: {timeout: 30s}", "erp: {fallback: {to: elsewhere}}",
+     "peak.yaml:34: erp: only releases to warehouses have a fallback; give it to warehouse"),
+    ("default: {timeout: 30s}", "warehouse: {fallback: {to: elsewhere}}",
+     "peak.yaml:34: fallback: there is one warehouse, and nowhere else to go; leave fallback out"),
+    ("default: {timeout: 30s}", "erp: {supervise: {after: 2h}}",
+     "peak.yaml:34: erp: it answers every message itself and is not supervised; leave supervise out"),
+    ("default: {timeout: 30s}", "warehouse: {supervise: {after: 0s}}",
+     "peak.yaml:34: after: 0s of silence is no time at all; write a duration such as 4h"),
     # types and kinds
     ("kind: poisson", "kind: poison",
      "peak.yaml:24: unknown kind 'poison'; kinds here: none, poisson, periodic, generated, book"

@@ -157,6 +157,10 @@ def misfits(scenario: Scenario) -> list[tuple[Path, str]]:
                 problems.append((("assortment",), "generated demand needs the number of items; give count"))
             if scenario.assortment.price is None:
                 problems.append((("assortment",), "price: there is no order book to take prices from; give quantiles"))
+    fallback = scenario.policies.delivery.of("warehouse").fallback
+    if fallback is not None and len(scenario.warehouses) < 2:
+        text = "fallback: there is one warehouse, and nowhere else to go; leave fallback out"
+        problems.append((("policies", "delivery", "warehouse"), text))
     problems += _drop_shipped(scenario) + _undisturbed(scenario) + _idle_hands(scenario)
     idle = [(("policies", "delivery", key), text) for key, text in scenario.policies.delivery.without_effect()]
     problems += [(path, f"{path[-1]}: {text}") for path, text in idle]

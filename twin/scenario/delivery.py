@@ -254,13 +254,23 @@ class DeliveryPolicies(Model):
         """Settings that can have no effect: under which key, and what to do."""
         effective: dict[str, DeliveryPolicy] = {"default": self.default}
         effective.update((kind, self.of(kind)) for kind in GATEWAYS)
-        found = [(name, _idle(self, policy, name == "default")) for name, policy in effective.items()]
+        found = [(name, _idle(self, policy, name)) for name, policy in effective.items()]
         told: dict[str, str] = {}
+        for name in ("supplier", "carrier", "erp", "marketplace"):
+            if _set(getattr(self, name).fallback):
+                found.append((name, "only releases to warehouses have a fallback; give it to warehouse"))
+        for name in ("erp", "marketplace"):
+            if _set(getattr(self, name).supervise):
+                found.append((name, "it answers every message itself and is not supervised; leave supervise out"))
         # What is wrong with the default is wrong with all that take it: one mistake, one message.
         for name, text in found:
             if text and text not in told:
                 told[text] = name
         return [(name, text) for text, name in told.items()]
+
+
+def _set(value: object) -> bool:
+    return value is not None and value != NONE
 
 
 def _over(base: Model, change: Model) -> Model:
@@ -276,7 +286,7 @@ def _given(change: Model, *but: str) -> dict[str, Any]:
     }
 
 
-def _idle(policies: DeliveryPolicies, policy: DeliveryPolicy, is_default: bool) -> str:
+def _idle(policies: DeliveryPolicies, policy: DeliveryPolicy, kind: str) -> str:
     """What is set and can have no effect, with the remedy; empty where all has one."""
     queue = policy.queue
     if policy.pool is not None and policy.pool not in policies.pools:
@@ -292,8 +302,9 @@ def _idle(policies: DeliveryPolicies, policy: DeliveryPolicy, is_default: bool) 
     given += [f"queue.{name}" for name in ("bound", "in_order") if getattr(queue, name)]
     if queue.discipline is not None and not given:
         return "nothing ever waits to be sent, so queue.discipline has no effect; give a limit such as bulkhead"
-    if not policy.acknowledge and not is_default:
+    if not policy.acknowledge and kind != "default":
         given += ["retries.budget"] if policy.retries.budget is not None else []
+        given += ["fallback"] if policy.fallback is not None and kind == "warehouse" else []
         if given:
             return f"no answer is waited for, so {', '.join(given)} can have no effect; set acknowledge: true"
     return ""

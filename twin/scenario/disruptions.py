@@ -37,6 +37,13 @@ def _less(ppm: int) -> int:
     return ppm
 
 
+def _thousandfold(ppm: int) -> int:
+    if ppm > 1_000_000_000:
+        raise refuse("more than a thousand customers for one are too many; write 100000% at most")
+    return ppm
+
+
+More = Annotated[Percent, AfterValidator(_thousandfold)]
 Left = Annotated[Percent, AfterValidator(_less)]
 
 
@@ -107,7 +114,7 @@ class DemandSpike(_Disruption):
     """Everybody orders at once"""
     channel: ChannelRef
     """Where"""
-    by: Percent
+    by: More
     """Further orders as a share of the usual ones: `200%` makes three of one"""
 
 
