@@ -28,6 +28,7 @@ from twin.log import (
     CostRates,
     Manifest,
     Monitoring,
+    Objective,
     RunLog,
     TruthLog,
     manifest_of,
@@ -263,6 +264,7 @@ class Simulation:
             currency=scenario.currency,
             rates=cost_rates(scenario),
             monitoring=monitoring_of(scenario),
+            objectives=objectives_of(scenario),
             parent=parent,
             position=position,
         )
@@ -417,6 +419,15 @@ def monitoring_of(scenario: Scenario) -> Monitoring | None:
         every_ms=monitor.every,
         blind=tuple((start + blind.from_, start + blind.from_ + blind.for_) for blind in monitor.blind),
         interfaces={f"interface/{interface.id}": interface.to for interface in scenario.interfaces},
+    )
+
+
+def objectives_of(scenario: Scenario) -> tuple[Objective, ...]:
+    """What the owners of the scenario's interfaces promise."""
+    return tuple(
+        Objective(interface.to, interface.slo.latency, interface.slo.share, interface.owner)
+        for interface in scenario.interfaces
+        if interface.slo is not None
     )
 
 

@@ -193,3 +193,24 @@ def test_the_figures_need_memory_for_what_is_open_only(run: Run) -> None:
         figures.fold(entry)
         most = max(most, len(figures._calls.open))
     assert most < figures.outbound[WMS].operations // 10
+
+
+def test_the_objective_of_an_interface_is_what_its_error_budget_is_held_against(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:  # GV-05, OB-03
+    slo = {"latency": "1ms", "share": "50%"}
+    changes = {
+        "run": {"horizon": "2d", "drain": "2d"},
+        "channels": [{"id": "web", "demand": {"kind": "poisson", "rate": "24/d", "regions": {"home": 1}}}],
+        "interfaces": [{"id": "books", "to": "erp", "owner": "finance", "slo": slo}],
+    }
+    run = Twin(tiny(changes)).run(1, tmp_path / "run")
+    (promised,) = run.manifest.objectives
+    assert (promised.gateway, promised.latency_ms, promised.share_ppm, promised.owner) == ("erp", 1, 500_000, "finance")
+    assert main(["interfaces", str(run.folder), "--gateway", "erp", "--json"]) == 0
+    by_owner = json.loads(capsys.readouterr().out)
+    assert main(["interfaces", str(run.folder), "--gateway", "erp", "--slo", "erp=1h@50%", "--json"]) == 0
+    by_hand = json.loads(capsys.readouterr().out)
+    # Every call takes longer than a millisecond: twice the budget of one half. None takes an hour.
+    assert [row["slo"]["burn"] for row in by_owner["calls"]] == ["2"]
+    assert [row["slo"]["burn"] for row in by_hand["calls"]] == ["0"]

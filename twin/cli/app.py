@@ -292,10 +292,12 @@ def interfaces(
     """Calls, errors, latency and dead letters of each interface, from the log alone."""
     from twin.cli.interfaces import parse_slos, print_interfaces, show_interfaces
     from twin.log import read_entries, read_manifest
-    from twin.observability import interface_figures
+    from twin.observability import Slo, interface_figures
 
     slos = parse_slos(slo or [])
     manifest = read_manifest(run)
+    # What the interfaces' owners promise holds where nothing else is asked for.
+    slos += [(one.gateway, Slo(one.latency_ms, one.share_ppm)) for one in manifest.objectives]
     figures = interface_figures(read_entries(run), manifest.end_ms)
     if as_json:
         print_interfaces(figures, gateway, slos)

@@ -9,7 +9,7 @@ from twin.log.reading import Row, read_entries, read_rows, read_truth, verify_ru
 from twin.log.run_log import MemoryLog, RunLog
 from twin.log.sql import connect
 from twin.log.story import StoryRow, explain, explain_entries
-from twin.log.telemetry import AlertRule, Monitoring
+from twin.log.telemetry import AlertRule, Monitoring, Objective
 from twin.log.truth import MemoryTruth, TruthLog, TruthRow
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "MemoryLog",
     "MemoryTruth",
     "Monitoring",
+    "Objective",
     "Part",
     "PartInfo",
     "Row",

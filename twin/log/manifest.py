@@ -11,7 +11,7 @@ from msgspec import Struct
 from twin.log.errors import RunError
 from twin.log.parts import ENTRIES, TRUTH, PartInfo, find_parts
 from twin.log.run_log import RunLog
-from twin.log.telemetry import Monitoring
+from twin.log.telemetry import Monitoring, Objective
 from twin.log.truth import TruthLog
 
 __all__ = ["MANIFEST", "CostRates", "Manifest", "manifest_of", "read_manifest", "write_manifest"]
@@ -49,7 +49,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
 
     The simulated time runs from `start_ms` to `end_ms`; measures leave out the first `warmup_ms` of it. `digest` and
     `truth_digest` are hexadecimal. A fork names its `parent` (the parent's digest at the fork) and `position`.
-    `monitoring` says what is watched, if anything is.
+    `monitoring` says what is watched, if anything is, and `objectives` what the owners of interfaces promise.
     """
 
     schema: int = SCHEMA
@@ -71,6 +71,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     position: int = 0
     complete: bool = True
     monitoring: Monitoring | None = None
+    objectives: tuple[Objective, ...] = ()
 
 
 def manifest_of(
@@ -87,6 +88,7 @@ def manifest_of(
     currency: str = "",
     rates: CostRates | None = None,
     monitoring: Monitoring | None = None,
+    objectives: tuple[Objective, ...] = (),
     parent: str = "",
     position: int = 0,
 ) -> Manifest:
@@ -114,6 +116,7 @@ def manifest_of(
         parent=parent,
         position=position,
         monitoring=monitoring,
+        objectives=objectives,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-__all__ = ["SIGNALS", "AlertRule", "Monitoring"]
+__all__ = ["SIGNALS", "AlertRule", "Monitoring", "Objective"]
 
 SIGNALS: Final = ("dead_letters", "open_deliveries", "queue_age", "error_rate")
 """What a rule may look at, of one gateway: dead letters not redriven, messages not settled, the age of the oldest of
@@ -38,6 +38,15 @@ class AlertRule(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"signal '{self.signal}'; it is one of {', '.join(SIGNALS)}")
         if self.signal == "error_rate" and self.window_ms < 1:
             raise ValueError("an error_rate needs a window")
+
+
+class Objective(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the owner of a gateway's interface promises: `share_ppm` of the calls are done within `latency_ms`."""
+
+    gateway: str
+    latency_ms: int
+    share_ppm: int
+    owner: str = ""
 
 
 class Monitoring(Struct, frozen=True, forbid_unknown_fields=True):

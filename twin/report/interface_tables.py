@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Final
 
-from twin.observability import Alert, Detection, FaultTime, InterfaceFigures
+from twin.log.telemetry import Objective
+from twin.observability import Alert, Detection, FaultTime, InterfaceFigures, Slo
 from twin.report.grid import instant_text
 from twin.report.tables import Head, Row, Table
 from twin.report.words import count, duration, money, plural, rounded
@@ -20,13 +21,17 @@ ALERTS: Final = 20
 """Alerts that are listed."""
 
 
-def interface_tables(figures: InterfaceFigures, currency: str) -> list[Table]:
-    """Calls and errors by gateway and capability; and where something is open or was given up, what that is."""
+def interface_tables(figures: InterfaceFigures, currency: str, objectives: Sequence[Objective] = ()) -> list[Table]:
+    """Calls and errors by gateway and capability; and where something is open or was given up, what that is.
+
+    The error budget is that of an interface's objective, where its owner has one.
+    """
+    promised = {one.gateway: Slo(one.latency_ms, one.share_ppm) for one in objectives}
     found = sorted(figures.outbound.items(), key=lambda item: (-item[1].calls, item[0]))[:ROWS]
     calls: list[Row] = []
     waiting: list[Row] = []
     for (gateway, capability), row in found:
-        burn = row.slo_burn() if row.acknowledged else None
+        burn = row.slo_burn(promised.get(gateway)) if row.acknowledged else None
         counts = (row.calls, row.retries, row.refused, row.failed, row.unknown, row.late)
         times = (row.latency.percentile(percent) for percent in (50, 95, 99))
         cells = [count(number) for number in counts] + ["–" if ms is None else _short(ms) for ms in times]
@@ -43,8 +48,9 @@ def interface_tables(figures: InterfaceFigures, currency: str) -> list[Table]:
             waiting.append(Row((gateway, capability, *cells)))
     note = (
         "Unknown: no answer in time. Late: done after its attempt was given up. p50 to p99: from sending an attempt to "
-        "its success. SLO burn: 1 spends the error budget of 1 % of calls that fail or outlast their timeout; a dash "
-        "where nobody waits for an answer. The command twin interfaces RUN takes other levels."
+        "its success. SLO burn: 1 spends the error budget that the interface's owner promises, or of 1 % of calls "
+        "that fail or outlast their timeout; a dash where nobody waits for an answer. The command twin interfaces RUN "
+        "takes other levels."
     )
     numbers = ("calls", "retries", "refused", "failed", "unknown", "late", "p50", "p95", "p99", "SLO burn")
     tables = [Table("Interfaces", _head("Interface", "asks for", *numbers), calls, note)]

@@ -91,7 +91,7 @@ def write_report(run: Path | str, measures: Mapping[str, Measured] | None = None
     picture, entries = watch(log, grid, window, manifest.end_ms)
     accounts = account(entries, read_truth(run))
     figures.finish(manifest.end_ms)
-    sections = [Section(interface_tables(figures, manifest.currency))] if figures.outbound else []
+    sections = [Section(interface_tables(figures, manifest.currency, manifest.objectives))] if figures.outbound else []
     if monitor is not None:
         sections.append(Section([_alerts(run, manifest, monitor)]))
     counts = read_book_counts(run)
