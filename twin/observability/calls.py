@@ -10,12 +10,15 @@ from collections.abc import Iterator
 from typing import Any, Final, Literal, NamedTuple
 
 from twin.core import events as ev
-from twin.core.commands import AcknowledgeDelivery, Wake
+from twin.core.commands import AcknowledgeDelivery, ConfirmInvoice, IssueCredit, Wake
 from twin.core.effects import Delivery
 from twin.core.entry import Entry
 from twin.core.master import DEFAULT_DELIVERY, DeliveryPolicy
 
-__all__ = ["Calls", "Message", "Step", "StepKind"]
+__all__ = ["ACTED", "Calls", "Message", "Step", "StepKind"]
+
+ACTED: Final = "the counterpart acted on it"
+"""Reason of a message that is settled by what its counterpart did, and was never answered."""
 
 StepKind = Literal["asked", "sent", "succeeded", "late", "failed", "unknown", "refused", "dead", "redriven", "settled"]
 """What can become of a message.
@@ -108,7 +111,9 @@ class Calls:
         answered = command.attempt if isinstance(command, AcknowledgeDelivery) and command.attempt else message.attempt
         in_time = message.stage == "in_flight" and answered == message.attempt
         yield Step(entry.now, "succeeded" if in_time else "late", message, answered)
-        yield Step(entry.now, "settled", message, answered)
+        # A counterpart that acts on a dead letter settles it without ever having answered it.
+        answers = isinstance(command, AcknowledgeDelivery | ConfirmInvoice | IssueCredit)
+        yield Step(entry.now, "settled", message, answered, "" if answers else ACTED)
 
     def _failed(self, event: ev.DeliveryFailed, entry: Entry) -> Iterator[Step]:
         message = self.open.get(event.delivery)

@@ -17,7 +17,7 @@ from twin.core.commands import AcknowledgeDelivery, ConfirmShipment, Wake
 from twin.core.effects import CreatePurchaseOrder, Effect, ReleaseToWarehouse
 from twin.core.entry import Entry
 from twin.log import TruthRow
-from twin.observability.calls import Calls, Step
+from twin.observability.calls import ACTED, Calls, Step
 
 __all__ = ["QueueFold", "TotalQueue", "total_queue"]
 
@@ -96,7 +96,7 @@ class QueueFold:
             self.asked[delivery.key] = _Asked(delivery.effect)
         elif step.kind in ("succeeded", "late"):
             self.asked[delivery.key].told = True
-        elif step.kind == "settled":
+        elif step.kind == "settled" and step.reason != ACTED:
             self.asked[delivery.key].acknowledged_at = step.at
 
     def _command(self, command: Any) -> None:
