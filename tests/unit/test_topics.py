@@ -37,7 +37,7 @@ def test_every_published_event_of_a_run_is_on_its_topic_once(run: Run) -> None: 
         assert on_topics[topic] > 0, topic
 
 
-def test_a_subscriber_gets_only_what_it_subscribed_to(run: Run) -> None:
+def test_a_subscriber_gets_only_what_it_subscribed_to(run: Run) -> None:  # IM-04
     seen = {message.type for entry in run.entries() for message in published(entry, ["order.created"])}
     assert seen == {"order.created"}
 

@@ -141,7 +141,7 @@ def test_some_calls_are_overtaken() -> None:  # RC-08
     ("spec", "reason"),
     [
         (fault("error", interface="wms"), "503 service unavailable"),
-        (fault("auth", interface="wms"), "401 unauthorized"),
+        (fault("auth", interface="wms"), "401 unauthorized"),  # GV-02
         (fault("outage", interface="wms", lasts="1d", calls="turned_away"), "unavailable"),
     ],
 )
@@ -157,7 +157,7 @@ def test_a_retryable_answer_is_tried_again_and_then_given_up(spec: dict[str, Any
     ("spec", "reason"),
     [
         (fault("error", interface="wms", **{"class": "permanent"}), "422 unprocessable"),
-        (fault("schema_drift", interface="wms"), "400 malformed"),
+        (fault("schema_drift", interface="wms"), "400 malformed"),  # GV-01, IM-09
     ],
 )
 def test_a_permanent_answer_is_not_tried_again(spec: dict[str, Any], reason: str) -> None:  # IM-09
