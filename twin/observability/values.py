@@ -18,7 +18,9 @@ class Values:
         self.orders: dict[str, dict[int, tuple[int, int]]] = {}
         """Order -> line -> (units ordered, unit price)."""
         self.purchases: dict[str, int] = {}
-        """Purchase order -> cost."""
+        """Purchase order -> standard cost of its goods, and what ordering them costs."""
+        self.costs: dict[str, int] = {}
+        """Item -> standard cost of a unit."""
 
     def fold(self, entry: Entry) -> None:
         """Take one more entry."""
@@ -48,12 +50,17 @@ def _captured(values: Values, event: ev.OrderCaptured) -> None:
     values.orders[event.order] = {line.line: (line.quantity, line.price_minor) for line in event.lines}
 
 
+def _items(values: Values, event: ev.ItemsDefined) -> None:
+    values.costs.update((item.sku, item.cost_minor) for item in event.items)
+
+
 def _closed(values: Values, event: ev.OrderClosed) -> None:
     values.orders.pop(event.order, None)
 
 
 def _created(values: Values, event: ev.PurchaseOrderCreated) -> None:
-    values.purchases[event.purchase_order] = event.cost_minor
+    goods = sum(line.quantity * values.costs.get(line.sku, 0) for line in event.lines)
+    values.purchases[event.purchase_order] = event.cost_minor + goods
 
 
 def _received(values: Values, event: ev.GoodsReceived | ev.PurchaseOrderRejected) -> None:
@@ -61,6 +68,7 @@ def _received(values: Values, event: ev.GoodsReceived | ev.PurchaseOrderRejected
 
 
 _FOLDS: Final[dict[type, Any]] = {
+    ev.ItemsDefined: _items,
     ev.OrderCaptured: _captured,
     ev.OrderClosed: _closed,
     ev.PurchaseOrderCreated: _created,
