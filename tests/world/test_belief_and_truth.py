@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,10 @@ from twin.core.events import (
     StockCounted,
     UnitsShorted,
 )
+from twin.run import load
 from twin.world.kernel import Phase
+
+SCENARIOS = Path(__file__).resolve().parents[2] / "scenarios"
 
 PICKUP: dict[str, Any] = {"pickups": [{"carrier": "van", "at": ["16:00"]}]}
 
@@ -252,3 +256,11 @@ def test_a_delivery_that_overtakes_the_warehouses_message_is_not_lost() -> None:
     assert not stage.state.shipments
     assert stage.account().delivered.units == 2
     stage.check_books()
+
+
+def test_what_a_drop_shipper_sends_was_never_taken_from_stock(tmp_path: Path) -> None:  # PU-12
+    few = {"run": {"horizon": "2d", "drain": "4d"}}
+    measures = load(SCENARIOS / "base" / "drop_ship.yaml", few).run(1, tmp_path / "run").measures
+    oversold = measures["oversell_rate"]
+    assert oversold.value == 0
+    assert 0 < oversold.denominator < measures["unit_fill_rate"].denominator

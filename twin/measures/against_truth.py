@@ -61,11 +61,18 @@ class Truth:
                 self.market.append(row)
 
     def pairs(self, facts: Facts) -> list[tuple[CellFacts, Shelf]]:
-        """Every cell that the engine believes in or that has a shelf, with both; an absent one is empty."""
+        """Every cell that the engine believes in or that has a shelf, with both; an absent one is empty.
+
+        A drop-shipper's dock holds no stock of ours, neither believed nor there.
+        """
         if not facts.trace:
             raise ValueError("facts without a trace: collect them with trace=True to compare them with the truth")
         nobody = Shelf()
-        known = [(cell, self.shelves.get((node, cell.sku), nobody)) for node, cell in facts.all_cells()]
+        known = [
+            (cell, self.shelves.get((node, cell.sku), nobody))
+            for node, cell in facts.all_cells()
+            if node not in facts.drop_ship_nodes
+        ]
         unknown = [
             (CellFacts(sku, facts.begin), shelf)
             for (node, sku), shelf in self.shelves.items()
