@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from twin.experiment.check import check
+    from twin.experiment.experiment import Experiment
     from twin.log import RunError, connect, explain
     from twin.order_book import OrderBookError
     from twin.report import write_report
@@ -21,6 +22,7 @@ __version__ = "0.1.0"
 
 # Public name -> the module that defines it.
 _PUBLIC: dict[str, str] = {
+    "Experiment": "twin.experiment.experiment",
     "OrderBookError": "twin.order_book",
     "Run": "twin.run",
     "RunError": "twin.log",
@@ -38,6 +40,7 @@ _PUBLIC: dict[str, str] = {
 }
 
 __all__ = [
+    "Experiment",
     "OrderBookError",
     "Run",
     "RunError",

@@ -246,6 +246,26 @@ def fuzz(
 
 
 @app.command()
+def experiment(
+    plan: Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="YAML file of an experiment.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results; what is there goes on.")],
+    executor: Annotated[
+        str | None, typer.Option(metavar="WHERE", help="here, pool, or dask://HOST:PORT of a Dask scheduler.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Runs at the same time.")] = 1,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Compare variants of scenarios in pairs, or go on with that (1 if a run fails)."""
+    from twin.cli.experiments import show_experiment
+    from twin.experiment.experiment import Experiment
+
+    with reporting(quiet=quiet) as progress:
+        results = Experiment.load(plan).run(out, executor=executor, workers=workers, progress=progress)
+    if not show_experiment(results):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
 def recover(
     scenario: ScenarioFile,
     seed: Annotated[int | None, typer.Option(min=0, max=SEED_MAX, help="Instead of the scenario's own.")] = None,

@@ -24,6 +24,7 @@ _INPUT_ERRORS: Final = (
     "adapters.sqlite_journal.JournalError",
     "twin.cli.failures.InputError",
     "twin.codec.CodecError",
+    "twin.experiment.executors.ExecutorRefused",
     "twin.log.errors.RunError",
     "twin.log.folder.RunRefused",
     "twin.order_book.OrderBookError",

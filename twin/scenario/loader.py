@@ -13,7 +13,7 @@ from twin.scenario.merging import Node, merge, node_of, plain_of
 from twin.scenario.model import SCHEMA, Scenario, checked
 from twin.scenario.reading import read
 
-__all__ = ["load", "load_plain"]
+__all__ = ["load", "load_plain", "placed"]
 
 OVERRIDES = "overrides"
 
@@ -33,7 +33,7 @@ def load(path: str | FilePath, overrides: Mapping[str, object] | None = None) ->
         # Told already; whatever else is wrong is told with it.
         plain["schema"] = SCHEMA
     scenario, found = checked(plain)
-    problems += [_placed(root, path, text) for path, text in found]
+    problems += [placed(root, path, text) for path, text in found]
     if scenario is None or problems:
         order = {name: index for index, name in enumerate((*names, OVERRIDES))}
         raise ScenarioError(sorted(problems, key=lambda problem: (order.get(problem.file, -1), problem.line)))
@@ -53,7 +53,8 @@ def _place_book(book: BookFile | None, said: Node) -> None:
         book._folder = FilePath("" if said.file == OVERRIDES else dirname(said.file))
 
 
-def _placed(root: Node, path: Path, text: str) -> Problem:
+def placed(root: Node, path: Path, text: str) -> Problem:
+    """The problem with the value at `path`, by the file and line that say it."""
     node = root.at(path)
     if not node.line and path:
         return Problem(node.file, 0, f"{dotted(path)}: {text}")

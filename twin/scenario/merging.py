@@ -92,16 +92,17 @@ def node_of(value: object, file: str = "", line: int = 0) -> Node:
     return Node(value, file, line)
 
 
-def plain_of(node: Node) -> Any:
-    """Plain maps, lists and scalars, without the keys that are null."""
+def plain_of(node: Node, *, nulls: bool = False) -> Any:
+    """Plain maps, lists and scalars, without the keys that are null; `nulls` keeps those, for a later merge."""
     if isinstance(node.value, dict):
-        return {key: plain_of(item) for key, item in node.value.items() if item.value is not None}
+        kept = {key: item for key, item in node.value.items() if nulls or item.value is not None}
+        return {key: plain_of(item, nulls=nulls) for key, item in kept.items()}
     if isinstance(node.value, list):
-        return [plain_of(item) for item in node.value]
+        return [plain_of(item, nulls=nulls) for item in node.value]
     return node.value
 
 
-def merge_plain(base: Mapping[str, object], over: Mapping[str, object]) -> dict[str, Any]:
+def merge_plain(base: Mapping[str, object], over: Mapping[str, object], *, nulls: bool = False) -> dict[str, Any]:
     """The same rules for plain maps."""
-    merged: dict[str, Any] = plain_of(merge(node_of(base), node_of(over)))
+    merged: dict[str, Any] = plain_of(merge(node_of(base), node_of(over)), nulls=nulls)
     return merged

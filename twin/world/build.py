@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import entry_points
+from sys import intern
 from typing import Any
 
 from twin.core.commands import (
@@ -346,7 +347,8 @@ def _delivery(kind: GatewayKind, policy: DeliverySpec) -> DeliveryPolicy:
         retries.max,
         retries.backoff,
         retries.cap,
-        retries.jitter,
+        # A default is left out of the log when it is the very same text, which one from a pickle is not.
+        intern(retries.jitter),
         retries.budget or 0,
         retries.reserve or 10,
         retries.permanent,

@@ -1,0 +1,138 @@
+"""An experiment run to its end, in a folder that it can be taken up from after any interruption.
+
+import twin as tw
+results = tw.Experiment.load("scenarios/experiments/pickers.yaml").run("reports/pickers", workers=2)
+results.differences()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Final
+
+from twin.experiment.executors import Executing, executing_by, in_any_order
+from twin.experiment.plan import Asked, Plan, load_plan
+from twin.experiment.results import Store
+from twin.experiment.stopping import seeds_needed
+from twin.experiment.tables import Results
+from twin.experiment.trial import Trial, trial_of, try_out
+from twin.measures import MEASURES
+from twin.run import Progress
+from twin.scenario import Problem, Scenario, ScenarioError, load
+from twin.scenario.errors import choices
+
+__all__ = ["Experiment"]
+
+RUNNING: Final = "running the trials"
+
+
+class Experiment:
+    """A plan with its scenarios read and checked: what `Experiment.load` returns."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Raises `ScenarioError` with all problems of all scenarios under all variants."""
+        self.plan = plan
+        self._check_measures()
+        self.scenarios = self._load()
+
+    @classmethod
+    def load(cls, path: Path | str) -> Experiment:
+        """The experiment in a YAML file. Raises `ScenarioError` with every problem by file and line."""
+        return cls(load_plan(path))
+
+    def run(
+        self,
+        out: Path | str,
+        *,
+        executor: str | Executing | None = None,
+        workers: int = 1,
+        progress: Progress | None = None,
+    ) -> Results:
+        """Run all that is not yet done in the folder `out`; the results are the same whoever executes the runs.
+
+        `executor` is `here`, `pool` or `dask://host:port`. Raises `ExecutorRefused`, and `RunRefused` where another
+        process is at work in the folder.
+        """
+        executing = executor if isinstance(executor, Executing) else executing_by(executor, workers)
+        store = Store(Path(out))
+        seeds: Sequence[int] = self.plan.seeds
+        with store.locked():
+            self._keep_scenarios(store.folder)
+            while True:
+                trials = list(self.trials(seeds))
+                self._run_missing(trials, store, executing, progress)
+                results = Results(self.plan, store.read(trial.key for trial in trials), store.folder)
+                more = seeds_needed(self.plan, results, seeds)
+                if not more:
+                    break
+                seeds = [*seeds, *more]
+            store.write_table(results.outcomes)
+        return results
+
+    def trials(self, seeds: Iterable[int]) -> Iterator[Trial]:
+        """Every run, by scenario, variant and seed."""
+        for (scenario_id, variant), scenario in self.scenarios.items():
+            for seed in seeds:
+                yield trial_of(scenario_id, variant, scenario, seed)
+
+    def _run_missing(
+        self, trials: Sequence[Trial], store: Store, executing: Executing, progress: Progress | None
+    ) -> None:
+        missing = [trial for trial in trials if not store.has(trial.key)]
+        # A seed of every variant first: whoever stops early has pairs.
+        missing.sort(key=lambda trial: trial.seed)
+        entries = 0
+        if progress is not None and missing:
+            progress(RUNNING, 0, len(missing), 0)
+        for done, outcome in enumerate(in_any_order(try_out, missing, executing), start=1):
+            store.add(outcome)
+            entries += outcome.entries
+            if progress is not None:
+                progress(RUNNING, done, len(missing), entries)
+
+    def _keep_scenarios(self, folder: Path) -> None:
+        """Each scenario under each variant as a file of its own: `twin run` on it gives a run's digest again."""
+        kept = folder / "scenarios"
+        kept.mkdir(exist_ok=True)
+        for (scenario_id, variant), scenario in self.scenarios.items():
+            text = scenario.to_yaml(kept)
+            (kept / f"{scenario_id}--{variant}.yaml").write_text(text, encoding="utf-8")
+
+    def _load(self) -> dict[tuple[str, str], Scenario]:
+        loaded: dict[tuple[str, str], Scenario] = {}
+        problems: list[Problem] = []
+        for entry in self.plan.scenarios:
+            for variant in self.plan.all_variants:
+                try:
+                    loaded[entry.id, variant.id] = load(self.plan.path_of(entry), variant.change)
+                except ScenarioError as error:
+                    problems += [_of_variant(problem, variant.id) for problem in error.problems]
+        if problems:
+            raise ScenarioError(list(dict.fromkeys(problems)))
+        return loaded
+
+    def _check_measures(self) -> None:
+        single = [name for name, spec in MEASURES.items() if spec.kind != "P"]
+        asked: list[Asked] = list(self.plan.measures)
+        if self.plan.stop is not None:
+            asked.append(Asked(name=self.plan.stop.measure))
+        problems = []
+        for one in asked:
+            pattern = one.name.partition("/")[0]
+            if not any(fnmatchcase(name, pattern) for name in single):
+                if pattern in MEASURES:
+                    text = f"'{pattern}' compares two runs; an experiment compares measures of one"
+                else:
+                    text = choices("measure", "measures", pattern, single)
+                problems.append(Problem("", 0, f"measures: {text}"))
+        if problems:
+            raise ScenarioError(problems)
+
+
+def _of_variant(problem: Problem, variant: str) -> Problem:
+    """A mistake in a change is the variant's; any other is the file's own."""
+    if problem.file != "overrides":
+        return problem
+    return Problem("", 0, f"variant '{variant}': {problem.message}")

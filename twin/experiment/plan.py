@@ -1,0 +1,194 @@
+"""What an experiment is: scenarios, variants of them, seeds and the measures asked for, from YAML or built in Python.
+
+Every pair of variants runs on the same seeds, and a draw hangs on its seed and on what it is for alone: common random
+numbers throughout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
+
+from twin.experiment.designs import Factorial, LatinHypercube
+from twin.scenario import Problem, ScenarioError
+from twin.scenario.base import DurationMs, Id, Model, Percent, Positive, Tuple, Value, at_least_one, refuse, shorthand
+from twin.scenario.explain import explain
+from twin.scenario.limits import SEED_MAX
+from twin.scenario.loader import placed
+from twin.scenario.merging import Node, plain_of
+from twin.scenario.reading import read
+
+__all__ = ["Asked", "Plan", "ScenarioEntry", "Stop", "Variant", "Warm", "load_plan"]
+
+
+class ScenarioEntry(Model):
+    """One scenario of the experiment; a bare path has the file's name as its id."""
+
+    id: Id
+    """What the results call it"""
+    path: str
+    """Its YAML file, from this file's folder"""
+
+
+class Variant(Model):
+    """One way to run every scenario."""
+
+    id: Id
+    """What the results call it"""
+    change: dict[str, Any] = Field(default_factory=dict)
+    """Merged over the scenario by the rules of `extends`"""
+
+
+class Asked(Model):
+    """A measure that is compared; a bare name has no direction."""
+
+    name: str
+    """Its name, or a pattern such as `margin*`"""
+    better: Literal["high", "low"] | None = None
+    """Which way is good: what is bad is the tail of the CVaR, and the regret is counted in it"""
+
+
+class Warm(Model):
+    """Every variant goes on from one warmed-up business per scenario and seed."""
+
+    for_: Annotated[DurationMs, Field(alias="for")]
+    """How long the base runs before its variants part"""
+    settle: DurationMs
+    """How long after that measures begin"""
+    futures: Positive = 1
+    """So many futures follow each warm state; with more than one, results are conditional on it"""
+
+
+class Stop(Model):
+    """Seeds are added until the interval of every difference of a measure is narrow enough."""
+
+    measure: str
+    """The measure, by its full name"""
+    half_width: Value
+    """The half-width that is wanted"""
+    seeds_max: Positive
+    """Where it ends in any case"""
+    look_ahead: Positive = 5
+    """It must stay so for so many further seeds (Hoad, Robinson and Davies 2010)"""
+
+
+def _seeds(value: Any) -> Any:
+    return tuple(range(1, value + 1)) if type(value) is int and value > 0 else value
+
+
+def _differ(value: tuple[int, ...]) -> tuple[int, ...]:
+    if len(dict.fromkeys(value)) < len(value):
+        raise refuse("a seed stands twice; the same run twice says nothing more")
+    return value
+
+
+def _entry(value: Any) -> Any:
+    return {"id": FilePath(value).stem.lower(), "path": value} if isinstance(value, str) else value
+
+
+def _asked(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+Seed = Annotated[int, Field(ge=0, le=SEED_MAX)]
+
+DEFAULT_MEASURES = (
+    Asked(name="otif_to_request", better="high"),
+    Asked(name="unit_fill_rate", better="high"),
+    Asked(name="order_to_ship", better="low"),
+    Asked(name="margin", better="high"),
+)
+
+
+class Plan(Model):
+    """Scenarios × variants × seeds."""
+
+    experiment: Literal[1]
+    """Version of this schema: 1"""
+    title: str
+    """One line for reports"""
+    scenarios: Annotated[Tuple[Annotated[ScenarioEntry, shorthand(_entry)]], AfterValidator(at_least_one)]
+    """What is run: files, or maps of `id` and `path`"""
+    variants: Tuple[Variant] = ()
+    """The ways to run it, the base first"""
+    design: Annotated[Factorial | LatinHypercube, Field(discriminator="kind")] | None = None
+    """Factors that are varied together; it makes variants, which come after those listed"""
+    base: str | None = None
+    """The variant that all others are compared with, the first unless set"""
+    seeds: Annotated[Tuple[Seed], AfterValidator(at_least_one), AfterValidator(_differ), shorthand(_seeds)] = tuple(
+        range(1, 11)
+    )
+    """How many, or which; where seeds are added, those it begins with"""
+    measures: Annotated[Tuple[Annotated[Asked, shorthand(_asked)]], AfterValidator(at_least_one)] = DEFAULT_MEASURES
+    """What is compared; every measure is kept whatever is asked for"""
+    confidence: Percent = 950_000
+    """Of all intervals, and the level that Holm's rule keeps"""
+    warm: Warm | None = None
+    """Start from a warmed-up business instead of an empty one"""
+    stop: Stop | None = None
+    """Add seeds until the answer is narrow enough"""
+
+    _folder: FilePath = FilePath()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        for what, ids in (
+            ("scenarios", [one.id for one in self.scenarios]),
+            ("variants", [one.id for one in self.all_variants]),
+        ):
+            twice = [id for index, id in enumerate(ids) if id in ids[:index]]
+            if twice:
+                raise refuse(f"two {what} are called '{twice[0]}'; give each an id of its own")
+        if not self.all_variants:
+            raise refuse("there are no variants; list some, the base first, or give a design")
+        if self.base is not None and self.base not in [one.id for one in self.all_variants]:
+            raise refuse(f"base: there is no variant '{self.base}'")
+        if not 0 < self.confidence < 1_000_000:
+            raise refuse("confidence must be above 0% and below 100%")
+        if self.stop is not None and self.stop.seeds_max < len(self.seeds):
+            raise refuse(f"stop: seeds_max is below the {len(self.seeds)} seeds that it begins with")
+        return self
+
+    @property
+    def all_variants(self) -> tuple[Variant, ...]:
+        """Those listed, then those that the design makes."""
+        made = () if self.design is None else self.design.points_of()
+        return (*self.variants, *(Variant(id=point.id, change=point.change) for point in made))
+
+    @property
+    def base_id(self) -> str:
+        """The variant that the others are compared with."""
+        return self.base or self.all_variants[0].id
+
+    def path_of(self, entry: ScenarioEntry) -> FilePath:
+        """Where a scenario's file is."""
+        return self._folder / entry.path
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any], folder: FilePath | str = "") -> Plan:
+        """The plan of a map of plain values, with paths from `folder`. Raises `ScenarioError`."""
+        return _checked(Node(dict(plain), "", 0), dict(plain), FilePath(folder))
+
+
+def load_plan(path: FilePath | str) -> Plan:
+    """The plan in the file at `path`. Raises `ScenarioError` with every problem by file and line."""
+    root, problems = read(FilePath(path), str(path))
+    if problems:
+        raise ScenarioError(problems)
+    return _checked(root, plain_of(root, nulls=True), FilePath(path).parent)
+
+
+def _checked(root: Node, plain: Any, folder: FilePath) -> Plan:
+    try:
+        plan = TypeAdapter(Plan).validate_python(plain)
+    except ValidationError as error:
+        found = explain(error, Plan, plain)
+    else:
+        plan._folder = folder
+        return plan
+    if not root.file:
+        raise ScenarioError([Problem("", 0, f"{'.'.join(map(str, path))}: {text}") for path, text in found])
+    raise ScenarioError([placed(root, path, text) for path, text in found])

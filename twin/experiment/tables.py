@@ -1,0 +1,88 @@
+"""The results of an experiment, looked at: values by seed, pairs, differences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from twin.experiment.comparing import Difference, compared, with_holm
+from twin.experiment.plan import Plan
+from twin.experiment.trial import Outcome
+from twin.measures.measured import Exact
+
+__all__ = ["Results"]
+
+Pair = tuple[int, Exact, Exact]
+"""A seed, the base's value and the variant's."""
+
+
+class Results:
+    """What all runs of a plan gave; `outcomes` are by scenario, variant and seed."""
+
+    def __init__(self, plan: Plan, outcomes: Sequence[Outcome], folder: Path) -> None:
+        self.plan = plan
+        self.outcomes = tuple(outcomes)
+        self.folder = folder
+
+    @cached_property
+    def cells(self) -> list[tuple[str, str]]:
+        """Scenario and variant, in the plan's order."""
+        return list(dict.fromkeys((one.scenario_id, one.variant) for one in self.outcomes))
+
+    @cached_property
+    def failed(self) -> list[Outcome]:
+        """Runs whose engine stopped: they have no measures, and no comparison has them."""
+        return [one for one in self.outcomes if one.failure]
+
+    @cached_property
+    def _values(self) -> dict[tuple[str, str], dict[str, dict[int, Exact]]]:
+        found: dict[tuple[str, str], dict[str, dict[int, Exact]]] = {}
+        for one in self.outcomes:
+            of_cell = found.setdefault((one.scenario_id, one.variant), {})
+            for row in one.rows:
+                of_measure = of_cell.setdefault(row.measure, {})
+                if row.value is not None:
+                    of_measure[one.seed] = row.value
+        return found
+
+    @cached_property
+    def units(self) -> dict[str, str]:
+        """The unit of each measure that some run had."""
+        return {row.measure: row.unit for one in self.outcomes for row in one.rows}
+
+    @cached_property
+    def measures(self) -> dict[str, Literal["high", "low"] | None]:
+        """The measures asked for, by full name in the order asked, and which way is good."""
+        found: dict[str, Literal["high", "low"] | None] = {}
+        for asked in self.plan.measures:
+            for name in self.units:
+                if fnmatchcase(name, asked.name):
+                    found.setdefault(name, asked.better)
+        return found
+
+    def values(self, scenario: str, variant: str, measure: str) -> dict[int, Exact]:
+        """A measure by seed; seeds where nothing fell into its window are left out."""
+        return self._values.get((scenario, variant), {}).get(measure, {})
+
+    def pairs(self, scenario: str, variant: str, measure: str) -> list[Pair]:
+        """The measure under the base and under the variant, for each seed that has both."""
+        base, other = self.values(scenario, self.plan.base_id, measure), self.values(scenario, variant, measure)
+        seeds = [one.seed for one in self.outcomes if (one.scenario_id, one.variant) == (scenario, variant)]
+        return [(seed, base[seed], other[seed]) for seed in seeds if seed in base and seed in other]
+
+    def differences(self) -> list[Difference]:
+        """Every variant less the base, in every scenario and measure asked for, with Holm's rule over all of them."""
+        found = []
+        seeds = len(dict.fromkeys(one.seed for one in self.outcomes))
+        for scenario, variant in self.cells:
+            if variant == self.plan.base_id:
+                continue
+            for measure in self.measures:
+                pairs = self.pairs(scenario, variant, measure)
+                found.append(
+                    compared(scenario, variant, measure, self.units[measure], pairs, seeds, self.plan.confidence)
+                )
+        return with_holm(found, self.plan.confidence)
