@@ -194,24 +194,32 @@ class Simulation:
 
     def snapshot(self, parent: str) -> bytes:
         """Everything needed to go on from here, closing the logs' parts. `parent` names the run's folder."""
+        body = msgspec.msgpack.encode(self._saved(parent))
+        return _SNAPSHOT_HEAD + blake2b(body, digest_size=16).digest() + body
+
+    def fork(self, folder: Path) -> Simulation:
+        """A copy that goes on by itself in `folder`, with the log so far, closing the logs' parts."""
+        parent = self.log.folder.parent
+        saved = self._saved(str(parent))
+        _take_over(_parts_before(parent, saved), parent, folder)
+        return Simulation.restore(saved, folder)
+
+    def _saved(self, parent: str) -> _Snapshot:
         self.log.close_part()
         self.truth.close_part()
-        body = msgspec.msgpack.encode(
-            _Snapshot(
-                __version__,
-                pickle.dumps(self.scenario, protocol=5),
-                self.seed,
-                self.world.now,
-                self.log.position,
-                self.log.digest,
-                self.truth.position,
-                self.truth.digest,
-                parent,
-                encode_state(self.driver.engine.state),
-                self.world.snapshot(),
-            )
+        return _Snapshot(
+            __version__,
+            pickle.dumps(self.scenario, protocol=5),
+            self.seed,
+            self.world.now,
+            self.log.position,
+            self.log.digest,
+            self.truth.position,
+            self.truth.digest,
+            parent,
+            encode_state(self.driver.engine.state),
+            self.world.snapshot(),
         )
-        return _SNAPSHOT_HEAD + blake2b(body, digest_size=16).digest() + body
 
     @classmethod
     def restore(cls, saved: _Snapshot, folder: Path) -> Simulation:
@@ -364,11 +372,7 @@ def resume(
     check_apart(before, out)
     parts = _parts_before(before, saved)
     make_way(out, force)
-    for part in parts:
-        (out / part.path.parent.name).mkdir(exist_ok=True)
-        shutil.copy2(part.path, out / part.path.parent.name / part.path.name)
-    if (before / BOOK).exists():
-        shutil.copy2(before / BOOK, out / BOOK)
+    _take_over(parts, before, out)
     simulation = Simulation.restore(saved, out)
     simulation.advance(simulation.scenario.run.end, progress)
     return simulation.finish(parent=saved.digest.hex(), position=saved.position, progress=progress)
@@ -445,6 +449,15 @@ def _parts_before(parent: Path, saved: _Snapshot) -> list[Part]:
             )
         found += parts
     return found
+
+
+def _take_over(parts: list[Part], parent: Path, folder: Path) -> None:
+    """Copy the log so far, and the counts of the book, to the folder of a run that goes on from there."""
+    for part in parts:
+        (folder / part.path.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy2(part.path, folder / part.path.parent.name / part.path.name)
+    if (parent / BOOK).exists():
+        shutil.copy2(parent / BOOK, folder / BOOK)
 
 
 def _write_whole(path: Path, data: bytes) -> None:

@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import Final
 
 from twin.experiment.executors import Executing, executing_by, in_any_order
-from twin.experiment.plan import Asked, Plan, load_plan
+from twin.experiment.plan import Asked, Plan, Warm, load_plan
 from twin.experiment.results import Store
 from twin.experiment.stopping import seeds_needed
 from twin.experiment.tables import Results
-from twin.experiment.trial import Trial, trial_of, try_out
+from twin.experiment.trial import Outcome, Trial, trial_of, try_out
+from twin.experiment.warm_start import WarmGroup, cannot_take_over, try_warm
 from twin.measures import MEASURES
 from twin.run import Progress
 from twin.scenario import Problem, Scenario, ScenarioError, load
 from twin.scenario.errors import choices
+from twin.scenario.units import format_duration
 
 __all__ = ["Experiment"]
 
@@ -73,9 +75,14 @@ class Experiment:
 
     def trials(self, seeds: Iterable[int]) -> Iterator[Trial]:
         """Every run, by scenario, variant and seed."""
+        warm = self.plan.warm
         for (scenario_id, variant), scenario in self.scenarios.items():
             for seed in seeds:
-                yield trial_of(scenario_id, variant, scenario, seed)
+                if warm is None:
+                    yield trial_of(scenario_id, variant, scenario, seed)
+                else:
+                    base = self.scenarios[scenario_id, self.plan.base_id]
+                    yield trial_of(scenario_id, variant, scenario, seed, warm.label, base)
 
     def _run_missing(
         self, trials: Sequence[Trial], store: Store, executing: Executing, progress: Progress | None
@@ -83,14 +90,34 @@ class Experiment:
         missing = [trial for trial in trials if not store.has(trial.key)]
         # A seed of every variant first: whoever stops early has pairs.
         missing.sort(key=lambda trial: trial.seed)
-        entries = 0
         if progress is not None and missing:
             progress(RUNNING, 0, len(missing), 0)
-        for done, outcome in enumerate(in_any_order(try_out, missing, executing), start=1):
-            store.add(outcome)
-            entries += outcome.entries
+        done = entries = 0
+        for outcomes in in_any_order(_try, self._jobs(missing), executing):
+            for outcome in outcomes:
+                store.add(outcome)
+                done += 1
+                entries += outcome.entries
             if progress is not None:
                 progress(RUNNING, done, len(missing), entries)
+
+    def _jobs(self, trials: Sequence[Trial]) -> list[Trial | WarmGroup]:
+        """Each trial by itself, or those that part from one warm state together."""
+        warm = self.plan.warm
+        if warm is None:
+            return list(trials)
+        groups: dict[tuple[str, int], list[Trial]] = {}
+        for trial in trials:
+            groups.setdefault((trial.scenario_id, trial.seed), []).append(trial)
+        return [
+            WarmGroup(
+                self.scenarios[scenario_id, self.plan.base_id],
+                seed if warm.from_seed is None else warm.from_seed,
+                warm.for_,
+                tuple(members),
+            )
+            for (scenario_id, seed), members in groups.items()
+        ]
 
     def _keep_scenarios(self, folder: Path) -> None:
         """Each scenario under each variant as a file of its own: `twin run` on it gives a run's digest again."""
@@ -103,14 +130,25 @@ class Experiment:
     def _load(self) -> dict[tuple[str, str], Scenario]:
         loaded: dict[tuple[str, str], Scenario] = {}
         problems: list[Problem] = []
+        warm = self.plan.warm
         for entry in self.plan.scenarios:
             for variant in self.plan.all_variants:
                 try:
-                    loaded[entry.id, variant.id] = load(self.plan.path_of(entry), variant.change)
+                    scenario = load(self.plan.path_of(entry), variant.change)
+                    loaded[entry.id, variant.id] = scenario if warm is None else _measured_warm(scenario, warm)
                 except ScenarioError as error:
                     problems += [_of_variant(problem, variant.id) for problem in error.problems]
         if problems:
             raise ScenarioError(list(dict.fromkeys(problems)))
+        for (scenario_id, variant_id), scenario in loaded.items() if warm is not None else ():
+            base = loaded[scenario_id, self.plan.base_id]
+            wrong = cannot_take_over(base, scenario, self.plan.seeds[0])
+            if scenario.run != base.run:
+                wrong.append("another time of the run")
+            text = f"variant '{variant_id}' of {scenario_id}: a warm start cannot take over"
+            problems += [Problem("", 0, f"{text} {what}; run it without warm") for what in wrong]
+        if problems:
+            raise ScenarioError(problems)
         return loaded
 
     def _check_measures(self) -> None:
@@ -129,6 +167,14 @@ class Experiment:
                 problems.append(Problem("", 0, f"measures: {text}"))
         if problems:
             raise ScenarioError(problems)
+
+
+def _try(job: Trial | WarmGroup) -> tuple[Outcome, ...]:
+    return try_warm(job) if isinstance(job, WarmGroup) else (try_out(job),)
+
+
+def _measured_warm(scenario: Scenario, warm: Warm) -> Scenario:
+    return scenario.with_changes({"run": {"warmup": format_duration(warm.for_ + warm.settle)}})
 
 
 def _of_variant(problem: Problem, variant: str) -> Problem:

@@ -20,8 +20,12 @@ from twin.scenario.limits import SEED_MAX
 from twin.scenario.loader import placed
 from twin.scenario.merging import Node, plain_of
 from twin.scenario.reading import read
+from twin.scenario.units import format_duration
 
 __all__ = ["Asked", "Plan", "ScenarioEntry", "Stop", "Variant", "Warm", "load_plan"]
+
+
+Seed = Annotated[int, Field(ge=0, le=SEED_MAX)]
 
 
 class ScenarioEntry(Model):
@@ -58,8 +62,14 @@ class Warm(Model):
     """How long the base runs before its variants part"""
     settle: DurationMs
     """How long after that measures begin"""
-    futures: Positive = 1
-    """So many futures follow each warm state; with more than one, results are conditional on it"""
+    from_seed: Seed | None = None
+    """One warm state for all seeds, that of this one: what is found is conditional on it"""
+
+    @property
+    def label(self) -> str:
+        """How results call this start."""
+        told = f"warm {format_duration(self.for_)}, settled {format_duration(self.settle)}"
+        return told if self.from_seed is None else f"conditional on seed {self.from_seed}, {told}"
 
 
 class Stop(Model):
@@ -92,8 +102,6 @@ def _entry(value: Any) -> Any:
 def _asked(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
-
-Seed = Annotated[int, Field(ge=0, le=SEED_MAX)]
 
 DEFAULT_MEASURES = (
     Asked(name="otif_to_request", better="high"),

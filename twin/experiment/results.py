@@ -30,6 +30,7 @@ _COLUMNS: Final = (
     ("scenario", pa.string()),
     ("variant", pa.string()),
     ("seed", pa.int64()),
+    ("start", pa.string()),
     ("measure", pa.string()),
     ("kind", pa.string()),
     ("unit", pa.string()),
@@ -124,6 +125,7 @@ class Store:
             first["entries"],
             rows,
             first["seconds"],
+            first["start"],
             first["failure"],
         )
 
@@ -133,6 +135,7 @@ def _rows(outcome: Outcome) -> Iterator[dict[str, Any]]:
         "scenario": outcome.scenario_id,
         "variant": outcome.variant,
         "seed": outcome.seed,
+        "start": outcome.start,
         "digest": outcome.digest,
         "scenario_digest": outcome.scenario_digest,
         "entries": outcome.entries,

@@ -18,13 +18,17 @@ from twin.measures.measured import Exact, Measured
 from twin.run import Run, Simulation, versions
 from twin.scenario import Scenario
 
-__all__ = ["Outcome", "Row", "Trial", "code_digest", "trial_of", "try_out"]
+__all__ = ["COLD", "Outcome", "Row", "Trial", "code_digest", "failed", "outcome_of", "trial_of", "try_out"]
+
+COLD: Final = "cold"
+"""How a trial starts that runs from the beginning."""
 
 _CODE: Final = (
     "codec.py",
     "core",
     "driver.py",
     "experiment/trial.py",
+    "experiment/warm_start.py",
     "log",
     "measures",
     "observability",
@@ -39,13 +43,14 @@ _CODE: Final = (
 
 
 class Trial(Struct, frozen=True):
-    """One scenario with a variant's changes under a seed. `key` stands for all that its result depends on."""
+    """One scenario with a variant's changes under a seed, and how it starts. `key` stands for all of that."""
 
     key: str
     scenario_id: str
     variant: str
     seed: int
     scenario: Scenario
+    start: str
 
     @property
     def name(self) -> str:
@@ -76,15 +81,19 @@ class Outcome(Struct, frozen=True):
     entries: int
     rows: tuple[Row, ...]
     seconds: float
+    start: str
     failure: str = ""
 
 
-def trial_of(scenario_id: str, variant: str, scenario: Scenario, seed: int) -> Trial:
-    """The trial with its key. Two variants that say the same are still two trials."""
-    parts = [scenario_id, variant, str(seed), scenario.digest, book_digest(scenario), code_digest()]
+def trial_of(
+    scenario_id: str, variant: str, scenario: Scenario, seed: int, start: str = COLD, base: Scenario | None = None
+) -> Trial:
+    """The trial with its key; `base` is what it parts from, warm. Two variants that say the same are two trials."""
+    parts = [scenario_id, variant, str(seed), scenario.digest, book_digest(scenario), code_digest(), start]
+    parts += [base.digest] if base is not None else []
     parts += [f"{name} {version}" for name, version in sorted(versions().items())]
     text = "".join(f"{len(part)}:{part}" for part in parts)
-    return Trial(blake2b(text.encode(), digest_size=16).hexdigest(), scenario_id, variant, seed, scenario)
+    return Trial(blake2b(text.encode(), digest_size=16).hexdigest(), scenario_id, variant, seed, scenario, start)
 
 
 @lru_cache
@@ -124,10 +133,7 @@ def try_out(trial: Trial) -> Outcome:
             simulation.advance(trial.scenario.run.end)
             done = outcome_of(trial, simulation.finish())
     except EngineError as error:
-        told = "; ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())])
-        done = Outcome(
-            trial.key, trial.scenario_id, trial.variant, trial.seed, trial.scenario.digest, "", 0, (), 0.0, told
-        )
+        done = failed(trial, error)
     except Exception as error:
         error.add_note(f"while running {trial.name}")
         raise
@@ -146,7 +152,15 @@ def outcome_of(trial: Trial, run: Run) -> Outcome:
         run.manifest.entries,
         tuple(_row(found) for found in run.measures.values()),
         0.0,
+        trial.start,
     )
+
+
+def failed(trial: Trial, error: EngineError) -> Outcome:
+    """The outcome of a run whose engine stopped."""
+    told = "; ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())])
+    named = (trial.key, trial.scenario_id, trial.variant, trial.seed, trial.scenario.digest)
+    return Outcome(*named, "", 0, (), 0.0, trial.start, told)
 
 
 def _row(found: Measured) -> Row:

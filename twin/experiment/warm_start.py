@@ -1,0 +1,222 @@
+"""One warmed-up business for all variants of a seed: the base runs once, is forked, and each fork takes a change over.
+
+A fork takes over what a business under way can: new rules come as commands, as in production; what partners, customers
+and interfaces are like is set anew; faults, disruptions and interventions are added and begin there. Anything else that
+a variant changes has left its traces in the warm state and is refused, before anything runs.
+"""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from msgspec import Struct, structs
+
+from twin.core.commands import DefineItems, DefineNetwork, DefineReplenishment, External, LoadStock
+from twin.core.refusals import EngineError
+from twin.experiment.trial import Outcome, Trial, failed, outcome_of
+from twin.run import RunRefused, Simulation
+from twin.scenario import Scenario
+from twin.streams import Series, Streams
+from twin.world.build import Build, build
+from twin.world.channel import Channel
+from twin.world.kernel import Actor
+
+__all__ = ["WarmGroup", "cannot_take_over", "try_warm"]
+
+SET_ANEW: Final = (
+    "fixed_latency_ms",
+    "gap",
+    "hourly_micro",
+    "items",
+    "lines_distribution",
+    "link",
+    "posting",
+    "posting_fixed",
+    "quantity",
+    "regions",
+    "wide_open",
+)
+"""Attributes of actors that say what they are like, and that nothing changes in a run."""
+
+OF_CONFIG: Final = {
+    "CarrierConfig": ("transits",),
+    "ChannelConfig": ("criticality", "prices", "requested_ms"),
+    "InterfaceConfig": ("bound", "discipline", "drops_expired", "limit", "service", "triggers", "workers"),
+    "SupplierConfig": ("acknowledgement", "lead_time", "lead_times", "minimum_order", "unit_ms"),
+    "WarehouseConfig": ("dock_to_stock", "exponential", "line_ms", "order_ms", "pickers", "unit_ms"),
+}
+"""The same of what is called their config: no clock was set by these."""
+
+ADDED: Final = ("disruption/", "fault/", "intervention/")
+"""Actors that can come later: they begin by their own `start`."""
+
+COUNTED: Final = ("free_pickers",)
+"""Counts of what there is, less what is in use: a fork has as many more as its variant begins with."""
+
+
+class WarmGroup(Struct, frozen=True):
+    """Trials that part from one warm state: the base under `seed`, `warm_ms` after its start."""
+
+    base: Scenario
+    seed: int
+    warm_ms: int
+    trials: tuple[Trial, ...]
+
+
+class _Change(Struct):
+    """What a variant does to a business under way, and what it does that one cannot take over."""
+
+    commands: list[External] = []
+    settings: list[tuple[str, str, Any, Any]] = []
+    added: list[Actor] = []
+    refused: list[str] = []
+
+
+def cannot_take_over(base: Scenario, variant: Scenario, seed: int) -> list[str]:
+    """What of a variant a warm start cannot take over; nothing where it can all be."""
+    return _change(build(base, seed), build(variant, seed)).refused
+
+
+def try_warm(group: WarmGroup) -> tuple[Outcome, ...]:
+    """Run the base once and each trial from there; an engine that stops in a fork is that trial's outcome."""
+    began = time.perf_counter()
+    try:
+        with TemporaryDirectory(prefix="twin-warm-") as kept:
+            warm = Simulation.begin(group.base, group.seed, Path(kept) / "warm")
+            warm.advance(group.base.run.start + group.warm_ms)
+            shared = (time.perf_counter() - began) / len(group.trials)
+            return tuple(
+                _forked(group, trial, warm, Path(kept) / str(number), shared)
+                for number, trial in enumerate(group.trials)
+            )
+    except EngineError as error:
+        return tuple(failed(trial, error) for trial in group.trials)
+    except Exception as error:
+        error.add_note(f"while warming up {group.trials[0].scenario_id} with seed {group.seed}")
+        raise
+
+
+def _forked(group: WarmGroup, trial: Trial, warm: Simulation, folder: Path, shared: float) -> Outcome:
+    began = time.perf_counter()
+    try:
+        fork = warm.fork(folder)
+        fork.scenario = trial.scenario
+        if trial.seed != group.seed:
+            _reseed(fork, trial.seed)
+        _take_over(fork, _change(build(group.base, trial.seed), build(trial.scenario, trial.seed)))
+        fork.advance(trial.scenario.run.end)
+        position, digest = warm.log.position, warm.log.digest.hex()
+        done = outcome_of(trial, fork.finish(parent=digest, position=position))
+    except EngineError as error:
+        done = failed(trial, error)
+    except Exception as error:
+        error.add_note(f"while running {trial.name}")
+        raise
+    return structs.replace(done, seconds=round(shared + time.perf_counter() - began, 3))
+
+
+def _reseed(fork: Simulation, seed: int) -> None:
+    """From here on the fork has another seed's luck; what is on its way already comes as it would have."""
+    fork.seed = seed
+    fork.world.streams = Streams(seed)
+    for actor in fork.world.actors.values():
+        for name, value in list(actor.__dict__.items()):
+            if isinstance(value, Series):
+                setattr(actor, name, Series(seed, value.name))
+
+
+def _take_over(fork: Simulation, change: _Change) -> None:
+    if change.refused:
+        raise RunRefused(f"a warm start cannot take over {change.refused[0]}")
+    world = fork.world
+    for id, name, before, after in change.settings:
+        actor = world.actors[id]
+        setattr(actor, name, getattr(actor, name) + after - before if name in COUNTED else after)
+    for added in change.added:
+        del added.__dict__["world"]
+        added = world.add(added)
+        added.start()  # type: ignore[attr-defined]
+    for command in change.commands:
+        entry = fork.driver.handle(structs.replace(command, time=world.now), world.now)
+        if entry.refusal is not None:
+            raise RunRefused(f"the engine refuses {command.id}: {entry.refusal.code}: {entry.refusal.text}")
+    world.orchestration.arm()
+
+
+def _change(base: Build, variant: Build) -> _Change:
+    found = _Change()
+    _compare_commands(base.genesis, variant.genesis, found)
+    before, after = base.world.actors, variant.world.actors
+    found.refused += [f"that there is no {id}" for id in before if id not in after]
+    for id, actor in after.items():
+        if id in before:
+            for what in _compare_actors(before[id], actor, found):
+                found.refused.append(f"{what} of {id}")
+        elif id.startswith(ADDED) or (isinstance(actor, Channel) and actor.config.spike):
+            found.added.append(actor)
+        else:
+            found.refused.append(f"the new {id}")
+    return found
+
+
+def _compare_actors(before: Actor, after: Actor, found: _Change) -> Iterator[str]:
+    for name, value in after.__dict__.items():
+        old = before.__dict__.get(name)
+        if name == "world" or _same(old, value):
+            continue
+        if name in SET_ANEW or name in COUNTED:
+            found.settings.append((after.id, name, old, value))
+        elif name == "config" and old is not None and type(old) is type(value):
+            allowed = OF_CONFIG.get(type(value).__name__, ())
+            wrong = [key for key in value.__struct_fields__ if key not in allowed and not _same_in(key, old, value)]
+            yield from wrong
+            if not wrong:
+                found.settings.append((after.id, name, old, value))
+        else:
+            yield name
+
+
+def _same_in(key: str, old: Any, new: Any) -> bool:
+    return _same(getattr(old, key), getattr(new, key))
+
+
+def _same(old: Any, new: Any) -> bool:
+    return bool(old == new) or pickle.dumps(old) == pickle.dumps(new)
+
+
+def _compare_commands(before: Sequence[External], after: Sequence[External], found: _Change) -> None:
+    olds = {command.id: command for command in before}
+    for command in after:
+        old = olds.pop(command.id, None)
+        if old == command:
+            continue
+        if isinstance(command, LoadStock):
+            found.refused.append(f"another opening stock of {command.node}")
+            continue
+        told = command.id.replace("genesis/", "variant/", 1)
+        found.commands.append(structs.replace(command, id=told))
+    gone = _names(before).keys() - _names(after).keys()
+    found.refused += [f"that there is no {name}" for name in sorted(gone)]
+
+
+_NAMES: Final[dict[type, Callable[[Any], list[str]]]] = {
+    DefineItems: lambda told: [f"item {item.sku}" for item in told.items],
+    DefineReplenishment: lambda told: [f"rule for {rule.sku} at {rule.node}" for rule in told.rules],
+    DefineNetwork: lambda told: [
+        *(f"lane from {lane.node} to {lane.region} by {lane.carrier}" for lane in told.lanes),
+        *(f"channel {channel.id}" for channel in told.channels),
+        *(f"supplier {supplier.id}" for supplier in told.suppliers),
+        *(f"warehouse {warehouse.id}" for warehouse in told.warehouses),
+    ],
+    LoadStock: lambda told: [f"stock of {line.sku} at {told.node}" for line in told.lines],
+}
+
+
+def _names(commands: Sequence[External]) -> dict[str, None]:
+    """All that is defined, since a later definition adds and replaces, but takes nothing away."""
+    return dict.fromkeys(name for told in commands if type(told) in _NAMES for name in _NAMES[type(told)](told))
