@@ -25,7 +25,7 @@ from twin.streams.distributions import Empirical, Exponential, Fixed, LogNormal,
 
 ROOT = Path(__file__).resolve().parents[2]
 MINIMAL = ROOT / "scenarios" / "minimal.yaml"
-SHIPPED = sorted((ROOT / "scenarios").glob("**/*.yaml"))
+SHIPPED = sorted(path for path in (ROOT / "scenarios").glob("**/*.yaml") if path.parent.name != "experiments")
 
 
 def minimal(**changes: Any) -> Scenario:

@@ -253,6 +253,9 @@ def experiment(
         str | None, typer.Option(metavar="WHERE", help="here, pool, or dask://HOST:PORT of a Dask scheduler.")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, metavar="N", help="Runs at the same time.")] = 1,
+    spread: Annotated[bool, typer.Option("--spread", help="Quantiles and the worst 5 % too.")] = False,
+    regret: Annotated[bool, typer.Option("--regret", help="Who is how much worse than the best, too.")] = False,
+    influence: Annotated[bool, typer.Option("--influence", help="Which factor moves what, too.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Compare variants of scenarios in pairs, or go on with that (1 if a run fails)."""
@@ -261,8 +264,25 @@ def experiment(
 
     with reporting(quiet=quiet) as progress:
         results = Experiment.load(plan).run(out, executor=executor, workers=workers, progress=progress)
-    if not show_experiment(results):
+    if not show_experiment(results, spread=spread, regret=regret, influence=influence):
         raise typer.Exit(FAILED)
+
+
+@app.command()
+def warmup(
+    scenario: ScenarioFile,
+    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="The mean over so many seeds.")] = 5,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """How long a business takes from its empty start to its usual state (MSER-5)."""
+    from twin.cli.experiments import show_warm_ups
+    from twin.experiment.warm_up import warm_ups
+    from twin.scenario import load
+
+    loaded = load(scenario)
+    with reporting(quiet=quiet) as progress:
+        found = warm_ups(loaded, range(1, seeds + 1), progress)
+    show_warm_ups(f"{loaded.title}, mean of {seeds} seeds, by the hour", found)
 
 
 @app.command()

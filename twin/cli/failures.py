@@ -25,6 +25,7 @@ _INPUT_ERRORS: Final = (
     "twin.cli.failures.InputError",
     "twin.codec.CodecError",
     "twin.experiment.executors.ExecutorRefused",
+    "twin.experiment.sensitivity.AnalysisMissing",
     "twin.log.errors.RunError",
     "twin.log.folder.RunRefused",
     "twin.order_book.OrderBookError",

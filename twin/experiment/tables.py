@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from twin.experiment.comparing import Difference, compared, with_holm
+from twin.experiment.designs import LatinHypercube
 from twin.experiment.plan import Plan
+from twin.experiment.regret import Regret, regret_of
+from twin.experiment.sensitivity import Influence, influences
+from twin.experiment.spread import Spread, spread_of
 from twin.experiment.trial import Outcome
 from twin.measures.measured import Exact
 
@@ -72,6 +77,41 @@ class Results:
         base, other = self.values(scenario, self.plan.base_id, measure), self.values(scenario, variant, measure)
         seeds = [one.seed for one in self.outcomes if (one.scenario_id, one.variant) == (scenario, variant)]
         return [(seed, base[seed], other[seed]) for seed in seeds if seed in base and seed in other]
+
+    def spread(self, scenario: str, variant: str, measure: str) -> Spread:
+        """How far the runs of a variant lie from their mean."""
+        values = list(self.values(scenario, variant, measure).values())
+        return spread_of(values, self.measures[measure], self.plan.confidence)
+
+    def spread_of_difference(self, scenario: str, variant: str, measure: str) -> Spread:
+        """The same of a variant less the base, seed by seed: what it may cost, not only what it does on the mean."""
+        values = [after - before for _, before, after in self.pairs(scenario, variant, measure)]
+        return spread_of(values, self.measures[measure], self.plan.confidence)
+
+    def regret(self, measure: str) -> Regret:
+        """Who is how much worse than the best in which scenario. Raises `ValueError` for a measure without a direction,
+        and where no seed has it under every variant."""
+        better = self.measures[measure]
+        if better is None:
+            raise ValueError(f"{measure}: say which way is better, high or low")
+        found: dict[str, dict[str, dict[int, Exact]]] = {}
+        for scenario, variant in self.cells:
+            found.setdefault(scenario, {})[variant] = self.values(scenario, variant, measure)
+        return regret_of(measure, found, better, self.plan.confidence)
+
+    def influences(self, scenario: str, measure: str) -> list[Influence]:
+        """Which factor of the Latin hypercube moves the mean of a measure. Raises `ValueError` where there is none, or
+        too few points, and `AnalysisMissing`."""
+        design = self.plan.design
+        if not isinstance(design, LatinHypercube):
+            raise ValueError("there is no Latin hypercube in the plan, so there are no points to tell factors from")
+        points, answers = [], []
+        for point in design.points_of():
+            values = list(self.values(scenario, point.id, measure).values())
+            if values:
+                points.append([float(value) for value in point.values.values()])
+                answers.append(float(sum(values, Fraction(0)) / len(values)))
+        return influences([factor.id for factor in design.factors], points, answers, self.plan.confidence)
 
     def differences(self) -> list[Difference]:
         """Every variant less the base, in every scenario and measure asked for, with Holm's rule over all of them."""

@@ -1,0 +1,122 @@
+"""Reading an experiment: what it may say, and what is told of a mistake in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from twin.cli.app import main
+from twin.experiment.experiment import Experiment
+from twin.experiment.plan import Plan, load_plan
+from twin.scenario import ScenarioError
+
+ROOT = Path(__file__).resolve().parents[2]
+MINIMAL = ROOT / "scenarios" / "minimal.yaml"
+SHIPPED = sorted((ROOT / "scenarios" / "experiments").glob("*.yaml"))
+
+Write = Callable[[str], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes an experiment on the least scenario with these further lines."""
+
+    def written(more: str) -> Path:
+        path = tmp_path / "plan.yaml"
+        path.write_text(f"experiment: 1\ntitle: A case\nscenarios: [{MINIMAL}]\n{more}", encoding="utf-8")
+        return path
+
+    return written
+
+
+def plan(**more: Any) -> Plan:
+    plain = {"experiment": 1, "title": "A case", "scenarios": [str(MINIMAL)], "variants": [{"id": "base"}]}
+    return Plan.of(plain | more)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_shipped_experiment_can_be_run(path: Path) -> None:
+    assert list(Experiment.load(path).trials([1]))
+
+
+def test_a_number_of_seeds_means_one_to_that_many() -> None:
+    assert plan(seeds=3).seeds == (1, 2, 3)
+    assert plan(seeds=[7, 2]).seeds == (7, 2)
+    assert len(plan().seeds) == 10
+
+
+def test_the_first_variant_is_the_base_unless_another_is_named() -> None:
+    variants = [{"id": "a"}, {"id": "b"}]
+    assert plan(variants=variants).base_id == "a"
+    assert plan(variants=variants, base="b").base_id == "b"
+
+
+def test_a_null_in_a_change_removes_what_the_scenario_says(write: Write) -> None:
+    path = write("variants:\n  - {id: base}\n  - {id: none, change: {expect: null}}\n")
+    base, none = (trial.scenario for trial in Experiment.load(path).trials([1]))
+    assert base.expect and not none.expect
+
+
+def test_scenarios_are_found_from_the_experiments_own_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "deep"
+    folder.mkdir()
+    (tmp_path / "Case.yaml").write_text(f"extends: {MINIMAL}\n", encoding="utf-8")
+    path = folder / "plan.yaml"
+    path.write_text("experiment: 1\ntitle: t\nscenarios: [../Case.yaml]\nvariants: [{id: base}]\n", encoding="utf-8")
+    (trial,) = Experiment.load(path).trials([1])
+    assert trial.scenario_id == "case"
+
+
+@pytest.mark.parametrize(
+    ("more", "place", "told"),
+    [
+        ("variants: [{id: base}]\nseed: 3\n", "5", "unknown key 'seed'"),
+        ("variants: [{id: base}, {id: base}]\n", "", "two variants are called 'base'"),
+        ("seeds: 3\n", "", "there are no variants"),
+        ("variants: [{id: a}]\nbase: b\n", "", "there is no variant 'b'"),
+        ("variants: [{id: a}]\nseeds: [1, 1]\n", "5", "a seed stands twice"),
+        ("variants: [{id: a}]\nmeasures: [otiff]\n", "", "unknown measure 'otiff'"),
+        ("variants: [{id: a}]\nmeasures: [lost_margin]\n", "", "'lost_margin' compares two runs"),
+        ("variants: [{id: a, change: {erpp: {}}}]\n", "", "variant 'a': erpp: unknown key"),
+        ("variants: [{id: a}]\nwarm: {for: 1d, settle: 1d}\n", "", "warm-up of 2d leaves nothing"),
+        ("variants: [{id: a}]\nstop: {measure: margin, half_width: 1, seeds_max: 3}\n", "", "seeds_max is below"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place_and_nothing_is_run(
+    write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: str, place: str, told: str
+) -> None:
+    path = write(more)
+    assert main(["experiment", str(path), "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert told in said
+    if place:
+        assert f"{path}:{place}: " in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_mistake_in_a_plan_built_in_python_is_told_with_its_path() -> None:
+    with pytest.raises(ScenarioError, match="seeds: "):
+        plan(seeds=0)
+
+
+def test_what_a_warm_business_cannot_take_over_is_refused_before_anything_runs(write: Write) -> None:
+    more = "warm: {for: 12h, settle: 1h}\nvariants:\n  - {id: base}\n  - {id: other, change: {%s}}\n"
+    for change, told in (
+        ("stock: [{warehouse: main, item: mug, on_hand: 9}]", "another opening stock of main"),
+        ("warehouses: [{id: main, counting: {every: 1d}}]", "count_ms of warehouse/main"),
+        ("run: {horizon: 3d}", "another time of the run"),
+        ("carriers: [{id: van}, {id: bike}]", "the new carrier/bike"),
+    ):
+        with pytest.raises(ScenarioError, match=f"variant 'other' of minimal: .*{told}"):
+            Experiment.load(write(more % change))
+
+
+def test_an_executor_that_is_none_is_refused(write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write("variants: [{id: base}]\n")
+    assert load_plan(path).title == "A case"
+    assert main(["experiment", str(path), "--out", str(tmp_path / "out"), "--executor", "ray"]) == 2
+    assert "no executor 'ray'; give here, pool, or dask://HOST:PORT" in capsys.readouterr().err
