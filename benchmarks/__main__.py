@@ -1,6 +1,7 @@
 """Every benchmark in turn, one JSON line a figure; the first line says on what machine and with which versions.
 
-`python -m benchmarks [NAME...]` runs those named: kernel, three_echelon, pipeline, measures, order_book, journal.
+`python -m benchmarks [NAME...]` runs those named: kernel, three_echelon, pipeline, measures, order_book, journal,
+experiments.
 Figures of one run belong together: compare sides within a run, not numbers between runs on a shared machine.
 """
 
@@ -12,7 +13,7 @@ import platform
 import sys
 from importlib.metadata import version
 
-from benchmarks import journal, kernel, order_book, pipeline, reading, three_echelon
+from benchmarks import experiments, journal, kernel, order_book, pipeline, reading, three_echelon
 
 BENCHMARKS = {
     "kernel": kernel.main,
@@ -21,6 +22,7 @@ BENCHMARKS = {
     "measures": reading.main,
     "order_book": order_book.main,
     "journal": journal.main,
+    "experiments": experiments.main,
 }
 PACKAGES = ("ordertwin", "msgspec", "simpy", "pyarrow", "supplynetpy")
 

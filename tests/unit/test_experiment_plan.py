@@ -10,7 +10,7 @@ import pytest
 
 from twin.cli.app import main
 from twin.experiment.experiment import Experiment
-from twin.experiment.plan import Plan, load_plan
+from twin.experiment.plan import Plan, load_plan, reference_page
 from twin.scenario import ScenarioError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -120,3 +120,8 @@ def test_an_executor_that_is_none_is_refused(write: Write, tmp_path: Path, capsy
     assert load_plan(path).title == "A case"
     assert main(["experiment", str(path), "--out", str(tmp_path / "out"), "--executor", "ray"]) == 2
     assert "no executor 'ray'; give here, pool, or dask://HOST:PORT" in capsys.readouterr().err
+
+
+def test_the_reference_page_of_experiments_is_the_one_the_models_make() -> None:
+    page = (ROOT / "docs" / "experiment_file.md").read_text(encoding="utf-8")
+    assert page == reference_page(), "run: python -m twin.experiment > docs/experiment_file.md"

@@ -200,11 +200,11 @@ def test_influence_finds_the_shares_of_a_linear_model() -> None:
     pytest.importorskip("SALib")
     from scipy.stats.qmc import LatinHypercube as Sampler
 
-    points = Sampler(d=3, rng=1).random(400).tolist()
+    points = Sampler(d=3, rng=1).random(2_000).tolist()
     # Var = (16 + 4) / 12: shares 0.8, 0.2 and 0.
     found = influences(["big", "small", "none"], points, [4 * x + 2 * y for x, y, _ in points], LEVEL)
     assert [one.factor for one in found] == ["big", "small", "none"]
-    assert [one.first_order for one in found] == pytest.approx([0.8, 0.2, 0.0], abs=0.04)
+    assert [one.first_order for one in found] == pytest.approx([0.8, 0.2, 0.0], abs=0.03)
     with pytest.raises(ValueError, match="n too small: 39 points"):
         influences(["big", "small", "none"], points[:39], [0.0] * 39, LEVEL)
 

@@ -142,7 +142,7 @@ class Experiment:
             raise ScenarioError(list(dict.fromkeys(problems)))
         for (scenario_id, variant_id), scenario in loaded.items() if warm is not None else ():
             base = loaded[scenario_id, self.plan.base_id]
-            wrong = cannot_take_over(base, scenario, self.plan.seeds[0])
+            wrong = cannot_take_over(base, scenario)
             if scenario.run != base.run:
                 wrong.append("another time of the run")
             text = f"variant '{variant_id}' of {scenario_id}: a warm start cannot take over"

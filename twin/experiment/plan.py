@@ -20,9 +20,10 @@ from twin.scenario.limits import SEED_MAX
 from twin.scenario.loader import placed
 from twin.scenario.merging import Node, plain_of
 from twin.scenario.reading import read
+from twin.scenario.reference_page import reference_tables
 from twin.scenario.units import format_duration
 
-__all__ = ["Asked", "Plan", "ScenarioEntry", "Stop", "Variant", "Warm", "load_plan"]
+__all__ = ["Asked", "Plan", "ScenarioEntry", "Stop", "Variant", "Warm", "load_plan", "reference_page"]
 
 
 Seed = Annotated[int, Field(ge=0, le=SEED_MAX)]
@@ -179,6 +180,22 @@ class Plan(Model):
     def of(cls, plain: Mapping[str, Any], folder: FilePath | str = "") -> Plan:
         """The plan of a map of plain values, with paths from `folder`. Raises `ScenarioError`."""
         return _checked(Node(dict(plain), "", 0), dict(plain), FilePath(folder))
+
+
+_HEAD = """\
+# Experiment files
+
+<!-- Made by `python -m twin.experiment > docs/experiment_file.md`; change the models, not this page. -->
+
+What may stand in the file of `twin experiment` ([experiments.md](experiments.md) says what it is for). Values are
+written as in a scenario ([scenario.md](scenario.md)); a key that is not listed is refused.
+
+"""
+
+
+def reference_page() -> str:
+    """The page in Markdown: a table for each part of an experiment."""
+    return _HEAD + reference_tables(Plan)
 
 
 def load_plan(path: FilePath | str) -> Plan:

@@ -55,6 +55,9 @@ OF_CONFIG: Final = {
 ADDED: Final = ("disruption/", "fault/", "intervention/")
 """Actors that can come later: they begin by their own `start`."""
 
+CHANGES_MAX: Final = 256
+"""Changes kept in a process."""
+
 COUNTED: Final = ("free_pickers",)
 """Counts of what there is, less what is in use: a fork has as many more as its variant begins with."""
 
@@ -77,9 +80,9 @@ class _Change(Struct):
     refused: list[str] = []
 
 
-def cannot_take_over(base: Scenario, variant: Scenario, seed: int) -> list[str]:
+def cannot_take_over(base: Scenario, variant: Scenario) -> list[str]:
     """What of a variant a warm start cannot take over; nothing where it can all be."""
-    return _change(build(base, seed), build(variant, seed)).refused
+    return _change_of(base, variant).refused
 
 
 def try_warm(group: WarmGroup) -> tuple[Outcome, ...]:
@@ -108,7 +111,7 @@ def _forked(group: WarmGroup, trial: Trial, warm: Simulation, folder: Path, shar
         fork.scenario = trial.scenario
         if trial.seed != group.seed:
             _reseed(fork, trial.seed)
-        _take_over(fork, _change(build(group.base, trial.seed), build(trial.scenario, trial.seed)))
+        _take_over(fork, _change_of(group.base, trial.scenario))
         fork.advance(trial.scenario.run.end)
         position, digest = warm.log.position, warm.log.digest.hex()
         done = outcome_of(trial, fork.finish(parent=digest, position=position))
@@ -138,14 +141,31 @@ def _take_over(fork: Simulation, change: _Change) -> None:
         actor = world.actors[id]
         setattr(actor, name, getattr(actor, name) + after - before if name in COUNTED else after)
     for added in change.added:
-        del added.__dict__["world"]
-        added = world.add(added)
-        added.start()  # type: ignore[attr-defined]
+        world.add(added).start()  # type: ignore[attr-defined]
     for command in change.commands:
         entry = fork.driver.handle(structs.replace(command, time=world.now), world.now)
         if entry.refusal is not None:
             raise RunRefused(f"the engine refuses {command.id}: {entry.refusal.code}: {entry.refusal.text}")
     world.orchestration.arm()
+
+
+_CHANGES: Final[dict[tuple[str, str], bytes]] = {}
+"""Changes by the digests of base and variant, pickled since a fork makes the added actors its own. They hold for every
+seed: what a business is like before its first instant is not drawn."""
+
+
+def _change_of(base: Scenario, variant: Scenario) -> _Change:
+    pair = (base.digest, variant.digest)
+    if pair not in _CHANGES:
+        if len(_CHANGES) >= CHANGES_MAX:
+            _CHANGES.clear()
+        seed = base.run.seed
+        change = _change(build(base, seed), build(variant, seed))
+        for actor in change.added:
+            del actor.__dict__["world"]
+        _CHANGES[pair] = pickle.dumps(change, protocol=5)
+    found: _Change = pickle.loads(_CHANGES[pair])
+    return found
 
 
 def _change(base: Build, variant: Build) -> _Change:

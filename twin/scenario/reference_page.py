@@ -15,7 +15,7 @@ from twin.scenario.explain import kinds_of, union_of
 from twin.scenario.model import Scenario
 from twin.scenario.policies import HoldingCharge, ReviewSpec
 
-__all__ = ["reference_page"]
+__all__ = ["reference_page", "reference_tables"]
 
 _HEAD = """\
 # Scenario files
@@ -64,7 +64,13 @@ def reference_page() -> str:
             keys = ", ".join(f"`{key}`" for key in model.model_fields if key != "kind")
             text += f"| `{kinds_of(model)[0]}` | {keys} | {_doc(model)} |\n"
         text += "\n"
-    for path, model in _models("", Scenario, {}):
+    return text + reference_tables(Scenario)
+
+
+def reference_tables(root: type[BaseModel]) -> str:
+    """A table for a model and for each that it has parts of."""
+    text = ""
+    for path, model in _models("", root, {}):
         title = f"`{path}`" if path else "Top level"
         text += f"## {title}\n\n{_doc(model)}\n\n| Key | Value | Unless given | Means |\n|---|---|---|---|\n"
         for name, field in model.model_fields.items():
