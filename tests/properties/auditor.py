@@ -99,7 +99,7 @@ class Auditor:
             order = getattr(event, "order", None)
             if order in self.closed and name not in AFTER_CLOSING:
                 self.say(f"{name} after order {order} was closed")
-            if name in ("DeliveryRetried", "DeliveryRedriven"):
+            if name in ("DeliveryRetried", "DeliveryRedriven", "DeliveryHedged"):
                 resent[event.delivery] += 1
             reader: Callable[[Any], None] | None = getattr(self, f"_{name}", None)
             if reader is not None:

@@ -39,6 +39,8 @@ QUEUES: tuple[dict[str, Any], ...] = (
     {"pool": "senders", "bulkhead": 2, "bound": 4},
     {"breaker": BREAKER, "interval_us": 60_000_000, "burst": 2},
     {"fallback": True, "chase_ms": HOUR, "chases": 1},
+    {"hedge_ms": 30_000, "dead_ms": 6 * HOUR, "fallback": True},
+    {"dead_ms": HOUR, "in_order": True, "breaker": BREAKER},
     {"fallback": True, "compensate": False, "bulkhead": 2, "in_order": True},
     {"breaker": replace(BREAKER, holds=True), "drain_us": 90_000_000, "pool": "senders", "in_order": True},
 )

@@ -305,6 +305,26 @@ def interfaces(
         show_interfaces(f"{manifest.title}, seed {manifest.seed}", figures, gateway, slos, manifest.currency)
 
 
+@app.command(name="dead-letters")
+def dead_letters(
+    run: RunFolder,
+    gateway: Annotated[str, typer.Option(metavar="GLOB", help="Only these, e.g. 'supplier/*'.")] = "*",
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, in ms and minor units.")] = False,
+) -> None:
+    """What was given up and waits for somebody: why, whose, how old, worth how much."""
+    from twin.cli.dead_letters import print_dead_letters, show_dead_letters
+    from twin.log import read_entries, read_manifest
+    from twin.observability import dead_letters_of
+
+    manifest = read_manifest(run)
+    owners = {one.gateway: one.owner for one in manifest.objectives}
+    letters = dead_letters_of(read_entries(run), owners)
+    if as_json:
+        print_dead_letters(letters, gateway)
+    else:
+        show_dead_letters(manifest, letters, gateway)
+
+
 @app.command()
 def blast(
     run: RunFolder,

@@ -121,6 +121,8 @@ _FOLDS: Final[dict[type, Callable[[State, Any, int], None]]] = {
     events.DeliveryRetried: fold_deliveries.delivery_retried,
     events.DeliveryDeadLettered: fold_deliveries.delivery_dead_lettered,
     events.DeliveryRedriven: fold_deliveries.delivery_redriven,
+    events.DeliveryExpired: fold_deliveries.delivery_expired,
+    events.DeliveryHedged: fold_deliveries.delivery_hedged,
     events.BreakerOpened: fold_deliveries.breaker_opened,
     events.BreakerHalfOpened: fold_deliveries.breaker_half_opened,
     events.BreakerClosed: fold_deliveries.breaker_closed,
@@ -185,6 +187,8 @@ class Engine:
             serve_waiting(state, node, sku, now, draft)
         elif kind == "delivery":
             delivery.wake_delivery(state, rest, now, draft)
+        elif kind == "dead":
+            draft.events.append(events.DeliveryExpired(rest))
         elif kind == "send":
             sending.dispatch(state, rest, now, draft)
         elif kind == "watch":

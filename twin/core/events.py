@@ -26,7 +26,9 @@ __all__ = [
     "CreditRejected",
     "DeliveryDeadLettered",
     "DeliveryDispatched",
+    "DeliveryExpired",
     "DeliveryFailed",
+    "DeliveryHedged",
     "DeliveryQueued",
     "DeliveryRedriven",
     "DeliveryRetried",
@@ -549,6 +551,19 @@ class DeliveryRedriven(Struct, frozen=True, gc=False, tag="delivery.redriven"):
     actor: str
 
 
+class DeliveryExpired(Struct, frozen=True, gc=False, tag="delivery.expired"):
+    """Nobody sent a dead letter again in its time: it can no longer be, and stays visible as what was never done."""
+
+    delivery: str
+
+
+class DeliveryHedged(Struct, frozen=True, gc=False, tag="delivery.hedged"):
+    """No answer yet: attempt `attempt` was sent beside the one that waits for it."""
+
+    delivery: str
+    attempt: int
+
+
 class ReleaseWithdrawn(Struct, frozen=True, gc=False, tag="release.withdrawn"):
     """A warehouse will not ship a fulfillment order: its units are to be sourced again, elsewhere."""
 
@@ -666,6 +681,8 @@ Event = (
     | DeliveryRetried
     | DeliveryDeadLettered
     | DeliveryRedriven
+    | DeliveryExpired
+    | DeliveryHedged
     | BreakerOpened
     | BreakerHalfOpened
     | BreakerClosed

@@ -182,7 +182,10 @@ class DeliveryPolicy(Struct, frozen=True, gc=False, omit_defaults=True):
     are shed. `in_order` sends those about one order or purchase order one after the other, and none past a dead letter.
 
     A counterpart that says nothing of an order for `chase_ms` (0: nobody minds) is asked, and after `chases` questions
-    in vain a ticket is opened. `fallback` sources an order elsewhere when its warehouse could not be told to ship; with
+    in vain a ticket is opened. A dead letter waits for `owner` and expires after `dead_ms` (0: never): then it can no
+    longer be sent again, and holds up nothing behind it. An attempt without an answer for `hedge_ms` (0: never) is sent
+    a second time beside the first, up to `hedges` times, and the first answer counts (Dean and Barroso 2013, "The Tail
+    at Scale"). `fallback` sources an order elsewhere when its warehouse could not be told to ship; with
     `compensate` what may have been done all the same is cancelled first.
     """
 
@@ -211,6 +214,10 @@ class DeliveryPolicy(Struct, frozen=True, gc=False, omit_defaults=True):
     chases: int = 2
     fallback: bool = False
     compensate: bool = True
+    owner: str = ""
+    dead_ms: int = 0
+    hedge_ms: int = 0
+    hedges: int = 1
 
     @property
     def queues(self) -> bool:

@@ -302,6 +302,12 @@ def rebuild(state: State, now: int) -> None:
             kept.draining = sender.draining and policy.drain_us > 0
             if policy.breaker is not None:
                 kept.breaker = sender.breaker
+    for key, opened in state.dead_letters.items():
+        expires_after = policy_of(state, opened.delivery.gateway).dead_ms
+        if expires_after and opened.stage == "dead":
+            set_timer(state.timers, f"dead/{key}", max(now, opened.since + expires_after))
+        else:
+            cancel_timer(state.timers, f"dead/{key}")
     unsettled = {**state.dead_letters, **state.deliveries}
     # Whatever waits behind a dead letter was asked for after it.
     for opened in sorted(unsettled.values(), key=lambda each: (each.stage != "dead", each.since, each.delivery.key)):
@@ -316,7 +322,7 @@ def _rebuild_one(state: State, opened: OpenDelivery) -> None:
     if not policy.queues and opened.stage != "queued":
         return
     sender = sender_of(state, gateway)
-    if policy.in_order:
+    if policy.in_order and opened.stage != "expired":
         sender.order.setdefault(opened.delivery.correlation, []).append(opened.delivery.key)
     if opened.stage == "in_flight" and policy.queues:
         sender.in_flight += 1

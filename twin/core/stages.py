@@ -95,6 +95,9 @@ DELIVERY: Final[Table] = {
     ("in_flight", "dead_lettered"): "dead",
     ("waiting", "dead_lettered"): "dead",
     ("dead", "redriven"): "in_flight",
+    ("in_flight", "hedged"): "in_flight",
+    ("dead", "expired"): "expired",
+    ("expired", "succeeded"): "succeeded",
 }
 
 AGGREGATES: Final[dict[str, tuple[str, Table]]] = {

@@ -165,7 +165,8 @@ class OpenDelivery(Struct):
 
     `counted` is whether it is a document that an order in memory waits for, see `Order.unposted`. The present attempt
     was sent at `sent_at` (ms), after it had entered the send queue at `queued_at`;
-    `doubtful` is whether an attempt may have been done though nobody answered.
+    `doubtful` is whether an attempt may have been done though nobody answered, `hedged` how many attempts were sent
+    beside it.
     """
 
     delivery: Delivery
@@ -177,6 +178,7 @@ class OpenDelivery(Struct):
     sent_at: int = 0
     queued_at: int = 0
     doubtful: bool = False
+    hedged: int = 0
 
 
 class Breaker(Struct):

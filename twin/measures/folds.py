@@ -65,6 +65,8 @@ FOLDS: Final[dict[type, Callable[[Any, Any, int], None] | None]] = {
     ev.DeliveryRetried: _delivery,
     ev.DeliveryDeadLettered: _delivery,
     ev.DeliveryRedriven: _delivery,
+    ev.DeliveryExpired: _delivery,
+    ev.DeliveryHedged: _delivery,
     ev.BreakerOpened: None,
     ev.BreakerHalfOpened: None,
     ev.BreakerClosed: None,

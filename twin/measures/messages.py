@@ -58,7 +58,7 @@ _KNOWN_ALREADY: Final = ("duplicate", "order_exists")
 class DeliveryFacts:
     """A delivery that is not settled, or a dead letter `since` an instant (ms)."""
 
-    __slots__ = ("attempt", "correlation", "gateway", "redriven", "since", "stage")
+    __slots__ = ("attempt", "correlation", "first", "gateway", "redriven", "since", "stage")
 
     def __init__(self, delivery: Delivery, since: int) -> None:
         self.correlation = delivery.correlation
@@ -67,6 +67,8 @@ class DeliveryFacts:
         self.redriven = False
         self.stage = "in_flight"
         self.attempt = 1
+        # Where attempts were sent beside it: the first that an answer is awaited of.
+        self.first = 1
 
 
 class Messages:
@@ -91,6 +93,7 @@ class Messages:
         # What the entry put into a send queue for the first time, and the attempts that it took out of one.
         self.queued: list[str] = []
         self.dispatched: dict[str, int] = {}
+        self.hedged: dict[str, None] = {}
         self.lost: dict[str, int] = {}
         # What is unsettled, by gateway and by what it is about, in the order in which it was asked for.
         self.lines: dict[tuple[str, str], dict[str, None]] = {}
@@ -177,8 +180,11 @@ class Messages:
                     self.open[delivery.key] = self._asked(delivery, entry.now)
                     self.awaited += counts
             else:
-                if delivery.key in self.open:
-                    self.open[delivery.key].attempt = delivery.attempt
+                known = self.open.get(delivery.key)
+                if known is not None:
+                    known.attempt = delivery.attempt
+                    if delivery.key not in self.hedged:
+                        known.first = delivery.attempt
                 self._check_retry(facts, entry, delivery)
             waiting = self.lines.get((delivery.gateway, correlation))
             if waiting and next(iter(waiting)) != delivery.key:
@@ -192,6 +198,7 @@ class Messages:
                 if correlation in facts.orders:
                     self.about_orders += 1
                     self.with_criticality += delivery.criticality != ""
+        self.hedged.clear()
         if self.due or entry.deliveries or self.queued or self.dispatched:
             self._settle_due(facts, entry)
 
@@ -264,11 +271,13 @@ class Messages:
         if name in ("failed", "dead_lettered") and self.answered not in (0, found.attempt):
             # News of an attempt that was given up before has put an end to the present one.
             facts.stale_overwrites += 1
-        if name == "succeeded" and found.stage == "in_flight" and self.answered in (0, found.attempt):
+        if name == "succeeded" and found.stage == "in_flight" and (not self.answered or self.answered >= found.first):
             self.in_time += now >= facts.begin
         found.stage = stage
         if name == "dispatched":
-            found.attempt = self.dispatched[key] = event.attempt
+            found.attempt = found.first = self.dispatched[key] = event.attempt
+        elif name == "hedged":
+            self.hedged[key] = None
         if name == "succeeded":
             self.open.pop(key, None)
             self.dead.pop(key, None)
@@ -302,6 +311,8 @@ _STEPS: Final[dict[type, str]] = {
     ev.DeliveryRetried: "retried",
     ev.DeliveryDeadLettered: "dead_lettered",
     ev.DeliveryRedriven: "redriven",
+    ev.DeliveryExpired: "expired",
+    ev.DeliveryHedged: "hedged",
 }
 
 

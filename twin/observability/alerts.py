@@ -175,6 +175,7 @@ _STEPS: Final[dict[str, Any]] = {
     "refused": Monitor._ended,
     "dead": Monitor._dead,
     "redriven": Monitor._opened,
+    "expired": Monitor._nothing,
     "settled": Monitor._settled,
 }
 

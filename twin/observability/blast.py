@@ -343,5 +343,6 @@ _STEPS: Final[dict[str, Any]] = {
     "refused": _Blast.ended,
     "dead": _Blast.dead,
     "redriven": _Blast.asked,
+    "expired": _Blast.nothing,
     "settled": _Blast.settled,
 }

@@ -31,7 +31,7 @@ def _written(value: Any, write: SerializerFunctionWrapHandler) -> Any:
 
 LIFTED = (WrapValidator(_lifted), WrapSerializer(_written))
 """Lets `none` stand for no limit at all."""
-LIFTABLE = ("fallback", "supervise", "bulkhead", "pool", "rate", "drain", "breaker", "budget")
+LIFTABLE = ("fallback", "supervise", "hedge", "dead_letters", "bulkhead", "pool", "rate", "drain", "breaker", "budget")
 
 
 def _some(value: int) -> int:
@@ -44,6 +44,10 @@ def _some_time(value: int) -> int:
     if not value:
         raise refuse("0s of silence is no time at all; write a duration such as 4h")
     return value
+
+
+def _never_or_some_time(value: int | None) -> int | None:
+    return value if value is None else _some_time(value)
 
 
 RetryBudget = Annotated[Percent, AfterValidator(_some)]
@@ -145,6 +149,31 @@ class Fallback(Model):
     """Whether what may have been done all the same is cancelled first"""
 
 
+class Hedge(Model):
+    """An attempt without an answer is sent a second time beside the first; the first answer counts, and the partner
+    does it once (Dean and Barroso 2013). It spends a retry, and a share of the retry budget."""
+
+    after: Annotated[DurationMs, AfterValidator(_some_time)]
+    """Without an answer for so long; a high percentile of the usual times, such as the 95th"""
+    max: Positive = 1
+    """Attempts beside the first"""
+
+
+class DeadLetters(Model):
+    """Who looks at messages that were given up, and for how long they can be sent again."""
+
+    owner: str = ""
+    """Who answers for them; the owner of the interface unless given"""
+    expire: Annotated[DurationMs | None, AfterValidator(_never_or_some_time)] = None
+    """After so long one can no longer be sent again, and holds up nothing behind it; never unless given"""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.owner and self.expire is None:
+            raise refuse("dead_letters says nothing; give owner or expire, or leave it out")
+        return self
+
+
 class Supervise(Model):
     """Who has taken an order and says nothing of it is asked, and after a while reported.
 
@@ -161,6 +190,10 @@ class Supervise(Model):
 class _Sending(Model):
     fallback: Annotated[Fallback | None, *LIFTED] = None
     """What is done for an order whose warehouse could not be told to ship; a dead letter waits unless given"""
+    hedge: Annotated[Hedge | None, *LIFTED] = None
+    """A second attempt beside one that is slow; none unless given"""
+    dead_letters: Annotated[DeadLetters | None, *LIFTED] = None
+    """What holds for messages that were given up"""
     supervise: Annotated[Supervise | None, *LIFTED] = None
     """What is done about a silent partner; nothing unless given"""
     bulkhead: Annotated[Positive | None, *LIFTED] = None
@@ -302,8 +335,16 @@ def _idle(policies: DeliveryPolicies, policy: DeliveryPolicy, kind: str) -> str:
     given += [f"queue.{name}" for name in ("bound", "in_order") if getattr(queue, name)]
     if queue.discipline is not None and not given:
         return "nothing ever waits to be sent, so queue.discipline has no effect; give a limit such as bulkhead"
+    hedge = policy.hedge
+    if hedge is not None and given:
+        return f"hedge sends beside the send queue, past {', '.join(given)}; give one or the other"
+    if hedge is not None and hedge.after >= policy.timeout:
+        return "hedge.after is not before the timeout, so nothing is ever hedged; give a shorter time"
+    if hedge is not None and not policy.retries.max:
+        return "a hedge spends a retry, and there is none; give retries.max"
     if not policy.acknowledge and kind != "default":
         given += ["retries.budget"] if policy.retries.budget is not None else []
+        given += [name for name in ("hedge", "dead_letters") if getattr(policy, name) is not None]
         given += ["fallback"] if policy.fallback is not None and kind == "warehouse" else []
         if given:
             return f"no answer is waited for, so {', '.join(given)} can have no effect; set acknowledge: true"

@@ -364,6 +364,10 @@ def _delivery(kind: GatewayKind, policy: DeliverySpec) -> DeliveryPolicy:
         policy.supervise.chases if policy.supervise is not None else 2,
         policy.fallback is not None,
         policy.fallback.compensate if policy.fallback is not None else True,
+        policy.dead_letters.owner if policy.dead_letters is not None else "",
+        (policy.dead_letters.expire or 0) if policy.dead_letters is not None else 0,
+        policy.hedge.after if policy.hedge is not None else 0,
+        policy.hedge.max if policy.hedge is not None else 1,
     )
 
 

@@ -125,7 +125,7 @@ class Operations(Actor):
         self._tell(BeginIntervention(*self._name(), plan.id, plan.kind, plan.actor, cause, plan.cost_minor))
         if plan.kind == "redrive":
             for key, dead in state.dead_letters.items():
-                if fnmatchcase(dead.delivery.gateway, plan.gateway):
+                if dead.stage == "dead" and fnmatchcase(dead.delivery.gateway, plan.gateway):
                     self._tell(RedriveDelivery(*self._name(), key, plan.actor))
             self._tell(EndIntervention(*self._name(), plan.id))
         elif plan.kind == "stop_ship":
