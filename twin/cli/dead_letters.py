@@ -33,24 +33,21 @@ def show_dead_letters(manifest: Manifest, letters: list[DeadLetter], gateway: st
     if not chosen:
         line("no dead letters")
         return
-    right = ("Expires", "Attempts", "Age", "Value")
+    right = ("Owner", "Expires", "Age", "Value")
     made = table(
         f"{manifest.title}, seed {manifest.seed}: dead letters",
-        *("Message", "To", "About", "Class", "Why", "Owner", *right),
+        *("Message", "To", "Why", *right),
         right=right,
     )
     for letter in chosen:
         expires = "" if letter.expires_at < 0 else "expired" if letter.expired else clock(letter.expires_at)
-        numbers = (count(letter.attempts), in_unit(manifest.end_ms - letter.since, "ms", ""))
         made.add_row(
             letter.key,
             letter.gateway,
-            letter.about,
-            letter.criticality,
             letter.reason,
             letter.owner or "nobody",
             expires,
-            *numbers,
+            in_unit(manifest.end_ms - letter.since, "ms", ""),
             money(letter.value_minor, manifest.currency),
         )
     show(made)
