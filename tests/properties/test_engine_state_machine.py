@@ -359,8 +359,9 @@ def drain(business: Business) -> None:
         state = business.state
         for order in [order.id for order in state.orders.values() if order.held]:
             business.accept(business.release_hold(order))
-        for key in list(state.dead_letters):
-            business.accept(business.redrive(key))
+        for key, dead in list(state.dead_letters.items()):
+            late = dead.stage == "expired"
+            business.accept(replace(business.acknowledge(key), attempt=1) if late else business.redrive(key))
         for key in list(state.deliveries):
             effect = state.deliveries[key].delivery.effect
             if isinstance(effect, PostInvoice | PostCredit):

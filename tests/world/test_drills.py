@@ -38,6 +38,7 @@ WITHOUT: list[tuple[str, str, str, dict[str, Any]]] = [
     ("errors", "retry", "dead_letters", default(retries={"max": 0})),
     ("reply_lost", "idempotency", "invariants", forgetful("off")),
     ("reply_lost", "a dedupe retention longer than the retries", "invariants", forgetful("1m")),
+    ("redrive_storm", "idempotency, in a redrive storm", "invariants", forgetful("off")),
     ("poison", "the order-preserving dead-letter queue", "leapfrogs", default(queue={"in_order": False})),
     (
         "warehouse_gone",

@@ -11,7 +11,7 @@ from twin.scenario.demand import BookDemand, GeneratedDemand, PoissonDemand
 from twin.scenario.disruptions import CapacityCut, CarrierClosed, DemandSpike, LaneClosed
 from twin.scenario.errors import Path
 from twin.scenario.fault_checks import interface_misfits
-from twin.scenario.interventions import ShiftVolume, ZeroFeed
+from twin.scenario.interventions import PauseBatch, ShiftVolume, ZeroFeed
 from twin.scenario.units import CURRENCY_EXPONENTS, format_duration
 
 if TYPE_CHECKING:
@@ -172,6 +172,7 @@ def _idle_hands(scenario: Scenario) -> list[tuple[Path, str]]:
     problems: list[tuple[Path, str]] = []
     lasts = scenario.run.end - scenario.run.start
     fed = [channel.id for channel in scenario.channels if channel.feed is not None]
+    batches = [interface.id for interface in scenario.interfaces if interface.batch is not None]
     for index, one in enumerate(scenario.interventions):
         path: Path = ("interventions", index)
         if one.at is not None and one.at >= lasts:
@@ -179,6 +180,9 @@ def _idle_hands(scenario: Scenario) -> list[tuple[Path, str]]:
             problems.append(((*path, "at"), f"{text}; let it begin earlier"))
         if isinstance(one, ZeroFeed) and one.channel not in fed:
             problems.append(((*path, "channel"), f"channel: '{one.channel}' has no stock feed; give it one"))
+        if isinstance(one, PauseBatch) and one.interface not in batches:
+            text = f"interface: '{one.interface}' sends no files; give one of style batch"
+            problems.append(((*path, "interface"), text))
         if isinstance(one, ShiftVolume) and "preferred_node" not in scenario.policies.sourcing.rules:
             text = "preferred: no sourcing rule looks at preferred warehouses; add preferred_node"
             problems.append(((*path, "preferred"), text))

@@ -224,6 +224,14 @@ class DeliveryPolicy(_Sending):
     retries: Retries = Retries()
     """Further attempts"""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _lifted(cls, given: Any) -> Any:
+        """Below the default is nothing that `none` could lift: there it says what saying nothing says."""
+        if not isinstance(given, dict):
+            return given
+        return {key: value for key, value in given.items() if key not in LIFTABLE or value != NONE}
+
 
 class RetriesChange(Model):
     """What differs from the default's retries."""
