@@ -204,12 +204,16 @@ class PublishMilestone(_Envelope, frozen=True, tag="carrier.milestone"):
 
 
 class AcknowledgePurchaseOrder(_Envelope, frozen=True, tag="supplier.acknowledge"):
-    """A supplier's answer (X12 855): `code` is accepted or rejected, `eta` the instant (ms) at the warehouse."""
+    """A supplier's answer (X12 855): `code` is accepted or rejected, `eta` the instant (ms) at the warehouse.
+
+    `revision` counts the changes (X12 865) since the first answer, which is 0.
+    """
 
     purchase_order: str
     code: str
     eta: int
     causation: str = ""
+    revision: int = 0
 
 
 class ReceiveGoods(_Envelope, frozen=True, tag="warehouse.receive"):

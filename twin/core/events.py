@@ -446,11 +446,12 @@ class PurchaseOrderCreated(Struct, frozen=True, gc=False, tag="purchase_order.cr
     cost_minor: int
 
 
-class PurchaseOrderAcknowledged(Struct, frozen=True, gc=False, tag="purchase_order.acknowledged"):
-    """The supplier confirmed, with its own date."""
+class PurchaseOrderAcknowledged(Struct, frozen=True, gc=False, tag="purchase_order.acknowledged", omit_defaults=True):
+    """The supplier confirmed, with its own date, or changed it for the `revision`-th time."""
 
     purchase_order: str
     eta: int
+    revision: int = 0
 
 
 class PurchaseOrderRejected(Struct, frozen=True, gc=False, tag="purchase_order.rejected"):

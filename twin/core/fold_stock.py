@@ -246,6 +246,7 @@ def purchase_order_acknowledged(state: State, event: PurchaseOrderAcknowledged, 
     order = state.purchase_orders[event.purchase_order]
     order.stage = advance(PURCHASE_ORDER, order.stage, "acknowledged", event.purchase_order)
     order.eta = event.eta
+    order.revision = event.revision
     if state.supervised:
         watch(state, "supplier", event.purchase_order, max(now, event.eta))
 

@@ -107,7 +107,7 @@ class Pegged(Struct):
 
 
 class PurchaseOrder(Struct):
-    """Goods ordered and not yet received: units still to come by item."""
+    """Goods ordered and not yet received: units still to come by item, and the supplier's latest word on them."""
 
     supplier: str
     node: str
@@ -116,6 +116,7 @@ class PurchaseOrder(Struct):
     due: dict[str, int]
     pegs: list[Pegged]
     stage: str = "created"
+    revision: int = 0
 
 
 class Backorder(Struct):

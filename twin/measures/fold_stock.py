@@ -121,6 +121,8 @@ def purchase_order_acknowledged(facts: Facts, event: ev.PurchaseOrderAcknowledge
         facts.illegal_transitions += 1
         return
     purchase.stage = step(facts, PURCHASE_ORDER, purchase.stage, "acknowledged")
+    facts.stale_overwrites += event.revision < purchase.revision
+    purchase.revision = event.revision
     _answered(facts, purchase, now)
 
 

@@ -83,8 +83,8 @@ def leapfrogs(facts: Facts) -> Answer:
 
 @measure("L", "count", RUN)
 def stale_overwrites(facts: Facts) -> Answer:
-    """Older news that overwrote newer: a count taken before the last one, or the failure of an attempt that had been
-    given up before taken for that of the present one; must be 0.
+    """Older news that overwrote newer: a count taken before the last one, a supplier's date that it had changed since,
+    or the failure of an attempt that had been given up before taken for that of the present one; must be 0.
     """
     return answer(facts.stale_overwrites)
 

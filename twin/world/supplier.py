@@ -36,13 +36,20 @@ class DropShipment(Struct, frozen=True):
 class Goods(Struct, frozen=True):
     """What is being made for a warehouse (`node`) or a customer, to be there or to leave at `due_at` (ms).
 
-    The plant had stood still for `lost_ms` when it began.
+    The plant had stood still for `lost_ms` when it began, and its date was changed `revision` times.
     """
 
     what: Arrival | DropShipment
     node: str
     lost_ms: int
     due_at: int
+    revision: int = 0
+
+    @property
+    def order(self) -> str:
+        """The purchase order that they are made for."""
+        what = self.what
+        return what.order.purchase_order if isinstance(what, DropShipment) else what.purchase_order
 
 
 class SupplierConfig(Struct, frozen=True):
@@ -128,7 +135,11 @@ class Supplier(Party, Closure):
             return
         later = goods.due_at + standstill.lost_ms - goods.lost_ms - self.world.now
         if later > 0:
-            self._send(goods, later)
+            lost = standstill.lost_ms
+            again = Goods(goods.what, goods.node, lost, self.world.now + later, goods.revision + 1)
+            self._send(again, later)
+            if self.config.acknowledgement is not None:
+                self._answer(goods.order, "accepted", again.due_at, again.revision)
         elif isinstance(goods.what, DropShipment):
             self.ship(goods.what)
         else:
@@ -190,6 +201,8 @@ class Supplier(Party, Closure):
         """Send the 855 with the date of arrival."""
         self._answer(message[0], "accepted", message[1])
 
-    def _answer(self, purchase_order: str, code: str, eta: int) -> None:
-        key = f"{purchase_order}/855"
-        self.tell(AcknowledgePurchaseOrder(key, self.id, self.world.now, purchase_order, code, eta, purchase_order))
+    def _answer(self, purchase_order: str, code: str, eta: int, revision: int = 0) -> None:
+        """Send the 855, or the 865 that changes it."""
+        key = f"{purchase_order}/865/{revision}" if revision else f"{purchase_order}/855"
+        now = self.world.now
+        self.tell(AcknowledgePurchaseOrder(key, self.id, now, purchase_order, code, eta, purchase_order, revision))
