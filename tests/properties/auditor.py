@@ -383,6 +383,10 @@ class Auditor:
             self.inbound[(node, sku)] -= units
         due.clear()
 
+    def _PurchaseOrderWithdrawn(self, event: Any) -> None:
+        self._PurchaseOrderRejected(event)
+        self.dead[event.purchase_order] = False
+
     def _GoodsReceived(self, event: Any) -> None:
         node, due = self.purchases[event.purchase_order]
         for line in event.lines:
@@ -396,6 +400,11 @@ class Auditor:
 
     def _DeliveryDeadLettered(self, event: Any) -> None:
         self.dead[event.delivery] = True
+        self._unsent(event, event.attempts)
+
+    def _DeliveryLapsed(self, event: Any) -> None:
+        if "/status/" not in event.delivery:
+            self.say(f"{event.delivery}: dropped, and it is no question")
         self._unsent(event, event.attempts)
 
     def _DeliveryRedriven(self, event: Any) -> None:

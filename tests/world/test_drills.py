@@ -46,6 +46,20 @@ WITHOUT: list[tuple[str, str, str, dict[str, Any]]] = [
         "invariants",
         {"policies": {"delivery": {"warehouse": {"fallback": {"compensate": False}}}}},
     ),
+    (
+        "portal_gone",
+        "an alternate supplier",
+        "dead_letters",
+        {
+            "policies": {
+                "delivery": {"supplier": {"fallback": None}},
+                "replenishment": [
+                    {"warehouse": node, "item": "*", "kind": "min_max", "s": 30, "S": 80}
+                    for node in ("hamburg", "munich")
+                ],
+            }
+        },
+    ),
     ("answers_lost", "supervision", "settled", default(supervise=None)),
     ("overload", "breaker", "goodput", {"policies": {"delivery": {"warehouse": {"breaker": None}}}}),
 ]

@@ -23,6 +23,7 @@ __all__ = [
     "ConfirmDropShipment",
     "ConfirmInvoice",
     "ConfirmPick",
+    "ConfirmPurchaseCancellation",
     "ConfirmShipment",
     "CountStock",
     "DefineItems",
@@ -295,6 +296,15 @@ class ConfirmCancellation(_Envelope, frozen=True, tag="warehouse.confirm_cancell
     causation: str = ""
 
 
+class ConfirmPurchaseCancellation(_Envelope, frozen=True, tag="supplier.confirm_cancellation"):
+    """A supplier will not deliver a purchase order (`cancelled`), or is at work on it (`too_late`)."""
+
+    purchase_order: str
+    outcome: str
+    criticality: str = ""
+    causation: str = ""
+
+
 class BeginIntervention(_Envelope, frozen=True, tag="intervention.begin"):
     """Somebody intervenes: `actor` does `kind` because of `cause`, at a cost; the commands that it takes follow."""
 
@@ -360,6 +370,7 @@ External = (
     | RedriveDelivery
     | ReportStatus
     | ConfirmCancellation
+    | ConfirmPurchaseCancellation
     | BeginIntervention
     | EndIntervention
 )

@@ -29,6 +29,7 @@ __all__ = [
     "DeliveryExpired",
     "DeliveryFailed",
     "DeliveryHedged",
+    "DeliveryLapsed",
     "DeliveryQueued",
     "DeliveryRedriven",
     "DeliveryRetried",
@@ -57,9 +58,12 @@ __all__ = [
     "PoliciesDefined",
     "PromiseDecided",
     "PromiseRequested",
+    "PurchaseCancellationRefused",
+    "PurchaseCancellationRequested",
     "PurchaseOrderAcknowledged",
     "PurchaseOrderCreated",
     "PurchaseOrderRejected",
+    "PurchaseOrderWithdrawn",
     "ReleaseDecided",
     "ReleaseRequested",
     "ReleaseWithdrawn",
@@ -558,6 +562,18 @@ class DeliveryExpired(Struct, frozen=True, gc=False, tag="delivery.expired"):
     delivery: str
 
 
+class DeliveryLapsed(Struct, frozen=True, gc=False, tag="delivery.lapsed", omit_defaults=True):
+    """A question that could not be asked in its time is dropped: the next one asks anew, and nobody need look at it.
+
+    `outcome` is `refused` where the counterpart answered so, `unsent` where the last attempt never left.
+    """
+
+    delivery: str
+    attempts: int
+    reason: str
+    outcome: str = ""
+
+
 class DeliveryHedged(Struct, frozen=True, gc=False, tag="delivery.hedged"):
     """No answer yet: attempt `attempt` was sent beside the one that waits for it."""
 
@@ -586,6 +602,25 @@ class CancellationRefused(Struct, frozen=True, gc=False, tag="release.cancellati
 
     order: str
     fulfillment_order: str
+
+
+class PurchaseOrderWithdrawn(Struct, frozen=True, gc=False, tag="purchase_order.withdrawn"):
+    """A supplier will not deliver a purchase order: what it was meant for is unpegged, and bought elsewhere."""
+
+    purchase_order: str
+    reason: str
+
+
+class PurchaseCancellationRequested(Struct, frozen=True, gc=False, tag="purchase_order.cancellation_requested"):
+    """A supplier that may have a purchase order is asked not to deliver it."""
+
+    purchase_order: str
+
+
+class PurchaseCancellationRefused(Struct, frozen=True, gc=False, tag="purchase_order.cancellation_refused"):
+    """It is too late: the supplier delivers."""
+
+    purchase_order: str
 
 
 class InterventionBegan(Struct, frozen=True, gc=False, tag="intervention.began"):
@@ -684,6 +719,7 @@ Event = (
     | DeliveryRedriven
     | DeliveryExpired
     | DeliveryHedged
+    | DeliveryLapsed
     | BreakerOpened
     | BreakerHalfOpened
     | BreakerClosed
@@ -692,6 +728,9 @@ Event = (
     | ReleaseWithdrawn
     | CancellationRequested
     | CancellationRefused
+    | PurchaseOrderWithdrawn
+    | PurchaseCancellationRequested
+    | PurchaseCancellationRefused
     | StatusAsked
     | StatusReported
     | OrderRepeated

@@ -14,6 +14,7 @@ from twin.core.events import (
     DeliveryExpired,
     DeliveryFailed,
     DeliveryHedged,
+    DeliveryLapsed,
     DeliveryQueued,
     DeliveryRedriven,
     DeliveryRetried,
@@ -82,7 +83,7 @@ def _move(state: State, opened: OpenDelivery, step: str, now: int, outcome: str 
     if policy.breaker is not None and before == "in_flight":
         kind = outcome_kind(policy, opened, outcome, now)
         breaker.record(sender.breaker, policy.breaker, delivery.key, kind, now)
-    if opened.stage == "succeeded":
+    if opened.stage in ("succeeded", "lapsed"):
         settled(state, opened)
     reschedule(state, delivery.gateway, now)
 
@@ -164,6 +165,12 @@ def delivery_dead_lettered(state: State, event: DeliveryDeadLettered, now: int) 
     expires_after = policy_of(state, opened.delivery.gateway).dead_ms
     if expires_after:
         set_timer(state.timers, f"dead/{event.delivery}", now + expires_after)
+
+
+def delivery_lapsed(state: State, event: DeliveryLapsed, now: int) -> None:
+    opened = state.deliveries.pop(event.delivery)
+    _move(state, opened, "lapsed", now, event.outcome or "failed")
+    cancel_timer(state.timers, f"delivery/{event.delivery}")
 
 
 def delivery_expired(state: State, event: DeliveryExpired, now: int) -> None:

@@ -46,6 +46,7 @@ PURCHASE_ORDER: Final[Table] = {
     ("acknowledged", "received"): "received",
     ("partly_received", "received"): "received",
     ("created", "rejected"): "rejected",
+    ("created", "withdrawn"): "withdrawn",
     ("acknowledged", "rejected"): "rejected",
 }
 
@@ -97,6 +98,9 @@ DELIVERY: Final[Table] = {
     ("dead", "redriven"): "in_flight",
     ("in_flight", "hedged"): "in_flight",
     ("dead", "expired"): "expired",
+    ("queued", "lapsed"): "lapsed",
+    ("in_flight", "lapsed"): "lapsed",
+    ("waiting", "lapsed"): "lapsed",
     ("expired", "succeeded"): "succeeded",
 }
 

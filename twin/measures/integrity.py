@@ -59,9 +59,14 @@ def illegal_transition_count(facts: Facts) -> Answer:
 
 
 @measure("L", "count", "in the window")
-def fallbacks(facts: Facts) -> Answer:
-    """Releases that were withdrawn from a warehouse that could not be told, and sourced elsewhere."""
-    return answer(facts.messages.fallbacks)
+def fallbacks(facts: Facts) -> Iterator[Answer]:
+    """What was taken to somebody else since its counterpart could not be told: `warehouse` are releases that were
+    sourced elsewhere, `supplier` purchase orders that went to another supplier.
+    """
+    messages = facts.messages
+    yield answer(messages.fallbacks + messages.other_suppliers)
+    yield answer(messages.fallbacks, part="warehouse")
+    yield answer(messages.other_suppliers, part="supplier")
 
 
 @measure("L", "count", "in the window")

@@ -26,7 +26,7 @@ def _tag(effect: type) -> str:
 
 
 RELEASE, PURCHASE = _tag(ef.ReleaseToWarehouse), _tag(ef.CreatePurchaseOrder)
-CANCEL = _tag(ef.CancelRelease)
+CANCEL, CANCEL_ORDER = _tag(ef.CancelRelease), _tag(ef.CancelPurchaseOrder)
 ASK_STATUS, REPEATED = _tag(ef.AskStatus), "sent again"
 AVAILABILITY, REFUSAL = _tag(ef.PublishAvailability), _tag(ef.RefuseOrderUnits)
 INVOICE, CREDIT, ASK_FACTS = _tag(ef.PostInvoice), _tag(ef.PostCredit), _tag(ef.AskOrderFacts)
@@ -41,6 +41,7 @@ _REPLIES: Final[dict[type, None]] = dict.fromkeys(
         cm.ConfirmDropShipment,
         cm.ReportStatus,
         cm.ConfirmCancellation,
+        cm.ConfirmPurchaseCancellation,
         cm.ReceiveGoods,
         cm.ConfirmInvoice,
         cm.AcknowledgeDelivery,
@@ -99,6 +100,7 @@ class Messages:
         self.lines: dict[tuple[str, str], dict[str, None]] = {}
         self.leapfrogs = 0
         self.fallbacks = 0
+        self.other_suppliers = 0
         self.chases = 0
         self.tickets = 0
         self.about_orders = 0
@@ -187,7 +189,7 @@ class Messages:
                         known.first = delivery.attempt
                 self._check_retry(facts, entry, delivery)
             waiting = self.lines.get((delivery.gateway, correlation))
-            if waiting and next(iter(waiting)) != delivery.key:
+            if waiting and next(iter(waiting)) != delivery.key and not _undoes(delivery):
                 self.leapfrogs += 1
             if counts:
                 self.calls += 1
@@ -204,15 +206,17 @@ class Messages:
 
     def _asked(self, delivery: Delivery, now: int) -> DeliveryFacts:
         """A delivery that waits for an answer, behind those about the same to the same partner."""
-        self.lines.setdefault((delivery.gateway, delivery.correlation), {})[delivery.key] = None
+        if not _undoes(delivery):
+            self.lines.setdefault((delivery.gateway, delivery.correlation), {})[delivery.key] = None
         return DeliveryFacts(delivery, now)
 
     def _answered(self, key: str, found: DeliveryFacts) -> None:
         about = (found.gateway, found.correlation)
-        waiting = self.lines[about]
-        del waiting[key]
-        if not waiting:
-            del self.lines[about]
+        waiting = self.lines.get(about, {})
+        if key in waiting:
+            del waiting[key]
+            if not waiting:
+                del self.lines[about]
 
     def _check_retry(self, facts: Facts, entry: Entry, delivery: Delivery) -> None:
         """A retry keeps its policy's number and its deadline; what a person sends again has both anew."""
@@ -268,7 +272,7 @@ class Messages:
         if stage is None:
             facts.illegal_transitions += 1
             return
-        if name in ("failed", "dead_lettered") and self.answered not in (0, found.attempt):
+        if name in ("failed", "dead_lettered", "lapsed") and self.answered not in (0, found.attempt):
             # News of an attempt that was given up before has put an end to the present one.
             facts.stale_overwrites += 1
         if name == "succeeded" and found.stage == "in_flight" and (not self.answered or self.answered >= found.first):
@@ -283,6 +287,9 @@ class Messages:
             self.dead.pop(key, None)
             self._answered(key, found)
             remember(self.settled, key, now, SETTLED_MS)
+        elif name == "lapsed":
+            del self.open[key]
+            self._answered(key, found)
         elif name == "dead_lettered":
             del self.open[key]
             self.dead[key] = found
@@ -296,6 +303,11 @@ class Messages:
             del self.dead[key]
             self.open[key] = found
             found.redriven = True
+
+
+def _undoes(delivery: Delivery) -> bool:
+    """Whether it undoes a dead letter: it cannot wait for that one, and nothing waits for it."""
+    return isinstance(delivery.effect, ef.CancelRelease | ef.CancelPurchaseOrder)
 
 
 def _is_known(facts: Facts, about: str) -> bool:
@@ -313,6 +325,7 @@ _STEPS: Final[dict[type, str]] = {
     ev.DeliveryRedriven: "redriven",
     ev.DeliveryExpired: "expired",
     ev.DeliveryHedged: "hedged",
+    ev.DeliveryLapsed: "lapsed",
 }
 
 

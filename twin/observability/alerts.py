@@ -176,6 +176,7 @@ _STEPS: Final[dict[str, Any]] = {
     "dead": Monitor._dead,
     "redriven": Monitor._opened,
     "expired": Monitor._nothing,
+    "lapsed": Monitor._settled,
     "settled": Monitor._settled,
 }
 

@@ -21,13 +21,25 @@ ACTED: Final = "the counterpart acted on it"
 """Reason of a message that is settled by what its counterpart did, and was never answered."""
 
 StepKind = Literal[
-    "asked", "sent", "succeeded", "late", "failed", "unknown", "refused", "dead", "redriven", "expired", "settled"
+    "asked",
+    "sent",
+    "succeeded",
+    "late",
+    "failed",
+    "unknown",
+    "refused",
+    "dead",
+    "redriven",
+    "expired",
+    "lapsed",
+    "settled",
 ]
 """What can become of a message.
 
 `asked`: the engine wants it done. `sent`: an attempt left. `succeeded`, `failed`, `unknown` (no answer in time) and
 `refused` (for good) are the outcomes of an attempt. `late`: a success came for a message whose attempt had been given
 up. `dead`: it became a dead letter; `redriven`: somebody sent that again; `expired`: nobody did in its time.
+`lapsed`: a question that could not be asked in its time was dropped.
 `settled`: it needs nothing more.
 """
 
@@ -147,6 +159,12 @@ class Calls:
             message.stage = "expired"
             yield Step(entry.now, "expired", message, message.attempt)
 
+    def _lapsed(self, event: ev.DeliveryLapsed, entry: Entry) -> Iterator[Step]:
+        message = self.open.pop(event.delivery, None)
+        if message is not None:
+            yield from self._ended(message, entry, event.reason)
+            yield Step(entry.now, "lapsed", message, message.attempt, event.reason)
+
     def _hedged(self, event: ev.DeliveryHedged, entry: Entry) -> Iterator[Step]:
         message = self.open.get(event.delivery)
         if message is not None:
@@ -173,5 +191,6 @@ _FOLDS: Final[dict[type, Any]] = {
     ev.DeliveryRedriven: Calls._redriven,
     ev.DeliveryExpired: Calls._expired,
     ev.DeliveryHedged: Calls._hedged,
+    ev.DeliveryLapsed: Calls._lapsed,
 }
 """Event type -> its fold; what hands an attempt over needs none, since its delivery stands in the same entry."""

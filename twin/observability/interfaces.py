@@ -77,6 +77,7 @@ class Outbound:
         self.dead_lettered = 0
         self.redriven = 0
         self.expired = 0
+        self.lapsed = 0
         self.past_deadline = 0
         self.latency = Histogram()
         self.duration = Histogram()
@@ -248,6 +249,10 @@ def _expired(row: Outbound, step: Step) -> None:
     row.expired += 1
 
 
+def _lapsed(row: Outbound, step: Step) -> None:
+    row.lapsed += 1
+
+
 def _settled(row: Outbound, step: Step) -> None:
     row.settled += 1
 
@@ -263,5 +268,6 @@ _COUNT: Final = {
     "dead": _dead,
     "redriven": _redriven,
     "expired": _expired,
+    "lapsed": _lapsed,
     "settled": _settled,
 }

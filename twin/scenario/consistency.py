@@ -161,10 +161,31 @@ def misfits(scenario: Scenario) -> list[tuple[Path, str]]:
     if fallback is not None and len(scenario.warehouses) < 2:
         text = "fallback: there is one warehouse, and nowhere else to go; leave fallback out"
         problems.append((("policies", "delivery", "warehouse"), text))
+    problems += _other_suppliers(scenario)
     problems += _drop_shipped(scenario) + _undisturbed(scenario) + _idle_hands(scenario)
     idle = [(("policies", "delivery", key), text) for key, text in scenario.policies.delivery.without_effect()]
     problems += [(path, f"{path[-1]}: {text}") for path, text in idle]
     return problems + interface_misfits(scenario) + _unseen(scenario)
+
+
+def _other_suppliers(scenario: Scenario) -> list[tuple[Path, str]]:
+    """Suppliers to fall back on that nobody would ask, or that there are none of."""
+    problems: list[tuple[Path, str]] = []
+    falls_back = scenario.policies.delivery.of("supplier").fallback is not None
+    rules = scenario.policies.replenishment
+    for index, rule in enumerate(rules):
+        path: Path = ("policies", "replenishment", index, "alternates")
+        if rule.alternates and not falls_back:
+            text = "alternates: nobody asks them; give policies.delivery.supplier.fallback: {to: alternate}"
+            problems.append((path, text))
+        names = (rule.supplier, *rule.alternates)
+        for name in dict.fromkeys(rule.alternates):
+            if names.count(name) > 1:
+                problems.append((path, f"alternates: '{name}' is asked twice; name each supplier once"))
+    if falls_back and not any(rule.alternates for rule in rules):
+        text = "fallback: no replenishment rule has alternates, so nobody else is asked; give some, or leave it out"
+        problems.append((("policies", "delivery", "supplier"), text))
+    return problems
 
 
 def _idle_hands(scenario: Scenario) -> list[tuple[Path, str]]:

@@ -137,14 +137,16 @@ class SendQueue(Model):
     bound: Positive | None = None
     """Most messages that may wait; the least critical and youngest beyond become dead letters. No bound unless given"""
     in_order: bool | None = None
-    """Whether messages about one order are sent one after the other, and none past a dead letter; not unless given"""
+    """Whether messages about one order are sent one after the other, and none past a dead letter but what cancels it;
+    not unless given"""
 
 
 class Fallback(Model):
-    """An order is sourced elsewhere when its warehouse could not be told to ship."""
+    """An order is sourced elsewhere when its warehouse could not be told to ship; a purchase goes to another supplier
+    when one could not be asked."""
 
-    to: Literal["elsewhere"]
-    """Another warehouse"""
+    to: Literal["elsewhere", "alternate"]
+    """Another warehouse (`elsewhere`), or the next supplier of the rule (`alternate`)"""
     compensate: bool = True
     """Whether what may have been done all the same is cancelled first"""
 
@@ -189,7 +191,8 @@ class Supervise(Model):
 
 class _Sending(Model):
     fallback: Annotated[Fallback | None, *LIFTED] = None
-    """What is done for an order whose warehouse could not be told to ship; a dead letter waits unless given"""
+    """What is done for an order whose warehouse could not be told to ship, or a purchase whose supplier could not be
+    asked; a dead letter waits unless given"""
     hedge: Annotated[Hedge | None, *LIFTED] = None
     """A second attempt beside one that is slow; none unless given"""
     dead_letters: Annotated[DeadLetters | None, *LIFTED] = None
@@ -297,9 +300,15 @@ class DeliveryPolicies(Model):
         effective.update((kind, self.of(kind)) for kind in GATEWAYS)
         found = [(name, _idle(self, policy, name)) for name, policy in effective.items()]
         told: dict[str, str] = {}
-        for name in ("supplier", "carrier", "erp", "marketplace"):
+        for name in ("carrier", "erp", "marketplace"):
             if _set(getattr(self, name).fallback):
-                found.append((name, "only releases to warehouses have a fallback; give it to warehouse"))
+                found.append((name, "only releases and purchases have a fallback; give it to warehouse or supplier"))
+        for name, to in (("warehouse", "elsewhere"), ("supplier", "alternate")):
+            fallback = getattr(self, name).fallback
+            if isinstance(fallback, Fallback) and fallback.to != to:
+                found.append((name, f"fallback.to is {to} for a {name}; {fallback.to} is no place for it"))
+        if self.default.fallback is not None:
+            found.append(("default", "a fallback is of one kind of partner; give it to warehouse or supplier"))
         for name in ("erp", "marketplace"):
             if _set(getattr(self, name).supervise):
                 found.append((name, "it answers every message itself and is not supervised; leave supervise out"))
@@ -353,7 +362,7 @@ def _idle(policies: DeliveryPolicies, policy: DeliveryPolicy, kind: str) -> str:
     if not policy.acknowledge and kind != "default":
         given += ["retries.budget"] if policy.retries.budget is not None else []
         given += [name for name in ("hedge", "dead_letters") if getattr(policy, name) is not None]
-        given += ["fallback"] if policy.fallback is not None and kind == "warehouse" else []
+        given += ["fallback"] if policy.fallback is not None and kind in ("warehouse", "supplier") else []
         if given:
             return f"no answer is waited for, so {', '.join(given)} can have no effect; set acknowledge: true"
     return ""
