@@ -170,7 +170,10 @@ def _add_marketplaces(scenario: Scenario, world: Business) -> None:
         if spec.feed is None:
             continue
         held = spec.limits
-        limits = None if held is None else Limits(held.cancellations, held.window, held.orders, held.suspension)
+        limits = None
+        if held is not None:
+            shares = [-1 if share is None else share for share in (held.cancellations, held.late)]
+            limits = Limits(shares[0], held.window, held.orders, held.suspension, shares[1], held.ship_within or 0)
         link = _link(scenario, spec.latency, "marketplace")
         marketplace = world.add(Marketplace(f"marketplace/{spec.id}", link, spec.id, limits))
         world.marketplaces[spec.id] = marketplace
