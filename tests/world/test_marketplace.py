@@ -131,13 +131,13 @@ def test_too_many_cancellations_take_the_seller_off_for_a_while() -> None:
 @pytest.mark.parametrize(("late", "off"), [("10%", True), ("50%", False)])
 def test_too_many_late_shipments_take_the_seller_off_for_a_while(late: str, off: bool) -> None:
     limits = {"late": late, "ship_within": "3h", "orders": 2, "suspension": "1h"}
-    stage = Stage(market({"limits": limits}))
+    closed = {"kind": "warehouse_closed", "warehouse": "main", "from": "25m", "for": "24h"}
+    stage = Stage(market({"limits": limits}, disruptions=[closed]))
     stage.run(20 * MINUTE)
     assert buy(stage, "punctual", 1)
     stage.run(30 * MINUTE)
     for order in ("held", "cancelled"):
         assert buy(stage, order, 1)
-        stage.hold(order, at=30 * MINUTE)
     stage.run(31 * MINUTE)
     refused = RefuseOrderUnits("market", "cancelled", ((1, 1),))
     of(stage).receive(Delivery("c", "marketplace/market", refused, "cancelled"))
