@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
@@ -44,11 +44,13 @@ from twin.order_book import OrderBook
 from twin.scenario import Scenario
 from twin.scenario import load as load_scenario
 from twin.scenario.demand import BookDemand
+from twin.scenario.errors import choices
 from twin.scenario.monitor import ErrorRate
 from twin.scenario.units import DAY_MS, YEAR_MS, Share, format_duration, format_instant
 from twin.world.book_fit import check_fit
 from twin.world.build import build, gateways, load_book
 from twin.world.business import Business
+from twin.world.troubles import intervention_names
 
 __all__ = ["Run", "RunRefused", "Simulation", "SnapshotError", "Twin", "load", "resume"]
 
@@ -191,6 +193,14 @@ class Simulation:
             if progress is not None:
                 start = self.scenario.run.start
                 progress("running the business", world.now - start, until - start, self.log.position)
+
+    def intervene(self, intervention: str, cause: str) -> None:
+        """Have somebody begin an intervention of the scenario now, by its id; `cause` is what the log says of it.
+
+        Raises `RunRefused` where there is no such intervention.
+        """
+        _check_interventions(self.scenario, [intervention])
+        self.world.actors[f"intervention/{intervention}"].receive(cause)
 
     def snapshot(self, parent: str) -> bytes:
         """Everything needed to go on from here, closing the logs' parts. `parent` names the run's folder."""
@@ -360,22 +370,34 @@ def resume(
     parent: Path | None = None,
     force: bool = False,
     progress: Progress | None = None,
+    interventions: Sequence[tuple[str, str]] = (),
 ) -> Run:
     """Go on from a snapshot to the scenario's end, in a new folder that takes over the parts of the parent's log.
 
-    `parent` is the folder that the snapshot was taken in, as it was named then unless given. Raises `SnapshotError`
-    for a file that is no snapshot of this version and `RunRefused` where the parent's parts are not there.
+    `interventions` (id and cause) are begun by hand at once. `parent` is the folder that the snapshot was taken in, as
+    it was named then unless given. Raises `SnapshotError` for a file that is no snapshot of this version and
+    `RunRefused` where the parent's parts, or an intervention, are not there.
     """
     saved = _read_snapshot(snapshot)
     before = Path(saved.parent) if parent is None else parent
+    _check_interventions(pickle.loads(saved.scenario), [name for name, _ in interventions])
     check_way(out, force)
     check_apart(before, out)
     parts = _parts_before(before, saved)
     make_way(out, force)
     _take_over(parts, before, out)
     simulation = Simulation.restore(saved, out)
+    for intervention, cause in interventions:
+        simulation.intervene(intervention, cause)
     simulation.advance(simulation.scenario.run.end, progress)
     return simulation.finish(parent=saved.digest.hex(), position=saved.position, progress=progress)
+
+
+def _check_interventions(scenario: Scenario, asked: Sequence[str]) -> None:
+    known = [name for name, _ in intervention_names(scenario)]
+    for name in asked:
+        if name not in known:
+            raise RunRefused(choices("intervention", "interventions", name, known))
 
 
 def versions() -> dict[str, str]:

@@ -99,7 +99,7 @@ class Auditor:
             order = getattr(event, "order", None)
             if order in self.closed and name not in AFTER_CLOSING:
                 self.say(f"{name} after order {order} was closed")
-            if name in ("DeliveryRetried", "DeliveryRedriven"):
+            if name in ("DeliveryRetried", "DeliveryRedriven", "DeliveryHedged"):
                 resent[event.delivery] += 1
             reader: Callable[[Any], None] | None = getattr(self, f"_{name}", None)
             if reader is not None:
@@ -383,6 +383,10 @@ class Auditor:
             self.inbound[(node, sku)] -= units
         due.clear()
 
+    def _PurchaseOrderWithdrawn(self, event: Any) -> None:
+        self._PurchaseOrderRejected(event)
+        self.dead[event.purchase_order] = False
+
     def _GoodsReceived(self, event: Any) -> None:
         node, due = self.purchases[event.purchase_order]
         for line in event.lines:
@@ -396,6 +400,11 @@ class Auditor:
 
     def _DeliveryDeadLettered(self, event: Any) -> None:
         self.dead[event.delivery] = True
+        self._unsent(event, event.attempts)
+
+    def _DeliveryLapsed(self, event: Any) -> None:
+        if "/status/" not in event.delivery:
+            self.say(f"{event.delivery}: dropped, and it is no question")
         self._unsent(event, event.attempts)
 
     def _DeliveryRedriven(self, event: Any) -> None:

@@ -18,6 +18,7 @@ from twin.core import commands as c
 from twin.core.effects import (
     AskOrderFacts,
     AskStatus,
+    CancelPurchaseOrder,
     CancelRelease,
     CreatePurchaseOrder,
     PostCredit,
@@ -39,10 +40,13 @@ QUEUES: tuple[dict[str, Any], ...] = (
     {"pool": "senders", "bulkhead": 2, "bound": 4},
     {"breaker": BREAKER, "interval_us": 60_000_000, "burst": 2},
     {"fallback": True, "chase_ms": HOUR, "chases": 1},
+    {"hedge_ms": 30_000, "dead_ms": 6 * HOUR, "fallback": True},
+    {"dead_ms": HOUR, "in_order": True, "breaker": BREAKER},
     {"fallback": True, "compensate": False, "bulkhead": 2, "in_order": True},
     {"breaker": replace(BREAKER, holds=True), "drain_us": 90_000_000, "pool": "senders", "in_order": True},
 )
 """Send queues with all their limits, alone and together."""
+CANCELS = CancelRelease | CancelPurchaseOrder
 
 index = st.integers(0, 63)
 small = st.integers(1, 6)
@@ -51,7 +55,8 @@ times = st.sampled_from([0, 1, MINUTE, HOUR, 6 * HOUR, DAY, 3 * DAY])
 
 
 def replenishment(node: str, sku: str, kind: str, level: int, review_ms: int) -> Replenishment:
-    return Replenishment(node, sku, "mill", kind, level, level + 8, 5, review_ms, 7 * MINUTE, 2 * DAY)
+    others = (("forge", DAY),)
+    return Replenishment(node, sku, "mill", kind, level, level + 8, 5, review_ms, 7 * MINUTE, 2 * DAY, others)
 
 
 class EngineMachine(RuleBasedStateMachine):
@@ -279,6 +284,14 @@ class EngineMachine(RuleBasedStateMachine):
         if asked is not None or at % 7 == 0:
             self.tell(c.ConfirmCancellation(business.name(), "wms", business.at, key, order, node, outcome))
 
+    @rule(at=index, outcome=st.sampled_from(["cancelled", "too_late"]))
+    def confirm_purchase_cancellation(self, at: int, outcome: str) -> None:
+        business = self.business
+        key = self.known(business.state.purchase_orders, at)
+        asked = business.state.deliveries.get(f"{key}/cancel") or business.state.dead_letters.get(f"{key}/cancel")
+        if asked is not None or at % 7 == 0:
+            self.tell(c.ConfirmPurchaseCancellation(business.name(), "mill", business.at, key, outcome))
+
     @rule(at=index, units=st.sampled_from([0, 0, 0, 1]))
     def drop_ship(self, at: int, units: int) -> None:
         docked = [key for key, order in self.business.state.purchase_orders.items() if order.node == "mill"]
@@ -357,8 +370,9 @@ def drain(business: Business) -> None:
         state = business.state
         for order in [order.id for order in state.orders.values() if order.held]:
             business.accept(business.release_hold(order))
-        for key in list(state.dead_letters):
-            business.accept(business.redrive(key))
+        for key, dead in list(state.dead_letters.items()):
+            late = dead.stage == "expired"
+            business.accept(replace(business.acknowledge(key), attempt=1) if late else business.redrive(key))
         for key in list(state.deliveries):
             effect = state.deliveries[key].delivery.effect
             if isinstance(effect, PostInvoice | PostCredit):
@@ -367,7 +381,7 @@ def drain(business: Business) -> None:
                 facts = c.OrderFacts(effect.quantity, 0, 500)
                 business.accept(business.credit(effect.quantity, effect.order, effect.line, effect.credit, facts))
             else:
-                assert isinstance(effect, ReleaseToWarehouse | CreatePurchaseOrder | AskStatus | CancelRelease)
+                assert isinstance(effect, ReleaseToWarehouse | CreatePurchaseOrder | AskStatus | CANCELS)
                 business.accept(business.acknowledge(key))
         for key, bought in list(state.purchase_orders.items()):
             dropped = bought.node == "mill"

@@ -299,3 +299,26 @@ heavy = ("simpy", "pyarrow", "pydantic", "duckdb", "matplotlib", "rich", "msgspe
 print(*(name for name in sys.modules if name.startswith(heavy)))
 """
     assert fresh_python(program).split() == []
+
+
+def test_dead_letters_are_listed_with_reason_owner_age_and_value(told: Told, tmp_path: Path) -> None:  # RC-03
+    drill = ROOT / "scenarios/drills/errors.yaml"
+    lone = "policies.delivery.erp.retries.max=0"
+    settings = ["--set", lone, "--set", "policies.delivery.erp.dead_letters={owner: ann, expire: 3d}"]
+    assert told("run", drill, "--out", tmp_path / "run", "--quiet", "--no-report", *settings)[0] == 0
+    code, out, err = told("dead-letters", tmp_path / "run")
+    assert (code, err) == (0, "")
+    assert "ann" in out
+    assert "expired" in out
+    code, out, _ = told("dead-letters", tmp_path / "run", "--json", "--gateway", "erp")
+    rows = json.loads(out)
+    assert rows
+    assert all(row["owner"] == "ann" and row["expired"] and row["value_minor"] > 0 and row["reason"] for row in rows)
+    assert all(row["expires_at"] == row["since"] + 3 * 86_400_000 for row in rows)
+    code, _, err = told("dead-letters", tmp_path / "run", "--gateway", "bank")
+    assert code == 2
+    assert "--gateway bank: no dead letter is for it; there are some for erp" in err
+
+
+def test_a_run_without_dead_letters_says_so(told: Told, finished: Path) -> None:
+    assert told("dead-letters", finished) == (0, "no dead letters\n", "")

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.measure_tales import DAY, HOUR, Tale, sent
 from twin.core import commands as cm
 from twin.core import events as ev
-from twin.core.effects import AskOrderFacts, Delivery
+from twin.core.effects import AskOrderFacts, Delivery, PurchaseLine
 from twin.core.master import DeliveryPolicy, Policies
 from twin.core.refusals import Refusal
 from twin.measures import compare, harmed
@@ -135,6 +135,17 @@ def test_older_news_that_overwrites_newer_is_counted() -> None:  # RC-08
     tale.at(8 * HOUR, ev.DeliveryRetried("m", 3), deliveries=(sent("m", "o", "erp", attempt=3),))
     tale.at(9 * HOUR, ev.DeliveryFailed("m", 3, "unknown", "no answer in time", 10 * HOUR))
     assert tale.value("stale_overwrites", END) == 2
+
+
+def test_an_older_date_of_a_supplier_that_overwrites_a_newer_one_is_counted() -> None:  # RC-08
+    tale = Tale()
+    lines = (PurchaseLine("bolt", 4),)
+    tale.at(HOUR, ev.PurchaseOrderCreated("po", "mill", "north", DAY, lines, (), 0, 0))
+    for revision in (0, 1, 1, 2):
+        tale.at(2 * HOUR, ev.PurchaseOrderAcknowledged("po", DAY, revision))
+    assert tale.value("stale_overwrites", END) == 0
+    tale.at(3 * HOUR, ev.PurchaseOrderAcknowledged("po", DAY, 1))
+    assert tale.value("stale_overwrites", END) == 1
 
 
 def test_a_late_answer_to_what_is_settled_leads_to_it() -> None:  # OB-01

@@ -127,7 +127,7 @@ MISTAKES = [
     ("default: {timeout: 30s}", "erp: {breaker: {open: 0s}}",
      "peak.yaml:34: breaker: a breaker that is open for 0s never holds anything up; write a duration such as 30s"),
     ("default: {timeout: 30s}", "erp: {fallback: {to: elsewhere}}",
-     "peak.yaml:34: erp: only releases to warehouses have a fallback; give it to warehouse"),
+     "peak.yaml:34: erp: only releases and purchases have a fallback; give it to warehouse or supplier"),
     ("default: {timeout: 30s}", "warehouse: {fallback: {to: elsewhere}}",
      "peak.yaml:34: fallback: there is one warehouse, and nowhere else to go; leave fallback out"),
     ("default: {timeout: 30s}", "erp: {supervise: {after: 2h}}",

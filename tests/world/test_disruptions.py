@@ -8,6 +8,7 @@ import pytest
 
 from tests.world.stage import DAY, HOUR, Stage, min_max, tiny
 from twin.core.commands import CaptureOrder, ConfirmShipment, PublishMilestone, ReceiveGoods
+from twin.core.events import PurchaseOrderAcknowledged as Acknowledged
 from twin.measures.left_over import left_over
 from twin.scenario import ScenarioError
 from twin.streams import Series
@@ -105,6 +106,37 @@ def test_a_closed_plant_delivers_later_by_as_long_as_it_stood_still() -> None:
     first = arrivals[0]
     closure = {"kind": "supplier_closed", "supplier": "mill", "from": f"{first // HOUR - 3}h", "for": "10h"}
     assert told(over(closure), ReceiveGoods)[0] == first + 10 * HOUR
+
+
+def test_a_closed_plant_tells_its_new_dates_and_an_old_one_that_comes_late_changes_nothing() -> None:  # RC-08
+    supplier = {"id": "mill", "lead_time": "48h", "latency": "1ms", "acknowledgement": "1h"}
+    closures = [
+        {"kind": "supplier_closed", "supplier": "mill", "from": "30h", "for": "20h"},
+        {"kind": "supplier_closed", "supplier": "mill", "from": "55h", "for": "70h"},
+    ]
+    where = {"suppliers": [supplier], "interfaces": [{"id": "portal", "to": "supplier/mill"}]}
+    held_up = {"kind": "latency", "interface": "portal", "direction": "reply", "endpoint": "supplier.acknowledge"}
+    late = {**held_up, "delay": {"kind": "uniform", "low": "0h", "high": "90h"}}
+    punctual, delayed = [
+        Stage(tiny(BUSY | where | {"disruptions": closures, "faults": faults})) for faults in ([], [late])
+    ]
+    for stage in (punctual, delayed):
+        stage.run(30 * DAY)
+        assert left_over(stage.state) == []
+    dates = [(event.purchase_order, event.revision, event.eta) for _, event in punctual.events(Acknowledged)]
+    changed = {order for order, revision, _ in dates if revision}
+    assert changed
+    arrived = {command.purchase_order: command.time for command in punctual.commands(ReceiveGoods)}
+    for order in changed:
+        # The last date that it gave is that of the goods.
+        assert max(dates, key=lambda row: (row[0] == order, row[1]))[2] == arrived[order]
+    assert not [entry for entry in punctual.log.entries if entry.refusal and entry.refusal.code == "outdated"]
+    # Held up, some first dates came after second ones.
+    assert [entry for entry in delayed.log.entries if entry.refusal and entry.refusal.code == "outdated"]
+    known: dict[str, int] = {}
+    for _, event in delayed.events(Acknowledged):
+        assert event.revision >= known.get(event.purchase_order, 0)
+        known[event.purchase_order] = event.revision
 
 
 def test_parcels_of_a_closed_carrier_come_later_by_as_long_as_it_stood_still() -> None:

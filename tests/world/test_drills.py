@@ -38,12 +38,27 @@ WITHOUT: list[tuple[str, str, str, dict[str, Any]]] = [
     ("errors", "retry", "dead_letters", default(retries={"max": 0})),
     ("reply_lost", "idempotency", "invariants", forgetful("off")),
     ("reply_lost", "a dedupe retention longer than the retries", "invariants", forgetful("1m")),
+    ("redrive_storm", "idempotency, in a redrive storm", "invariants", forgetful("off")),
     ("poison", "the order-preserving dead-letter queue", "leapfrogs", default(queue={"in_order": False})),
     (
         "warehouse_gone",
         "compensation",
         "invariants",
         {"policies": {"delivery": {"warehouse": {"fallback": {"compensate": False}}}}},
+    ),
+    (
+        "portal_gone",
+        "an alternate supplier",
+        "dead_letters",
+        {
+            "policies": {
+                "delivery": {"supplier": {"fallback": None}},
+                "replenishment": [
+                    {"warehouse": node, "item": "*", "kind": "min_max", "s": 30, "S": 80}
+                    for node in ("hamburg", "munich")
+                ],
+            }
+        },
     ),
     ("answers_lost", "supervision", "settled", default(supervise=None)),
     ("overload", "breaker", "goodput", {"policies": {"delivery": {"warehouse": {"breaker": None}}}}),

@@ -62,10 +62,10 @@ def interface(dice: Dice) -> dict[str, Any]:
 
 
 def some_fault(dice: Dice, at: dict[str, Any]) -> dict[str, Any]:
-    kind = dice.of(*KINDS, *(FILES if at["style"] == "batch" else ()))
+    kind = dice.of(*KINDS, "redrive_storm", *(FILES if at["style"] == "batch" else ()))
     where = OF_ONE.get(kind) or dice.of("*", "wms", "supplier.*", "[lv]*")
     more: dict[str, Any] = {"interface": where, "probability": dice.of("10%", "50%", "100%")}
-    if kind in ("outage", "freeze") or dice.chance(50):
+    if kind in ("outage", "freeze", "redrive_storm") or dice.chance(50):
         more |= {"begins": dice.of("0s", "5m", "17m"), "lasts": dice.of("0s", "3m", "40m", "5h")}
     if dice.chance(25):
         more["markov"] = {"up": "7m", "down": "3m"}
@@ -74,6 +74,7 @@ def some_fault(dice: Dice, at: dict[str, Any]) -> dict[str, Any]:
     if dice.chance(20):
         more["ramp"] = "20m"
     if kind in FILES:
+        more |= {"missing": dice.of("some", "tail")} if kind == "partial_file" else {}
         more |= {"file": dice.of("calls", "reports")} | ({"delay": "15m"} if kind == "late_file" else {})
     elif kind == "error":
         more["class"] = dice.of("retryable", "permanent", "unknown")

@@ -122,8 +122,8 @@ def test_a_fork_before_an_intervention_goes_on_as_the_whole() -> None:
 @pytest.mark.parametrize(
     ("intervention", "told"),
     [
-        ({"kind": "redrive"}, "give one of at and when"),
-        ({"kind": "redrive", "at": "1d", "when": {"tickets_above": 1}}, "give one of at and when"),
+        ({"kind": "redrive"}, "give at, when or by_hand"),
+        ({"kind": "redrive", "at": "1d", "when": {"tickets_above": 1}}, "give at, when or by_hand"),
         ({"kind": "redrive", "when": {}}, "needs one of dead_letters_above"),
         ({"kind": "redrive", "when": {"tickets_above": 1, "look": "0s"}}, "sees nothing else"),
         ({"kind": "redrive", "at": "31d"}, "it is decided at 31d, and the run is over at 30d"),

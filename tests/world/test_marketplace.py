@@ -9,7 +9,7 @@ import pytest
 from tests.world.stage import HOUR, MINUTE, Stage, tiny
 from twin.codec import encode_entry
 from twin.core.commands import CaptureOrder, OrderLine
-from twin.core.effects import AvailableUnits, Delivery, PublishAvailability
+from twin.core.effects import AvailableUnits, Delivery, PublishAvailability, RefuseOrderUnits
 from twin.scenario import Scenario, ScenarioError
 from twin.world.marketplace import Listed, Marketplace
 
@@ -128,6 +128,30 @@ def test_too_many_cancellations_take_the_seller_off_for_a_while() -> None:
     assert buy(stage, "o4", 1)
 
 
+@pytest.mark.parametrize(("late", "off"), [("10%", True), ("50%", False)])
+def test_too_many_late_shipments_take_the_seller_off_for_a_while(late: str, off: bool) -> None:
+    limits = {"late": late, "ship_within": "3h", "orders": 2, "suspension": "1h"}
+    closed = {"kind": "warehouse_closed", "warehouse": "main", "from": "25m", "for": "24h"}
+    stage = Stage(market({"limits": limits}, disruptions=[closed]))
+    stage.run(20 * MINUTE)
+    assert buy(stage, "punctual", 1)
+    stage.run(30 * MINUTE)
+    for order in ("held", "cancelled"):
+        assert buy(stage, order, 1)
+    stage.run(31 * MINUTE)
+    refused = RefuseOrderUnits("market", "cancelled", ((1, 1),))
+    of(stage).receive(Delivery("c", "marketplace/market", refused, "cancelled"))
+    stage.run(210 * MINUTE - 1)
+    assert not stage.rows("market.late")
+    stage.run(210 * MINUTE + 1)
+    # The order that left in time is none, and neither is the one that was cancelled.
+    assert [(row.subject, stage.since_start(row.at)) for row in stage.rows("market.late")] == [("held", 210 * MINUTE)]
+    assert bool(stage.rows("market.delisted")) is off
+    assert buy(stage, "next", 1) is not off
+    stage.run(271 * MINUTE)
+    assert buy(stage, "later", 1)
+
+
 def test_a_buffer_moves_no_customer() -> None:
     def wanted(buffer: int) -> list[tuple[int, str, int]]:
         stage = Stage(drawn(buffer, **FREEZE))
@@ -160,6 +184,9 @@ def test_a_run_repeats_and_a_fork_goes_on_alike() -> None:
         ({"on_shortage": "backorder"}, "set on_shortage: reject"),
         ({"feed": {"every": "0s"}}, "never moves on"),
         ({"feed": None, "limits": {"cancellations": "1%"}}, "give it a feed"),
+        ({"limits": {"late": "4%"}}, "late and ship_within belong together"),
+        ({"limits": {"ship_within": "2d", "cancellations": "1%"}}, "late and ship_within belong together"),
+        ({"limits": {"orders": 5}}, "limits hold nobody to anything"),
         ({"feed": {"every": "15m", "buffer": -1}}, "buffer"),
     ],
 )

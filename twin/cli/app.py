@@ -115,6 +115,10 @@ def resume(
     parent: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of the run it was taken in, if that was moved.")
     ] = None,
+    intervene: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID=WHY", help="Begin an intervention now, by hand, e.g. 'rescue=a call'."),
+    ] = None,
     force: Force = False,
     no_report: NoReport = False,
     quiet: Quiet = False,
@@ -122,9 +126,16 @@ def resume(
     """Go on from a snapshot, in a new folder."""
     from twin.run import resume as go_on
 
+    asked = []
+    for text in intervene or ():
+        name, _, why = text.partition("=")
+        if not name or not why:
+            raise InputError(f"--intervene {text}: give ID=WHY, as in 'rescue=the carrier called'")
+        asked.append((name, why))
+    again = ["twin", "resume", str(snapshot)] + [word for text in intervene or () for word in ("--intervene", text)]
     with reporting(quiet=quiet) as progress:
-        with _leaving(out, shlex.join(["twin", "resume", str(snapshot)])):
-            done = go_on(snapshot, out, parent=parent, force=force, progress=progress)
+        with _leaving(out, shlex.join(again)):
+            done = go_on(snapshot, out, parent=parent, force=force, progress=progress, interventions=asked)
         summary = _sum_up(done, progress, no_report=no_report, quiet=quiet)
     summary()
 
@@ -343,6 +354,28 @@ def interfaces(
         print_interfaces(figures, gateway, slos)
     else:
         show_interfaces(f"{manifest.title}, seed {manifest.seed}", figures, gateway, slos, manifest.currency)
+
+
+@app.command(name="dead-letters")
+def dead_letters(
+    run: RunFolder,
+    gateway: Annotated[str, typer.Option(metavar="GLOB", help="Only these, e.g. 'supplier/*'.")] = "*",
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, in ms and minor units.")] = False,
+) -> None:
+    """What was given up and waits for somebody: why, whose, how old, worth how much."""
+    from twin.cli.dead_letters import print_dead_letters, show_dead_letters
+    from twin.log import read_entries, read_manifest
+    from twin.observability import dead_letters_of
+    from twin.scenario import load_plain
+
+    manifest = read_manifest(run)
+    interfaces = load_plain(run / "scenario.yaml").get("interfaces") or []
+    owners = {one["to"]: one.get("owner", "") for one in interfaces}
+    letters = dead_letters_of(read_entries(run), owners)
+    if as_json:
+        print_dead_letters(letters, gateway)
+    else:
+        show_dead_letters(manifest, letters, gateway)
 
 
 @app.command()

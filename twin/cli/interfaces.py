@@ -151,6 +151,8 @@ def print_interfaces(figures: InterfaceFigures, glob: str, slos: Slos) -> None:
                 "oldest_open_at": None if row.oldest_open_at < 0 else row.oldest_open_at,
                 "dead_lettered": row.dead_lettered,
                 "redriven": row.redriven,
+                "expired": row.expired,
+                "lapsed": row.lapsed,
                 "dead_letters": row.dead,
                 "oldest_dead_at": None if row.oldest_dead_at < 0 else row.oldest_dead_at,
                 "dead_value_minor": row.dead_value_minor,

@@ -23,6 +23,7 @@ __all__ = [
     "ConfirmDropShipment",
     "ConfirmInvoice",
     "ConfirmPick",
+    "ConfirmPurchaseCancellation",
     "ConfirmShipment",
     "CountStock",
     "DefineItems",
@@ -204,12 +205,16 @@ class PublishMilestone(_Envelope, frozen=True, tag="carrier.milestone"):
 
 
 class AcknowledgePurchaseOrder(_Envelope, frozen=True, tag="supplier.acknowledge"):
-    """A supplier's answer (X12 855): `code` is accepted or rejected, `eta` the instant (ms) at the warehouse."""
+    """A supplier's answer (X12 855): `code` is accepted or rejected, `eta` the instant (ms) at the warehouse.
+
+    `revision` counts the changes (X12 865) since the first answer, which is 0.
+    """
 
     purchase_order: str
     code: str
     eta: int
     causation: str = ""
+    revision: int = 0
 
 
 class ReceiveGoods(_Envelope, frozen=True, tag="warehouse.receive"):
@@ -291,6 +296,15 @@ class ConfirmCancellation(_Envelope, frozen=True, tag="warehouse.confirm_cancell
     causation: str = ""
 
 
+class ConfirmPurchaseCancellation(_Envelope, frozen=True, tag="supplier.confirm_cancellation"):
+    """A supplier will not deliver a purchase order (`cancelled`), or is at work on it (`too_late`)."""
+
+    purchase_order: str
+    outcome: str
+    criticality: str = ""
+    causation: str = ""
+
+
 class BeginIntervention(_Envelope, frozen=True, tag="intervention.begin"):
     """Somebody intervenes: `actor` does `kind` because of `cause`, at a cost; the commands that it takes follow."""
 
@@ -356,6 +370,7 @@ External = (
     | RedriveDelivery
     | ReportStatus
     | ConfirmCancellation
+    | ConfirmPurchaseCancellation
     | BeginIntervention
     | EndIntervention
 )

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from twin.core.commands import ConfirmCancellation
 from twin.core.draft import Draft
-from twin.core.effects import CancelRelease, ReleaseToWarehouse
+from twin.core.effects import AskStatus, CancelRelease, CreatePurchaseOrder, ReleaseToWarehouse
 from twin.core.events import (
     CancellationRefused,
     CancellationRequested,
     DeliveryDeadLettered,
+    DeliveryLapsed,
     DeliverySucceeded,
     ReleaseWithdrawn,
 )
 from twin.core.master import DEFAULT_DELIVERY
 from twin.core.refusals import Refusal
+from twin.core.resupply import ask_another
 from twin.core.state import FulfillmentOrder, OpenDelivery, State
 
 __all__ = ["confirm_cancellation", "done_after_all", "give_up"]
@@ -35,20 +37,26 @@ def give_up(
     outcome: str = "",
     doubtful: bool = False,
 ) -> None:
-    """Make a delivery a dead letter, and fall back where its policy says so.
+    """Make a delivery a dead letter, and fall back where its policy says so; a question lapses.
 
     `doubtful` is whether its last attempt may have been done.
     """
     delivery = opened.delivery
-    draft.events.append(DeliveryDeadLettered(delivery.key, opened.attempt, reason, outcome))
     effect = delivery.effect
+    if isinstance(effect, AskStatus):
+        draft.events.append(DeliveryLapsed(delivery.key, opened.attempt, reason, outcome))
+        return
+    draft.events.append(DeliveryDeadLettered(delivery.key, opened.attempt, reason, outcome))
     policy = state.gateways.get(delivery.gateway.partition("/")[0], DEFAULT_DELIVERY)
+    undo = (doubtful or opened.doubtful) and policy.compensate
+    if policy.fallback and isinstance(effect, CreatePurchaseOrder):
+        ask_another(state, effect, reason, delivery.criticality, now, draft, undo=undo)
     if not policy.fallback or not isinstance(effect, ReleaseToWarehouse):
         return
     fulfillment = state.fulfillment_orders.get(effect.fulfillment_order)
     if fulfillment is None or fulfillment.stage != "released" or not _elsewhere(state, fulfillment):
         return
-    if (doubtful or opened.doubtful) and policy.compensate:
+    if undo:
         draft.events.append(CancellationRequested(effect.order, effect.fulfillment_order))
         cancel = CancelRelease(effect.fulfillment_order, effect.order, effect.node)
         key = f"{effect.fulfillment_order}/cancel"

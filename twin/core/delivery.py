@@ -14,6 +14,7 @@ from twin.core.compensation import give_up
 from twin.core.draft import Draft
 from twin.core.effects import Delivery, PostCredit, PostInvoice
 from twin.core.events import (
+    DeliveryHedged,
     DeliveryQueued,
     DeliveryRedriven,
     DeliveryRetried,
@@ -64,9 +65,14 @@ def acknowledge_delivery(state: State, command: AcknowledgeDelivery, now: int, d
 
 
 def wake_delivery(state: State, key: str, now: int, draft: Draft) -> None:
-    """An attempt timed out, a retry is due, or a delivery has waited in the send queue up to its deadline."""
+    """An attempt timed out or is to be hedged, a retry is due, or one waited in the send queue up to its deadline."""
     opened = state.deliveries[key]
     if opened.stage == "in_flight":
+        if now < opened.delivery.expires_at:
+            timeout = policy_of(state, opened.delivery.gateway).timeout_ms
+            draft.events.append(DeliveryHedged(key, opened.attempt + 1))
+            draft.deliveries.append(replace(opened.delivery, attempt=opened.attempt + 1, expires_at=now + timeout))
+            return
         fail_attempt(state, opened, "unknown", "no answer in time", now, draft)
         return
     if opened.stage == "queued":
@@ -83,6 +89,8 @@ def redrive_delivery(state: State, command: RedriveDelivery, now: int, draft: Dr
     dead = state.dead_letters.get(command.delivery)
     if dead is None:
         return Refusal("unknown_dead_letter", f"'{command.delivery}' is no dead letter")
+    if dead.stage == "expired":
+        return Refusal("expired_dead_letter", f"'{command.delivery}' has expired; it can no longer be sent")
     policy = policy_of(state, dead.delivery.gateway)
     draft.events.append(DeliveryRedriven(command.delivery, command.actor))
     again = replace(dead.delivery, attempt=dead.attempt + 1, deadline=now + policy.deadline_ms)

@@ -8,6 +8,7 @@ __all__ = [
     "AskOrderFacts",
     "AskStatus",
     "AvailableUnits",
+    "CancelPurchaseOrder",
     "CancelRelease",
     "CreatePurchaseOrder",
     "Delivery",
@@ -104,6 +105,14 @@ class CancelRelease(Struct, frozen=True, gc=False, tag="warehouse.cancel_release
     node: str
 
 
+class CancelPurchaseOrder(Struct, frozen=True, gc=False, tag="supplier.cancel_order"):
+    """Do not deliver a purchase order that may have arrived (X12 860, cancellation)."""
+
+    purchase_order: str
+    supplier: str
+    node: str
+
+
 class AskStatus(Struct, frozen=True, gc=False, tag="partner.ask_status", omit_defaults=True):
     """Ask a counterpart of `kind` what has become of an order, a purchase order or a parcel (`subject`).
 
@@ -148,6 +157,7 @@ Effect = (
     | AskOrderFacts
     | AskStatus
     | CancelRelease
+    | CancelPurchaseOrder
     | PublishAvailability
     | RefuseOrderUnits
 )

@@ -24,6 +24,7 @@ from twin.core import (
     inventory,
     ordering,
     purchasing,
+    resupply,
     sending,
     shipping,
     supervision,
@@ -64,6 +65,7 @@ _DECIDERS: Final[dict[type, Callable[[State, Any, int, Draft], Refusal | None]]]
     commands.AcknowledgeDelivery: delivery.acknowledge_delivery,
     commands.RedriveDelivery: delivery.redrive_delivery,
     commands.ConfirmCancellation: compensation.confirm_cancellation,
+    commands.ConfirmPurchaseCancellation: resupply.confirm_purchase_cancellation,
     commands.BeginIntervention: intervening.begin_intervention,
     commands.EndIntervention: intervening.end_intervention,
     commands.ReportStatus: supervision.report_status,
@@ -121,6 +123,9 @@ _FOLDS: Final[dict[type, Callable[[State, Any, int], None]]] = {
     events.DeliveryRetried: fold_deliveries.delivery_retried,
     events.DeliveryDeadLettered: fold_deliveries.delivery_dead_lettered,
     events.DeliveryRedriven: fold_deliveries.delivery_redriven,
+    events.DeliveryExpired: fold_deliveries.delivery_expired,
+    events.DeliveryHedged: fold_deliveries.delivery_hedged,
+    events.DeliveryLapsed: fold_deliveries.delivery_lapsed,
     events.BreakerOpened: fold_deliveries.breaker_opened,
     events.BreakerHalfOpened: fold_deliveries.breaker_half_opened,
     events.BreakerClosed: fold_deliveries.breaker_closed,
@@ -129,6 +134,9 @@ _FOLDS: Final[dict[type, Callable[[State, Any, int], None]]] = {
     events.ReleaseWithdrawn: fold_orders.release_withdrawn,
     events.CancellationRequested: _nothing,
     events.CancellationRefused: _nothing,
+    events.PurchaseOrderWithdrawn: fold_stock.purchase_order_withdrawn,
+    events.PurchaseCancellationRequested: _nothing,
+    events.PurchaseCancellationRefused: _nothing,
     events.StatusAsked: supervision.status_asked,
     events.StatusReported: supervision.status_reported,
     events.OrderRepeated: _nothing,
@@ -185,6 +193,8 @@ class Engine:
             serve_waiting(state, node, sku, now, draft)
         elif kind == "delivery":
             delivery.wake_delivery(state, rest, now, draft)
+        elif kind == "dead":
+            draft.events.append(events.DeliveryExpired(rest))
         elif kind == "send":
             sending.dispatch(state, rest, now, draft)
         elif kind == "watch":

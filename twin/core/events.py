@@ -26,7 +26,10 @@ __all__ = [
     "CreditRejected",
     "DeliveryDeadLettered",
     "DeliveryDispatched",
+    "DeliveryExpired",
     "DeliveryFailed",
+    "DeliveryHedged",
+    "DeliveryLapsed",
     "DeliveryQueued",
     "DeliveryRedriven",
     "DeliveryRetried",
@@ -55,9 +58,12 @@ __all__ = [
     "PoliciesDefined",
     "PromiseDecided",
     "PromiseRequested",
+    "PurchaseCancellationRefused",
+    "PurchaseCancellationRequested",
     "PurchaseOrderAcknowledged",
     "PurchaseOrderCreated",
     "PurchaseOrderRejected",
+    "PurchaseOrderWithdrawn",
     "ReleaseDecided",
     "ReleaseRequested",
     "ReleaseWithdrawn",
@@ -444,11 +450,12 @@ class PurchaseOrderCreated(Struct, frozen=True, gc=False, tag="purchase_order.cr
     cost_minor: int
 
 
-class PurchaseOrderAcknowledged(Struct, frozen=True, gc=False, tag="purchase_order.acknowledged"):
-    """The supplier confirmed, with its own date."""
+class PurchaseOrderAcknowledged(Struct, frozen=True, gc=False, tag="purchase_order.acknowledged", omit_defaults=True):
+    """The supplier confirmed, with its own date, or changed it for the `revision`-th time."""
 
     purchase_order: str
     eta: int
+    revision: int = 0
 
 
 class PurchaseOrderRejected(Struct, frozen=True, gc=False, tag="purchase_order.rejected"):
@@ -549,6 +556,31 @@ class DeliveryRedriven(Struct, frozen=True, gc=False, tag="delivery.redriven"):
     actor: str
 
 
+class DeliveryExpired(Struct, frozen=True, gc=False, tag="delivery.expired"):
+    """Nobody sent a dead letter again in its time: it can no longer be, and stays visible as what was never done."""
+
+    delivery: str
+
+
+class DeliveryLapsed(Struct, frozen=True, gc=False, tag="delivery.lapsed", omit_defaults=True):
+    """A question that could not be asked in its time is dropped: the next one asks anew, and nobody need look at it.
+
+    `outcome` is `refused` where the counterpart answered so, `unsent` where the last attempt never left.
+    """
+
+    delivery: str
+    attempts: int
+    reason: str
+    outcome: str = ""
+
+
+class DeliveryHedged(Struct, frozen=True, gc=False, tag="delivery.hedged"):
+    """No answer yet: attempt `attempt` was sent beside the one that waits for it."""
+
+    delivery: str
+    attempt: int
+
+
 class ReleaseWithdrawn(Struct, frozen=True, gc=False, tag="release.withdrawn"):
     """A warehouse will not ship a fulfillment order: its units are to be sourced again, elsewhere."""
 
@@ -570,6 +602,25 @@ class CancellationRefused(Struct, frozen=True, gc=False, tag="release.cancellati
 
     order: str
     fulfillment_order: str
+
+
+class PurchaseOrderWithdrawn(Struct, frozen=True, gc=False, tag="purchase_order.withdrawn"):
+    """A supplier will not deliver a purchase order: what it was meant for is unpegged, and bought elsewhere."""
+
+    purchase_order: str
+    reason: str
+
+
+class PurchaseCancellationRequested(Struct, frozen=True, gc=False, tag="purchase_order.cancellation_requested"):
+    """A supplier that may have a purchase order is asked not to deliver it."""
+
+    purchase_order: str
+
+
+class PurchaseCancellationRefused(Struct, frozen=True, gc=False, tag="purchase_order.cancellation_refused"):
+    """It is too late: the supplier delivers."""
+
+    purchase_order: str
 
 
 class InterventionBegan(Struct, frozen=True, gc=False, tag="intervention.began"):
@@ -666,6 +717,9 @@ Event = (
     | DeliveryRetried
     | DeliveryDeadLettered
     | DeliveryRedriven
+    | DeliveryExpired
+    | DeliveryHedged
+    | DeliveryLapsed
     | BreakerOpened
     | BreakerHalfOpened
     | BreakerClosed
@@ -674,6 +728,9 @@ Event = (
     | ReleaseWithdrawn
     | CancellationRequested
     | CancellationRefused
+    | PurchaseOrderWithdrawn
+    | PurchaseCancellationRequested
+    | PurchaseCancellationRefused
     | StatusAsked
     | StatusReported
     | OrderRepeated

@@ -11,7 +11,10 @@ from twin.core.events import (
     BreakerOpened,
     DeliveryDeadLettered,
     DeliveryDispatched,
+    DeliveryExpired,
     DeliveryFailed,
+    DeliveryHedged,
+    DeliveryLapsed,
     DeliveryQueued,
     DeliveryRedriven,
     DeliveryRetried,
@@ -38,7 +41,10 @@ def delivery_sent(state: State, sent: Delivery, now: int) -> None:
     opened.delivery = sent
     opened.attempt = sent.attempt
     opened.sent_at = now
-    set_timer(state.timers, f"delivery/{sent.key}", now + policy.timeout_ms)
+    hedges = policy.hedge_ms and opened.hedged < policy.hedges and sent.attempt <= policy.retries
+    if hedges and policy.budget_ppm:
+        hedges = retries_left(state, policy, sent.gateway) >= RETRY
+    set_timer(state.timers, f"delivery/{sent.key}", now + (policy.hedge_ms if hedges else policy.timeout_ms))
 
 
 def _open(state: State, policy: DeliveryPolicy, delivery: Delivery, now: int) -> OpenDelivery:
@@ -77,7 +83,7 @@ def _move(state: State, opened: OpenDelivery, step: str, now: int, outcome: str 
     if policy.breaker is not None and before == "in_flight":
         kind = outcome_kind(policy, opened, outcome, now)
         breaker.record(sender.breaker, policy.breaker, delivery.key, kind, now)
-    if opened.stage == "succeeded":
+    if opened.stage in ("succeeded", "lapsed"):
         settled(state, opened)
     reschedule(state, delivery.gateway, now)
 
@@ -108,6 +114,7 @@ def delivery_succeeded(state: State, event: DeliverySucceeded, now: int) -> None
     opened = state.deliveries.pop(event.delivery, None)
     if opened is None:
         opened = state.dead_letters.pop(event.delivery)
+        cancel_timer(state.timers, f"dead/{event.delivery}")
     _move(state, opened, "succeeded", now, "succeeded")
     cancel_timer(state.timers, f"delivery/{event.delivery}")
     effect = opened.delivery.effect
@@ -134,6 +141,18 @@ def delivery_retried(state: State, event: DeliveryRetried, now: int) -> None:
     opened = state.deliveries[event.delivery]
     opened.stage = advance(DELIVERY, opened.stage, "retried", event.delivery)
     opened.attempt = event.attempt
+    opened.hedged = 0
+
+
+def delivery_hedged(state: State, event: DeliveryHedged, now: int) -> None:
+    opened = state.deliveries[event.delivery]
+    opened.stage = advance(DELIVERY, opened.stage, "hedged", event.delivery)
+    opened.hedged += 1
+    opened.doubtful = True  # nobody will tell what became of the attempt before
+    gateway = opened.delivery.gateway
+    policy = policy_of(state, gateway)
+    if policy.budget_ppm:
+        state.retry_budgets[gateway] = retries_left(state, policy, gateway) - RETRY
 
 
 def delivery_dead_lettered(state: State, event: DeliveryDeadLettered, now: int) -> None:
@@ -143,11 +162,30 @@ def delivery_dead_lettered(state: State, event: DeliveryDeadLettered, now: int) 
     opened.since = now
     state.dead_letters[event.delivery] = opened
     cancel_timer(state.timers, f"delivery/{event.delivery}")
+    expires_after = policy_of(state, opened.delivery.gateway).dead_ms
+    if expires_after:
+        set_timer(state.timers, f"dead/{event.delivery}", now + expires_after)
+
+
+def delivery_lapsed(state: State, event: DeliveryLapsed, now: int) -> None:
+    opened = state.deliveries.pop(event.delivery)
+    _move(state, opened, "lapsed", now, event.outcome or "failed")
+    cancel_timer(state.timers, f"delivery/{event.delivery}")
+
+
+def delivery_expired(state: State, event: DeliveryExpired, now: int) -> None:
+    opened = state.dead_letters[event.delivery]
+    opened.stage = advance(DELIVERY, opened.stage, "expired", event.delivery)
+    settled(state, opened)
+    if opened.delivery.gateway in state.senders:
+        reschedule(state, opened.delivery.gateway, now)
 
 
 def delivery_redriven(state: State, event: DeliveryRedriven, now: int) -> None:
     opened = state.dead_letters.pop(event.delivery)
     opened.stage = advance(DELIVERY, opened.stage, "redriven", event.delivery)
+    opened.hedged = 0
+    cancel_timer(state.timers, f"dead/{event.delivery}")
     state.deliveries[event.delivery] = opened
 
 

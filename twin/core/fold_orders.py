@@ -275,6 +275,7 @@ def release_withdrawn(state: State, event: ReleaseWithdrawn, now: int) -> None:
         order.avoid = (*order.avoid, event.node)
     dead = state.dead_letters.pop(event.fulfillment_order, None)
     if dead is not None:
+        cancel_timer(state.timers, f"dead/{event.fulfillment_order}")
         settled(state, dead)
     if state.supervised:
         unwatch(state, event.fulfillment_order)

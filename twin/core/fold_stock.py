@@ -13,6 +13,7 @@ from twin.core.events import (
     PurchaseOrderAcknowledged,
     PurchaseOrderCreated,
     PurchaseOrderRejected,
+    PurchaseOrderWithdrawn,
     ReplenishmentDefined,
     StockAdjusted,
     StockCounted,
@@ -20,7 +21,7 @@ from twin.core.events import (
 )
 from twin.core.master import Channel
 from twin.core.refusals import CorruptLog
-from twin.core.sending import rebuild
+from twin.core.sending import rebuild, settled
 from twin.core.stages import PURCHASE_ORDER, advance
 from twin.core.state import Backorder, Cell, Pegged, PurchaseOrder, State, withheld
 from twin.core.supervision import rewatch, unwatch, watch
@@ -246,24 +247,43 @@ def purchase_order_acknowledged(state: State, event: PurchaseOrderAcknowledged, 
     order = state.purchase_orders[event.purchase_order]
     order.stage = advance(PURCHASE_ORDER, order.stage, "acknowledged", event.purchase_order)
     order.eta = event.eta
+    order.revision = event.revision
     if state.supervised:
         watch(state, "supplier", event.purchase_order, max(now, event.eta))
 
 
 def purchase_order_rejected(state: State, event: PurchaseOrderRejected, now: int) -> None:
-    order = state.purchase_orders.pop(event.purchase_order)
-    advance(PURCHASE_ORDER, order.stage, "rejected", event.purchase_order)
-    if state.supervised:
-        unwatch(state, event.purchase_order)
-    for sku, units in order.due.items():
+    order = _gone(state, event.purchase_order, "rejected")
+    for sku in order.due:
         cell = state.stock[order.node][sku]
-        cell.inbound -= units
-        state.inbound[order.node][sku].remove(event.purchase_order)
-        _release_pegs(cell, order, 0)
         if state.replenishment[order.node][sku].supplier == order.supplier:
             # Asked again at once, a supplier that refuses would be asked without end.
             cell.review_from = now + state.policies.rejection_wait_ms
         touch(state, order.node, sku, cell)
+
+
+def purchase_order_withdrawn(state: State, event: PurchaseOrderWithdrawn, now: int) -> None:
+    order = _gone(state, event.purchase_order, "withdrawn")
+    dead = state.dead_letters.pop(event.purchase_order, None)
+    if dead is not None:
+        cancel_timer(state.timers, f"dead/{event.purchase_order}")
+        settled(state, dead)
+    for sku in order.due:
+        touch(state, order.node, sku, state.stock[order.node][sku])
+
+
+def _gone(state: State, purchase_order: str, step: str) -> PurchaseOrder:
+    """Nothing comes of a purchase order any more; what it was meant for waits for other supply."""
+    order = state.purchase_orders.pop(purchase_order)
+    advance(PURCHASE_ORDER, order.stage, step, purchase_order)
+    if state.supervised:
+        unwatch(state, purchase_order)
+    for sku, units in order.due.items():
+        cell = state.stock[order.node][sku]
+        cell.inbound -= units
+        state.inbound[order.node][sku].remove(purchase_order)
+        _release_pegs(cell, order, 0)
+    return order
 
 
 def _release_pegs(cell: Cell, order: PurchaseOrder, due: int) -> None:

@@ -14,7 +14,20 @@ from twin.core.state import Cell, Order, State, withheld
 
 __all__ = ["violations"]
 
-_TIMERS = ("review", "serve", "delivery", "send", "watch", "close", "source", "credit", "reservation", "wave", "feed")
+_TIMERS = (
+    "review",
+    "serve",
+    "delivery",
+    "dead",
+    "send",
+    "watch",
+    "close",
+    "source",
+    "credit",
+    "reservation",
+    "wave",
+    "feed",
+)
 
 Count = dict[tuple[str, ...], int]
 
@@ -251,6 +264,8 @@ def _timers(state: State) -> Iterator[str]:
             yield f"timer {key}: its order is not open"
         if kind == "delivery" and rest not in state.deliveries:
             yield f"timer {key}: its delivery is not open"
+        if kind == "dead" and (rest not in state.dead_letters or state.dead_letters[rest].stage != "dead"):
+            yield f"timer {key}: it is no dead letter that waits"
         if kind == "watch" and not (
             rest in state.purchase_orders or rest in state.fulfillment_orders or rest in state.shipments
         ):

@@ -143,15 +143,16 @@ def define_replenishment(state: State, command: DefineReplenishment, now: int, d
             return Refusal("unknown_node", f"{place}: no such warehouse")
         if rule.sku not in state.items:
             return Refusal("unknown_item", f"{place}: no such item")
-        if rule.supplier not in state.suppliers:
-            return Refusal("unknown_supplier", f"{place}: no supplier '{rule.supplier}'")
+        for supplier in (rule.supplier, *[name for name, _ in rule.alternates]):
+            if supplier not in state.suppliers:
+                return Refusal("unknown_supplier", f"{place}: no supplier '{supplier}'")
         if rule.kind not in ("min_max", "reorder_point", "base_stock", "to_order", "drop_ship"):
             return Refusal("kind", f"{place}: '{rule.kind}'")
         if (rule.kind == "drop_ship") != state.warehouses[rule.node].drop_ship:
             return Refusal(
                 "kind", f"{place}: '{rule.kind}' and its place do not fit: a supplier's dock drop-ships only"
             )
-        if rule.review_ms < 0 or rule.lead_time_ms < 0:
+        if min(rule.review_ms, rule.lead_time_ms, *[lead_time for _, lead_time in rule.alternates]) < 0:
             return Refusal("time", f"{place}: a period or a lead time below zero")
         if rule.kind == "min_max" and rule.maximum <= rule.minimum:
             return Refusal("maximum", f"{place}: S = {rule.maximum} must be above s = {rule.minimum}")

@@ -122,7 +122,8 @@ class Replenishment(Struct, frozen=True, gc=False, omit_defaults=True):
     multiples of `quantity` at or below `minimum`), `base_stock` (order up to `maximum` at each review),
     `to_order` (not stocked: buy exactly what is short) or `drop_ship` (to order, one purchase order an order line, and
     the supplier ships to the customer). `review_ms` 0 reviews continuously, otherwise every
-    `review_ms` starting at `review_offset_ms` since the epoch.
+    `review_ms` starting at `review_offset_ms` since the epoch. `alternates` are asked in turn where the supplier before
+    could not be, each with the lead time (ms) that is expected of it.
     """
 
     node: str
@@ -135,6 +136,7 @@ class Replenishment(Struct, frozen=True, gc=False, omit_defaults=True):
     review_ms: int = 0
     review_offset_ms: int = 0
     lead_time_ms: int = 0
+    alternates: tuple[tuple[str, int], ...] = ()
 
 
 class BreakerPolicy(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -182,8 +184,11 @@ class DeliveryPolicy(Struct, frozen=True, gc=False, omit_defaults=True):
     are shed. `in_order` sends those about one order or purchase order one after the other, and none past a dead letter.
 
     A counterpart that says nothing of an order for `chase_ms` (0: nobody minds) is asked, and after `chases` questions
-    in vain a ticket is opened. `fallback` sources an order elsewhere when its warehouse could not be told to ship; with
-    `compensate` what may have been done all the same is cancelled first.
+    in vain a ticket is opened. A dead letter waits for `owner` and expires after `dead_ms` (0: never): then it can no
+    longer be sent again, and holds up nothing behind it. An attempt without an answer for `hedge_ms` (0: never) is sent
+    a second time beside the first, up to `hedges` times, and the first answer counts (Dean and Barroso 2013, "The Tail
+    at Scale"). `fallback` sources an order elsewhere when its warehouse could not be told to ship, and asks another
+    supplier where one could not be asked; with `compensate` what may have been done all the same is cancelled first.
     """
 
     gateway: str
@@ -211,6 +216,10 @@ class DeliveryPolicy(Struct, frozen=True, gc=False, omit_defaults=True):
     chases: int = 2
     fallback: bool = False
     compensate: bool = True
+    owner: str = ""
+    dead_ms: int = 0
+    hedge_ms: int = 0
+    hedges: int = 1
 
     @property
     def queues(self) -> bool:

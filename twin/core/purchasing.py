@@ -106,11 +106,14 @@ def acknowledge_purchase_order(
         return Refusal("code", f"'{command.code}'; a supplier's code is accepted or rejected")
     if (order.stage, event) not in PURCHASE_ORDER:
         return Refusal("stage", f"purchase order '{command.purchase_order}' is {order.stage}")
+    if command.revision < order.revision:
+        # An answer that a later one has overtaken.
+        return Refusal("outdated", f"revision {command.revision}, and revision {order.revision} is known already")
     done_after_all(state, command.purchase_order, draft)
     if event == "rejected":
         draft.events.append(PurchaseOrderRejected(command.purchase_order, "rejected by the supplier"))
     else:
-        draft.events.append(PurchaseOrderAcknowledged(command.purchase_order, command.eta))
+        draft.events.append(PurchaseOrderAcknowledged(command.purchase_order, command.eta, command.revision))
     return None
 
 

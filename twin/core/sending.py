@@ -14,6 +14,7 @@ from twin.core.attempts import fail_attempt, policy_of
 from twin.core.breaker import blocks
 from twin.core.compensation import give_up
 from twin.core.draft import Draft
+from twin.core.effects import CancelPurchaseOrder, CancelRelease
 from twin.core.events import BreakerHalfOpened, DeliveryDispatched
 from twin.core.master import CRITICALITIES, BreakerPolicy, DeliveryPolicy
 from twin.core.state import OpenDelivery, Sender, State
@@ -202,13 +203,18 @@ def joined(state: State, opened: OpenDelivery) -> None:
     """A delivery entered the queue; where deliveries keep their order it waits for those before it."""
     policy = policy_of(state, opened.delivery.gateway)
     sender = sender_of(state, opened.delivery.gateway)
-    if policy.in_order:
+    if policy.in_order and not _undoes(opened):
         keys = sender.order.setdefault(opened.delivery.correlation, [])
         if opened.delivery.key not in keys:
             keys.append(opened.delivery.key)
         if keys[0] != opened.delivery.key:
             return
     insort(sender.queue, _rank(opened, policy))
+
+
+def _undoes(opened: OpenDelivery) -> bool:
+    """Whether it undoes a dead letter: then it cannot wait for that one."""
+    return isinstance(opened.delivery.effect, CancelRelease | CancelPurchaseOrder)
 
 
 def left_queue(state: State, opened: OpenDelivery) -> None:
@@ -302,6 +308,12 @@ def rebuild(state: State, now: int) -> None:
             kept.draining = sender.draining and policy.drain_us > 0
             if policy.breaker is not None:
                 kept.breaker = sender.breaker
+    for key, opened in state.dead_letters.items():
+        expires_after = policy_of(state, opened.delivery.gateway).dead_ms
+        if expires_after and opened.stage == "dead":
+            set_timer(state.timers, f"dead/{key}", max(now, opened.since + expires_after))
+        else:
+            cancel_timer(state.timers, f"dead/{key}")
     unsettled = {**state.dead_letters, **state.deliveries}
     # Whatever waits behind a dead letter was asked for after it.
     for opened in sorted(unsettled.values(), key=lambda each: (each.stage != "dead", each.since, each.delivery.key)):
@@ -316,7 +328,7 @@ def _rebuild_one(state: State, opened: OpenDelivery) -> None:
     if not policy.queues and opened.stage != "queued":
         return
     sender = sender_of(state, gateway)
-    if policy.in_order:
+    if policy.in_order and opened.stage != "expired" and not _undoes(opened):
         sender.order.setdefault(opened.delivery.correlation, []).append(opened.delivery.key)
     if opened.stage == "in_flight" and policy.queues:
         sender.in_flight += 1

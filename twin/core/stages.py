@@ -46,6 +46,7 @@ PURCHASE_ORDER: Final[Table] = {
     ("acknowledged", "received"): "received",
     ("partly_received", "received"): "received",
     ("created", "rejected"): "rejected",
+    ("created", "withdrawn"): "withdrawn",
     ("acknowledged", "rejected"): "rejected",
 }
 
@@ -95,6 +96,12 @@ DELIVERY: Final[Table] = {
     ("in_flight", "dead_lettered"): "dead",
     ("waiting", "dead_lettered"): "dead",
     ("dead", "redriven"): "in_flight",
+    ("in_flight", "hedged"): "in_flight",
+    ("dead", "expired"): "expired",
+    ("queued", "lapsed"): "lapsed",
+    ("in_flight", "lapsed"): "lapsed",
+    ("waiting", "lapsed"): "lapsed",
+    ("expired", "succeeded"): "succeeded",
 }
 
 AGGREGATES: Final[dict[str, tuple[str, Table]]] = {

@@ -107,7 +107,7 @@ class Pegged(Struct):
 
 
 class PurchaseOrder(Struct):
-    """Goods ordered and not yet received: units still to come by item."""
+    """Goods ordered and not yet received: units still to come by item, and the supplier's latest word on them."""
 
     supplier: str
     node: str
@@ -116,6 +116,7 @@ class PurchaseOrder(Struct):
     due: dict[str, int]
     pegs: list[Pegged]
     stage: str = "created"
+    revision: int = 0
 
 
 class Backorder(Struct):
@@ -165,7 +166,8 @@ class OpenDelivery(Struct):
 
     `counted` is whether it is a document that an order in memory waits for, see `Order.unposted`. The present attempt
     was sent at `sent_at` (ms), after it had entered the send queue at `queued_at`;
-    `doubtful` is whether an attempt may have been done though nobody answered.
+    `doubtful` is whether an attempt may have been done though nobody answered, `hedged` how many attempts were sent
+    beside it.
     """
 
     delivery: Delivery
@@ -177,6 +179,7 @@ class OpenDelivery(Struct):
     sent_at: int = 0
     queued_at: int = 0
     doubtful: bool = False
+    hedged: int = 0
 
 
 class Breaker(Struct):

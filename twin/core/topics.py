@@ -30,6 +30,7 @@ TOPICS: Final[dict[type, str]] = {
     events.InvoiceCreated: "invoice.created",
     events.CreditIssued: "credit.issued",
     events.DeliveryDeadLettered: "exception.raised",
+    events.DeliveryExpired: "exception.raised",
 }
 """Event type -> topic. A milestone's topic is its name: see `topic_of`."""
 

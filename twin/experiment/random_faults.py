@@ -158,6 +158,7 @@ KINDS: Final[dict[str, Callable[[Random], dict[str, Any]]]] = {
     "auth": _some,
     "clock_skew": lambda luck: {"offset": f"{luck.randint(1, 120)}m", "clock": luck.choice(["ahead", "behind"])},
     "wrong_answer": lambda luck: _some(luck) | {"shift": f"{luck.randint(1, 72)}h"},
+    "redrive_storm": lambda luck: {"every": f"{luck.randint(1, 60)}m"},
     "consumer_crash": lambda luck: _some(luck) | {"at": luck.choice(["before_commit", "after_commit"])},
 }
 """The keys of each kind besides place and time. Left out are those that nobody can be proof against without people:

@@ -17,7 +17,14 @@ __all__ = ["Shelf", "Truth"]
 MOVEMENTS: Final = ("stock.opening", "stock.shipped", "stock.received", "stock.adjusted", "stock.shrunk")
 """Rows of the truth that move stock, by a signed quantity."""
 
-MARKET: Final = ("market.sold", "market.lost", "market.undersold", "market.cancelled", "market.delisted")
+MARKET: Final = (
+    "market.sold",
+    "market.lost",
+    "market.undersold",
+    "market.cancelled",
+    "market.late",
+    "market.delisted",
+)
 """Rows of the truth that a marketplace with a stock feed writes; `node` is its channel."""
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from twin.core import events as ev
 from twin.core.stages import PURCHASE_ORDER
-from twin.measures.messages import AVAILABILITY, PURCHASE
+from twin.measures.messages import AVAILABILITY, CANCEL_ORDER, PURCHASE
 from twin.measures.records import PurchaseFacts
 
 if TYPE_CHECKING:
@@ -121,6 +121,8 @@ def purchase_order_acknowledged(facts: Facts, event: ev.PurchaseOrderAcknowledge
         facts.illegal_transitions += 1
         return
     purchase.stage = step(facts, PURCHASE_ORDER, purchase.stage, "acknowledged")
+    facts.stale_overwrites += event.revision < purchase.revision
+    purchase.revision = event.revision
     _answered(facts, purchase, now)
 
 
@@ -138,6 +140,21 @@ def purchase_order_rejected(facts: Facts, event: ev.PurchaseOrderRejected, now: 
     step(facts, PURCHASE_ORDER, purchase.stage, "rejected")
     _answered(facts, purchase, now)
     facts.close(event.purchase_order)
+
+
+def purchase_order_withdrawn(facts: Facts, event: ev.PurchaseOrderWithdrawn, now: int) -> None:
+    purchase = facts.purchases.pop(event.purchase_order, None)
+    if purchase is None:
+        facts.illegal_transitions += 1
+        return
+    step(facts, PURCHASE_ORDER, purchase.stage, "withdrawn")
+    facts.close(event.purchase_order)
+    facts.messages.withdraw(event.purchase_order)
+    facts.messages.other_suppliers += now >= facts.begin
+
+
+def purchase_cancellation_requested(facts: Facts, event: ev.PurchaseCancellationRequested, now: int) -> None:
+    facts.messages.due.append((CANCEL_ORDER, f"{event.purchase_order}/cancel"))
 
 
 def goods_received(facts: Facts, event: ev.GoodsReceived, now: int) -> None:

@@ -59,9 +59,14 @@ def illegal_transition_count(facts: Facts) -> Answer:
 
 
 @measure("L", "count", "in the window")
-def fallbacks(facts: Facts) -> Answer:
-    """Releases that were withdrawn from a warehouse that could not be told, and sourced elsewhere."""
-    return answer(facts.messages.fallbacks)
+def fallbacks(facts: Facts) -> Iterator[Answer]:
+    """What was taken to somebody else since its counterpart could not be told: `warehouse` are releases that were
+    sourced elsewhere, `supplier` purchase orders that went to another supplier.
+    """
+    messages = facts.messages
+    yield answer(messages.fallbacks + messages.other_suppliers)
+    yield answer(messages.fallbacks, part="warehouse")
+    yield answer(messages.other_suppliers, part="supplier")
 
 
 @measure("L", "count", "in the window")
@@ -83,8 +88,8 @@ def leapfrogs(facts: Facts) -> Answer:
 
 @measure("L", "count", RUN)
 def stale_overwrites(facts: Facts) -> Answer:
-    """Older news that overwrote newer: a count taken before the last one, or the failure of an attempt that had been
-    given up before taken for that of the present one; must be 0.
+    """Older news that overwrote newer: a count taken before the last one, a supplier's date that it had changed since,
+    or the failure of an attempt that had been given up before taken for that of the present one; must be 0.
     """
     return answer(facts.stale_overwrites)
 

@@ -14,8 +14,9 @@ from twin.core.state import Order, State
 
 __all__ = ["left_over"]
 
-STANDING: Final = ("review", "close", "feed", "wave", "watch")
-"""Timers that a business at rest has: periodic work, and orders that wait for the end of their return window."""
+STANDING: Final = ("review", "close", "feed", "wave", "watch", "dead")
+"""Timers that a business at rest has: periodic work, orders that wait for the end of their return window, and dead
+letters that wait for somebody."""
 
 
 def left_over(state: State) -> list[str]:

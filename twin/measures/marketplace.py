@@ -12,7 +12,13 @@ from twin.measures.against_truth import Truth
 from twin.measures.facts import Facts
 from twin.measures.measured import Answer, answer, measure, ratio
 
-__all__ = ["delistings", "marketplace_oversell_rate", "marketplace_undersell_rate", "seller_cancel_rate"]
+__all__ = [
+    "delistings",
+    "late_shipment_rate",
+    "marketplace_oversell_rate",
+    "marketplace_undersell_rate",
+    "seller_cancel_rate",
+]
 
 
 def _by_channel(facts: Facts, truth: Truth) -> Iterator[tuple[str, list[TruthRow]]]:
@@ -54,8 +60,18 @@ def seller_cancel_rate(facts: Facts, truth: Truth) -> Iterable[Answer]:
         yield ratio(len(cancelled), len(sold), part=f"channel={channel}")
 
 
+@measure("T", "ratio", "orders sold in the window")
+def late_shipment_rate(facts: Facts, truth: Truth) -> Iterable[Answer]:
+    """Orders of a marketplace with a limit on it that no carrier had scanned in time, of all that it sold."""
+    for channel, rows in _by_channel(facts, truth):
+        late = dict.fromkeys(row.subject for row in rows if row.type == "market.late")
+        sold = dict.fromkeys(row.subject for row in rows if row.type == "market.sold")
+        if late:
+            yield ratio(len(late), len(sold), part=f"channel={channel}")
+
+
 @measure("T", "count", "the window")
 def delistings(facts: Facts, truth: Truth) -> Iterable[Answer]:
-    """How often a marketplace took the seller off for cancelling too much."""
+    """How often a marketplace took the seller off for cancelling too much or shipping too late."""
     for channel, rows in _by_channel(facts, truth):
         yield answer(sum(row.type == "market.delisted" for row in rows), part=f"channel={channel}")

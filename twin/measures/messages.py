@@ -26,7 +26,7 @@ def _tag(effect: type) -> str:
 
 
 RELEASE, PURCHASE = _tag(ef.ReleaseToWarehouse), _tag(ef.CreatePurchaseOrder)
-CANCEL = _tag(ef.CancelRelease)
+CANCEL, CANCEL_ORDER = _tag(ef.CancelRelease), _tag(ef.CancelPurchaseOrder)
 ASK_STATUS, REPEATED = _tag(ef.AskStatus), "sent again"
 AVAILABILITY, REFUSAL = _tag(ef.PublishAvailability), _tag(ef.RefuseOrderUnits)
 INVOICE, CREDIT, ASK_FACTS = _tag(ef.PostInvoice), _tag(ef.PostCredit), _tag(ef.AskOrderFacts)
@@ -41,6 +41,7 @@ _REPLIES: Final[dict[type, None]] = dict.fromkeys(
         cm.ConfirmDropShipment,
         cm.ReportStatus,
         cm.ConfirmCancellation,
+        cm.ConfirmPurchaseCancellation,
         cm.ReceiveGoods,
         cm.ConfirmInvoice,
         cm.AcknowledgeDelivery,
@@ -58,7 +59,7 @@ _KNOWN_ALREADY: Final = ("duplicate", "order_exists")
 class DeliveryFacts:
     """A delivery that is not settled, or a dead letter `since` an instant (ms)."""
 
-    __slots__ = ("attempt", "correlation", "gateway", "redriven", "since", "stage")
+    __slots__ = ("attempt", "correlation", "first", "gateway", "redriven", "since", "stage")
 
     def __init__(self, delivery: Delivery, since: int) -> None:
         self.correlation = delivery.correlation
@@ -67,6 +68,8 @@ class DeliveryFacts:
         self.redriven = False
         self.stage = "in_flight"
         self.attempt = 1
+        # Where attempts were sent beside it: the first that an answer is awaited of.
+        self.first = 1
 
 
 class Messages:
@@ -91,11 +94,13 @@ class Messages:
         # What the entry put into a send queue for the first time, and the attempts that it took out of one.
         self.queued: list[str] = []
         self.dispatched: dict[str, int] = {}
+        self.hedged: dict[str, None] = {}
         self.lost: dict[str, int] = {}
         # What is unsettled, by gateway and by what it is about, in the order in which it was asked for.
         self.lines: dict[tuple[str, str], dict[str, None]] = {}
         self.leapfrogs = 0
         self.fallbacks = 0
+        self.other_suppliers = 0
         self.chases = 0
         self.tickets = 0
         self.about_orders = 0
@@ -177,11 +182,14 @@ class Messages:
                     self.open[delivery.key] = self._asked(delivery, entry.now)
                     self.awaited += counts
             else:
-                if delivery.key in self.open:
-                    self.open[delivery.key].attempt = delivery.attempt
+                known = self.open.get(delivery.key)
+                if known is not None:
+                    known.attempt = delivery.attempt
+                    if delivery.key not in self.hedged:
+                        known.first = delivery.attempt
                 self._check_retry(facts, entry, delivery)
             waiting = self.lines.get((delivery.gateway, correlation))
-            if waiting and next(iter(waiting)) != delivery.key:
+            if waiting and next(iter(waiting)) != delivery.key and not _undoes(delivery):
                 self.leapfrogs += 1
             if counts:
                 self.calls += 1
@@ -192,20 +200,23 @@ class Messages:
                 if correlation in facts.orders:
                     self.about_orders += 1
                     self.with_criticality += delivery.criticality != ""
+        self.hedged.clear()
         if self.due or entry.deliveries or self.queued or self.dispatched:
             self._settle_due(facts, entry)
 
     def _asked(self, delivery: Delivery, now: int) -> DeliveryFacts:
         """A delivery that waits for an answer, behind those about the same to the same partner."""
-        self.lines.setdefault((delivery.gateway, delivery.correlation), {})[delivery.key] = None
+        if not _undoes(delivery):
+            self.lines.setdefault((delivery.gateway, delivery.correlation), {})[delivery.key] = None
         return DeliveryFacts(delivery, now)
 
     def _answered(self, key: str, found: DeliveryFacts) -> None:
         about = (found.gateway, found.correlation)
-        waiting = self.lines[about]
-        del waiting[key]
-        if not waiting:
-            del self.lines[about]
+        waiting = self.lines.get(about, {})
+        if key in waiting:
+            del waiting[key]
+            if not waiting:
+                del self.lines[about]
 
     def _check_retry(self, facts: Facts, entry: Entry, delivery: Delivery) -> None:
         """A retry keeps its policy's number and its deadline; what a person sends again has both anew."""
@@ -261,19 +272,24 @@ class Messages:
         if stage is None:
             facts.illegal_transitions += 1
             return
-        if name in ("failed", "dead_lettered") and self.answered not in (0, found.attempt):
+        if name in ("failed", "dead_lettered", "lapsed") and self.answered not in (0, found.attempt):
             # News of an attempt that was given up before has put an end to the present one.
             facts.stale_overwrites += 1
-        if name == "succeeded" and found.stage == "in_flight" and self.answered in (0, found.attempt):
+        if name == "succeeded" and found.stage == "in_flight" and (not self.answered or self.answered >= found.first):
             self.in_time += now >= facts.begin
         found.stage = stage
         if name == "dispatched":
-            found.attempt = self.dispatched[key] = event.attempt
+            found.attempt = found.first = self.dispatched[key] = event.attempt
+        elif name == "hedged":
+            self.hedged[key] = None
         if name == "succeeded":
             self.open.pop(key, None)
             self.dead.pop(key, None)
             self._answered(key, found)
             remember(self.settled, key, now, SETTLED_MS)
+        elif name == "lapsed":
+            del self.open[key]
+            self._answered(key, found)
         elif name == "dead_lettered":
             del self.open[key]
             self.dead[key] = found
@@ -289,6 +305,11 @@ class Messages:
             found.redriven = True
 
 
+def _undoes(delivery: Delivery) -> bool:
+    """Whether it undoes a dead letter: it cannot wait for that one, and nothing waits for it."""
+    return isinstance(delivery.effect, ef.CancelRelease | ef.CancelPurchaseOrder)
+
+
 def _is_known(facts: Facts, about: str) -> bool:
     """Whether an id is that of an order or a purchase order in the log."""
     return about in facts.orders or about in facts.purchases or (about != "" and facts.was_closed(about))
@@ -302,6 +323,9 @@ _STEPS: Final[dict[type, str]] = {
     ev.DeliveryRetried: "retried",
     ev.DeliveryDeadLettered: "dead_lettered",
     ev.DeliveryRedriven: "redriven",
+    ev.DeliveryExpired: "expired",
+    ev.DeliveryHedged: "hedged",
+    ev.DeliveryLapsed: "lapsed",
 }
 
 

@@ -139,15 +139,17 @@ class ReleaseFacts:
 
 
 class PurchaseFacts:
-    """An open purchase order: when it was made, its stage, and units still to come by item."""
+    """An open purchase order: when it was made, its stage, units still to come by item, and how often its date was
+    changed."""
 
-    __slots__ = ("acknowledged", "created_at", "due", "stage")
+    __slots__ = ("acknowledged", "created_at", "due", "revision", "stage")
 
     def __init__(self, created_at: int, due: dict[str, int]) -> None:
         self.created_at = created_at
         self.due = due
         self.stage = "created"
         self.acknowledged = False
+        self.revision = 0
 
 
 class OrderRecord:

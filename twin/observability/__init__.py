@@ -14,6 +14,7 @@ from twin.observability.blast import (
     scored_blast_radius,
 )
 from twin.observability.calls import Calls, Message, Step
+from twin.observability.dead_letters import DeadLetter, dead_letters_of
 from twin.observability.detection import Detection, FaultTime, detect, faults_of
 from twin.observability.interfaces import Histogram, Inbound, InterfaceFigures, Outbound, Slo, interface_figures
 from twin.observability.lineage import Link, Owner, lineage, lineage_of_entries
@@ -23,6 +24,7 @@ __all__ = [
     "Alert",
     "BlastRadius",
     "Calls",
+    "DeadLetter",
     "Detection",
     "FaultTime",
     "Histogram",
@@ -42,6 +44,7 @@ __all__ = [
     "Touched",
     "alerts_of",
     "blast_radius",
+    "dead_letters_of",
     "detect",
     "faults_of",
     "hits_of",

@@ -175,6 +175,8 @@ _STEPS: Final[dict[str, Any]] = {
     "refused": Monitor._ended,
     "dead": Monitor._dead,
     "redriven": Monitor._opened,
+    "expired": Monitor._nothing,
+    "lapsed": Monitor._settled,
     "settled": Monitor._settled,
 }
 

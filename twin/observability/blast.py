@@ -22,7 +22,14 @@ from typing import Any, Final
 from msgspec import Struct
 
 from twin.core import events as ev
-from twin.core.effects import CreatePurchaseOrder, PostCredit, PostInvoice, PublishAvailability, ReleaseToWarehouse
+from twin.core.effects import (
+    CancelPurchaseOrder,
+    CreatePurchaseOrder,
+    PostCredit,
+    PostInvoice,
+    PublishAvailability,
+    ReleaseToWarehouse,
+)
 from twin.core.entry import Entry
 from twin.log import TruthRow
 from twin.observability.calls import Calls, Message, Step
@@ -178,7 +185,7 @@ class _Blast:
             kind = type(event)
             if kind is ev.PurchaseOrderCreated:
                 self._pegs[event.purchase_order] = tuple(dict.fromkeys(peg.order for peg in event.pegs))  # type: ignore[union-attr]
-            elif kind is ev.GoodsReceived or kind is ev.PurchaseOrderRejected:
+            elif kind in (ev.GoodsReceived, ev.PurchaseOrderRejected, ev.PurchaseOrderWithdrawn):
                 self._pegs.pop(event.purchase_order, None)  # type: ignore[union-attr]
             elif kind is ev.GoodsShipped:
                 self._shipped(event, entry)
@@ -290,7 +297,7 @@ class _Blast:
         effect, value = delivery.effect, self._values.of(delivery)
         for kind, id, worth in self._behind.get(delivery.key, ()):
             getattr(blast, kind)[id] = worth
-        if isinstance(effect, CreatePurchaseOrder):
+        if isinstance(effect, CreatePurchaseOrder | CancelPurchaseOrder):
             blast.purchase_orders[effect.purchase_order] = value
             for order in self._pegs.get(effect.purchase_order, ()):
                 blast.orders[order] = self._values.order(order)
@@ -343,5 +350,7 @@ _STEPS: Final[dict[str, Any]] = {
     "refused": _Blast.ended,
     "dead": _Blast.dead,
     "redriven": _Blast.asked,
+    "expired": _Blast.nothing,
+    "lapsed": _Blast.settled,
     "settled": _Blast.settled,
 }

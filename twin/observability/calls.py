@@ -20,27 +20,44 @@ __all__ = ["ACTED", "Calls", "Message", "Step", "StepKind"]
 ACTED: Final = "the counterpart acted on it"
 """Reason of a message that is settled by what its counterpart did, and was never answered."""
 
-StepKind = Literal["asked", "sent", "succeeded", "late", "failed", "unknown", "refused", "dead", "redriven", "settled"]
+StepKind = Literal[
+    "asked",
+    "sent",
+    "succeeded",
+    "late",
+    "failed",
+    "unknown",
+    "refused",
+    "dead",
+    "redriven",
+    "expired",
+    "lapsed",
+    "settled",
+]
 """What can become of a message.
 
 `asked`: the engine wants it done. `sent`: an attempt left. `succeeded`, `failed`, `unknown` (no answer in time) and
 `refused` (for good) are the outcomes of an attempt. `late`: a success came for a message whose attempt had been given
-up. `dead`: it became a dead letter; `redriven`: somebody sent that again. `settled`: it needs nothing more.
+up. `dead`: it became a dead letter; `redriven`: somebody sent that again; `expired`: nobody did in its time.
+`lapsed`: a question that could not be asked in its time was dropped.
+`settled`: it needs nothing more.
 """
 
 
 class Message:
     """A message that is not settled: the delivery, its stage, and when (ms) each attempt was sent.
 
-    `stage` is queued, in_flight, waiting or dead, `since` when it was asked for or given up.
+    `stage` is queued, in_flight, hedged, waiting, dead or expired, `since` when it was asked for or given up. Attempts
+    from `first` on are awaited: more than one where some were sent beside it.
     """
 
-    __slots__ = ("attempt", "delivery", "effect", "sent", "since", "stage")
+    __slots__ = ("attempt", "delivery", "effect", "first", "sent", "since", "stage")
 
     def __init__(self, delivery: Delivery, now: int) -> None:
         self.delivery = delivery
         self.effect = str(delivery.effect.__struct_config__.tag)
         self.attempt = delivery.attempt
+        self.first = delivery.attempt
         self.sent: dict[int, int] = {}
         self.since = now
         self.stage = "queued"
@@ -81,6 +98,8 @@ class Calls:
         if message is None:
             message = self.open[delivery.key] = Message(delivery, now)
             yield Step(now, "asked", message, delivery.attempt)
+        if message.stage != "hedged":
+            message.first = delivery.attempt
         message.attempt = delivery.attempt
         message.delivery = delivery
         message.sent[delivery.attempt] = now
@@ -109,7 +128,7 @@ class Calls:
             return
         command = entry.command
         answered = command.attempt if isinstance(command, AcknowledgeDelivery) and command.attempt else message.attempt
-        in_time = message.stage == "in_flight" and answered == message.attempt
+        in_time = message.stage == "in_flight" and answered >= message.first
         yield Step(entry.now, "succeeded" if in_time else "late", message, answered)
         # A counterpart that acts on a dead letter settles it without ever having answered it.
         answers = isinstance(command, AcknowledgeDelivery | ConfirmInvoice | IssueCredit)
@@ -134,6 +153,24 @@ class Calls:
             message.stage, message.since = "queued", entry.now
             yield Step(entry.now, "redriven", message, message.attempt)
 
+    def _expired(self, event: ev.DeliveryExpired, entry: Entry) -> Iterator[Step]:
+        message = self.open.get(event.delivery)
+        if message is not None:
+            message.stage = "expired"
+            yield Step(entry.now, "expired", message, message.attempt)
+
+    def _lapsed(self, event: ev.DeliveryLapsed, entry: Entry) -> Iterator[Step]:
+        message = self.open.pop(event.delivery, None)
+        if message is not None:
+            yield from self._ended(message, entry, event.reason)
+            yield Step(entry.now, "lapsed", message, message.attempt, event.reason)
+
+    def _hedged(self, event: ev.DeliveryHedged, entry: Entry) -> Iterator[Step]:
+        message = self.open.get(event.delivery)
+        if message is not None:
+            message.stage = "hedged"
+        return iter(())
+
     def _ended(self, message: Message, entry: Entry, reason: str) -> Iterator[Step]:
         """The attempt in flight has ended without success; one that waits or is queued has none in flight."""
         if message.stage != "in_flight":
@@ -152,5 +189,8 @@ _FOLDS: Final[dict[type, Any]] = {
     ev.DeliveryFailed: Calls._failed,
     ev.DeliveryDeadLettered: Calls._dead_lettered,
     ev.DeliveryRedriven: Calls._redriven,
+    ev.DeliveryExpired: Calls._expired,
+    ev.DeliveryHedged: Calls._hedged,
+    ev.DeliveryLapsed: Calls._lapsed,
 }
 """Event type -> its fold; what hands an attempt over needs none, since its delivery stands in the same entry."""

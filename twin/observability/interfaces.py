@@ -76,6 +76,8 @@ class Outbound:
         self.settled = 0
         self.dead_lettered = 0
         self.redriven = 0
+        self.expired = 0
+        self.lapsed = 0
         self.past_deadline = 0
         self.latency = Histogram()
         self.duration = Histogram()
@@ -149,7 +151,7 @@ class InterfaceFigures:
         self.end = end
         for message in self._calls.open.values():
             row = self.outbound[message.delivery.gateway, message.effect]
-            if message.stage == "dead":
+            if message.stage in ("dead", "expired"):
                 row.dead += 1
                 row.dead_value_minor += self._values.of(message.delivery)
                 if row.oldest_dead_at < 0 or message.since < row.oldest_dead_at:
@@ -243,6 +245,14 @@ def _redriven(row: Outbound, step: Step) -> None:
     row.redriven += 1
 
 
+def _expired(row: Outbound, step: Step) -> None:
+    row.expired += 1
+
+
+def _lapsed(row: Outbound, step: Step) -> None:
+    row.lapsed += 1
+
+
 def _settled(row: Outbound, step: Step) -> None:
     row.settled += 1
 
@@ -257,5 +267,7 @@ _COUNT: Final = {
     "refused": _refused,
     "dead": _dead,
     "redriven": _redriven,
+    "expired": _expired,
+    "lapsed": _lapsed,
     "settled": _settled,
 }

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any, Final
 
 from twin.core import events as ev
-from twin.core.effects import CreatePurchaseOrder, Delivery, PostCredit, PostInvoice, ReleaseToWarehouse
+from twin.core.effects import (
+    CancelPurchaseOrder,
+    CreatePurchaseOrder,
+    Delivery,
+    PostCredit,
+    PostInvoice,
+    ReleaseToWarehouse,
+)
 from twin.core.entry import Entry
 
 __all__ = ["Values"]
@@ -39,7 +46,7 @@ class Values:
         if isinstance(effect, ReleaseToWarehouse):
             lines = self.orders.get(effect.order, {})
             return sum(pick.quantity * lines[pick.line][1] for pick in effect.lines if pick.line in lines)
-        if isinstance(effect, CreatePurchaseOrder):
+        if isinstance(effect, CreatePurchaseOrder | CancelPurchaseOrder):
             return self.purchases.get(effect.purchase_order, 0)
         if isinstance(effect, PostInvoice | PostCredit):
             return effect.amount_minor
@@ -63,7 +70,7 @@ def _created(values: Values, event: ev.PurchaseOrderCreated) -> None:
     values.purchases[event.purchase_order] = event.cost_minor + goods
 
 
-def _received(values: Values, event: ev.GoodsReceived | ev.PurchaseOrderRejected) -> None:
+def _received(values: Values, event: ev.GoodsReceived | ev.PurchaseOrderRejected | ev.PurchaseOrderWithdrawn) -> None:
     values.purchases.pop(event.purchase_order, None)
 
 
@@ -74,4 +81,5 @@ _FOLDS: Final[dict[type, Any]] = {
     ev.PurchaseOrderCreated: _created,
     ev.GoodsReceived: _received,
     ev.PurchaseOrderRejected: _received,
+    ev.PurchaseOrderWithdrawn: _received,
 }

@@ -40,6 +40,7 @@ __all__ = [
     "Id",
     "Instant",
     "InterfaceGlob",
+    "InterfaceRef",
     "ItemId",
     "ItemRef",
     "Known",
@@ -271,6 +272,7 @@ AnyItemRef = Annotated[str, AfterValidator(_Ref("item", "items", also="*"))]
 ChannelRef = Annotated[str, AfterValidator(_Ref("channel", "channels"))]
 PartnerRef = Annotated[str, AfterValidator(_Ref("partner", "partners")), WrittenAs("partner")]
 """`warehouse/`, `supplier/` or `carrier/` with an id of the scenario, or `erp`."""
+InterfaceRef = Annotated[str, AfterValidator(_Ref("interface", "interfaces"))]
 InterfaceGlob = Annotated[str, AfterValidator(_Glob("interface", "interfaces")), WrittenAs("pattern of interface ids")]
 LaneFrom = Annotated[str, AfterValidator(_Ref("warehouse", "warehouses", lead="lane from nowhere: ", beside="dock"))]
 LaneTo = Annotated[str, AfterValidator(_Ref("region", "regions", lead="lane to nowhere: "))]

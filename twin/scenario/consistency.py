@@ -11,7 +11,7 @@ from twin.scenario.demand import BookDemand, GeneratedDemand, PoissonDemand
 from twin.scenario.disruptions import CapacityCut, CarrierClosed, DemandSpike, LaneClosed
 from twin.scenario.errors import Path
 from twin.scenario.fault_checks import interface_misfits
-from twin.scenario.interventions import ShiftVolume, ZeroFeed
+from twin.scenario.interventions import PauseBatch, ShiftVolume, ZeroFeed
 from twin.scenario.units import CURRENCY_EXPONENTS, format_duration
 
 if TYPE_CHECKING:
@@ -161,10 +161,31 @@ def misfits(scenario: Scenario) -> list[tuple[Path, str]]:
     if fallback is not None and len(scenario.warehouses) < 2:
         text = "fallback: there is one warehouse, and nowhere else to go; leave fallback out"
         problems.append((("policies", "delivery", "warehouse"), text))
+    problems += _other_suppliers(scenario)
     problems += _drop_shipped(scenario) + _undisturbed(scenario) + _idle_hands(scenario)
     idle = [(("policies", "delivery", key), text) for key, text in scenario.policies.delivery.without_effect()]
     problems += [(path, f"{path[-1]}: {text}") for path, text in idle]
     return problems + interface_misfits(scenario) + _unseen(scenario)
+
+
+def _other_suppliers(scenario: Scenario) -> list[tuple[Path, str]]:
+    """Suppliers to fall back on that nobody would ask, or that there are none of."""
+    problems: list[tuple[Path, str]] = []
+    falls_back = scenario.policies.delivery.of("supplier").fallback is not None
+    rules = scenario.policies.replenishment
+    for index, rule in enumerate(rules):
+        path: Path = ("policies", "replenishment", index, "alternates")
+        if rule.alternates and not falls_back:
+            text = "alternates: nobody asks them; give policies.delivery.supplier.fallback: {to: alternate}"
+            problems.append((path, text))
+        names = (rule.supplier, *rule.alternates)
+        for name in dict.fromkeys(rule.alternates):
+            if names.count(name) > 1:
+                problems.append((path, f"alternates: '{name}' is asked twice; name each supplier once"))
+    if falls_back and not any(rule.alternates for rule in rules):
+        text = "fallback: no replenishment rule has alternates, so nobody else is asked; give some, or leave it out"
+        problems.append((("policies", "delivery", "supplier"), text))
+    return problems
 
 
 def _idle_hands(scenario: Scenario) -> list[tuple[Path, str]]:
@@ -172,6 +193,7 @@ def _idle_hands(scenario: Scenario) -> list[tuple[Path, str]]:
     problems: list[tuple[Path, str]] = []
     lasts = scenario.run.end - scenario.run.start
     fed = [channel.id for channel in scenario.channels if channel.feed is not None]
+    batches = [interface.id for interface in scenario.interfaces if interface.batch is not None]
     for index, one in enumerate(scenario.interventions):
         path: Path = ("interventions", index)
         if one.at is not None and one.at >= lasts:
@@ -179,6 +201,9 @@ def _idle_hands(scenario: Scenario) -> list[tuple[Path, str]]:
             problems.append(((*path, "at"), f"{text}; let it begin earlier"))
         if isinstance(one, ZeroFeed) and one.channel not in fed:
             problems.append(((*path, "channel"), f"channel: '{one.channel}' has no stock feed; give it one"))
+        if isinstance(one, PauseBatch) and one.interface not in batches:
+            text = f"interface: '{one.interface}' sends no files; give one of style batch"
+            problems.append(((*path, "interface"), text))
         if isinstance(one, ShiftVolume) and "preferred_node" not in scenario.policies.sourcing.rules:
             text = "preferred: no sourcing rule looks at preferred warehouses; add preferred_node"
             problems.append(((*path, "preferred"), text))

@@ -31,7 +31,7 @@ def _written(value: Any, write: SerializerFunctionWrapHandler) -> Any:
 
 LIFTED = (WrapValidator(_lifted), WrapSerializer(_written))
 """Lets `none` stand for no limit at all."""
-LIFTABLE = ("fallback", "supervise", "bulkhead", "pool", "rate", "drain", "breaker", "budget")
+LIFTABLE = ("fallback", "supervise", "hedge", "dead_letters", "bulkhead", "pool", "rate", "drain", "breaker", "budget")
 
 
 def _some(value: int) -> int:
@@ -44,6 +44,10 @@ def _some_time(value: int) -> int:
     if not value:
         raise refuse("0s of silence is no time at all; write a duration such as 4h")
     return value
+
+
+def _never_or_some_time(value: int | None) -> int | None:
+    return value if value is None else _some_time(value)
 
 
 RetryBudget = Annotated[Percent, AfterValidator(_some)]
@@ -133,16 +137,43 @@ class SendQueue(Model):
     bound: Positive | None = None
     """Most messages that may wait; the least critical and youngest beyond become dead letters. No bound unless given"""
     in_order: bool | None = None
-    """Whether messages about one order are sent one after the other, and none past a dead letter; not unless given"""
+    """Whether messages about one order are sent one after the other, and none past a dead letter but what cancels it;
+    not unless given"""
 
 
 class Fallback(Model):
-    """An order is sourced elsewhere when its warehouse could not be told to ship."""
+    """An order is sourced elsewhere when its warehouse could not be told to ship; a purchase goes to another supplier
+    when one could not be asked."""
 
-    to: Literal["elsewhere"]
-    """Another warehouse"""
+    to: Literal["elsewhere", "alternate"]
+    """Another warehouse (`elsewhere`), or the next supplier of the rule (`alternate`)"""
     compensate: bool = True
     """Whether what may have been done all the same is cancelled first"""
+
+
+class Hedge(Model):
+    """An attempt without an answer is sent a second time beside the first; the first answer counts, and the partner
+    does it once (Dean and Barroso 2013). It spends a retry, and a share of the retry budget."""
+
+    after: Annotated[DurationMs, AfterValidator(_some_time)]
+    """Without an answer for so long; a high percentile of the usual times, such as the 95th"""
+    max: Positive = 1
+    """Attempts beside the first"""
+
+
+class DeadLetters(Model):
+    """Who looks at messages that were given up, and for how long they can be sent again."""
+
+    owner: str = ""
+    """Who answers for them; the owner of the interface unless given"""
+    expire: Annotated[DurationMs | None, AfterValidator(_never_or_some_time)] = None
+    """After so long one can no longer be sent again, and holds up nothing behind it; never unless given"""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.owner and self.expire is None:
+            raise refuse("dead_letters says nothing; give owner or expire, or leave it out")
+        return self
 
 
 class Supervise(Model):
@@ -160,7 +191,12 @@ class Supervise(Model):
 
 class _Sending(Model):
     fallback: Annotated[Fallback | None, *LIFTED] = None
-    """What is done for an order whose warehouse could not be told to ship; a dead letter waits unless given"""
+    """What is done for an order whose warehouse could not be told to ship, or a purchase whose supplier could not be
+    asked; a dead letter waits unless given"""
+    hedge: Annotated[Hedge | None, *LIFTED] = None
+    """A second attempt beside one that is slow; none unless given"""
+    dead_letters: Annotated[DeadLetters | None, *LIFTED] = None
+    """What holds for messages that were given up"""
     supervise: Annotated[Supervise | None, *LIFTED] = None
     """What is done about a silent partner; nothing unless given"""
     bulkhead: Annotated[Positive | None, *LIFTED] = None
@@ -190,6 +226,14 @@ class DeliveryPolicy(_Sending):
     """Whether an answer is waited for at all"""
     retries: Retries = Retries()
     """Further attempts"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lifted(cls, given: Any) -> Any:
+        """Below the default is nothing that `none` could lift: there it says what saying nothing says."""
+        if not isinstance(given, dict):
+            return given
+        return {key: value for key, value in given.items() if key not in LIFTABLE or value != NONE}
 
 
 class RetriesChange(Model):
@@ -256,9 +300,15 @@ class DeliveryPolicies(Model):
         effective.update((kind, self.of(kind)) for kind in GATEWAYS)
         found = [(name, _idle(self, policy, name)) for name, policy in effective.items()]
         told: dict[str, str] = {}
-        for name in ("supplier", "carrier", "erp", "marketplace"):
+        for name in ("carrier", "erp", "marketplace"):
             if _set(getattr(self, name).fallback):
-                found.append((name, "only releases to warehouses have a fallback; give it to warehouse"))
+                found.append((name, "only releases and purchases have a fallback; give it to warehouse or supplier"))
+        for name, to in (("warehouse", "elsewhere"), ("supplier", "alternate")):
+            fallback = getattr(self, name).fallback
+            if isinstance(fallback, Fallback) and fallback.to != to:
+                found.append((name, f"fallback.to is {to} for a {name}; {fallback.to} is no place for it"))
+        if self.default.fallback is not None:
+            found.append(("default", "a fallback is of one kind of partner; give it to warehouse or supplier"))
         for name in ("erp", "marketplace"):
             if _set(getattr(self, name).supervise):
                 found.append((name, "it answers every message itself and is not supervised; leave supervise out"))
@@ -302,9 +352,17 @@ def _idle(policies: DeliveryPolicies, policy: DeliveryPolicy, kind: str) -> str:
     given += [f"queue.{name}" for name in ("bound", "in_order") if getattr(queue, name)]
     if queue.discipline is not None and not given:
         return "nothing ever waits to be sent, so queue.discipline has no effect; give a limit such as bulkhead"
+    hedge = policy.hedge
+    if hedge is not None and given:
+        return f"hedge sends beside the send queue, past {', '.join(given)}; give one or the other"
+    if hedge is not None and hedge.after >= policy.timeout:
+        return "hedge.after is not before the timeout, so nothing is ever hedged; give a shorter time"
+    if hedge is not None and not policy.retries.max:
+        return "a hedge spends a retry, and there is none; give retries.max"
     if not policy.acknowledge and kind != "default":
         given += ["retries.budget"] if policy.retries.budget is not None else []
-        given += ["fallback"] if policy.fallback is not None and kind == "warehouse" else []
+        given += [name for name in ("hedge", "dead_letters") if getattr(policy, name) is not None]
+        given += ["fallback"] if policy.fallback is not None and kind in ("warehouse", "supplier") else []
         if given:
             return f"no answer is waited for, so {', '.join(given)} can have no effect; set acknowledge: true"
     return ""

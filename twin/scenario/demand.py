@@ -199,14 +199,26 @@ class Feed(Model):
 class MarketplaceLimits(Model):
     """What a marketplace bears with before it takes a seller off."""
 
-    cancellations: Percent
-    """Share of the window's orders that the seller may cancel"""
+    cancellations: Percent | None = None
+    """Share of the window's orders that the seller may cancel; any unless given"""
+    late: Percent | None = None
+    """Share of the window's orders that may be late: no parcel was scanned `ship_within`; any unless given"""
+    ship_within: DurationMs | None = None
+    """Time from the order to the carrier's first scan; for late"""
     window: DurationMs = 7 * DAY_MS
     """How far back orders and cancellations count"""
     orders: Positive = 20
     """Orders in the window below which nobody is taken off"""
     suspension: DurationMs = DAY_MS
     """How long nothing is sold then"""
+
+    @model_validator(mode="after")
+    def _holds_something(self) -> Self:
+        if self.cancellations is None and self.late is None:
+            raise refuse("limits hold nobody to anything; give cancellations or late")
+        if (self.late is None) != (self.ship_within is None):
+            raise refuse("late and ship_within belong together: which share may be late, and when an order is")
+        return self
 
 
 class Channel(Model):

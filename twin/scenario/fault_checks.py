@@ -25,6 +25,7 @@ from twin.scenario.faults import (
     PartialFile,
     Poison,
     RateLimited,
+    RedriveStorm,
     Reorder,
     ReplyLate,
     ReplyLost,
@@ -195,6 +196,14 @@ def _no_effect(scenario: Scenario, fault: Fault, where: list[Interface]) -> str:
             return "nothing there has a cut-off; a warehouse with pickups has, and a batch"
     if isinstance(fault, LateFile | DoubledFile) and fault.endpoint != "*":
         return "a file is late or doubled as a whole; leave endpoint out"
+    whole = isinstance(fault, LateFile | DoubledFile) or (isinstance(fault, PartialFile) and fault.missing == "tail")
+    if whole and fault.tenant is not None:
+        return "it hits a file as a whole, not the messages of one tenant; leave tenant out"
+    if isinstance(fault, PartialFile) and fault.missing == "tail" and fault.endpoint != "*":
+        return "a file is cut off for all messages behind; leave endpoint out"
+    if isinstance(fault, RedriveStorm) and not any(_answered(scenario, interface) for interface in where):
+        kinds = " and ".join(dict.fromkeys(_kind(interface) for interface in where))
+        return f"without answers there are no dead letters; set acknowledge: true in policies.delivery.{kinds}"
     if isinstance(fault, ConsumerCrash) and fault.forgets and not any(interface.dedupe for interface in where):
         return "there is no memory to forget with dedupe: off; leave forgets out"
     return ""

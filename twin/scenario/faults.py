@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from twin.scenario.base import DurationMs, Id, InterfaceGlob, Model, Percent, Positive, SomeRate, refuse
+from twin.scenario.base import ChannelRef, DurationMs, Id, InterfaceGlob, Model, Percent, Positive, SomeRate, refuse
 from twin.scenario.distributions import DistributionSpec
 from twin.streams.distributions import Fixed
 
@@ -31,6 +31,7 @@ __all__ = [
     "PartialFile",
     "Poison",
     "RateLimited",
+    "RedriveStorm",
     "Reorder",
     "ReplyLate",
     "ReplyLost",
@@ -90,6 +91,8 @@ class FaultBase(Model):
     """Where: an id, or a pattern such as `supplier.*` or `*`"""
     endpoint: str = "*"
     """Messages it is about, a pattern over types such as `supplier.purchase_order`"""
+    tenant: ChannelRef | None = None
+    """Only messages about orders of this channel; of all unless given"""
     probability: Probability = 1_000_000
     """Chance of each attempt to be hit"""
     from_: Annotated[DurationMs, Field(alias="from")] = 0
@@ -306,14 +309,16 @@ class LateFile(FaultBase):
 
 
 class PartialFile(FaultBase):
-    """A batch file is truncated: some of its calls never arrive."""
+    """A batch file is truncated, or holed: some of its messages never arrive."""
 
     kind: Literal["partial_file"]
-    """Calls are missing"""
+    """Messages are missing"""
     file: Literal["calls", "reports"] = "calls"
     """Which files: with calls, or with what the partner sends"""
     probability: Probability = 100_000
-    """Share of the calls that are missing"""
+    """Share of the messages that are missing; with `missing: tail` the chance of each file"""
+    missing: Literal["some", "tail"] = "some"
+    """Whether messages here and there are missing, or all from some place in the file on"""
 
 
 class DoubledFile(FaultBase):
@@ -338,6 +343,21 @@ class StaleSnapshot(FaultBase):
     """Whether it claims to be new, or tells after which movement it was taken"""
 
 
+class RedriveStorm(_Ends):
+    """A tool sends all dead letters of the interface again and again, without looking how it is doing."""
+
+    kind: Literal["redrive_storm"]
+    """Dead letters come back all at once"""
+    every: DurationMs = 60_000
+    """Time between two rounds"""
+
+    @model_validator(mode="after")
+    def _rounds(self) -> Self:
+        if self.every < 1_000:
+            raise refuse("every: a round takes a second at least; write a duration such as 1m")
+        return self
+
+
 Fault = Annotated[
     Outage
     | Latency
@@ -358,6 +378,7 @@ Fault = Annotated[
     | LateFile
     | PartialFile
     | DoubledFile
-    | StaleSnapshot,
+    | StaleSnapshot
+    | RedriveStorm,
     Field(discriminator="kind"),
 ]

@@ -12,6 +12,7 @@ from twin.scenario.base import (
     Count,
     DurationMs,
     Id,
+    InterfaceRef,
     Model,
     RegionRef,
     SortedKeys,
@@ -22,7 +23,16 @@ from twin.scenario.base import (
 from twin.scenario.distributions import DistributionSpec
 from twin.streams.distributions import Fixed
 
-__all__ = ["Condition", "ExtendPromises", "Intervention", "Redrive", "ShiftVolume", "StopShip", "ZeroFeed"]
+__all__ = [
+    "Condition",
+    "ExtendPromises",
+    "Intervention",
+    "PauseBatch",
+    "Redrive",
+    "ShiftVolume",
+    "StopShip",
+    "ZeroFeed",
+]
 
 
 class Condition(Model):
@@ -58,6 +68,8 @@ class _Intervention(Model):
     """When it is decided, counted from the start of the run"""
     when: Condition | None = None
     """Or what must be so"""
+    by_hand: bool = False
+    """Or whenever somebody asks for it: `Simulation.intervene`, or `twin resume --intervene`"""
     actor: str = "operations"
     """Who does it"""
     delay: DistributionSpec = Fixed(0)
@@ -67,8 +79,8 @@ class _Intervention(Model):
 
     @model_validator(mode="after")
     def _begins(self) -> Self:
-        if (self.at is None) == (self.when is None):
-            raise refuse("an intervention begins at a time or when something is so; give one of at and when")
+        if (self.at is not None) + (self.when is not None) + self.by_hand != 1:
+            raise refuse("an intervention begins at a time, when something is so, or by hand; give at, when or by_hand")
         return self
 
 
@@ -113,6 +125,15 @@ class ShiftVolume(_Lasting):
     """Preferred warehouse by region; it holds where `preferred_node` is among the sourcing rules"""
 
 
+class PauseBatch(_Lasting):
+    """The job that makes an interface's batch files is stopped: what is to go waits for the first file after it."""
+
+    kind: Literal["pause_batch"]
+    """Stop a batch job"""
+    interface: InterfaceRef
+    """Of which interface, of style batch"""
+
+
 class ExtendPromises(_Lasting):
     """New promises are later than otherwise; those given are kept."""
 
@@ -123,6 +144,6 @@ class ExtendPromises(_Lasting):
 
 
 Intervention = Annotated[
-    Redrive | StopShip | ZeroFeed | ShiftVolume | ExtendPromises,
+    Redrive | StopShip | ZeroFeed | ShiftVolume | ExtendPromises | PauseBatch,
     Field(discriminator="kind"),
 ]

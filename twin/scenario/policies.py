@@ -98,6 +98,8 @@ class _Rule(Model):
     """What is bought; '*' for all items without a rule of their own"""
     supplier: SupplierRef | None = None
     """Who it is bought from; the item's supplier unless given"""
+    alternates: Tuple[SupplierRef] = ()
+    """Who is asked in turn where the one before could not be; with policies.delivery.supplier.fallback"""
 
 
 class MinMax(_Rule):

@@ -24,6 +24,7 @@ from itertools import pairwise
 from math import ceil, sqrt
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from twin.core.master import Item, Replenishment
 from twin.order_book import OrderBook
@@ -97,6 +98,9 @@ def compile_catalog(scenario: Scenario, sites: Sites, book: OrderBook | None) ->
             supplier = rule.supplier or supplier_of.get(sku) or scenario.suppliers[0].id
             lead = lead_times.get(supplier, {}).get(sku)
             common = (rule.warehouse, sku, supplier, rule.kind)
+            alternates = tuple(
+                [(other, sites.lead_ms(other, lead_times.get(other, {}).get(sku))) for other in rule.alternates]
+            )
             lead_ms = sites.lead_ms(supplier, lead)
             if isinstance(rule, MinMax):
                 made = Replenishment(
@@ -110,7 +114,7 @@ def compile_catalog(scenario: Scenario, sites: Sites, book: OrderBook | None) ->
                 made = Replenishment(*common, 0, rule.S, 0, rule.review.every or 0, start + rule.review.offset, lead_ms)
             else:
                 made = Replenishment(*common, lead_time_ms=lead_ms)
-            rules[rule.warehouse, sku] = made
+            rules[rule.warehouse, sku] = replace(made, alternates=alternates) if alternates else made
     homes: dict[str, str] = {}
     for node in opening:
         for sku in opening[node]:

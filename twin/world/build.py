@@ -171,7 +171,10 @@ def _add_marketplaces(scenario: Scenario, world: Business) -> None:
         if spec.feed is None:
             continue
         held = spec.limits
-        limits = None if held is None else Limits(held.cancellations, held.window, held.orders, held.suspension)
+        limits = None
+        if held is not None:
+            shares = [-1 if share is None else share for share in (held.cancellations, held.late)]
+            limits = Limits(shares[0], held.window, held.orders, held.suspension, shares[1], held.ship_within or 0)
         link = _link(scenario, spec.latency, "marketplace")
         marketplace = world.add(Marketplace(f"marketplace/{spec.id}", link, spec.id, limits))
         world.marketplaces[spec.id] = marketplace
@@ -366,6 +369,10 @@ def _delivery(kind: GatewayKind, policy: DeliverySpec) -> DeliveryPolicy:
         policy.supervise.chases if policy.supervise is not None else 2,
         policy.fallback is not None,
         policy.fallback.compensate if policy.fallback is not None else True,
+        policy.dead_letters.owner if policy.dead_letters is not None else "",
+        (policy.dead_letters.expire or 0) if policy.dead_letters is not None else 0,
+        policy.hedge.after if policy.hedge is not None else 0,
+        policy.hedge.max if policy.hedge is not None else 1,
     )
 
 

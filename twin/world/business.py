@@ -38,7 +38,8 @@ class Truth(Protocol):
 class Business(World):
     """A world of one business. `truth` is attached from outside and is no part of a snapshot.
 
-    `shuffle` permutes ties, see `World`.
+    `shuffle` permutes ties, see `World`. `tenants` maps an order to the channel that it came by, and is kept only where
+    a fault hits one tenant's messages.
     """
 
     truth: Truth
@@ -50,6 +51,7 @@ class Business(World):
         self.warehouses: dict[str, Warehouse] = {}
         self.interfaces: dict[str, Interface] = {}
         self.marketplaces: dict[str, Marketplace] = {}
+        self.tenants: dict[str, str] | None = None
         self.erp: Erp
         self.orchestration: Orchestration
 

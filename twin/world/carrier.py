@@ -71,6 +71,8 @@ class Carrier(Party, Closure):
         drawn = world.streams.draw(self.config.transits[node, region], "transit", shipment)
         delay = next_open(self.config.calendar, now + max(0, drawn)) - now
         world.truth.record(now, "shipment.collected", shipment, node, "", delay)
+        for marketplace in world.marketplaces.values():
+            marketplace.scanned(order)
         if self.reports_pickup:
             self._publish(Parcel(shipment, order, criticality, "picked_up"))
         if self.standstills:

@@ -117,6 +117,8 @@ class Channel(Party):
         marketplace = self.world.marketplaces.get(config.channel)
         if marketplace is not None and not marketplace.sell(order, lines):
             return
+        if self.world.tenants is not None:
+            self.world.tenants[order] = config.channel
         self.tell(
             CaptureOrder(
                 order,

@@ -74,6 +74,7 @@ class Door(Exposed):
     def start(self) -> None:
         """Credentials are fresh when the run begins."""
         self.token_until = self.world.now + self.config.token_ms
+        self.wide_open = self.wide_open and self.world.tenants is None
 
     @abstractmethod
     def admit(self, call: Delivery) -> None:
@@ -84,6 +85,8 @@ class Door(Exposed):
         if self.wide_open and not self.met:
             self.admit(message)  # the usual case
             return
+        if self.world.tenants is not None:
+            self.orders[message.key] = message.correlation
         delay, copies, lost, seen = 0, [], False, self.as_call(message)
         for fault in self.meets("way", seen):
             what = fault.what

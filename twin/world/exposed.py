@@ -43,6 +43,8 @@ class Exposed(Actor):
         # Calls whose answers are to be lost, and the last count that was not stale.
         self.muted: dict[tuple[str, int], None] = {}
         self.counted: CountStock | None = None
+        # Where one tenant's messages are hit: the order behind each call.
+        self.orders: dict[str, str] = {}
         # Messages of the party that wait for the way back to be open again.
         self.kept: list[tuple[External, Phase, Delivery | None, int]] = []
 
@@ -78,14 +80,17 @@ class Exposed(Actor):
     def as_call(self, call: Delivery) -> Touched:
         """A call as faults see it."""
         again = self.again.get((call.key, call.attempt), 0) if self.again else 0
-        return Touched((type_of(call.effect),), call.key, call.attempt, call.key, again)
+        return Touched((type_of(call.effect),), call.key, call.attempt, call.key, again, call.correlation)
 
     def as_reply(self, command: External, call: Delivery | None) -> Touched:
         """What the party sends as faults see it, in answer to a call or of its own."""
         if call is not None:
-            return Touched((type_of(command), type_of(call.effect)), call.key, call.attempt, call.key)
+            types = (type_of(command), type_of(call.effect))
+            return Touched(types, call.key, call.attempt, call.key, 0, call.correlation)
         # Its luck is its own: a delivery may lead to several messages.
-        return Touched((type_of(command),), command.id, 0, getattr(command, "causation", "") or command.id)
+        about = getattr(command, "causation", "") or command.id
+        order = getattr(command, "order", "") or self.orders.get(about, "")
+        return Touched((type_of(command),), command.id, 0, about, 0, order)
 
     def meets(self, stage: str, message: Touched) -> Iterator[Fault]:
         """The faults that a message is hit by at a stage."""
@@ -95,7 +100,7 @@ class Exposed(Actor):
 
     def is_hit(self, fault: Fault, message: Touched) -> bool:
         """Whether a message is hit by a fault."""
-        return fault.about(message) and fault.hits(self.world, self.since[fault.id], message)
+        return fault.about(self.world, message) and fault.hits(self.world, self.since[fault.id], message)
 
     def noted(self, stage: str, message: Touched) -> list[Fault]:
         """The faults that a message is hit by at a stage, noted in the truth."""

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from twin.core.commands import RedriveDelivery
 from twin.streams import Distribution
 from twin.world.kernel import Actor, Phase
 
 if TYPE_CHECKING:
     from twin.world.business import Business
+    from twin.world.exposed import Exposed
 
 __all__ = [
     "Answer",
@@ -31,9 +33,11 @@ __all__ = [
     "Mechanism",
     "Shift",
     "Stale",
+    "Storm",
     "Throttle",
     "TokenBucket",
     "Touched",
+    "Truncate",
 ]
 
 ALWAYS: Final = 1_000_000
@@ -108,18 +112,29 @@ class Stale(Struct, frozen=True, tag=True):
     stamped_anew: bool
 
 
-Mechanism = Down | Freeze | Lose | Delay | Copy | Answer | Throttle | Shift | Falsify | Crash | Stale
+class Truncate(Struct, frozen=True, tag=True):
+    """A file ends before its end: what stands from some row on is not there."""
+
+
+class Storm(Struct, frozen=True, tag=True):
+    """Every `every_ms` all dead letters of the interface are sent again, however it is doing."""
+
+    every_ms: int
+
+
+Mechanism = Down | Freeze | Lose | Delay | Copy | Answer | Throttle | Shift | Falsify | Crash | Stale | Truncate | Storm
 
 
 class Touched(Struct, frozen=True):
-    """A message as faults see it: its types, the key and attempt of its luck, what it is about in the truth, and how
-    often it was delivered before."""
+    """A message as faults see it: its types, the key and attempt of its luck, what it is about in the truth, how
+    often it was delivered before, and the order behind it, if any."""
 
     types: tuple[str, ...]
     key: str
     attempt: int
     subject: str
     again: int = 0
+    order: str = ""
 
 
 class Fault(Struct, frozen=True):
@@ -129,7 +144,7 @@ class Fault(Struct, frozen=True):
     when a worker is to `finish`, at `work`, in a file of `reports`, where the way `back` begins, or on the way of a
     `reply`. It holds within its `windows` (begin and end, ms), by turns where it has `up` and `down`, or once for
     `lasts_ms` after more than `backlog` calls wait. `by_message` draws once a message, `answers_only` spares replies
-    that answer no call.
+    that answer no call. With a `tenant` it is about messages on orders that came by that channel.
     """
 
     id: str
@@ -147,14 +162,17 @@ class Fault(Struct, frozen=True):
     ramp_ms: int = 0
     by_message: bool = False
     answers_only: bool = False
+    tenant: str = ""
 
     @property
     def whole(self) -> bool:
         """Whether it is about every message."""
-        return self.endpoint == "*" and self.ppm == ALWAYS and not self.ramp_ms
+        return self.endpoint == "*" and self.ppm == ALWAYS and not self.ramp_ms and not self.tenant
 
-    def about(self, message: Touched) -> bool:
-        """Whether it is about messages of this type."""
+    def about(self, world: Business, message: Touched) -> bool:
+        """Whether it is about messages of this type and this tenant."""
+        if self.tenant and (world.tenants is None or world.tenants.get(message.order) != self.tenant):
+            return False
         return self.endpoint == "*" or any(fnmatchcase(type, self.endpoint) for type in message.types)
 
     def hits(self, world: Business, since: int, message: Touched) -> bool:
@@ -244,6 +262,24 @@ class FaultClock(Actor):
     def begin(self, message: None) -> None:
         """The fault holds from now on."""
         self.world.actors[self.interface].fail(self.fault)  # type: ignore[attr-defined]
+        if isinstance(self.fault.what, Storm):
+            self.storm(None)
+
+    def storm(self, message: None) -> None:
+        """Send again what was given up, as a tool does that nobody told to look first."""
+        world, fault = self.world, self.fault
+        door: Exposed = world.actors[self.interface]  # type: ignore[assignment]
+        if fault.id not in door.since or not isinstance(fault.what, Storm):
+            return
+        self.turn += 1
+        for key, dead in world.orchestration.driver.engine.state.dead_letters.items():
+            delivery = dead.delivery
+            seen = door.as_call(delivery)
+            if dead.stage == "dead" and delivery.gateway == door.party and door.is_hit(fault, seen):
+                door.note(fault, seen)
+                again = RedriveDelivery(f"{self.turn}/{key}", self.id, world.now, key, "a tool that redrives")
+                world.post(world.orchestration.receive, again, 1, Phase.COMMAND)
+        world.post(self.storm, None, fault.what.every_ms, Phase.TELEMETRY)
 
     def end(self, message: None) -> None:
         """The fault is over."""

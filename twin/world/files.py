@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from twin.world.faults import Copy, Delay, Lose, Touched
+from twin.world.faults import Copy, Delay, Lose, Touched, Truncate
 from twin.world.kernel import Actor, Phase
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class Files(Actor):
         self.batch = batch
         self.open: dict[int, list[Row]] = {}
         self.begun_at = 0
+        # Somebody has stopped the job that makes them.
+        self.paused = False
 
     def start(self) -> None:
         """Files are counted from the beginning of the run."""
@@ -69,6 +71,9 @@ class Files(Actor):
         """A file is due; what is too much for it goes first with the next one."""
         door: Door = self.world.actors[self.interface]  # type: ignore[assignment]
         rows, size = self.open.pop(at), self.batch.size
+        if self.paused:
+            self._file(at + self.batch.every_ms)[:0] = rows
+            return
         if size and len(rows) > size:
             self._file(at + self.batch.every_ms)[:0] = rows[size:]
             rows = rows[:size]
@@ -88,6 +93,9 @@ class Files(Actor):
                     drawn = door.fault_ms(what.by, fault, file)
                     delay += drawn
                     hit = rows if drawn else []
+                elif isinstance(what, Truncate):
+                    left = self.world.streams.bits("fault", fault.id, "cut", self.interface, at) * len(rows) >> 64
+                    hit, rows = rows[left:], rows[:left]
                 elif isinstance(what, Copy):
                     copies.append(door.fault_ms(what.after, fault, file))
             for row in hit:

@@ -25,7 +25,9 @@ from twin.world.faults import (
     Mechanism,
     Shift,
     Stale,
+    Storm,
     Throttle,
+    Truncate,
 )
 from twin.world.files import Batch, Files
 from twin.world.interface import Interface
@@ -56,6 +58,8 @@ def fault_ids(faults: tuple[specs.Fault, ...]) -> list[str]:
 def add_interfaces(scenario: Scenario, sites: Sites, world: Business) -> None:
     """Put every interface of the scenario before its party, and beside it a clock for each fault."""
     names = fault_ids(scenario.faults)
+    if any(fault.tenant is not None for fault in scenario.faults):
+        world.tenants = {}
     for spec in scenario.interfaces:
         id = f"interface/{spec.id}"
         faults = [
@@ -131,6 +135,7 @@ def _fault(scenario: Scenario, at: InterfaceSpec, world: Business, spec: specs.F
         spec.ramp,
         isinstance(spec, specs.Poison),
         isinstance(spec, specs.ReplyLost | specs.ReplyLate),
+        spec.tenant or "",
     )
 
 
@@ -200,11 +205,13 @@ def _mechanism(spec: specs.Fault, at: InterfaceSpec) -> tuple[str, Mechanism]:
         case specs.LateFile():
             return spec.file, Delay(spec.delay)
         case specs.PartialFile():
-            return spec.file, Lose()
+            return spec.file, Truncate() if spec.missing == "tail" else Lose()
         case specs.DoubledFile():
             return spec.file, Copy(spec.after)
         case specs.StaleSnapshot():
             return "reply", Stale(spec.stamped == "anew")
+        case specs.RedriveStorm():
+            return "storm", Storm(spec.every)
 
 
 def _way(direction: str) -> str:

@@ -1,4 +1,5 @@
-"""A marketplace: it sells from the listing that the stock feed leaves it, and takes off a seller who cancels too much.
+"""A marketplace: it sells from the listing that the stock feed leaves it, and takes off a seller who cancels too much
+or ships too late.
 
 Customers are those of the channel's demand; nothing here draws, so a buffer or a frozen feed moves no customer.
 """
@@ -11,19 +12,24 @@ from msgspec import Struct
 
 from twin.core.commands import OrderLine
 from twin.core.effects import AvailableUnits, Delivery, PublishAvailability, RefuseOrderUnits
+from twin.world.kernel import Phase
 from twin.world.party import Link, Party
 
 __all__ = ["Limits", "Listed", "Marketplace"]
 
 
 class Limits(Struct, frozen=True):
-    """More than `cancellations_ppm` of at least `orders` orders in the last `window_ms` cancelled by the seller: it is
-    taken off for `suspension_ms`."""
+    """Of at least `orders` orders in the last `window_ms` the seller cancelled more than `cancellations_ppm`, or more
+    than `late_ppm` had no carrier's scan `ship_within_ms` after they were sold: it is taken off for `suspension_ms`.
+    A share of -1 holds nobody to anything.
+    """
 
     cancellations_ppm: int
     window_ms: int
     orders: int
     suspension_ms: int
+    late_ppm: int = -1
+    ship_within_ms: int = 0
 
 
 class Listed(Struct):
@@ -44,6 +50,9 @@ class Marketplace(Party):
         self.sold: deque[int] = deque()
         self.cancelled: deque[int] = deque()
         self.cancelled_orders: dict[str, None] = {}
+        # Orders that no carrier has scanned a parcel of, where somebody asks; and when some were late.
+        self.unshipped: dict[str, None] = {}
+        self.late: deque[int] = deque()
         self.off_until = 0
 
     def receive(self, message: Delivery) -> None:
@@ -82,8 +91,12 @@ class Marketplace(Party):
             for sku, units in wanted.items():
                 listing[sku].units -= units
                 world.truth.record(now, "market.sold", order, self.channel, sku, units)
-            if self.limits is not None:
+            limits = self.limits
+            if limits is not None:
                 self.sold.append(now)
+                if limits.late_ppm >= 0:
+                    self.unshipped[order] = None
+                    world.post(self.check_shipped, order, limits.ship_within_ms, Phase.TELEMETRY)
             return True
         reason = "delisted" if suspended else "not listed"
         for sku, units in wanted.items():
@@ -101,17 +114,39 @@ class Marketplace(Party):
         if limits is None or effect.order in self.cancelled_orders:
             return
         self.cancelled_orders[effect.order] = None
+        self.unshipped.pop(effect.order, None)
         self.cancelled.append(now)
+        self._judge(limits)
+
+    def scanned(self, order: str) -> None:
+        """A carrier has scanned a parcel of an order, this marketplace's or another's."""
+        self.unshipped.pop(order, None)
+
+    def check_shipped(self, order: str) -> None:
+        """An order should have been shipped by now."""
+        limits, now = self.limits, self.world.now
+        if order not in self.unshipped or limits is None:
+            return
+        del self.unshipped[order]
+        self.world.truth.record(now, "market.late", order, self.channel)
+        self.late.append(now)
+        self._judge(limits)
+
+    def _judge(self, limits: Limits) -> None:
+        """Take the seller off where a limit is passed."""
+        world, now = self.world, self.world.now
         if now < self.off_until:
             return
-        for times in (self.sold, self.cancelled):
+        for times in (self.sold, self.cancelled, self.late):
             while times and times[0] <= now - limits.window_ms:
                 times.popleft()
         if len(self.sold) < limits.orders:
             return
-        if len(self.cancelled) * 1_000_000 > limits.cancellations_ppm * len(self.sold):
+        held = ((limits.cancellations_ppm, self.cancelled), (limits.late_ppm, self.late))
+        if any(ppm >= 0 and len(times) * 1_000_000 > ppm * len(self.sold) for ppm, times in held):
             self.off_until = now + limits.suspension_ms
             world.truth.record(now, "market.delisted", "", self.channel, "", limits.suspension_ms)
             # A seller that comes back begins anew.
             self.sold.clear()
             self.cancelled.clear()
+            self.late.clear()

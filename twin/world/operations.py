@@ -24,6 +24,7 @@ from twin.core.commands import (
 )
 from twin.core.state import State
 from twin.streams import Distribution
+from twin.world.files import Files
 from twin.world.kernel import Actor, Phase
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ __all__ = ["Operations", "Plan", "Trigger"]
 
 
 class Trigger(Struct, frozen=True):
-    """At `at` (ms), or once `what` (dead_letters, open_deliveries, tickets) is `above` a number.
+    """At `at` (ms), or once `what` (dead_letters, open_deliveries, tickets) is `above` a number, or by hand alone.
 
     Looks are `look_ms` apart.
     """
@@ -59,6 +60,7 @@ class Plan(Struct, frozen=True):
     channel: str = ""
     preferred: tuple[tuple[str, str], ...] = ()
     by_ms: int = 0
+    interface: str = ""
 
 
 class Operations(Actor):
@@ -125,7 +127,7 @@ class Operations(Actor):
         self._tell(BeginIntervention(*self._name(), plan.id, plan.kind, plan.actor, cause, plan.cost_minor))
         if plan.kind == "redrive":
             for key, dead in state.dead_letters.items():
-                if fnmatchcase(dead.delivery.gateway, plan.gateway):
+                if dead.stage == "dead" and fnmatchcase(dead.delivery.gateway, plan.gateway):
                     self._tell(RedriveDelivery(*self._name(), key, plan.actor))
             self._tell(EndIntervention(*self._name(), plan.id))
         elif plan.kind == "stop_ship":
@@ -140,6 +142,8 @@ class Operations(Actor):
             )
             for order_id in self.held:
                 self._tell(HoldOrder(*self._name(), order_id, f"{plan.id}: {cause}"))
+        elif plan.kind == "pause_batch":
+            self._pause(True)
         else:
             self.before = state.policies.preferred
             self._change(True)
@@ -155,10 +159,19 @@ class Operations(Actor):
                 order = self.state.orders.get(order_id)
                 if order is not None and order.held:
                     self._tell(ReleaseHold(*self._name(), order_id))
+        elif self.plan.kind == "pause_batch":
+            self._pause(False)
         else:
             self._change(False)
         self.held = ()
         self.sent = max(self.sent, first)
+
+    def _pause(self, begins: bool) -> None:
+        """Stop a batch job, or let it go on: it runs outside the engine, and so does this."""
+        for way in ("calls", "reports"):
+            files = self.world.actors.get(f"{way}/{self.plan.interface}")
+            if isinstance(files, Files):
+                files.paused = begins
 
     def _change(self, begins: bool) -> None:
         """Change the rules, or change them back; what others changed meanwhile stays."""

@@ -7,13 +7,13 @@ from bisect import bisect_left
 from msgspec import Struct
 
 from twin.core.calendar import Calendar, add_working, next_open
-from twin.core.commands import AcknowledgePurchaseOrder, ConfirmDropShipment
-from twin.core.effects import CreatePurchaseOrder, Delivery
+from twin.core.commands import AcknowledgePurchaseOrder, ConfirmDropShipment, ConfirmPurchaseCancellation
+from twin.core.effects import CancelPurchaseOrder, CreatePurchaseOrder, Delivery
 from twin.core.master import Departures
 from twin.streams import Distribution
 from twin.world.disruptions import Closure, Disruption, Standstill
 from twin.world.kernel import Phase
-from twin.world.party import Link, Party
+from twin.world.party import SAID_MAX, Link, Party
 from twin.world.warehouse import Arrival
 
 __all__ = ["Dock", "DropShipment", "Supplier", "SupplierConfig"]
@@ -36,13 +36,20 @@ class DropShipment(Struct, frozen=True):
 class Goods(Struct, frozen=True):
     """What is being made for a warehouse (`node`) or a customer, to be there or to leave at `due_at` (ms).
 
-    The plant had stood still for `lost_ms` when it began.
+    The plant had stood still for `lost_ms` when it began, and its date was changed `revision` times.
     """
 
     what: Arrival | DropShipment
     node: str
     lost_ms: int
     due_at: int
+    revision: int = 0
+
+    @property
+    def order(self) -> str:
+        """The purchase order that they are made for."""
+        what = self.what
+        return what.order.purchase_order if isinstance(what, DropShipment) else what.purchase_order
 
 
 class SupplierConfig(Struct, frozen=True):
@@ -71,14 +78,25 @@ class Supplier(Party, Closure):
         # Only where its plant may stand still: what is on its way then comes later.
         self.standstill: Standstill | None = None
         self.held: list[Goods] = []
+        # Purchase orders that were taken, and those that will not be; kept only where one may be cancelled.
+        self.taken: dict[str, None] = {}
+        self.cancelled: dict[str, None] = {}
 
     def receive(self, message: Delivery) -> None:
         """Take a purchase order; its goods arrive after the lead time drawn for it."""
         if self.link.supervised and self.answered_status(message):
             return
         effect = message.effect
-        if not self.accept(message) or not isinstance(effect, CreatePurchaseOrder):
+        if not self.accept(message):
             return
+        if isinstance(effect, CancelPurchaseOrder):
+            self._cancel(message, effect)
+        if not isinstance(effect, CreatePurchaseOrder) or effect.purchase_order in self.cancelled:
+            return
+        if self.link.cancellable:
+            self.taken[effect.purchase_order] = None
+            if len(self.taken) > SAID_MAX:
+                del self.taken[next(iter(self.taken))]
         config, world, now = self.config, self.world, self.world.now
         calendar = config.calendar
         units = sum(line.quantity for line in effect.lines)
@@ -107,6 +125,19 @@ class Supplier(Party, Closure):
         self._send(Goods(arrival, effect.node, self._lost(), arrival_at), arrival_at - now)
         self._acknowledge(effect, now, arrival_at)
 
+    def _cancel(self, message: Delivery, effect: CancelPurchaseOrder) -> None:
+        """What was taken is being made; what was never told will not be begun when it comes."""
+        key = effect.purchase_order
+        outcome = "too_late" if key in self.taken else "cancelled"
+        if outcome == "cancelled":
+            self.cancelled[key] = None
+        self.respond(
+            message,
+            ConfirmPurchaseCancellation(
+                f"{message.key}/answer", self.id, self.world.now, key, outcome, message.criticality, message.key
+            ),
+        )
+
     def _lost(self) -> int:
         return 0 if self.standstill is None else self.standstill.at(self.world.now)
 
@@ -128,7 +159,11 @@ class Supplier(Party, Closure):
             return
         later = goods.due_at + standstill.lost_ms - goods.lost_ms - self.world.now
         if later > 0:
-            self._send(goods, later)
+            lost = standstill.lost_ms
+            again = Goods(goods.what, goods.node, lost, self.world.now + later, goods.revision + 1)
+            self._send(again, later)
+            if self.config.acknowledgement is not None:
+                self._answer(goods.order, "accepted", again.due_at, again.revision)
         elif isinstance(goods.what, DropShipment):
             self.ship(goods.what)
         else:
@@ -190,6 +225,8 @@ class Supplier(Party, Closure):
         """Send the 855 with the date of arrival."""
         self._answer(message[0], "accepted", message[1])
 
-    def _answer(self, purchase_order: str, code: str, eta: int) -> None:
-        key = f"{purchase_order}/855"
-        self.tell(AcknowledgePurchaseOrder(key, self.id, self.world.now, purchase_order, code, eta, purchase_order))
+    def _answer(self, purchase_order: str, code: str, eta: int, revision: int = 0) -> None:
+        """Send the 855, or the 865 that changes it."""
+        key = f"{purchase_order}/865/{revision}" if revision else f"{purchase_order}/855"
+        now = self.world.now
+        self.tell(AcknowledgePurchaseOrder(key, self.id, now, purchase_order, code, eta, purchase_order, revision))

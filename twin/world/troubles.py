@@ -12,7 +12,15 @@ from twin.scenario.disruptions import (
     SupplierClosed,
     WarehouseClosed,
 )
-from twin.scenario.interventions import ExtendPromises, Intervention, Redrive, ShiftVolume, StopShip, ZeroFeed
+from twin.scenario.interventions import (
+    ExtendPromises,
+    Intervention,
+    PauseBatch,
+    Redrive,
+    ShiftVolume,
+    StopShip,
+    ZeroFeed,
+)
 from twin.world import disruptions
 from twin.world.business import Business
 from twin.world.carrier import Carrier
@@ -21,7 +29,7 @@ from twin.world.operations import Operations, Plan, Trigger
 from twin.world.sites import minor
 from twin.world.supplier import Supplier
 
-__all__ = ["add_disruptions", "add_interventions", "disruption_names"]
+__all__ = ["add_disruptions", "add_interventions", "disruption_names", "intervention_names"]
 
 
 def disruption_names(scenario: Scenario) -> list[tuple[str, Disruption]]:
@@ -87,11 +95,19 @@ def add_disruptions(scenario: Scenario, world: Business) -> None:
 
 def add_interventions(scenario: Scenario, world: Business) -> None:
     """Put somebody into the world for every intervention."""
+    for name, one in intervention_names(scenario):
+        world.add(Operations(_plan(scenario, one, name)))
+
+
+def intervention_names(scenario: Scenario) -> list[tuple[str, Intervention]]:
+    """Each intervention with its name: its id, or its kind, numbered from the second of its like on."""
     taken: dict[str, int] = {}
+    named = []
     for one in scenario.interventions:
         name = one.id or one.kind
         taken[name] = taken.get(name, 0) + 1
-        world.add(Operations(_plan(scenario, one, name if taken[name] == 1 else f"{name}:{taken[name]}")))
+        named.append((name if taken[name] == 1 else f"{name}:{taken[name]}", one))
+    return named
 
 
 def _plan(scenario: Scenario, one: Intervention, name: str) -> Plan:
@@ -108,10 +124,13 @@ def _plan(scenario: Scenario, one: Intervention, name: str) -> Plan:
         (one.channel or "") if isinstance(one, StopShip | ZeroFeed) else "",
         tuple(one.preferred.items()) if isinstance(one, ShiftVolume) else (),
         one.by if isinstance(one, ExtendPromises) else 0,
+        one.interface if isinstance(one, PauseBatch) else "",
     )
 
 
 def _trigger(scenario: Scenario, one: Intervention) -> Trigger:
+    if one.by_hand:
+        return Trigger()
     if one.when is None:
         return Trigger(scenario.run.start + (one.at or 0))
     seen = one.when

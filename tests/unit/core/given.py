@@ -59,7 +59,7 @@ def delivery_policies(**changes: Any) -> tuple[DeliveryPolicy, ...]:
     return tuple(DeliveryPolicy(kind, **settings) for kind in ("warehouse", "supplier", "erp"))
 
 
-def rule(node: str, sku: str, kind: str, **settings: int) -> Replenishment:
+def rule(node: str, sku: str, kind: str, **settings: Any) -> Replenishment:
     """How `node` buys `sku` from the one supplier."""
     return Replenishment(node, sku, "mill", kind, **settings)
 
@@ -105,7 +105,8 @@ class Business:
         lanes = (*LANES, *DOCK_LANES) if dock else LANES
         if dock:
             warehouses += (Warehouse("mill", ALWAYS_OPEN, (departures or {}).get("mill", ()), drop_ship=True),)
-        self.tell(c.DefineNetwork("network", "test", 0, "EUR", warehouses, (mill,), lanes, CHANNELS))
+        forge = [Supplier("forge", ALWAYS_OPEN, 200)] if any(each.alternates for each in rules or ()) else []
+        self.tell(c.DefineNetwork("network", "test", 0, "EUR", warehouses, (mill, *forge), lanes, CHANNELS))
         self.tell(c.DefineItems("items", "test", 0, (*ITEMS, SOFA) if dock else ITEMS))
         self.set_policies(**policies)
         for node, units in (stock or {}).items():

@@ -11,7 +11,15 @@ from tests.unit.core.given import DAY, HOUR, Business, delivery_policies
 from twin.core import commands as c
 from twin.core.attempts import backoff
 from twin.core.effects import PostInvoice
-from twin.core.events import DeliveryDeadLettered, DeliveryFailed, DeliveryRetried, InvoicePosted
+from twin.core.events import (
+    DeliveryDeadLettered,
+    DeliveryExpired,
+    DeliveryFailed,
+    DeliveryHedged,
+    DeliveryRetried,
+    DeliverySucceeded,
+    InvoicePosted,
+)
 from twin.core.master import DeliveryPolicy, Policies
 
 KEY = "o1/north/1"
@@ -302,3 +310,102 @@ def test_jitter_spreads_evenly_between_its_bounds_and_depends_on_the_key_alone(j
 
 def test_the_default_policies_acknowledge_nothing_they_were_not_told_of() -> None:
     assert Policies().delivery == ()
+
+
+# --- dead letters expire
+
+
+def test_a_dead_letter_expires_when_nobody_sends_it_again_in_time() -> None:  # RC-03
+    business = sent(retries=0, dead_ms=2 * HOUR)
+    business.wait(2 * HOUR)
+    assert business.state.dead_letters[KEY].stage == "dead"
+    business.wait(100)
+    assert [event.delivery for event in business.events(DeliveryExpired)] == [KEY]
+    assert business.state.dead_letters[KEY].stage == "expired"
+    assert business.refused(business.redrive(KEY)) == "expired_dead_letter"
+    assert business.driver.engine.next_due() is None
+
+
+def test_a_dead_letter_that_is_sent_again_expires_no_more() -> None:  # RC-03
+    business = sent(retries=0, dead_ms=2 * HOUR)
+    business.wait(HOUR)
+    business.accept(business.redrive(KEY))
+    business.accept(business.acknowledge(KEY))
+    business.wait(DAY)
+    assert not business.events(DeliveryExpired)
+
+
+def test_an_answer_to_an_expired_dead_letter_settles_it() -> None:  # RC-03
+    business = sent(retries=0, dead_ms=2 * HOUR)
+    business.wait(3 * HOUR)
+    assert business.state.dead_letters[KEY].stage == "expired"
+    business.accept(replace(business.acknowledge(KEY), attempt=1))
+    assert business.state.dead_letters == {}
+    assert business.events(DeliverySucceeded)
+
+
+def test_what_expires_holds_up_nothing_behind_it() -> None:  # RC-03
+    business = sent(retries=0, dead_ms=2 * HOUR, in_order=True)
+    business.wait(HOUR)
+    waiting = business.state.senders["warehouse/north"].order
+    assert list(waiting.values()) == [[KEY]]
+    business.wait(2 * HOUR)
+    assert waiting == {}
+
+
+def test_a_change_of_policies_gives_dead_letters_their_expiry_and_takes_it() -> None:  # RC-03
+    business = sent(retries=0)
+    business.wait(HOUR)
+    for dead_ms, due in ((4 * HOUR, {f"dead/{KEY}": 100 + 4 * HOUR}), (0, {})):
+        policy = DeliveryPolicy("warehouse", **{**SETTINGS, "retries": 0, "dead_ms": dead_ms})
+        business.set_policies(delivery=(policy,))
+        timers = business.state.timers.due
+        assert {key: at for key, at in timers.items() if key.startswith("dead/")} == due
+
+
+# --- hedging
+
+
+def test_an_attempt_without_an_answer_is_sent_beside_the_first() -> None:  # RC-09
+    business = sent(hedge_ms=40)
+    business.wait(40)
+    assert attempts(business) == [(0, 1), (40, 2)]
+    assert [event.attempt for event in business.events(DeliveryHedged)] == [2]
+    # The first answer counts, whichever attempt it is to.
+    business.accept(replace(business.acknowledge(KEY), attempt=1))
+    assert business.state.deliveries == {}
+    business.wait(HOUR)
+    assert attempts(business) == [(0, 1), (40, 2)]
+
+
+def test_a_hedge_times_out_as_any_attempt_and_each_try_has_its_own() -> None:  # RC-09
+    business = sent(hedge_ms=40, retries=4)
+    business.wait(HOUR)
+    # 1 and its hedge 2, given up 100 ms after it; 3 and its hedge; 5, after which no retry is left for a hedge.
+    numbers = [number for _, number in attempts(business)]
+    hedges = [event.attempt for event in business.events(DeliveryHedged)]
+    assert (numbers, hedges) == ([1, 2, 3, 4, 5], [2, 4])
+    sent_at = {number: at for at, number in attempts(business)}
+    failed = {
+        event.attempt: entry.now
+        for entry in business.journal.read(0)
+        for event in entry.events
+        if isinstance(event, DeliveryFailed)
+    }
+    assert failed == {2: sent_at[2] + 100, 4: sent_at[4] + 100}
+    assert business.state.dead_letters[KEY].doubtful
+
+
+def test_a_hedge_spends_the_retry_budget() -> None:  # RC-09, RC-01
+    business = sent(hedge_ms=40, budget_ppm=1, budget_reserve=1)
+    business.wait(HOUR)
+    assert attempts(business) == [(0, 1), (40, 2)]
+    assert "retry budget used up" in business.state.dead_letters[KEY].reason
+
+
+def test_a_failure_of_the_first_attempt_leaves_its_hedge_alone() -> None:  # RC-09
+    business = sent(hedge_ms=40)
+    business.wait(40)
+    first = replace(business.acknowledge(KEY, "failed", "busy"), attempt=1)
+    assert business.refused(first) == "attempt"
+    assert business.state.deliveries[KEY].stage == "in_flight"

@@ -193,6 +193,19 @@ def test_the_supplier_s_date_replaces_the_expected_one() -> None:
     assert (order.stage, order.eta) == ("acknowledged", 6 * DAY)
 
 
+def test_an_older_answer_overwrites_no_newer_one() -> None:  # RC-08
+    business = Business({}, [rule("north", "a", "to_order", lead_time_ms=DAY)])
+    business.accept(business.capture())
+    business.accept(replace(business.answer(eta=6 * DAY), revision=1))
+    business.accept(replace(business.answer(eta=9 * DAY), revision=3))
+    for older in (business.answer(eta=5 * DAY), business.answer(eta=7 * DAY), business.answer("rejected")):
+        assert business.refused(replace(older, revision=2)) == "outdated"
+    order = next(iter(business.state.purchase_orders.values()))
+    assert (order.stage, order.eta, order.revision) == ("acknowledged", 9 * DAY, 3)
+    business.accept(replace(business.answer("rejected"), revision=4))
+    assert not business.state.purchase_orders
+
+
 def test_a_refused_purchase_is_unpegged_and_bought_again_after_a_while() -> None:
     business = Business({}, [rule("north", "a", "to_order")])
     business.accept(business.capture([("a", 5)]))

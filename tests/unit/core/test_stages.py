@@ -136,20 +136,23 @@ KEY = "o1/north/1"
 
 
 def delivered(stage: str) -> Business:
-    policies = delivery_policies(acknowledge=True, retries=9, timeout_ms=DAY, deadline_ms=90 * DAY)
+    settings = {"acknowledge": True, "retries": 9, "timeout_ms": DAY, "deadline_ms": 90 * DAY}
+    policies = delivery_policies(**settings, dead_ms=DAY if stage == "expired" else 0)
     business = Business({"north": {"a": 2}}, delivery=policies)
     business.accept(business.capture([("a", 2)]))
     if stage == "waiting":
         business.accept(business.acknowledge(KEY, "failed"))
-    if stage == "dead":
+    if stage in ("dead", "expired"):
         business.accept(business.acknowledge(KEY, "refused"))
+    if stage == "expired":
+        business.wait(DAY)
     opened = business.state.deliveries.get(KEY) or business.state.dead_letters[KEY]
     assert opened.stage == stage
     return business
 
 
-DIRECT = {pair: after for pair, after in stages.DELIVERY.items() if "queued" not in pair}
-"""Without a send queue; `test_sending` has the rest."""
+DIRECT = {pair: after for pair, after in stages.DELIVERY.items() if "queued" not in pair and pair[1] != "lapsed"}
+"""Without a send queue and questions; `test_sending` and `test_supervision` have the rest."""
 
 
 @pytest.mark.parametrize(
@@ -173,7 +176,12 @@ def test_a_delivery_goes_where_its_table_says_or_nowhere(stage: str, event: str)
         else:
             assert business.driver.engine.decide(Wake(f"delivery/{KEY}"), business.at).refusal is not None
     elif after is None:
-        assert business.refused(told[event]()) in ("stage", "unknown_delivery", "unknown_dead_letter")
+        assert business.refused(told[event]()) in (
+            "stage",
+            "unknown_delivery",
+            "unknown_dead_letter",
+            "expired_dead_letter",
+        )
         if stage == "waiting" and event == "failed":
             corrupt(business, e.DeliveryFailed(KEY, 2, "failed", "", 5))
     else:
