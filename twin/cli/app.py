@@ -213,20 +213,48 @@ def validate(scenarios: ScenarioFiles) -> None:
 
 @app.command()
 def check(
-    scenarios: ScenarioFiles,
+    scenarios: Annotated[list[Path], typer.Argument(metavar="SCENARIO...", help="YAML files, or folders of them.")],
     full: Annotated[bool, typer.Option("--full", help="All seeds, not a sample of them.")] = False,
     seeds: Annotated[int | None, typer.Option(min=2, metavar="N", help="So many seeds.")] = None,
     workers: Annotated[int, typer.Option(min=1, metavar="N", help="Runs at the same time.")] = 1,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change every scenario that it fits.")
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option(metavar="BASELINE", help="Compare with what they gave before, on the same seeds.")
+    ] = None,
+    store: Annotated[
+        Path | None, typer.Option(metavar="BASELINE", help="Keep what they give, for a later --against; 30 seeds.")
+    ] = None,
+    margin: Annotated[str, typer.Option(metavar="SHARE", help="Loss of the measure that is borne with.")] = "-0.5%",
+    budget: Annotated[str | None, typer.Option(metavar="TIME", help="For the comparison, e.g. 4m.")] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what the budget can find.")] = False,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML.")] = None,
+    markdown: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a Markdown summary.")] = None,
+    inconclusive: Annotated[int, typer.Option(min=0, max=3, help="Exit code where nothing is certain.")] = 3,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
-    """Hold scenarios against what they expect (1 if one fails)."""
-    from twin.cli.verdicts import show_verdicts
-    from twin.experiment.check import check as hold
+    """Hold scenarios against what they expect, and against a baseline (1 if one fails, 3 if nothing is certain)."""
+    from twin.cli.checking import Request, run_check
 
+    asked = Request(
+        tuple(scenarios),
+        full,
+        seeds,
+        workers,
+        tuple(settings or ()),
+        against,
+        store,
+        margin,
+        None if budget is None else _duration("--budget", budget) / 1000,
+        plan,
+        junit,
+        markdown,
+        inconclusive,
+    )
     with reporting(quiet=quiet) as progress:
-        verdicts = hold(scenarios, full=full, seeds=seeds, workers=workers, progress=progress)
-    if not show_verdicts(verdicts):
-        raise typer.Exit(FAILED)
+        finish = run_check(asked, progress)
+    raise typer.Exit(finish())
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from twin.cli.terminal import line, show, table
 
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from twin.experiment.check import Verdict
 
 __all__ = ["show_verdicts"]
+
+DETAILS: Final = 20
+"""Of what breaks an expectation, the first ones that are listed."""
 
 
 def show_verdicts(verdicts: Sequence[Verdict]) -> bool:
@@ -34,8 +37,10 @@ def show_verdicts(verdicts: Sequence[Verdict]) -> bool:
     failed = [verdict for verdict in verdicts if not verdict.holds]
     for verdict in failed:
         line(f"{verdict.scenario}: {verdict.expectation} fails")
-        for detail in verdict.details:
+        for detail in verdict.details[:DETAILS]:
             line(f"  {detail}")
+        if len(verdict.details) > DETAILS:
+            line(f"  and {len(verdict.details) - DETAILS} more")
         line(f"  to see it again: {verdict.reproduce}")
     line(
         f"{len(failed)} of {len(verdicts)} expectations fail"

@@ -6,7 +6,7 @@ which are never chosen. A scenario that expects nothing is held to the invariant
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -88,6 +88,7 @@ def check(
     full: bool = False,
     seeds: int | None = None,
     workers: int = 1,
+    overrides: Mapping[str, Mapping[str, object]] | None = None,
     progress: Progress | None = None,
 ) -> list[Verdict]:
     """Run scenarios and hold each expectation against what they gave; one verdict each, in the order of the files.
@@ -95,13 +96,14 @@ def check(
     A reference holds in `full` when it lies inside the confidence interval and the interval is narrow enough. In a
     sample the width is told but not asked for, since a handful of seeds cannot be that sure. `seeds` runs that many
     instead of the scenario's number. With more than one of `workers`, runs go to processes of their own; the verdicts
-    are the same. Raises `ScenarioError` with all problems of all files, before anything runs.
+    are the same. `overrides` are changes of a scenario by its path. Raises `ScenarioError` with all problems of all
+    files, before anything runs.
     """
     if seeds is not None and seeds < 2:
         raise ValueError(f"{seeds} seeds; an interval needs at least 2")
     if workers < 1:
         raise ValueError(f"{workers} workers; give at least 1")
-    cases = _cases(paths, full, seeds)
+    cases = _cases(paths, full, seeds, overrides or {})
     jobs = [job for case in cases for job in case.jobs()]
     observed: dict[int, dict[int, Observation]] = {case.number: {} for case in cases}
     for one in observe_all(jobs, workers, "checking runs", progress):
@@ -112,12 +114,14 @@ def check(
 # --- reading
 
 
-def _cases(paths: Iterable[str | Path], full: bool, seeds: int | None) -> list[_Case]:
+def _cases(
+    paths: Iterable[str | Path], full: bool, seeds: int | None, overrides: Mapping[str, Mapping[str, object]]
+) -> list[_Case]:
     cases: list[_Case] = []
     problems: list[Problem] = []
     for path in paths:
         try:
-            scenario = load(path)
+            scenario = load(path, overrides.get(str(path)))
         except ScenarioError as error:
             problems += error.problems
             continue

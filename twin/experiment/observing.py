@@ -51,7 +51,7 @@ class Observation(Struct, frozen=True):
     """What a run gave: measures by name (None: nothing fell into the window, absent: there is no such measure).
 
     `broken` holds a sentence for each broken invariant, `left` one for each thing left over at the end, `dead` one
-    for each dead letter then; `failure` says why the engine stopped, if it did.
+    for each dead letter then; `failure` says why the engine stopped, if it did, `digest` is that of the log.
     """
 
     case: int
@@ -62,6 +62,7 @@ class Observation(Struct, frozen=True):
     entries: int = 0
     left: tuple[str, ...] = ()
     dead: tuple[str, ...] = ()
+    digest: str = ""
 
 
 def observe(job: Job, progress: Progress | None = None) -> Observation:
@@ -97,6 +98,7 @@ def _observed(job: Job, folder: Path, progress: Progress | None) -> Observation:
         entries=run.manifest.entries,
         left=tuple(left_over(state)),
         dead=tuple(f"{key}: a dead letter: {dead.reason}" for key, dead in state.dead_letters.items()),
+        digest=run.digest,
     )
 
 

@@ -1,0 +1,269 @@
+"""The gate: verdicts on a change, with their intervals, and what keeps luck from passing or failing it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from random import Random
+from xml.etree import ElementTree
+
+import pytest
+
+from twin.cli import main
+from twin.experiment.baselines import Baseline, BaselineError, Kept, read_baseline, write_baseline
+from twin.experiment.observing import Observation
+from twin.experiment.regression import (
+    FAIL,
+    INCONCLUSIVE,
+    MARGIN,
+    PASS,
+    Case,
+    Comparison,
+    _compared,
+    cases_of,
+    compare_with,
+    foresee,
+    judge,
+    overall,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+DRILL = ROOT / "scenarios/drills/outage_portal.yaml"
+CASE = Case(0, "one.yaml", None)  # type: ignore[arg-type]
+
+
+def compared(differences: list[float], name: str = "one.yaml") -> Comparison:
+    """A scenario whose runs lost so much, judged alone later."""
+    found = {
+        seed: (Kept(Fraction(9, 10), "a"), Observation(0, seed, {"m": Fraction(9, 10) + Fraction(change)}, digest="b"))
+        for seed, change in enumerate(differences, start=1)
+    }
+    return _compared(Case(0, name, None), found, "m", MARGIN, ())  # type: ignore[arg-type]
+
+
+def verdict(differences: list[float]) -> str:
+    return judge([compared(differences)], MARGIN)[0].verdict
+
+
+def around(mean: float, spread: float, count: int, seed: int = 1) -> list[float]:
+    luck = Random(seed)
+    return [mean + luck.gauss(0, spread) for _ in range(count)]
+
+
+def test_the_lower_end_above_the_margin_passes_the_upper_below_it_fails_and_between_nothing_is_certain() -> None:
+    assert verdict(around(0.0, 0.002, 30)) == PASS
+    assert verdict(around(-0.02, 0.002, 30)) == FAIL
+    assert verdict(around(-0.005, 0.01, 30)) == INCONCLUSIVE
+    assert verdict(around(-0.003, 0.0001, 30)) == PASS
+    assert verdict(around(-0.007, 0.0001, 30)) == FAIL
+
+
+def test_no_difference_at_all_passes_and_one_seed_says_nothing() -> None:
+    assert verdict([0.0, 0.0, 0.0]) == PASS
+    assert verdict([0.0]) == INCONCLUSIVE
+    assert "n too small" in compared([0.0]).note
+
+
+def test_a_run_that_breaks_down_fails_and_names_its_seed() -> None:
+    found = {
+        1: (Kept(Fraction(1), "a"), Observation(0, 1, {"m": Fraction(1)})),
+        2: (Kept(Fraction(1), "a"), Observation(0, 2, {}, failure="CorruptLog: a hole")),
+    }
+    one = _compared(CASE, found, "m", MARGIN, ())
+    assert judge([one], MARGIN)[0].verdict == FAIL
+    assert "--seed 2" in one.reproduce
+    assert "a hole" in one.note
+
+
+def test_of_many_scenarios_a_slight_failure_must_stand_after_holms_rule() -> None:
+    # Its own upper end is just below the margin: alone it fails, among forty it may be luck.
+    slight = next(
+        values
+        for seed in range(1, 500)
+        if (values := around(-0.0085, 0.008, 20, seed)) and 0.005 < (compared(values).p_fail or 1) < 0.02
+    )
+    assert judge([compared(slight)], MARGIN)[0].verdict == FAIL
+    others = [compared(around(0.0, 0.0005, 20, number), f"{number}.yaml") for number in range(39)]
+    judged = judge([compared(slight), *others], MARGIN)
+    assert judged[0].verdict == INCONCLUSIVE
+    assert {one.verdict for one in judged[1:]} == {PASS}
+    assert overall(judged) == INCONCLUSIVE
+    # A gross one stands among any number.
+    assert judge([compared(around(-0.05, 0.008, 20)), *others], MARGIN)[0].verdict == FAIL
+
+
+def test_a_change_passes_when_all_scenarios_do_and_fails_when_one_does() -> None:
+    good, bad, unsure = (compared(around(mean, 0.001, 20)) for mean in (0.0, -0.05, -0.005))
+    assert overall(judge([good, good], MARGIN)) == PASS
+    assert overall(judge([good, unsure], MARGIN)) == INCONCLUSIVE
+    assert overall(judge([good, unsure, bad], MARGIN)) == FAIL
+
+
+def test_the_seed_that_lost_most_is_named() -> None:
+    assert "--seed 3" in compared([0.0, -0.01, -0.2, 0.1]).reproduce
+
+
+def test_the_verdict_errs_as_seldom_as_its_interval_says() -> None:
+    # A true loss of exactly the margin may neither pass nor fail in more than 2.5 % of the gates, each way.
+    verdicts = [verdict(around(-0.005, 0.004, 12, seed)) for seed in range(1_000)]
+    bound = 1_000 * 0.025 + 4 * math.sqrt(1_000 * 0.025 * 0.975)
+    assert verdicts.count(PASS) < bound
+    assert verdicts.count(FAIL) < bound
+
+
+# --- with real runs
+
+
+@pytest.fixture(scope="module")
+def baseline(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("gate") / "baseline.jsonl"
+    assert main(["check", str(DRILL), "--store", str(path), "--seeds", "4", "--quiet"]) == 0
+    return path
+
+
+Told = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str]) -> Told:
+    def run(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def test_a_baseline_is_the_same_file_whenever_and_however_it_is_made(baseline: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again.jsonl"
+    assert main(["check", str(DRILL), "--store", str(again), "--seeds", "4", "--quiet", "--workers", "2"]) == 0
+    assert again.read_bytes() == baseline.read_bytes()
+    assert sorted(read_baseline(again).runs[str(DRILL)]) == [1, 2, 3, 4]
+
+
+def test_no_change_passes_with_the_same_logs(told: Told, baseline: Path, tmp_path: Path) -> None:
+    summary, junit = tmp_path / "summary.md", tmp_path / "junit.xml"
+    code, out, _ = told("check", DRILL, "--against", baseline, "--quiet", "--markdown", summary, "--junit", junit)
+    assert code == 0
+    assert "the change: pass" in out
+    (one,) = compare_with(cases_of([DRILL], {}), read_baseline(baseline))
+    assert (one.verdict, one.count, one.same) == (PASS, 4, 4)
+    assert one.interval is not None
+    assert (one.interval.mean, one.interval.half_width) == (0, 0)
+    assert "| passes |" in summary.read_text()
+    suites = ElementTree.parse(junit).getroot()
+    cases = suites.findall("testsuite/testcase")
+    assert [case.get("name") for case in cases][-1] == "otif_to_request against baseline"
+    assert not suites.findall("testsuite/testcase/failure")
+
+
+def test_a_gross_change_fails_and_tells_how_it_is_seen_again(told: Told, baseline: Path, tmp_path: Path) -> None:
+    junit = tmp_path / "junit.xml"
+    change = "policies.replenishment=null"
+    code, out, _ = told("check", DRILL, "--against", baseline, "--quiet", "--set", change, "--junit", junit)
+    assert code == 1
+    assert "the change: fail" in out
+    (row,) = [row for row in out.splitlines() if "the seed that lost most" in row]
+    assert f"--set {change}" in row
+    assert ElementTree.parse(junit).getroot().findall("testsuite/testcase/failure")
+
+
+def test_what_is_not_certain_is_inconclusive_and_may_be_let_through(told: Told, baseline: Path, tmp_path: Path) -> None:
+    # Before, one seed of the four was two points better.
+    before = read_baseline(baseline)
+    runs = dict(before.runs[str(DRILL)])
+    runs[1] = Kept((runs[1].value or 0) + Fraction(1, 50), "")
+    write_baseline(tmp_path / "better.jsonl", Baseline(before.measure, {str(DRILL): runs}))
+    asked = ["check", DRILL, "--against", tmp_path / "better.jsonl", "--quiet"]
+    code, out, _ = told(*asked)
+    assert code == 3
+    assert "the change: inconclusive" in out
+    assert told(*asked, "--inconclusive", 0)[0] == 0
+    assert told(*asked, "--margin", "-10%")[0] == 0
+
+
+def test_a_budget_stops_by_time_and_keeps_whole_turns_in_order(baseline: Path) -> None:
+    (one,) = compare_with(cases_of([DRILL], {}), read_baseline(baseline), budget_s=0.001)
+    assert one.count == 1
+    assert one.verdict == INCONCLUSIVE
+
+
+def test_a_scenario_that_is_not_in_the_baseline_is_inconclusive(baseline: Path) -> None:
+    other = ROOT / "scenarios/drills/poison.yaml"
+    (one,) = compare_with(cases_of([other], {}), read_baseline(baseline))
+    assert one.verdict == INCONCLUSIVE
+    assert "not in the baseline" in one.note
+
+
+def test_the_plan_says_how_many_seeds_there_will_be_and_what_they_find() -> None:
+    spread = {seed: Kept(Fraction(seed, 100), "") for seed in range(1, 11)}
+    (one,) = foresee(cases_of([DRILL], {}), Baseline("otif_to_request", {str(DRILL): spread}), 3_600)
+    assert one.seeds == 10
+    # s = 0.0303, t(0.975; 9) + t(0.8; 9) = 2.262 + 0.883, sqrt(2/10).
+    assert one.at_worst == pytest.approx((2.262 + 0.883) * 0.030277 * (0.2**0.5), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "a baseline without runs"),
+        ("{}\n", ":1: not a line of a baseline"),
+        ('{"format": 9, "measure": "m"}\n', "format 9, this program reads 1"),
+        ('{"format": 1, "measure": "m"}\nnothing\n', ":2: not a line of a baseline"),
+        ('{"format": 1, "measure": "m"}\n{"scenario": "a", "seed": 1, "value": "1/0", "digest": ""}\n', ":2: not a"),
+        ('{"format": 1, "measure": "m"}\n{"scenario": "a", "seed": 1}\n', ":2: not a line of a baseline"),
+    ],
+)
+def test_a_file_that_is_no_baseline_is_told_by_line(told: Told, tmp_path: Path, text: str, why: str) -> None:
+    path = tmp_path / "b.jsonl"
+    path.write_text(text)
+    with pytest.raises(BaselineError, match=why):
+        read_baseline(path)
+    code, out, err = told("check", DRILL, "--against", path, "--quiet")
+    assert (code, out) == (2, "")
+    assert why in err
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--plan"], "--plan needs --against and --budget"),
+        (["--budget", "4m"], "give --against"),
+        (["--against", "b.jsonl", "--margin", "1%"], "a margin is a loss"),
+        (["--against", "b.jsonl", "--margin", "much"], "such as -0.5%"),
+        (["--against", "nowhere.jsonl"], "--store nowhere.jsonl"),
+        (["--store", "b.jsonl", "--set", "run.seed=2"], "leave --against and --set out"),
+        (["--junit", "nowhere/j.xml"], "there is no folder nowhere"),
+        (["--set", "warehouses[moon].pickers=2"], "moon"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(told: Told, options: list[str], why: str) -> None:
+    code, out, err = told("check", DRILL, "--quiet", *options)
+    assert (code, out) == (2, "")
+    assert why in err
+
+
+def test_a_folder_stands_for_the_scenarios_in_it(told: Told, tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "one.yaml").write_text(f"extends: {ROOT}/scenarios/minimal.yaml\n")
+    (tmp_path / "notes.yaml").write_text("anything: else\n")
+    code, out, _ = told("check", tmp_path, "--quiet")
+    assert code == 0
+    assert "of 1 scenarios hold" in out
+    (tmp_path / "empty").mkdir()
+    code, _, err = told("check", tmp_path / "empty", "--quiet")
+    assert code == 2
+    assert "no scenario in this folder" in err
+
+
+def test_a_written_baseline_is_read_back_whole(tmp_path: Path) -> None:
+    made = Baseline(
+        "m", {"b.yaml": {2: Kept(Fraction(1, 3), "x"), 1: Kept(None, "y")}, "a.yaml": {1: Kept(Fraction(0), "z")}}
+    )
+    write_baseline(tmp_path / "b.jsonl", made)
+    assert read_baseline(tmp_path / "b.jsonl") == made
+    rows = [json.loads(line) for line in (tmp_path / "b.jsonl").read_text().splitlines()]
+    assert [(row["scenario"], row["seed"]) for row in rows[1:]] == [("a.yaml", 1), ("b.yaml", 1), ("b.yaml", 2)]

@@ -1,0 +1,192 @@
+"""`twin check`: expectations, a baseline to keep or to compare with, and what is written of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from twin.cli.failures import InputError
+from twin.cli.gating import (
+    exit_code,
+    expanded,
+    parse_margin,
+    show_comparisons,
+    show_foresight,
+    write_junit,
+    write_markdown,
+)
+from twin.cli.overrides import parse_overrides
+from twin.cli.terminal import line
+from twin.cli.verdicts import show_verdicts
+
+if TYPE_CHECKING:
+    from twin.experiment.check import Verdict
+    from twin.experiment.regression import Comparison
+    from twin.run import Progress
+
+__all__ = ["Request", "run_check"]
+
+STORED: Final = 30
+"""Seeds of a baseline unless asked otherwise."""
+
+
+class Request(Struct, frozen=True):
+    """What was asked for on the command line; `budget_s` in seconds."""
+
+    scenarios: tuple[Path, ...]
+    full: bool = False
+    seeds: int | None = None
+    workers: int = 1
+    settings: tuple[str, ...] = ()
+    against: Path | None = None
+    store: Path | None = None
+    margin: str = "-0.5%"
+    budget_s: float | None = None
+    plan: bool = False
+    junit: Path | None = None
+    markdown: Path | None = None
+    inconclusive: int = 3
+
+
+def run_check(asked: Request, progress: Progress) -> Callable[[], int]:
+    """Do it; returns what shows the results and gives the exit code. Raises `InputError` and errors of the input."""
+    margin = parse_margin(asked.margin)
+    _sensible(asked)
+    paths = expanded(asked.scenarios)
+    if asked.store is not None:
+        return _store(asked, paths, progress)
+    overrides = _overrides(paths, asked.settings)
+    if asked.plan:
+        return _plan(asked, paths, overrides)
+    from twin.experiment.check import check as hold
+
+    baseline = None
+    if asked.against is not None:
+        from twin.experiment.baselines import read_baseline
+
+        baseline = read_baseline(asked.against)
+    # With a baseline the seeds are those of the comparison.
+    seeds = asked.seeds if baseline is None else None
+    verdicts = hold(paths, full=asked.full, seeds=seeds, workers=asked.workers, overrides=overrides, progress=progress)
+    if baseline is None:
+        return _told(asked, lambda: show_verdicts(verdicts), verdicts, [], "", margin)
+    from twin.experiment.regression import cases_of, compare_with, overall
+
+    made = compare_with(
+        cases_of(paths, overrides),
+        baseline,
+        margin=margin,
+        seeds=asked.seeds,
+        budget_s=asked.budget_s,
+        workers=asked.workers,
+        settings=asked.settings,
+        progress=progress,
+    )
+
+    def tell() -> None:
+        show_verdicts([one for one in verdicts if not one.holds] or verdicts[:0])
+        show_comparisons(made, baseline.measure, margin)
+        line(f"{sum(one.holds for one in verdicts)} of {len(verdicts)} expectations hold; the change: {overall(made)}")
+
+    return _told(asked, tell, verdicts, made, baseline.measure, margin)
+
+
+def _sensible(asked: Request) -> None:
+    if asked.plan and (asked.against is None or asked.budget_s is None):
+        raise InputError("--plan needs --against and --budget: what can be found, compared with what, in which time")
+    if asked.budget_s is not None and asked.against is None:
+        raise InputError("--budget is the time of a comparison; give --against")
+    if asked.budget_s is not None and asked.budget_s <= 0:
+        raise InputError("--budget 0s leaves no time for anything; give one such as 4m")
+    if asked.store is not None and (asked.against is not None or asked.settings):
+        raise InputError("--store keeps what the scenarios give as they are; leave --against and --set out")
+    for option, path in (("--junit", asked.junit), ("--markdown", asked.markdown), ("--store", asked.store)):
+        if path is not None and not path.parent.is_dir():
+            raise InputError(f"{option} {path}: there is no folder {path.parent}")
+
+
+def _overrides(paths: Sequence[Path], settings: Sequence[str]) -> dict[str, Mapping[str, object]]:
+    """What each setting changes in each scenario; one that fits none of them is refused."""
+    from twin.scenario import load_plain
+
+    found: dict[str, dict[str, object]] = {}
+    for setting in settings:
+        fits, why = 0, ""
+        for path in paths:
+            try:
+                plain = load_plain(path)
+                both = [*[one for one in settings[: settings.index(setting)] if _fits(one, plain)], setting]
+                found[str(path)] = parse_overrides(both, plain)
+                fits += 1
+            except InputError as error:
+                why = why or str(error)
+        if not fits:
+            raise InputError(why)
+    return dict(found)
+
+
+def _fits(setting: str, plain: Mapping[str, object]) -> bool:
+    try:
+        parse_overrides([setting], plain)
+    except InputError:
+        return False
+    return True
+
+
+def _store(asked: Request, paths: Sequence[Path], progress: Progress) -> Callable[[], int]:
+    from twin.experiment.baselines import measure_baseline, write_baseline
+
+    seeds = asked.seeds or STORED
+    baseline = measure_baseline(paths, seeds, workers=asked.workers, progress=progress)
+    path = asked.store
+    if path is not None:
+        write_baseline(path, baseline)
+
+    def tell() -> int:
+        line(f"{path}: {baseline.measure} of {len(baseline.runs)} scenarios under seeds 1 to {seeds}")
+        return 0
+
+    return tell
+
+
+def _plan(asked: Request, paths: Sequence[Path], overrides: Mapping[str, Mapping[str, object]]) -> Callable[[], int]:
+    from twin.experiment.baselines import read_baseline
+    from twin.experiment.regression import cases_of, foresee
+
+    if asked.against is None or asked.budget_s is None:
+        raise AssertionError("checked before")
+    baseline = read_baseline(asked.against)
+    planned = foresee(cases_of(paths, overrides), baseline, asked.budget_s, asked.workers)
+
+    def tell() -> int:
+        show_foresight(planned, baseline.measure)
+        return 0
+
+    return tell
+
+
+def _told(
+    asked: Request,
+    shown: Callable[[], object],
+    verdicts: Sequence[Verdict],
+    made: Sequence[Comparison],
+    measure: str,
+    margin: Fraction,
+) -> Callable[[], int]:
+    """Write the files that were asked for; returns what shows the rest and gives the exit code."""
+    from twin.experiment.regression import overall
+
+    if asked.junit is not None:
+        write_junit(asked.junit, verdicts, made, measure)
+    if asked.markdown is not None:
+        write_markdown(asked.markdown, verdicts, made, measure, margin)
+
+    def tell() -> int:
+        shown()
+        return exit_code(verdicts, overall(made) if made else "pass", inconclusive=asked.inconclusive)
+
+    return tell
