@@ -20,9 +20,10 @@ from twin.experiment.executors import executing_by, in_any_order
 from twin.experiment.experiment import Experiment
 from twin.experiment.plan import Plan
 from twin.experiment.results import RESULTS, Store
-from twin.experiment.trial import COLD
+from twin.experiment.trial import COLD, code_digest
 from twin.log.folder import RunRefused
 from twin.run import load
+from twin.streams import Series
 
 ROOT = Path(__file__).resolve().parents[2]
 MINIMAL = ROOT / "scenarios" / "minimal.yaml"
@@ -55,6 +56,20 @@ def test_on_the_same_seeds_a_policy_and_itself_differ_by_exactly_nothing_in_ever
     assert not any(one.differs for one in same)
 
 
+def test_luck_that_hangs_on_what_was_drawn_before_shows_as_a_difference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Planted: one sequence for all runs, as a generator of the module would be.
+    shared = Series(1, "shared")
+    monkeypatch.setattr(Series, "_step", lambda self: shared_step(shared))
+    results = experiment(measures=["order_to_ship"], seeds=2).run(tmp_path)
+    (same,) = [one for one in results.differences() if one.variant == "again"]
+    assert same.mean != 0
+
+
+shared_step = Series._step
+
+
 def test_a_planted_difference_is_found(tmp_path: Path) -> None:  # KP-02
     results = experiment(seeds=8).run(tmp_path)
     (slower,) = [one for one in results.differences() if (one.variant, one.measure) == ("slower", "order_to_ship")]
@@ -78,6 +93,7 @@ def test_a_row_leads_back_to_a_run_that_has_its_digest(here: Path, tmp_path: Pat
 def test_a_run_has_a_row_a_measure_and_no_wall_clock(here: Path) -> None:
     table = pq.read_table(here / RESULTS)
     assert "seconds" not in table.column_names
+    assert table.schema.metadata[b"code"].decode() == code_digest()
     keys = [(row["variant"], row["seed"], row["measure"]) for row in table.to_pylist()]
     assert len(dict.fromkeys(keys)) == len(keys)
     assert len(dict.fromkeys((variant, seed) for variant, seed, _ in keys)) == 9
@@ -211,6 +227,13 @@ def test_another_change_or_another_code_is_another_run(tmp_path: Path, monkeypat
 def test_two_processes_do_not_work_in_one_folder(tmp_path: Path) -> None:
     with Store(tmp_path).locked(), pytest.raises(RunRefused, match="another process is at work"):
         experiment().run(tmp_path)
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(RunRefused, match="something else than an experiment"):
+        experiment().run(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
 @pytest.fixture
