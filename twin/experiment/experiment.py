@@ -7,10 +7,10 @@ results.differences()
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from twin.experiment.executors import Executing, executing_by, in_any_order
 from twin.experiment.plan import Asked, Plan, Warm, load_plan
@@ -43,6 +43,11 @@ class Experiment:
     def load(cls, path: Path | str) -> Experiment:
         """The experiment in a YAML file. Raises `ScenarioError` with every problem by file and line."""
         return cls(load_plan(path))
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any], folder: Path | str = "") -> Experiment:
+        """The experiment of a map as it would stand in a file; scenarios are found from `folder`."""
+        return cls(Plan.of(plain, folder))
 
     def run(
         self,
