@@ -333,3 +333,10 @@ def test_seeds_are_added_until_the_half_width_is_reached(tmp_path: Path) -> None
 def test_seeds_are_added_up_to_the_limit_only(tmp_path: Path) -> None:
     stop = {"measure": "order_to_ship", "half_width": "1ms", "seeds_max": 8, "look_ahead": 3}
     assert len(experiment(seeds=3, stop=stop).run(tmp_path).outcomes) == 3 * 8
+
+
+def test_seeds_are_not_added_for_a_measure_that_there_is_not(tmp_path: Path) -> None:
+    stop = {"measure": "revenue/channel=none", "half_width": 1, "seeds_max": 50}
+    results = experiment(seeds=2, stop=stop).run(tmp_path)
+    assert len(results.outcomes) == 3 * 2
+    assert results.unknown == ["revenue/channel=none"]

@@ -9,7 +9,15 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Final, ParamSpec, TypeVar
@@ -150,7 +158,9 @@ def _dask(address: str) -> Executing:
     if not cores:
         raise ExecutorRefused(f"the Dask scheduler at {address} has no workers; start some: dask worker {address}")
 
-    return Executing(f"dask://{address}", lambda: _OnCluster(opened()), cores + 2, (BrokenExecutor, KilledWorker))
+    # A scheduler that is gone cancels all; whether there is one again shows when it is asked.
+    lost = (BrokenExecutor, CancelledError, KilledWorker)
+    return Executing(f"dask://{address}", lambda: _OnCluster(opened()), cores + 2, lost)
 
 
 class _OnCluster(Executor):

@@ -71,9 +71,9 @@ class Results:
     @cached_property
     def unknown(self) -> list[str]:
         """Measures asked for that no run has, such as a slice that there is not."""
-        return [
-            asked.name for asked in self.plan.measures if not any(fnmatchcase(name, asked.name) for name in self.units)
-        ]
+        asked = [one.name for one in self.plan.measures]
+        asked += [self.plan.stop.measure] if self.plan.stop is not None else []
+        return [name for name in dict.fromkeys(asked) if not any(fnmatchcase(known, name) for known in self.units)]
 
     def values(self, scenario: str, variant: str, measure: str) -> dict[int, Exact]:
         """A measure by seed; seeds where nothing fell into its window are left out."""
