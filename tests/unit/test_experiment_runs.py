@@ -193,7 +193,7 @@ def test_what_a_killed_worker_was_at_is_run_again_and_nothing_comes_twice(tmp_pa
 def test_workers_that_die_without_end_are_given_up() -> None:
     with pytest.raises(BrokenProcessPool) as caught:
         list(in_any_order(_always_dies, [1, 2], executing_by("pool", 1)))
-    assert "workers died 4 times, no run was finished in between, 2 are left" in caught.value.__notes__
+    assert "workers died 4 times and no run was finished in between; 2 are left: 1, ..." in caught.value.__notes__
 
 
 @pytest.mark.parametrize("name", ["here", "pool"])

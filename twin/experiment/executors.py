@@ -66,8 +66,10 @@ def executing_by(name: str | None, workers: int) -> Executing:
     raise ExecutorRefused(f"no executor '{name}'; give here, pool, or dask://HOST:PORT of a Dask scheduler")
 
 
-def in_any_order(function: Callable[[J], T], jobs: Sequence[J], executing: Executing) -> Iterator[T]:
-    """The results of all jobs as they are done. Jobs of a dead worker are run again."""
+def in_any_order(
+    function: Callable[[J], T], jobs: Sequence[J], executing: Executing, named: Callable[[J], str] = str
+) -> Iterator[T]:
+    """The results of all jobs as they are done; a dead worker's are run again. `named` is what errors call one."""
     left = dict(enumerate(jobs))
     restarts = 0
     while left:
@@ -79,7 +81,11 @@ def in_any_order(function: Callable[[J], T], jobs: Sequence[J], executing: Execu
         except executing.lost as error:
             restarts = restarts + 1 if len(left) == before else 1
             if restarts > RESTARTS_MAX:
-                error.add_note(f"workers died {restarts} times, no run was finished in between, {len(left)} are left")
+                first = named(next(iter(left.values())))
+                error.add_note(
+                    f"workers died {restarts} times and no run was finished in between; {len(left)} are left: {first}"
+                    + (", ..." if len(left) > 1 else "")
+                )
                 raise
 
 

@@ -98,7 +98,7 @@ class Experiment:
         if progress is not None and missing:
             progress(RUNNING, 0, len(missing), 0)
         done = entries = 0
-        for outcomes in in_any_order(_try, self._jobs(missing), executing):
+        for outcomes in in_any_order(_try, self._jobs(missing), executing, _name):
             for outcome in outcomes:
                 store.add(outcome)
                 done += 1
@@ -176,6 +176,10 @@ class Experiment:
 
 def _try(job: Trial | WarmGroup) -> tuple[Outcome, ...]:
     return try_warm(job) if isinstance(job, WarmGroup) else (try_out(job),)
+
+
+def _name(job: Trial | WarmGroup) -> str:
+    return job.trials[0].name if isinstance(job, WarmGroup) else job.name
 
 
 def _measured_warm(scenario: Scenario, warm: Warm) -> Scenario:
