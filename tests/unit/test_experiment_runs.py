@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from twin.experiment.executors import executing_by, in_any_order
 from twin.experiment.experiment import Experiment
 from twin.experiment.plan import Plan
 from twin.experiment.results import RESULTS, Store
-from twin.experiment.trial import COLD, code_digest
+from twin.experiment.trial import COLD, code_digest, try_out
 from twin.log.folder import RunRefused
 from twin.run import load
 from twin.streams import Series
@@ -133,6 +134,13 @@ def test_a_run_whose_engine_stops_is_a_result_and_is_told(
 
 
 # --- executors
+
+
+def test_a_trial_gives_the_same_log_wherever_it_was_sent(here: Path) -> None:
+    # The log leaves out a default that is the very same object; what comes out of a pickle never is.
+    (trial, *_) = experiment().trials([1])
+    sent = try_out(pickle.loads(pickle.dumps(trial)))
+    assert sent.digest == try_out(trial).digest == Store(here).read([trial.key])[0].digest
 
 
 def test_a_pool_gives_the_same_bytes(here: Path, tmp_path: Path) -> None:
