@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from fractions import Fraction
-from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from twin.core.refusals import CorruptLog
-from twin.experiment import Verdict, check
-from twin.experiment.observing import Job, Observation, observe
+from twin.experiment import Verdict, check, executors
+from twin.experiment.observing import Job, observe
 from twin.experiment.statistics import student_quantile, t_interval
 from twin.run import Simulation
 from twin.scenario import ScenarioError, load
 from twin.world.warehouse import Job as PickJob
 from twin.world.warehouse import Warehouse
 
-# The package has a function of the same name.
-MODULE = import_module("twin.experiment.executing")
 MINIMAL = Path(__file__).resolve().parents[2] / "scenarios" / "minimal.yaml"
 
 Write = Callable[..., Path]
@@ -169,31 +167,32 @@ def test_several_processes_come_to_the_same_verdicts_as_one(write: Write) -> Non
 
 
 def test_runs_lost_with_a_killed_process_are_run_again(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = MODULE._run_pool
+    whole = executors._by_one
     broken: list[int] = []
 
-    def run_pool(jobs: list[Job], left: list[int], workers: int, done: dict[int, Observation], told: object) -> None:
+    def by_one(function: Any, left: dict[int, Any], executing: Any) -> Iterator[tuple[int, Any]]:
         if not broken:
             broken.append(len(left))
-            done[left[0]] = observe(jobs[left[0]])
+            yield 0, function(left[0])
             raise BrokenProcessPool("a process was killed")
         assert len(left) == broken[0] - 1
-        whole(jobs, left, workers, done, told)
+        yield from whole(function, left, executing)
 
-    monkeypatch.setattr(MODULE, "_run_pool", run_pool)
     path = write("{kind: reference, name: orders_captured, value: 96, replications: {sample: 3}}")
-    assert check([path], workers=2) == check([path])
+    alone = check([path])
+    monkeypatch.setattr(executors, "_by_one", by_one)
+    assert check([path], workers=2) == alone
     assert broken == [3]
 
 
 def test_processes_that_are_killed_again_and_again_end_the_check_with_the_seed(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-
-    def run_pool(*arguments: object) -> None:
+    def by_one(function: Any, left: dict[int, Any], executing: Any) -> Iterator[tuple[int, Any]]:
         raise BrokenProcessPool("a process was killed")
+        yield
 
-    monkeypatch.setattr(MODULE, "_run_pool", run_pool)
+    monkeypatch.setattr(executors, "_by_one", by_one)
     path = write("{kind: reference, name: orders_captured, value: 96}")
     with pytest.raises(BrokenProcessPool) as caught:
         check([path], workers=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -20,9 +21,10 @@ from twin.experiment.executors import executing_by, in_any_order
 from twin.experiment.experiment import Experiment
 from twin.experiment.plan import Plan
 from twin.experiment.results import RESULTS, Store
-from twin.experiment.trial import COLD
+from twin.experiment.trial import COLD, code_digest, try_out
 from twin.log.folder import RunRefused
 from twin.run import load
+from twin.streams import Series
 
 ROOT = Path(__file__).resolve().parents[2]
 MINIMAL = ROOT / "scenarios" / "minimal.yaml"
@@ -55,6 +57,20 @@ def test_on_the_same_seeds_a_policy_and_itself_differ_by_exactly_nothing_in_ever
     assert not any(one.differs for one in same)
 
 
+def test_luck_that_hangs_on_what_was_drawn_before_shows_as_a_difference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Planted: one sequence for all runs, as a generator of the module would be.
+    shared = Series(1, "shared")
+    monkeypatch.setattr(Series, "_step", lambda self: shared_step(shared))
+    results = experiment(measures=["order_to_ship"], seeds=2).run(tmp_path)
+    (same,) = [one for one in results.differences() if one.variant == "again"]
+    assert same.mean != 0
+
+
+shared_step = Series._step
+
+
 def test_a_planted_difference_is_found(tmp_path: Path) -> None:  # KP-02
     results = experiment(seeds=8).run(tmp_path)
     (slower,) = [one for one in results.differences() if (one.variant, one.measure) == ("slower", "order_to_ship")]
@@ -78,6 +94,7 @@ def test_a_row_leads_back_to_a_run_that_has_its_digest(here: Path, tmp_path: Pat
 def test_a_run_has_a_row_a_measure_and_no_wall_clock(here: Path) -> None:
     table = pq.read_table(here / RESULTS)
     assert "seconds" not in table.column_names
+    assert table.schema.metadata[b"code"].decode() == code_digest()
     keys = [(row["variant"], row["seed"], row["measure"]) for row in table.to_pylist()]
     assert len(dict.fromkeys(keys)) == len(keys)
     assert len(dict.fromkeys((variant, seed) for variant, seed, _ in keys)) == 9
@@ -117,6 +134,13 @@ def test_a_run_whose_engine_stops_is_a_result_and_is_told(
 
 
 # --- executors
+
+
+def test_a_trial_gives_the_same_log_wherever_it_was_sent(here: Path) -> None:
+    # The log leaves out a default that is the very same object; what comes out of a pickle never is.
+    (trial, *_) = experiment().trials([1])
+    sent = try_out(pickle.loads(pickle.dumps(trial)))
+    assert sent.digest == try_out(trial).digest == Store(here).read([trial.key])[0].digest
 
 
 def test_a_pool_gives_the_same_bytes(here: Path, tmp_path: Path) -> None:
@@ -177,7 +201,7 @@ def test_what_a_killed_worker_was_at_is_run_again_and_nothing_comes_twice(tmp_pa
 def test_workers_that_die_without_end_are_given_up() -> None:
     with pytest.raises(BrokenProcessPool) as caught:
         list(in_any_order(_always_dies, [1, 2], executing_by("pool", 1)))
-    assert "workers died 4 times, no run was finished in between, 2 are left" in caught.value.__notes__
+    assert "workers died 4 times and no run was finished in between; 2 are left: 1, ..." in caught.value.__notes__
 
 
 @pytest.mark.parametrize("name", ["here", "pool"])
@@ -211,6 +235,13 @@ def test_another_change_or_another_code_is_another_run(tmp_path: Path, monkeypat
 def test_two_processes_do_not_work_in_one_folder(tmp_path: Path) -> None:
     with Store(tmp_path).locked(), pytest.raises(RunRefused, match="another process is at work"):
         experiment().run(tmp_path)
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(RunRefused, match="something else than an experiment"):
+        experiment().run(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
 @pytest.fixture
@@ -310,3 +341,10 @@ def test_seeds_are_added_until_the_half_width_is_reached(tmp_path: Path) -> None
 def test_seeds_are_added_up_to_the_limit_only(tmp_path: Path) -> None:
     stop = {"measure": "order_to_ship", "half_width": "1ms", "seeds_max": 8, "look_ahead": 3}
     assert len(experiment(seeds=3, stop=stop).run(tmp_path).outcomes) == 3 * 8
+
+
+def test_seeds_are_not_added_for_a_measure_that_there_is_not(tmp_path: Path) -> None:
+    stop = {"measure": "revenue/channel=none", "half_width": 1, "seeds_max": 50}
+    results = experiment(seeds=2, stop=stop).run(tmp_path)
+    assert len(results.outcomes) == 3 * 2
+    assert results.unknown == ["revenue/channel=none"]

@@ -111,3 +111,14 @@ def test_executors_agree_on_warm_starts(drills: tuple[Experiment, Results], tmp_
     planned, results = drills
     planned.run(tmp_path, workers=2)
     assert (tmp_path / "results.parquet").read_bytes() == (results.folder / "results.parquet").read_bytes()
+
+
+def test_a_fork_that_is_missing_is_made_again_by_itself(drills: tuple[Experiment, Results], tmp_path: Path) -> None:
+    planned, results = drills
+    planned.run(tmp_path)
+    lost = next(one for one in results.outcomes if (one.variant, one.seed) == ("outage", 2))
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir() if path.stem != lost.key}
+    (tmp_path / "runs" / f"{lost.key}.parquet").unlink()
+    planned.run(tmp_path)
+    assert (tmp_path / "results.parquet").read_bytes() == (results.folder / "results.parquet").read_bytes()
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept

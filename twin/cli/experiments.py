@@ -61,6 +61,8 @@ def show_experiment(results: Results, *, spread: bool, regret: bool, influence: 
         with (results.folder / f"{one.name}.csv").open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([one.heads, *one.figures])
     (results.folder / PAGE).write_text("\n".join(page) + "\n", encoding="utf-8")
+    for name in results.unknown:
+        line(f"no run has a measure '{name}'")
     for failed in results.failed:
         line(f"{failed.scenario_id}, variant {failed.variant}, seed {failed.seed} FAILS: {failed.failure}")
     line(f"{len(results.outcomes):,} runs, {_start(results)}: {results.folder / 'results.parquet'}")
@@ -88,7 +90,7 @@ def _start(results: Results) -> str:
 def _differences(results: Results) -> _Table:
     made = _Table(
         "differences",
-        f"Each variant less {results.plan.base_id}, on the same seeds",
+        f"Each variant less {results.plan.base_id}, on the same seeds, {_start(results)}",
         ("Scenario", "Variant", "Measure", "Base", "Difference", "Interval", "n", "p (Holm)", "Finding", "Note"),
         DIFFERENCE,
     )

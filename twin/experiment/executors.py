@@ -9,7 +9,15 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Final, ParamSpec, TypeVar
@@ -58,8 +66,10 @@ def executing_by(name: str | None, workers: int) -> Executing:
     raise ExecutorRefused(f"no executor '{name}'; give here, pool, or dask://HOST:PORT of a Dask scheduler")
 
 
-def in_any_order(function: Callable[[J], T], jobs: Sequence[J], executing: Executing) -> Iterator[T]:
-    """The results of all jobs as they are done. Jobs of a dead worker are run again."""
+def in_any_order(
+    function: Callable[[J], T], jobs: Sequence[J], executing: Executing, named: Callable[[J], str] = str
+) -> Iterator[T]:
+    """The results of all jobs as they are done; a dead worker's are run again. `named` is what errors call one."""
     left = dict(enumerate(jobs))
     restarts = 0
     while left:
@@ -71,7 +81,11 @@ def in_any_order(function: Callable[[J], T], jobs: Sequence[J], executing: Execu
         except executing.lost as error:
             restarts = restarts + 1 if len(left) == before else 1
             if restarts > RESTARTS_MAX:
-                error.add_note(f"workers died {restarts} times, no run was finished in between, {len(left)} are left")
+                first = named(next(iter(left.values())))
+                error.add_note(
+                    f"workers died {restarts} times and no run was finished in between; {len(left)} are left: {first}"
+                    + (", ..." if len(left) > 1 else "")
+                )
                 raise
 
 
@@ -150,7 +164,9 @@ def _dask(address: str) -> Executing:
     if not cores:
         raise ExecutorRefused(f"the Dask scheduler at {address} has no workers; start some: dask worker {address}")
 
-    return Executing(f"dask://{address}", lambda: _OnCluster(opened()), cores + 2, (BrokenExecutor, KilledWorker))
+    # A scheduler that is gone cancels all; whether there is one again shows when it is asked.
+    lost = (BrokenExecutor, CancelledError, KilledWorker)
+    return Executing(f"dask://{address}", lambda: _OnCluster(opened()), cores + 2, lost)
 
 
 class _OnCluster(Executor):

@@ -7,10 +7,10 @@ results.differences()
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from twin.experiment.executors import Executing, executing_by, in_any_order
 from twin.experiment.plan import Asked, Plan, Warm, load_plan
@@ -43,6 +43,11 @@ class Experiment:
     def load(cls, path: Path | str) -> Experiment:
         """The experiment in a YAML file. Raises `ScenarioError` with every problem by file and line."""
         return cls(load_plan(path))
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any], folder: Path | str = "") -> Experiment:
+        """The experiment of a map as it would stand in a file; scenarios are found from `folder`."""
+        return cls(Plan.of(plain, folder))
 
     def run(
         self,
@@ -93,7 +98,7 @@ class Experiment:
         if progress is not None and missing:
             progress(RUNNING, 0, len(missing), 0)
         done = entries = 0
-        for outcomes in in_any_order(_try, self._jobs(missing), executing):
+        for outcomes in in_any_order(_try, self._jobs(missing), executing, _name):
             for outcome in outcomes:
                 store.add(outcome)
                 done += 1
@@ -171,6 +176,10 @@ class Experiment:
 
 def _try(job: Trial | WarmGroup) -> tuple[Outcome, ...]:
     return try_warm(job) if isinstance(job, WarmGroup) else (try_out(job),)
+
+
+def _name(job: Trial | WarmGroup) -> str:
+    return job.trials[0].name if isinstance(job, WarmGroup) else job.name
 
 
 def _measured_warm(scenario: Scenario, warm: Warm) -> Scenario:

@@ -18,9 +18,10 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from twin.experiment.trial import Outcome, Row
+from twin.experiment.trial import Outcome, Row, code_digest
 from twin.log.folder import RunRefused
 from twin.measures.measured import Exact
+from twin.run import versions
 
 __all__ = ["RESULTS", "Store"]
 
@@ -60,6 +61,8 @@ class Store:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep others out while this process works here; the lock ends with the process. Raises `RunRefused`."""
+        if not self.runs.is_dir() and self.folder.exists() and any(self.folder.iterdir()):
+            raise RunRefused(f"{self.folder} holds something else than an experiment; give a new folder")
         self.runs.mkdir(parents=True, exist_ok=True)
         with (self.folder / ".lock").open("w") as file:
             try:
@@ -93,7 +96,8 @@ class Store:
             del row["seconds"]
         path = self.folder / RESULTS
         unfinished = self.folder / f".{RESULTS}.unfinished"
-        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), unfinished)
+        made_by = {**versions(), "code": code_digest()}
+        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA.with_metadata(made_by)), unfinished)
         unfinished.replace(path)
         return path
 

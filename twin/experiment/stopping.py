@@ -34,7 +34,7 @@ def enough_at(values: Sequence[Exact], half_width: Exact, look_ahead: int, confi
 def seeds_needed(plan: Plan, results: Results, seeds: Sequence[int]) -> list[int]:
     """The seeds to add, none when there are enough. Values are looked at in the order of the seeds."""
     stop = plan.stop
-    if stop is None or len(seeds) >= stop.seeds_max:
+    if stop is None or len(seeds) >= stop.seeds_max or stop.measure in results.unknown:
         return []
     wanted = Fraction(stop.half_width)
     for scenario, variant in results.cells:

@@ -68,6 +68,13 @@ class Results:
                     found.setdefault(name, asked.better)
         return found
 
+    @cached_property
+    def unknown(self) -> list[str]:
+        """Measures asked for that no run has, such as a slice that there is not."""
+        asked = [one.name for one in self.plan.measures]
+        asked += [self.plan.stop.measure] if self.plan.stop is not None else []
+        return [name for name in dict.fromkeys(asked) if not any(fnmatchcase(known, name) for known in self.units)]
+
     def values(self, scenario: str, variant: str, measure: str) -> dict[int, Exact]:
         """A measure by seed; seeds where nothing fell into its window are left out."""
         return self._values.get((scenario, variant), {}).get(measure, {})

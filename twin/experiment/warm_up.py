@@ -33,7 +33,7 @@ class WarmUp(Struct, frozen=True):
 
 
 def mser(values: Sequence[int | Fraction], batch: int = 5) -> int | None:
-    """How many values to leave out at the start; None where that would be more than half, so that none settles.
+    """How many values to leave out at the start; None where that would be half or more, so that none settles.
 
     Minimizes the sum of squares about the mean of what is left over its squared number.
     """
@@ -52,7 +52,8 @@ def mser(values: Sequence[int | Fraction], batch: int = 5) -> int | None:
         # The last few always look calm.
         if left >= 5 and (best is None or error <= best[0]):
             best = (error, first)
-    if best is None or best[1] > count // 2:
+    # At the end of what may be left out, the least is where the search stopped, and no least.
+    if best is None or 2 * best[1] >= count - 1:
         return None
     return best[1] * batch
 

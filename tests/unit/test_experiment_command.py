@@ -1,0 +1,99 @@
+"""What `twin experiment` and `twin warmup` show and write."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import twin as tw
+from twin.cli.app import main
+
+ROOT = Path(__file__).resolve().parents[2]
+MINIMAL = ROOT / "scenarios" / "minimal.yaml"
+
+
+def plan_in(folder: Path, more: str, scenarios: str = f"[{MINIMAL}]") -> str:
+    path = folder / "plan.yaml"
+    path.write_text(f"experiment: 1\ntitle: A case\nscenarios: {scenarios}\n{more}", encoding="utf-8")
+    return str(path)
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+TWO = "variants: [{id: base}, {id: slow, change: {warehouses: [{id: main, pick_time: {order: 25m}}]}}]\n"
+
+
+def test_one_seed_gives_differences_and_says_that_it_cannot_tell_more(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    more = TWO + "seeds: 1\nmeasures: [{name: order_to_ship, better: low}]\n"
+    assert main(["experiment", plan_in(tmp_path, more), "--out", str(out), "--quiet", "--spread", "--regret"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "n too small" in said and "2 runs, cold" in said and "tell who is best" in said
+    (row,) = rows_of(out / "differences.csv")
+    assert float(row["difference"]) > 0
+    assert (row["n"], row["low"], row["p"], row["differs"], row["note"]) == ("1", "", "", "False", "n too small")
+
+
+def test_every_table_is_written_as_csv_and_on_one_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    busy = tmp_path / "busy.yaml"
+    busy.write_text(f"extends: {MINIMAL}\nchannels: [{{id: web, demand: {{rate: 3/h}}}}]\n", encoding="utf-8")
+    more = TWO + "seeds: 20\nmeasures: [{name: order_to_ship, better: low}, orders_captured, otif/none]\n"
+    plan = plan_in(tmp_path, more.replace("otif/none", "revenue/none"), f"[{MINIMAL}, {busy}]")
+    command = ["experiment", plan, "--out", str(out), "--quiet", "--spread", "--regret", "--influence"]
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert "no run has a measure 'revenue/none'" in said
+    assert "there is no Latin hypercube in the plan" in said
+    regrets = {row["variant"]: row for row in rows_of(out / "regret-order_to_ship.csv")}
+    assert float(regrets["base"]["worst"]) == 0 and regrets["base"]["may_be_best_in"] == "minimal busy"
+    assert 0 < float(regrets["slow"]["minimal"]) < float(regrets["slow"]["busy"]) == float(regrets["slow"]["worst"])
+    spreads = rows_of(out / "spread.csv")
+    assert len(spreads) == 2 * 2 * 3
+    tail = next(row for row in spreads if (row["variant"], row["of"]) == ("slow", "differences"))
+    assert float(tail["p50"]) < float(tail["p95"]) <= float(tail["cvar"])
+    page = (out / "answers.md").read_text(encoding="utf-8")
+    assert page.count("\n## ") == 4
+    # A second look runs nothing again and shows the same.
+    assert main(command) == 0
+    assert capsys.readouterr().out == said
+
+
+def test_the_influence_of_factors_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("SALib")
+    more = (
+        "measures: [order_to_ship]\nseeds: 1\n"
+        "design:\n  kind: latin_hypercube\n  points: 60\n  factors:\n"
+        "    - {id: pick, low: 1, high: 20, whole: true, change: "
+        "{warehouses: [{id: main, pick_time: {order: '${value}m'}}]}}\n"
+        "    - {id: price, low: 1, high: 9, whole: true, change: {items: [{id: mug, price: '${value}.00 GBP'}]}}\n"
+    )
+    out = tmp_path / "out"
+    assert main(["experiment", plan_in(tmp_path, more), "--out", str(out), "--quiet", "--influence"]) == 0
+    first, second = rows_of(out / "influence.csv")
+    assert (first["factor"], second["factor"]) == ("pick", "price")
+    assert float(first["first_order"]) > 0.7 > 0.4 > float(second["first_order"])
+
+
+def test_the_public_name_reads_well_in_a_notebook(tmp_path: Path) -> None:
+    plan = {"experiment": 1, "title": "t", "scenarios": ["minimal.yaml"], "variants": [{"id": "base"}], "seeds": 2}
+    results = tw.Experiment.of(plan, MINIMAL.parent).run(tmp_path / "out")
+    assert sorted(results.values("minimal", "base", "orders_captured")) == [1, 2]
+
+
+def test_the_warm_up_of_a_business_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["warmup", str(ROOT / "scenarios/drills/base.yaml"), "--seeds", "2", "--quiet"]) == 0
+    said = capsys.readouterr().out
+    assert "units on hand" in said and "run: {warmup: " in said
+    # Stock that only falls never settles.
+    assert main(["warmup", str(MINIMAL), "--seeds", "2", "--quiet"]) == 0
+    said = capsys.readouterr().out
+    assert "the run is too short to tell" in said and "run: {warmup" not in said
