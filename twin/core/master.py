@@ -24,6 +24,7 @@ __all__ = [
     "Replenishment",
     "Supplier",
     "Warehouse",
+    "expires_at",
 ]
 
 CRITICALITIES = ("A", "B", "C")
@@ -233,6 +234,11 @@ class DeliveryPolicy(Struct, frozen=True, gc=False, omit_defaults=True):
             or self.bound
             or self.in_order
         )
+
+
+def expires_at(policy: DeliveryPolicy, now: int, deadline: int) -> int:
+    """The instant (ms) at which an attempt sent now is given up: its timeout, or the deadline of all attempts."""
+    return min(now + policy.timeout_ms, deadline) if deadline else now + policy.timeout_ms
 
 
 DEFAULT_DELIVERY = DeliveryPolicy("")

@@ -49,6 +49,8 @@ _REPLIES: Final[dict[type, None]] = dict.fromkeys(
 )
 """Commands that answer what the engine asked for: they must name what caused them."""
 
+NOBODY: Final = -1
+
 SETTLED_MS: Final = 86_400_000
 """How long after its end a message is known: it may be answered again."""
 
@@ -85,7 +87,7 @@ class Messages:
         self.operations = 0
         self.awaited = 0
         self.in_time = 0
-        # The attempt that the entry's command answers; 0 where it does not say.
+        # The attempt that the entry's command answers; 0 where it does not say, `NOBODY` where it answers none.
         self.answered = 0
         self.dead_lettered = 0
         self.required = 0
@@ -123,7 +125,7 @@ class Messages:
         counts = entry.now >= facts.begin
         kind = type(command)
         if kind is cm.Wake:
-            self.answered = 0
+            self.answered = NOBODY
             if counts:
                 self.audited += len(entry.events)
             return refusal is None
@@ -229,10 +231,10 @@ class Messages:
             facts.breach("retry_beyond_limit", entry.now)
 
     def withdraw(self, key: str) -> None:
-        """What a dead letter asked for is no longer wanted."""
-        dead = self.dead.pop(key, None)
-        if dead is not None:
-            self._answered(key, dead)
+        """What a message asks for is no longer wanted."""
+        found = self.dead.pop(key, None) or self.open.pop(key, None)
+        if found is not None:
+            self._answered(key, found)
 
     def _settle_due(self, facts: Facts, entry: Entry) -> None:
         """What the events oblige the engine to send must be sent in the same entry, once."""
@@ -272,7 +274,7 @@ class Messages:
         if stage is None:
             facts.illegal_transitions += 1
             return
-        if name in ("failed", "dead_lettered", "lapsed") and self.answered not in (0, found.attempt):
+        if name in ("failed", "dead_lettered", "lapsed") and self.answered not in (NOBODY, 0, found.attempt):
             # News of an attempt that was given up before has put an end to the present one.
             facts.stale_overwrites += 1
         if name == "succeeded" and found.stage == "in_flight" and (not self.answered or self.answered >= found.first):

@@ -93,16 +93,16 @@ class Supplier(Party, Closure):
             self._cancel(message, effect)
         if not isinstance(effect, CreatePurchaseOrder) or effect.purchase_order in self.cancelled:
             return
-        if self.link.cancellable:
-            self.taken[effect.purchase_order] = None
-            if len(self.taken) > SAID_MAX:
-                del self.taken[next(iter(self.taken))]
         config, world, now = self.config, self.world, self.world.now
         calendar = config.calendar
         units = sum(line.quantity for line in effect.lines)
         if units < config.minimum_order and not effect.order:
             self._answer(effect.purchase_order, "rejected", now)
             return
+        if self.link.cancellable:
+            self.taken[effect.purchase_order] = None
+            if len(self.taken) > SAID_MAX:
+                del self.taken[next(iter(self.taken))]
         begin = next_open(calendar, now)
         if config.unit_ms:
             begin = max(begin, self.busy_until)
