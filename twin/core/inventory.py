@@ -153,6 +153,8 @@ def define_replenishment(state: State, command: DefineReplenishment, now: int, d
             )
         if rule.review_ms < 0 or rule.lead_time_ms < 0:
             return Refusal("time", f"{place}: a period or a lead time below zero")
+        if rule.pack < 0:
+            return Refusal("pack", f"{place}: a pack of {rule.pack} units")
         if rule.kind == "min_max" and rule.maximum <= rule.minimum:
             return Refusal("maximum", f"{place}: S = {rule.maximum} must be above s = {rule.minimum}")
         if rule.kind == "reorder_point" and rule.quantity < 1:

@@ -42,12 +42,14 @@ class Shelf:
 
 
 class Truth:
-    """The shelves of a run and when faults began and ended, from the rows of its truth."""
+    """The shelves of a run, when faults began and ended, what marketplaces did and what became of master data, from the
+    rows of its truth."""
 
     def __init__(self, rows: Iterable[TruthRow]) -> None:
         self.shelves: dict[tuple[str, str], Shelf] = {}
         self.faults: list[TruthRow] = []
         self.market: list[TruthRow] = []
+        self.master: list[TruthRow] = []
         for row in rows:
             if row.type in ("fault.began", "fault.ended"):
                 self.faults.append(row)
@@ -59,6 +61,8 @@ class Truth:
                 shelf.move(row.at, row.quantity)
             elif row.type in MARKET:
                 self.market.append(row)
+            elif row.type.startswith("master."):
+                self.master.append(row)
 
     def pairs(self, facts: Facts) -> list[tuple[CellFacts, Shelf]]:
         """Every cell that the engine believes in or that has a shelf, with both; an absent one is empty.

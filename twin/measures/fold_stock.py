@@ -52,6 +52,8 @@ def network_defined(facts: Facts, event: ev.NetworkDefined, now: int) -> None:
 
 def items_defined(facts: Facts, event: ev.ItemsDefined, now: int) -> None:
     for item in event.items:
+        if facts.trace and now > facts.start:
+            facts.recorded.append((now, "status", "", item.sku, int(item.blocked)))
         before = facts.costs.get(item.sku)
         facts.costs[item.sku] = item.cost_minor
         if before is None or before == item.cost_minor:
@@ -72,6 +74,9 @@ def policies_defined(facts: Facts, event: ev.PoliciesDefined, now: int) -> None:
 def replenishment_defined(facts: Facts, event: ev.ReplenishmentDefined, now: int) -> None:
     for rule in event.rules:
         facts.cell(rule.node, rule.sku, now).stocked = rule.kind != "to_order"
+        if facts.trace and now > facts.start:
+            facts.recorded.append((now, "lead_time", rule.node, rule.sku, rule.lead_time_ms))
+            facts.recorded.append((now, "pack", rule.node, rule.sku, rule.pack))
 
 
 def stock_loaded(facts: Facts, event: ev.StockLoaded, now: int) -> None:
@@ -101,6 +106,9 @@ def purchase_order_created(facts: Facts, event: ev.PurchaseOrderCreated, now: in
     if key in facts.purchases or facts.was_closed(key):
         facts.duplicate("purchase_order.created")
     facts.messages.due.append((PURCHASE, key))
+    if facts.trace:
+        orders = tuple(dict.fromkeys([peg.order for peg in event.pegs]))
+        facts.bought[key] = (now, event.node, tuple([line.sku for line in event.lines]), orders)
     facts.purchases[key] = PurchaseFacts(now, {line.sku: line.quantity for line in event.lines})
     period = (now - facts.start) // facts.rates.period_ms
     facts.ordered[period] = facts.ordered.get(period, 0) + sum([line.quantity for line in event.lines])

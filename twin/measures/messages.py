@@ -133,6 +133,9 @@ class Messages:
                 self.refused[refusal.code] = self.refused.get(refusal.code, 0) + 1
             if isinstance(command, cm.CaptureOrder) and refusal.code not in _KNOWN_ALREADY:
                 facts.refused_captures[command.order] = (command.requested_at, command.criticality)
+                if facts.trace and refusal.code == "blocked_item":
+                    wanted = tuple(dict.fromkeys([line.sku for line in command.lines]))
+                    facts.blocked.append((entry.now, command.order, wanted))
             return False
         if counts:
             events = len(entry.events)

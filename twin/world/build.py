@@ -57,7 +57,7 @@ from twin.world.orchestration import Orchestration
 from twin.world.party import ENGINE, Link, Party, SimulatedGateway
 from twin.world.sites import Sites, docks, minor
 from twin.world.supplier import Dock, Supplier, SupplierConfig
-from twin.world.troubles import add_disruptions, add_interventions, disruption_names
+from twin.world.troubles import add_disruptions, add_interventions, add_master_data, disruption_names
 from twin.world.warehouse import Warehouse, WarehouseConfig
 
 __all__ = ["Build", "build", "gateways", "load_book"]
@@ -107,6 +107,7 @@ def build(scenario: Scenario, seed: int, progress: Progress | None = None, *, sh
     _add_channels(scenario, catalog, world, book)
     add_disruptions(scenario, world)
     add_interventions(scenario, world)
+    add_master_data(scenario, sites, catalog, world)
     _add_spikes(scenario, catalog, world)
     return Build(world, _genesis(scenario, sites, catalog), catalog, book)
 

@@ -9,10 +9,12 @@ from twin.scenario import Scenario
 from twin.scenario import faults as specs
 from twin.scenario.interfaces import Batch as BatchSpec
 from twin.scenario.interfaces import Interface as InterfaceSpec
+from twin.scenario.units import DAY_MS
 from twin.world.business import Business
 from twin.world.door import Edi, InterfaceConfig, Redelivery
 from twin.world.faults import (
     Answer,
+    BadRecord,
     Copy,
     Crash,
     Delay,
@@ -23,6 +25,7 @@ from twin.world.faults import (
     Freeze,
     Lose,
     Mechanism,
+    Misaddress,
     Shift,
     Stale,
     Storm,
@@ -125,7 +128,7 @@ def _fault(scenario: Scenario, at: InterfaceSpec, world: Business, spec: specs.F
         stage,
         what,
         rank,
-        spec.endpoint,
+        "warehouse.release" if isinstance(spec, specs.BadAddress) else spec.endpoint,
         spec.probability,
         () if backlog else _windows(scenario, at, world, spec),
         spec.markov.up if spec.markov is not None else None,
@@ -133,7 +136,7 @@ def _fault(scenario: Scenario, at: InterfaceSpec, world: Business, spec: specs.F
         backlog,
         (spec.for_ or 0) if backlog else 0,
         spec.ramp,
-        isinstance(spec, specs.Poison),
+        isinstance(spec, specs.Poison | specs.BadAddress),
         isinstance(spec, specs.ReplyLost | specs.ReplyLate),
         spec.tenant or "",
     )
@@ -210,6 +213,13 @@ def _mechanism(spec: specs.Fault, at: InterfaceSpec) -> tuple[str, Mechanism]:
             return spec.file, Copy(spec.after)
         case specs.StaleSnapshot():
             return "reply", Stale(spec.stamped == "anew")
+        case specs.BadMasterData():
+            wrong = spec.lead_time or spec.pack or int(spec.status == "blocked")
+            return "reply", BadRecord(spec.about, spec.item, wrong, spec.defect == "duplicate")
+        case specs.BadAddress():
+            if spec.defect == "missing":
+                return "door", Answer("refused", "422 address missing")
+            return "work", Misaddress(DAY_MS if spec.corrected is None else spec.corrected)
         case specs.RedriveStorm():
             return "storm", Storm(spec.every)
 

@@ -78,6 +78,10 @@ class Supplier(Party, Closure):
         # Only where its plant may stand still: what is on its way then comes later.
         self.standstill: Standstill | None = None
         self.held: list[Goods] = []
+        # What is really so of an item, where it differs from how the run began: see `twin.world.master_data`.
+        self.changed: dict[str, Distribution] = {}
+        self.packs: dict[str, int] = {}
+        self.discontinued: dict[str, None] = {}
 
     def receive(self, message: Delivery) -> None:
         """Take a purchase order; its goods arrive after the lead time drawn for it."""
@@ -92,6 +96,8 @@ class Supplier(Party, Closure):
         if units < config.minimum_order and not effect.order:
             self._answer(effect.purchase_order, "rejected", now)
             return
+        if (self.packs or self.discontinued) and self._misordered(effect, now):
+            return
         begin = next_open(calendar, now)
         if config.unit_ms:
             begin = max(begin, self.busy_until)
@@ -104,7 +110,7 @@ class Supplier(Party, Closure):
             return
         arrival_at = begin
         for line in effect.lines:
-            distribution = config.lead_times.get(line.sku, config.lead_time)
+            distribution = self.changed.get(line.sku) or config.lead_times.get(line.sku, config.lead_time)
             lead = max(0, world.streams.draw(distribution, "lead_time", effect.purchase_order, line.sku))
             arrival_at = max(arrival_at, add_working(calendar, begin, lead))
         # Goods are at the dock earlier in an instant than an order can be read in it.
@@ -113,6 +119,19 @@ class Supplier(Party, Closure):
         world.truth.record(now, "purchase.lead_time", effect.purchase_order, effect.node, "", arrival_at - now)
         self._send(Goods(arrival, effect.node, self._lost(), arrival_at), arrival_at - now)
         self._acknowledge(effect, now, arrival_at)
+
+    def _misordered(self, effect: CreatePurchaseOrder, now: int) -> bool:
+        """Refuse an order over broken packs, or over what is not made any more, as its buyer did not know."""
+        for line in effect.lines:
+            why = "status" if line.sku in self.discontinued else ""
+            if not effect.order and line.quantity % self.packs.get(line.sku, 1):
+                why = why or "pack"
+            if why:
+                subject = effect.purchase_order
+                self.world.truth.record(now, "master.refused", subject, effect.node, line.sku, line.quantity, why)
+                self._answer(effect.purchase_order, "rejected", now)
+                return True
+        return False
 
     def _lost(self) -> int:
         return 0 if self.standstill is None else self.standstill.at(self.world.now)

@@ -1,4 +1,4 @@
-"""From the disruptions and interventions of a scenario to the actors that play them."""
+"""From the disruptions, interventions and changes of master data of a scenario to the actors that play them."""
 
 from __future__ import annotations
 
@@ -21,15 +21,18 @@ from twin.scenario.interventions import (
     StopShip,
     ZeroFeed,
 )
+from twin.scenario.master_data import MasterChange
 from twin.world import disruptions
+from twin.world.assortment import Catalog
 from twin.world.business import Business
 from twin.world.carrier import Carrier
 from twin.world.disruptions import DisruptionClock, Standstill
+from twin.world.master_data import Change, MasterData, Sync
 from twin.world.operations import Operations, Plan, Trigger
-from twin.world.sites import minor
+from twin.world.sites import Sites, minor
 from twin.world.supplier import Supplier
 
-__all__ = ["add_disruptions", "add_interventions", "disruption_names", "intervention_names"]
+__all__ = ["add_disruptions", "add_interventions", "add_master_data", "disruption_names", "intervention_names"]
 
 
 def disruption_names(scenario: Scenario) -> list[tuple[str, Disruption]]:
@@ -97,6 +100,33 @@ def add_interventions(scenario: Scenario, world: Business) -> None:
     """Put somebody into the world for every intervention."""
     for name, one in intervention_names(scenario):
         world.add(Operations(_plan(scenario, one, name)))
+
+
+def add_master_data(scenario: Scenario, sites: Sites, catalog: Catalog, world: Business) -> None:
+    """Put the packs of the items into their suppliers, and the ERP's records into the world where they change."""
+    for rule in catalog.rules:
+        actor = world.actors[f"supplier/{rule.supplier}"]
+        if rule.pack and isinstance(actor, Supplier):
+            actor.packs[rule.sku] = rule.pack
+    spec = scenario.master_data
+    if spec is None:
+        return
+    sync = Sync(spec.sync.every or 0, spec.sync.offset, spec.sync.sends == "all")
+    changes = [_change(scenario, sites, catalog, one, number) for number, one in enumerate(spec.changes)]
+    world.master_data = world.add(MasterData(sync, tuple(changes), catalog.items, catalog.rules))
+
+
+def _change(scenario: Scenario, sites: Sites, catalog: Catalog, one: MasterChange, number: int) -> Change:
+    skus = [item.sku for item in catalog.items if one.item in ("*", item.sku)]
+    rules = [rule for rule in catalog.rules if one.item in ("*", rule.sku) and rule.kind != "drop_ship"]
+    if one.lead_time is not None:
+        field = "lead_time"
+        values = [(rule.node, rule.sku, sites.lead_ms(rule.supplier, one.lead_time)) for rule in rules]
+    elif one.pack is not None:
+        field, values = "pack", [(rule.node, rule.sku, one.pack) for rule in rules]
+    else:
+        field, values = "status", [("", sku, int(one.status == "blocked")) for sku in skus]
+    return Change(number, field, scenario.run.start + one.at, one.known, tuple(values), one.lead_time)
 
 
 def intervention_names(scenario: Scenario) -> list[tuple[str, Intervention]]:
