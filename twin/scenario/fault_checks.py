@@ -99,6 +99,7 @@ def _unheard(scenario: Scenario) -> Iterator[tuple[Path, str]]:
         if _answered(scenario, interface):
             continue
         own = interface.queue.bound is not None or interface.rate_limit is not None or interface.token is not None
+        own = own or (interface.rollout is not None and interface.rollout.reads != "any")
         if own or any(_at(fault, interface) and _turns_away(fault) for fault in scenario.faults):
             yield (
                 ("interfaces", index),
@@ -132,6 +133,11 @@ def _idle(scenario: Scenario) -> Iterator[tuple[Path, str]]:
                 "a call before it waits; leave expired out",
             )
     length = scenario.run.end - scenario.run.start
+    for index, interface in enumerate(scenario.interfaces):
+        rollout = interface.rollout
+        if rollout is not None and min(rollout.sender.from_, rollout.reader.from_) >= length:
+            text = f"rollout: nobody goes over to '{rollout.to}' before the run is over at {format_duration(length)}"
+            yield (("interfaces", index, "rollout"), f"{text}; let it begin earlier")
     for index, fault in enumerate(scenario.faults):
         if fault.from_ >= length:
             yield (

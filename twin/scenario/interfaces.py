@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, PlainSerializer, PlainValidator, model_validator
+from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, model_validator
 
 from twin.scenario import units
 from twin.scenario.base import (
@@ -22,7 +22,18 @@ from twin.scenario.base import (
 from twin.scenario.distributions import DistributionSpec
 from twin.streams.distributions import Fixed
 
-__all__ = ["Batch", "Edi", "Interface", "Objective", "Queue", "RateLimit", "Redelivery", "Token"]
+__all__ = [
+    "Batch",
+    "Edi",
+    "Interface",
+    "Objective",
+    "Queue",
+    "RateLimit",
+    "Redelivery",
+    "Rollout",
+    "RolloutStep",
+    "Token",
+]
 
 
 def _some_time(value: int) -> int:
@@ -92,6 +103,29 @@ class Redelivery(Model):
     """How much later"""
     times: Positive = 5
     """Most times; then the broker gives it up"""
+
+
+class RolloutStep(Model):
+    """One side goes over to the new version, instance by instance."""
+
+    from_: Annotated[DurationMs, Field(alias="from")]
+    """When the first does, counted from the start of the run"""
+    for_: Annotated[DurationMs, Field(alias="for")] = 0
+    """Time until all have: the share of those that have grows evenly"""
+
+
+class Rollout(Model):
+    """A new version of the contract; meanwhile calls are written, and read, in the one or the other."""
+
+    to: str
+    """The version after `version`"""
+    sender: RolloutStep
+    """The engine's side, which writes calls"""
+    reader: RolloutStep
+    """The partner's side, which reads them"""
+    reads: Literal["own", "older", "any"] = "own"
+    """What the partner's instances can read: their own version, what is older too once they are new, or any version
+    (a tolerant reader). What cannot be read is refused for good"""
 
 
 class Objective(Model):
@@ -165,6 +199,8 @@ class Interface(Model):
     """What its owner promises"""
     version: str = ""
     """Of the contract that it speaks"""
+    rollout: Rollout | None = None
+    """A new version that comes in the middle of the run"""
     contract: str = ""
     """Where that contract stands"""
 
@@ -176,6 +212,10 @@ class Interface(Model):
                 raise refuse(f"style {self.style} {what} {key}")
         if self.redelivery is not None and self.style != "event":
             raise refuse(f"style {self.style} has no use for redelivery")
+        if self.rollout is not None and self.rollout.to == self.version:
+            raise refuse(f"rollout: it leads from version '{self.version}' to itself; give another version")
+        if self.rollout is not None and not (self.version and self.rollout.to):
+            raise refuse("rollout: it leads from one version to another; give the interface its version, and to")
         if self.style == "manual" and self.workers is None:
             raise refuse("style manual needs workers")
         return self

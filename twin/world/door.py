@@ -17,6 +17,7 @@ from twin.world.exposed import Exposed
 from twin.world.faults import Answer, Copy, Delay, Down, Lose, Throttle, TokenBucket
 from twin.world.files import Batch, Row
 from twin.world.kernel import Phase
+from twin.world.versions import Rollout
 
 __all__ = ["Door", "Edi", "InterfaceConfig", "Redelivery"]
 
@@ -59,6 +60,7 @@ class InterfaceConfig(Struct, frozen=True):
     edi: Edi | None = None
     redelivery: Redelivery | None = None
     calendar: Calendar = Calendar("always")
+    rollout: Rollout | None = None
 
 
 class Door(Exposed):
@@ -69,7 +71,8 @@ class Door(Exposed):
         self.config = config
         self.token_from = 0
         self.token_until = 0
-        self.wide_open = config.limit is None and not config.token_ms and config.batch is None and config.edi is None
+        plain = config.limit is None and not config.token_ms and config.batch is None and config.edi is None
+        self.wide_open = plain and config.rollout is None
 
     def start(self) -> None:
         """Credentials are fresh when the run begins."""
@@ -115,6 +118,8 @@ class Door(Exposed):
         config = self.config
         if self.met and self._stopped(call):
             return
+        if config.rollout is not None and self._unreadable(call, config.rollout):
+            return
         if config.limit is not None:
             wait = self._bucket("", config.limit).take(self.world.now)
             if wait:
@@ -148,6 +153,20 @@ class Door(Exposed):
                 self._turn_away(call, what.reason, outcome=what.outcome)
             return True
         return False
+
+    def _unreadable(self, call: Delivery, rollout: Rollout) -> bool:
+        """Whether nobody here understands the version that the call is written in: then it is refused for good."""
+        world = self.world
+        if not rollout.begun(world.now):
+            return False
+        written, reader = rollout.versions(world.streams, self.id, call, world.now)
+        between = f"{rollout.name(written)} read by {rollout.name(reader)}"
+        world.truth.record(world.now, "call.version", call.key, self.id, "", call.attempt, between)
+        if rollout.readable(written, reader):
+            return False
+        code = "999 AK5 R:" if self.config.edi is not None else "415"
+        self._turn_away(call, f"{code} unsupported version {between}", outcome="refused")
+        return True
 
     def pass_on(self, command: External, phase: Phase, call: Delivery | None) -> None:
         """A message of the party is translated, or waits for its file, where the style is so."""

@@ -36,6 +36,7 @@ from twin.world.files import Batch, Files
 from twin.world.interface import Interface
 from twin.world.party import MEMORY_MS, Party
 from twin.world.sites import Sites
+from twin.world.versions import Rollout, Turn
 from twin.world.warehouse import Warehouse
 
 __all__ = ["add_interfaces", "fault_ids"]
@@ -101,7 +102,17 @@ def _config(spec: InterfaceSpec, sites: Sites, triggers: tuple[tuple[int, str], 
         Edi(edi.translation, edi.acknowledgement) if edi is not None else None,
         Redelivery(again.after, again.times) if again is not None else None,
         sites.calendars[spec.calendar or "always"],
+        _rollout(spec, sites.scenario.run.start),
     )
+
+
+def _rollout(spec: InterfaceSpec, start: int) -> Rollout | None:
+    planned = spec.rollout
+    if planned is None:
+        return None
+    sender = Turn(start + planned.sender.from_, planned.sender.for_)
+    reader = Turn(start + planned.reader.from_, planned.reader.for_)
+    return Rollout(spec.version, planned.to, sender, reader, planned.reads)
 
 
 def _batch(spec: BatchSpec) -> Batch:
