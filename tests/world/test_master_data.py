@@ -18,6 +18,7 @@ from twin.core.events import (
     PurchaseOrderRejected,
     ShipmentDelivered,
 )
+from twin.core.master import Replenishment
 from twin.measures import Facts, Measured, compute_facts
 from twin.scenario import Scenario
 from twin.scenario.merging import merge_plain
@@ -165,6 +166,34 @@ def test_an_item_that_is_not_made_any_more_is_refused_by_its_supplier_and_by_the
     assert measured(stage, DAY)["orders_hit_by_master_data/field=status"].value == 1
 
 
+def test_a_supplier_refuses_an_order_below_a_minimum_that_its_buyer_does_not_know_yet() -> None:
+    # MD-01, MD-02
+    minimum = {"at": "1h", "supplier": "mill", "minimum_order": 500}
+    raised = business(minimum, sync={"every": "4h"}, stock=[{"warehouse": "main", "item": "mug", "on_hand": 195}])
+    stage = staged(raised, 9 * DAY, ("a", 2 * HOUR, 300), ("b", 2 * DAY, 200))
+    bought = [event.lines[0].quantity for _, event in stage.events(PurchaseOrderCreated)]
+    assert bought[0] < 500 <= bought[1]
+    (row,) = stage.rows("master.refused")
+    assert (row.quantity, row.detail) == (bought[0], "minimum_order")
+    found = measured(stage, 9 * DAY)
+    assert found["orders_hit_by_master_data/field=minimum_order"].value == 1
+    assert found["master_data_mismatch_age"].value == 3 * HOUR + 1
+    assert len(stage.events(PurchaseOrderRejected)) == 1
+
+
+def test_a_mistake_in_the_erp_spreads_to_the_copy_and_reality_stays_as_it_is() -> None:
+    # MD-02
+    mistake = {**DOZENS, "pack": 7, "mistake": True}
+    scenario = business(DOZENS, {**mistake, "at": "2h"}, stock=[{"warehouse": "main", "item": "mug", "on_hand": 195}])
+    stage = staged(scenario, DAY, ("a", 3 * HOUR, 304))
+    assert copy(stage)[1] == 7
+    assert [row.detail for row in stage.rows("master.refused")] == ["pack"]
+    found = measured(stage, DAY)
+    assert found["master_data_mismatches"].value == 2
+    assert found["master_data_mismatches/at_end"].value == 0
+    assert found["orders_hit_by_master_data/field=pack"].value == 1
+
+
 def bad(**keys: Any) -> dict[str, Any]:
     return {"kind": "bad_master_data", "interface": "ledger", **keys}
 
@@ -187,8 +216,9 @@ def test_an_item_that_is_blocked_by_mistake_loses_sales_until_a_full_sync() -> N
         (bad(defect="missing", field="pack"), (5 * DAY, 0, False)),
         (bad(defect="missing", field="lead_time"), (0, 12, False)),
         (bad(defect="duplicate", field="lead_time"), (2 * DAY, 12, False)),
-        (bad(pack=50, item="cup*"), (5 * DAY, 12, False)),
+        (bad(pack=50, record="cup*"), (5 * DAY, 12, False)),
         (bad(pack=50, probability="0%"), (5 * DAY, 12, False)),
+        (bad(minimum_order=50), (5 * DAY, 12, False)),
     ],
 )
 def test_a_record_may_be_wrong_missing_or_double_and_only_the_copy_is(
@@ -200,8 +230,9 @@ def test_a_record_may_be_wrong_missing_or_double_and_only_the_copy_is(
     assert copy(stage) == believed
     records = stage.world.master_data
     assert records is not None
-    assert records.rules["main", "mug"].lead_time_ms == 5 * DAY
-    assert records.rules["main", "mug"].pack == 12
+    rule = records.records["main", "mug"]
+    assert isinstance(rule, Replenishment)
+    assert (rule.lead_time_ms, rule.pack) == (5 * DAY, 12)
     assert bool(stage.rows("fault.hit")) == (believed != (5 * DAY, 12, False))
 
 
@@ -248,8 +279,11 @@ MISFITS: list[tuple[dict[str, Any], str]] = [
     ({"master_data": {"changes": [{**DOZENS, "at": "61d"}]}}, "let it change earlier"),
     ({"master_data": {"changes": [DOZENS], "sync": {"sends": "all"}}}, "give every"),
     ({"master_data": {"changes": [{**DOZENS, "item": "cup"}]}}, "cup"),
+    ({"master_data": {"changes": [{"at": "1h", "pack": 2}]}}, "anything else of an item"),
+    ({"master_data": {"changes": [{"at": "1h", "item": "mug", "minimum_order": 2}]}}, "minimum_order is of a supplier"),
+    ({"master_data": {"changes": [{**DOZENS, "mistake": True, "known": "1h"}]}}, "leave known out"),
     ({"faults": [bad(pack=3)]}, "give the scenario master_data"),
-    ({"faults": [bad()]}, "give one of lead_time, pack and status"),
+    ({"faults": [bad()]}, "give one of lead_time, pack, status"),
     ({"faults": [bad(defect="missing", pack=3)]}, "give the field that is missing"),
     ({"faults": [{"kind": "bad_address", "interface": "ledger"}]}, "no warehouse ships there"),
     ({"faults": [{"kind": "bad_address", "interface": "wms", "endpoint": "erp.*"}]}, "leave endpoint out"),

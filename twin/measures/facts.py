@@ -19,6 +19,7 @@ from twin.measures.records import (
     ClassFacts,
     OrderFacts,
     OrderRecord,
+    Purchase,
     PurchaseFacts,
     ReleaseFacts,
 )
@@ -102,11 +103,11 @@ class Facts:
         # and of each candidate the node, units on hand and units free of other demand, as believed. With a trace only.
         self.turned_away: list[tuple[int, str, int, int, tuple[tuple[str, int, int], ...]]] = []
 
-        # With a trace only: records of items that came after the start (at, field, node, item, value), purchase orders
-        # by id with their instant, node, items and the orders that they are pegged to, decisions to wait for supply
-        # (at, node, item, order), and orders refused over a blocked item (at, order, items).
+        # With a trace only: records of master data that came after the start (at, field, node, item, value), purchase
+        # orders by id, decisions to wait for supply (at, node, item, order), and orders refused over a blocked item
+        # (at, order, items).
         self.recorded: list[tuple[int, str, str, str, int]] = []
-        self.bought: dict[str, tuple[int, str, tuple[str, ...], tuple[str, ...]]] = {}
+        self.bought: dict[str, Purchase] = {}
         self.waited: list[tuple[int, str, str, str]] = []
         self.blocked: list[tuple[int, str, tuple[str, ...]]] = []
 

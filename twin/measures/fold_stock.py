@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from twin.core import events as ev
 from twin.core.stages import PURCHASE_ORDER
 from twin.measures.messages import AVAILABILITY, PURCHASE
-from twin.measures.records import PurchaseFacts
+from twin.measures.records import Purchase, PurchaseFacts
 
 if TYPE_CHECKING:
     from twin.measures.facts import Facts
@@ -48,6 +48,8 @@ def network_defined(facts: Facts, event: ev.NetworkDefined, now: int) -> None:
         facts.counted_nodes[warehouse.id] = warehouse.counted
         if warehouse.drop_ship:
             facts.drop_ship_nodes[warehouse.id] = None
+    if facts.trace and now > facts.start:
+        facts.recorded += [(now, "minimum_order", each.id, "", each.minimum_order) for each in event.suppliers]
 
 
 def items_defined(facts: Facts, event: ev.ItemsDefined, now: int) -> None:
@@ -108,7 +110,7 @@ def purchase_order_created(facts: Facts, event: ev.PurchaseOrderCreated, now: in
     facts.messages.due.append((PURCHASE, key))
     if facts.trace:
         orders = tuple(dict.fromkeys([peg.order for peg in event.pegs]))
-        facts.bought[key] = (now, event.node, tuple([line.sku for line in event.lines]), orders)
+        facts.bought[key] = Purchase(now, event.supplier, event.node, tuple([line.sku for line in event.lines]), orders)
     facts.purchases[key] = PurchaseFacts(now, {line.sku: line.quantity for line in event.lines})
     period = (now - facts.start) // facts.rates.period_ms
     facts.ordered[period] = facts.ordered.get(period, 0) + sum([line.quantity for line in event.lines])

@@ -1,13 +1,15 @@
 """Master data in several systems: where the engine's copy is not what the ERP has, or not how things are.
 
-A value is a field (lead time, pack, status) of one record: an item, or how it is bought for a node. Of runs whose
-scenario has master data only, but for addresses; other runs have none of these measures.
+A value is a field of one record: of an item (status), of how it is bought for a node (lead time, pack), or of a
+supplier (minimum order). Of runs whose scenario has master data only, but for addresses; other runs have none of these
+measures.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from twin.measures.against_truth import Truth
 from twin.measures.facts import Facts
@@ -19,6 +21,8 @@ __all__ = [
     "mean_master_data_mismatches",
     "orders_hit_by_master_data",
 ]
+
+FIELDS: Final = ("lead_time", "pack", "status", "minimum_order", "address")
 
 Key = tuple[str, str, str]
 Spans = dict[Key, list[tuple[int, int]]]
@@ -72,7 +76,7 @@ def master_data_mismatches(facts: Facts, truth: Truth) -> Iterable[Answer]:
     yield answer(sum(end == facts.end for _, end in within), part="at_end")
 
 
-@measure("T", "ratio", "values of the engine's copy, over the window")
+@measure("T", "values", "values of the engine's copy, over the window")
 def mean_master_data_mismatches(facts: Facts, truth: Truth) -> Iterable[Answer]:
     """Number of values of the engine's copy that were not the ERP's, as its mean over time."""
     if _kept(truth):
@@ -93,22 +97,24 @@ def master_data_mismatch_age(facts: Facts, truth: Truth) -> Iterable[Answer]:
 def orders_hit_by_master_data(facts: Facts, truth: Truth) -> Iterable[Answer]:
     """Orders that met a value of master data which was not so in reality, in all and by its field.
 
-    `lead_time` and `pack`: they were to wait for supply, or were bought for, while it was wrong. `pack` and `status`:
-    what was bought for them was refused, over broken packs or an item that is not made any more. `status`, too: they
-    were refused over an item that is sold in reality. `address`: their parcel went astray, or nobody could ship it.
+    `lead_time` and `pack`: they were to wait for supply, or were bought for, while it was wrong; `minimum_order`: they
+    were bought for then. `pack`, `minimum_order` and `status`: what was bought for them was refused, over broken packs,
+    too few units, or an item that is not made any more. `status`, too: they were refused over an item that is sold in
+    reality. `address`: their parcel went astray, or nobody could ship it.
     """
     if not truth.master:
         return
-    hit: dict[str, dict[str, None]] = {"lead_time": {}, "pack": {}, "status": {}, "address": {}}
+    hit: dict[str, dict[str, None]] = {name: {} for name in FIELDS}
     spans = _spans(facts, truth, "master.changed")
     for at, node, sku, order in facts.waited:
         for field in ("lead_time", "pack"):
             if at >= facts.begin and _was_off(spans, (field, node, sku), at):
                 hit[field][order] = None
-    for at, node, skus, orders in facts.bought.values():
-        for field in ("lead_time", "pack"):
-            if at >= facts.begin and any(_was_off(spans, (field, node, sku), at) for sku in skus):
-                hit[field].update(dict.fromkeys(orders))
+    for bought in facts.bought.values():
+        keys = [(field, bought.node, sku) for field in ("lead_time", "pack") for sku in bought.skus]
+        for key in [*keys, ("minimum_order", bought.supplier, "")]:
+            if bought.at >= facts.begin and _was_off(spans, key, bought.at):
+                hit[key[0]].update(dict.fromkeys(bought.orders))
     for at, order, skus in facts.blocked:
         if at >= facts.begin and any(_was_off(spans, ("status", "", sku), at) for sku in skus):
             hit["status"][order] = None
@@ -116,7 +122,7 @@ def orders_hit_by_master_data(facts: Facts, truth: Truth) -> Iterable[Answer]:
         if row.type == "master.misaddressed" and row.at >= facts.begin:
             hit["address"][row.subject] = None
         elif row.type == "master.refused" and row.at >= facts.begin and row.subject in facts.bought:
-            hit[row.detail].update(dict.fromkeys(facts.bought[row.subject][3]))
+            hit[row.detail].update(dict.fromkeys(facts.bought[row.subject].orders))
     yield answer(len({order: None for orders in hit.values() for order in orders}))
     for field, found in hit.items():
         yield answer(len(found), part=f"field={field}")

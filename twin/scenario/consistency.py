@@ -211,7 +211,8 @@ def _unbought(scenario: Scenario) -> list[tuple[Path, str]]:
         if one.at >= lasts:
             text = f"at: it changes at {format_duration(one.at)}, and the run is over at {format_duration(lasts)}"
             problems.append(((*path, "changes", index, "at"), f"{text}; let it change earlier"))
-        if one.status is None and not bought.get(one.item, bool(rules) or scenario.assortment is not None):
+        of_rules = one.lead_time is not None or one.pack is not None
+        if of_rules and not bought.get(one.item or "", bool(rules) or scenario.assortment is not None):
             text = f"item: nobody buys '{one.item}' for a warehouse; give it a replenishment rule"
             problems.append(((*path, "changes", index, "item"), text))
     return problems

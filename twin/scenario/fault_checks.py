@@ -57,6 +57,7 @@ OTHER_REPLIES: dict[str, tuple[GatewayKind, ...]] = {
     "stock.count": ("warehouse",),
     "credit.issue": ("erp",),
     "items.define": ("erp",),
+    "network.define": ("erp",),
     "replenishment.define": ("erp",),
     "delivery.acknowledge": ("warehouse", "supplier", "erp"),
 }

@@ -372,29 +372,31 @@ class RedriveStorm(_Ends):
 
 
 class BadMasterData(FaultBase):
-    """Records of items are mapped wrongly on their way from the ERP, and the engine decides by them until they come
-    again; what is physically so stays as it is."""
+    """Records of items and suppliers are mapped wrongly on their way from the ERP, and the engine decides by them until
+    they come again; what is physically so stays as it is."""
 
     kind: Literal["bad_master_data"]
     """A wrong copy"""
     defect: Literal["wrong", "missing", "duplicate"] = "wrong"
-    """Another value, none, or an older record of the item that comes behind the good one and replaces it"""
-    item: str = "*"
-    """Which items, a pattern over their ids"""
+    """Another value, none, or an older record that comes behind the good one and replaces it"""
+    record: str = "*"
+    """Which ones, a pattern over the ids of items, or of suppliers for minimum_order"""
     lead_time: DurationMs | None = None
     """The wrong value; for wrong"""
     pack: Count | None = None
     """The wrong value; for wrong"""
     status: Literal["active", "blocked"] | None = None
     """The wrong value; for wrong"""
-    field: Literal["lead_time", "pack", "status"] | None = None
+    minimum_order: Count | None = None
+    """The wrong value; for wrong"""
+    field: Literal["lead_time", "pack", "status", "minimum_order"] | None = None
     """What is missing or old; for missing and duplicate"""
 
     @model_validator(mode="after")
     def _one_value(self) -> Self:
-        given = sum(value is not None for value in (self.lead_time, self.pack, self.status))
+        given = sum(value is not None for value in self._values().values())
         if self.defect == "wrong" and (given != 1 or self.field is not None):
-            raise refuse("a wrong record has one wrong value; give one of lead_time, pack and status, and no field")
+            raise refuse(f"a wrong record has one wrong value; give one of {', '.join(self._values())}, and no field")
         if self.defect != "wrong" and (given or self.field is None):
             raise refuse(f"give the field that is {'missing' if self.defect == 'missing' else 'old'}, and no value")
         return self
@@ -402,8 +404,20 @@ class BadMasterData(FaultBase):
     @property
     def about(self) -> str:
         """The field that is bad."""
-        given = {"lead_time": self.lead_time, "pack": self.pack, "status": self.status}
-        return self.field or next(name for name, value in given.items() if value is not None)
+        return self.field or next(name for name, value in self._values().items() if value is not None)
+
+    @property
+    def wrong(self) -> int:
+        """The wrong value: ms, units, or 1 for blocked; 0 for none."""
+        return self.lead_time or self.pack or self.minimum_order or int(self.status == "blocked")
+
+    def _values(self) -> dict[str, object]:
+        return {
+            "lead_time": self.lead_time,
+            "pack": self.pack,
+            "status": self.status,
+            "minimum_order": self.minimum_order,
+        }
 
 
 class BadAddress(FaultBase):

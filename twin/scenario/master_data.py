@@ -1,4 +1,4 @@
-"""Master data of items that change in the middle of a run, and how the engine hears of it from the ERP."""
+"""Master data of items and suppliers that changes in the middle of a run, and how the ERP tells the engine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from twin.scenario.base import AnyItemRef, DurationMs, Model, Positive, Tuple, refuse
+from twin.scenario.base import AnyItemRef, Count, DurationMs, Model, Positive, SupplierRef, Tuple, refuse
 from twin.scenario.distributions import DistributionSpec
 
 __all__ = ["MasterChange", "MasterData", "MasterSync"]
@@ -37,26 +37,49 @@ class MasterChange(Model):
 
     at: DurationMs
     """When, counted from the start of the run"""
-    item: AnyItemRef
-    """Which item; `*` for all that are listed or derived"""
+    item: AnyItemRef | None = None
+    """Which item, for lead_time, pack and status; `*` for all that are listed or derived"""
+    supplier: SupplierRef | None = None
+    """Which supplier, for minimum_order"""
     lead_time: DistributionSpec | None = None
     """Of its supplier, from now on"""
     pack: Positive | None = None
     """Units in a pack: its supplier refuses an order over broken packs"""
     status: Literal["active", "blocked"] | None = None
     """Whether it is sold and made: its supplier refuses an order over a blocked item"""
+    minimum_order: Count | None = None
+    """Units in a purchase order at least: the supplier refuses a smaller one"""
     known: DurationMs = 0
     """How much later the ERP hears of it"""
+    mistake: bool = False
+    """It is no change at all: somebody enters a wrong value into the ERP, and reality stays as it is"""
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        if sum(value is not None for value in (self.lead_time, self.pack, self.status)) != 1:
-            raise refuse("a change is of one of lead_time, pack and status; give one")
+        given = {
+            "lead_time": self.lead_time,
+            "pack": self.pack,
+            "status": self.status,
+            "minimum_order": self.minimum_order,
+        }
+        if sum(value is not None for value in given.values()) != 1:
+            raise refuse("a change is of one of lead_time, pack, status and minimum_order; give one")
+        of_item, of_supplier = self.item is not None, self.supplier is not None
+        if of_item == of_supplier or of_supplier != (self.minimum_order is not None):
+            raise refuse("minimum_order is of a supplier, and anything else of an item; give that one")
+        if self.mistake and self.known:
+            raise refuse("a mistake is known to nobody but the ERP, when it is made; leave known out")
         return self
+
+    @property
+    def field(self) -> str:
+        """What becomes otherwise."""
+        given = {"lead_time": self.lead_time, "pack": self.pack, "status": self.status}
+        return next((name for name, value in given.items() if value is not None), "minimum_order")
 
 
 class MasterData(Model):
-    """Records of items in several systems: the ERP's are the master, and the engine decides by a copy of them."""
+    """Records of items and suppliers in several systems: the ERP's are the master, and the engine decides by a copy."""
 
     sync: MasterSync = MasterSync()
     """How the copy follows"""

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
-from twin.core.commands import AcknowledgeDelivery, CountStock, DefineItems, DefineReplenishment, External
+from twin.core.commands import (
+    AcknowledgeDelivery,
+    CountStock,
+    DefineItems,
+    DefineNetwork,
+    DefineReplenishment,
+    External,
+)
 from twin.core.effects import Delivery
 from twin.streams import Distribution
 from twin.world.faults import BadRecord, Copy, Delay, Falsify, Fault, Lose, Shift, Stale, TokenBucket, Touched
@@ -196,7 +203,7 @@ class Exposed(Actor):
             return {"lines": before.lines} | ({} if what.stamped_anew else {"sequence": before.sequence})
         if isinstance(what, BadRecord):
             records = self.world.master_data
-            if records is None or not isinstance(command, DefineItems | DefineReplenishment):
+            if records is None or not isinstance(command, DefineItems | DefineReplenishment | DefineNetwork):
                 return {}
             return corrupted(command, what, records.earlier)
         return None

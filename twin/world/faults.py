@@ -125,11 +125,11 @@ class Storm(Struct, frozen=True, tag=True):
 
 
 class BadRecord(Struct, frozen=True, tag=True):
-    """In records of items like `item` a `field` is another `value` than it should, or with `stale` an older record
-    comes behind."""
+    """In records of items or suppliers like `record` a `field` is another `value` than it should, or with `stale` an
+    older record comes behind."""
 
     field: str
-    item: str
+    record: str
     value: int
     stale: bool
 

@@ -225,8 +225,7 @@ def _mechanism(spec: specs.Fault, at: InterfaceSpec) -> tuple[str, Mechanism]:
         case specs.StaleSnapshot():
             return "reply", Stale(spec.stamped == "anew")
         case specs.BadMasterData():
-            wrong = spec.lead_time or spec.pack or int(spec.status == "blocked")
-            return "reply", BadRecord(spec.about, spec.item, wrong, spec.defect == "duplicate")
+            return "reply", BadRecord(spec.about, spec.record, spec.wrong, spec.defect == "duplicate")
         case specs.BadAddress():
             if spec.defect == "missing":
                 return "door", Answer("refused", "422 address missing")

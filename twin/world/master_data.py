@@ -1,4 +1,4 @@
-"""The master data of items: how things are, what the ERP's records say, and how the engine's copy follows them.
+"""Master data of items and suppliers: how things are, what the ERP's records say, and how the engine's copy follows.
 
 What changes really is true at once, the ERP records it when it hears of it, and the engine is told by messages of the
 ERP, which pass its interface like any other: they wait for a file, are late, are lost, or are mapped wrongly.
@@ -6,29 +6,40 @@ ERP, which pass its interface like any other: they wait for a file, are late, ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from msgspec import Struct, structs
 
-from twin.core.commands import DefineItems, DefineReplenishment
-from twin.core.master import Item, Replenishment
+from twin.core.commands import DefineItems, DefineNetwork, DefineReplenishment
+from twin.core.master import Item, Replenishment, Supplier
 from twin.streams import Distribution
 from twin.world.faults import BadRecord
 from twin.world.kernel import Actor, Phase
 
 if TYPE_CHECKING:
     from twin.world.business import Business
-    from twin.world.supplier import Supplier
+    from twin.world.supplier import Supplier as Maker
 
-__all__ = ["FIELDS", "Change", "MasterData", "Sync", "corrupted"]
+__all__ = ["Change", "Key", "MasterData", "Record", "Sync", "corrupted"]
+
+Record = Item | Replenishment | Supplier
+Key = tuple[str, str]
+"""Of a record: (node, item) for how it is bought there, no node for the item itself, (supplier, no item) for that."""
+
+T = TypeVar("T")
 
 BATCH: Final = 1000
 """Records in one message."""
 
-FIELDS: Final = {"lead_time": "lead_time_ms", "pack": "pack", "status": "blocked"}
-"""What may change, and the field of the record that holds it."""
+FIELDS: Final[dict[str, tuple[type, str]]] = {
+    "lead_time": (Replenishment, "lead_time_ms"),
+    "pack": (Replenishment, "pack"),
+    "status": (Item, "blocked"),
+    "minimum_order": (Supplier, "minimum_order"),
+}
+"""What may change: in records of which type, and in which field of them."""
 
 
 class Sync(Struct, frozen=True):
@@ -41,44 +52,61 @@ class Sync(Struct, frozen=True):
 
 
 class Change(Struct, frozen=True):
-    """At `at_ms` a field of items becomes `values` by (node, sku); no node stands for the item itself.
+    """At `at_ms` a field of records becomes `values` by key, and the ERP hears of it `known_ms` later.
 
-    The ERP hears of it `known_ms` later. `lead_time` is what a lead time is drawn from, from then on.
+    `lead_time` is what a lead time is drawn from, from then on. A `mistake` is in the ERP's records only.
     """
 
     number: int
     field: str
     at_ms: int
     known_ms: int
-    values: tuple[tuple[str, str, int], ...]
+    values: tuple[tuple[Key, int], ...]
     lead_time: Distribution | None = None
+    mistake: bool = False
+
+
+def key_of(record: Record) -> Key:
+    """The key of a record."""
+    if isinstance(record, Supplier):
+        return record.id, ""
+    return ("" if isinstance(record, Item) else record.node), record.sku
 
 
 def corrupted(
-    command: DefineItems | DefineReplenishment,
-    defect: BadRecord,
-    earlier: Mapping[tuple[str, str], Item | Replenishment],
+    command: DefineItems | DefineReplenishment | DefineNetwork, defect: BadRecord, earlier: Mapping[Key, Record]
 ) -> dict[str, object]:
     """What a defect changes in a message of records; nothing where all of them are right all the same."""
-    field = FIELDS[defect.field]
-    if isinstance(command, DefineItems) != (field == "blocked"):
-        return {}
-    name, records = ("items", command.items) if isinstance(command, DefineItems) else ("rules", command.rules)
-    made: list[Item | Replenishment] = []
-    behind: list[Item | Replenishment] = []
+    kind, field = FIELDS[defect.field]
+    name, records = _content(command)
+    made: list[Record] = []
+    behind: list[Record] = []
     for record in records:
-        before = earlier.get((getattr(record, "node", ""), record.sku))
-        if not fnmatchcase(record.sku, defect.item):
-            made.append(record)
-        elif defect.stale:
-            made.append(record)
+        made.append(record)
+        key = key_of(record)
+        if not isinstance(record, kind) or not fnmatchcase(key[1] or key[0], defect.record):
+            continue
+        if defect.stale:
+            before = earlier.get(key)
             if before is not None and getattr(before, field) != getattr(record, field):
                 behind.append(before)
         else:
-            wrong = bool(defect.value) if field == "blocked" else defect.value
-            made.append(structs.replace(record, **{field: wrong}))
-    changed = tuple(made + behind)
+            made[-1] = structs.replace(record, **{field: bool(defect.value) if field == "blocked" else defect.value})
+    changed = (*made, *behind)
     return {} if changed == tuple(records) else {name: changed}
+
+
+def _content(command: DefineItems | DefineReplenishment | DefineNetwork) -> tuple[str, Sequence[Record]]:
+    if isinstance(command, DefineItems):
+        return "items", command.items
+    if isinstance(command, DefineReplenishment):
+        return "rules", command.rules
+    return "suppliers", command.suppliers
+
+
+def _parts(records: list[T]) -> Iterator[tuple[int, tuple[T, ...]]]:
+    for number, first in enumerate(range(0, len(records), BATCH)):
+        yield number, tuple(records[first : first + BATCH])
 
 
 class MasterData(Actor):
@@ -86,26 +114,28 @@ class MasterData(Actor):
 
     world: Business
 
-    def __init__(
-        self, sync: Sync, changes: tuple[Change, ...], items: Iterable[Item], rules: Iterable[Replenishment]
-    ) -> None:
+    def __init__(self, sync: Sync, changes: tuple[Change, ...], records: Iterable[Record], currency: str) -> None:
         super().__init__("master_data")
         self.sync = sync
         self.changes = changes
-        self.items = {item.sku: item for item in items}
-        self.rules = {(rule.node, rule.sku): rule for rule in rules}
+        self.records = {key_of(record): record for record in records}
+        self.currency = currency
         # Records as they were before they changed last, and those changed since they were sent.
-        self.earlier: dict[tuple[str, str], Item | Replenishment] = {}
-        self.unsent: dict[tuple[str, str], None] = {}
+        self.earlier: dict[Key, Record] = {}
+        self.unsent: dict[Key, None] = {}
+        # Who makes an item, by the node it is bought for.
+        self.makers: dict[str, dict[str, str]] = {}
+        for record in self.records.values():
+            if isinstance(record, Replenishment):
+                self.makers.setdefault(record.sku, {})[record.node] = record.supplier
 
     def start(self) -> None:
         """Write down what is recorded at first, and set the changes and the sync on the clock."""
         world, sync = self.world, self.sync
-        for rule in self.rules.values():
-            self._note("master.opening", "lead_time", rule.node, rule.sku, rule.lead_time_ms)
-            self._note("master.opening", "pack", rule.node, rule.sku, rule.pack)
-        for item in self.items.values():
-            self._note("master.opening", "status", "", item.sku, int(item.blocked))
+        for field, (kind, name) in FIELDS.items():
+            for key, record in self.records.items():
+                if isinstance(record, kind):
+                    self._note("master.opening", field, key, int(getattr(record, name)))
         for change in self.changes:
             world.post(self.change, change, change.at_ms - world.now, Phase.FAULT)
         if sync.every_ms:
@@ -115,62 +145,52 @@ class MasterData(Actor):
         """Nothing is asked of the records by message."""
         raise TypeError(f"{self.id} was sent a message, and takes none")
 
-    def _note(self, type: str, field: str, node: str, sku: str, value: int) -> None:
-        self.world.truth.record(self.world.now, type, field, node, sku, value)
+    def _note(self, type: str, field: str, key: Key, value: int) -> None:
+        self.world.truth.record(self.world.now, type, field, key[0], key[1], value)
 
     def change(self, change: Change) -> None:
         """Things are otherwise from now on; the ERP hears of it at once, or later."""
-        for node, sku, value in change.values:
-            self._note("master.changed", change.field, node, sku, value)
-            for supplier in self._suppliers(node, sku):
-                if change.lead_time is not None:
-                    supplier.changed[sku] = change.lead_time
-                elif change.field == "pack":
-                    supplier.packs[sku] = value
-                elif value:
-                    supplier.discontinued[sku] = None
-                else:
-                    supplier.discontinued.pop(sku, None)
+        if not change.mistake:
+            for key, value in change.values:
+                self._note("master.changed", change.field, key, value)
+                for maker in self._makers(key):
+                    maker.go_by(change.field, key[1], value, change.lead_time)
         if change.known_ms:
             self.world.post(self.record, change, change.known_ms, Phase.FAULT)
         else:
             self.record(change)
 
-    def _suppliers(self, node: str, sku: str) -> list[Supplier]:
-        """Who makes the item, for this node or for any."""
-        makers = {rule.supplier: None for rule in self.rules.values() if rule.sku == sku and node in ("", rule.node)}
-        return [self.world.actors[f"supplier/{maker}"] for maker in makers]  # type: ignore[misc]
+    def _makers(self, key: Key) -> Iterator[Maker]:
+        """The suppliers whom a record is about."""
+        node, sku = key
+        by_node = self.makers.get(sku, {})
+        for id in dict.fromkeys([node] if not sku else [by_node[node]] if node else by_node.values()):
+            yield self.world.actors[f"supplier/{id}"]  # type: ignore[misc]
 
     def record(self, change: Change) -> None:
         """The ERP's records follow, and the engine is told unless the sync has its times."""
-        for node, sku, value in change.values:
-            self._note("master.recorded", change.field, node, sku, value)
-            key = (node, sku)
-            if node:
-                rule = self.earlier[key] = self.rules[key]
-                self.rules[key] = structs.replace(rule, **{FIELDS[change.field]: value})
-            else:
-                item = self.earlier[key] = self.items[sku]
-                self.items[sku] = structs.replace(item, blocked=bool(value))
+        kind, field = FIELDS[change.field]
+        for key, value in change.values:
+            self._note("master.recorded", change.field, key, value)
+            before = self.earlier[key] = self.records[key]
+            self.records[key] = structs.replace(before, **{field: bool(value) if kind is Item else value})
             self.unsent[key] = None
         if not self.sync.every_ms:
             self._tell(list(self.unsent), f"{self.world.now}/{change.number}")
 
     def send(self, message: None) -> None:
         """It is time to tell the engine."""
-        everything = [("", sku) for sku in self.items] + list(self.rules)
-        self._tell(everything if self.sync.all else list(self.unsent), str(self.world.now))
+        self._tell(list(self.records if self.sync.all else self.unsent), str(self.world.now))
         self.world.post(self.send, None, self.sync.every_ms, Phase.FEED)
 
-    def _tell(self, keys: list[tuple[str, str]], name: str) -> None:
-        world = self.world
-        erp, now = world.erp, world.now
-        items = [self.items[sku] for node, sku in keys if not node]
-        rules = [self.rules[key] for key in keys if key[0]]
-        for number in range(0, len(items), BATCH):
-            part = tuple(items[number : number + BATCH])
-            erp.tell(DefineItems(f"master/items/{name}/{number // BATCH}", erp.id, now, part), Phase.FEED)
-        for number in range(0, len(rules), BATCH):
-            some = tuple(rules[number : number + BATCH])
-            erp.tell(DefineReplenishment(f"master/buying/{name}/{number // BATCH}", erp.id, now, some), Phase.FEED)
+    def _tell(self, keys: list[Key], name: str) -> None:
+        erp, now = self.world.erp, self.world.now
+        records = [self.records[key] for key in keys]
+        for number, suppliers in _parts([each for each in records if isinstance(each, Supplier)]):
+            id = f"master/suppliers/{name}/{number}"
+            erp.tell(DefineNetwork(id, erp.id, now, self.currency, suppliers=suppliers), Phase.FEED)
+        for number, items in _parts([each for each in records if isinstance(each, Item)]):
+            erp.tell(DefineItems(f"master/items/{name}/{number}", erp.id, now, items), Phase.FEED)
+        for number, rules in _parts([each for each in records if isinstance(each, Replenishment)]):
+            erp.tell(DefineReplenishment(f"master/buying/{name}/{number}", erp.id, now, rules), Phase.FEED)
         self.unsent = {}

@@ -78,7 +78,8 @@ class Supplier(Party, Closure):
         # Only where its plant may stand still: what is on its way then comes later.
         self.standstill: Standstill | None = None
         self.held: list[Goods] = []
-        # What is really so of an item, where it differs from how the run began: see `twin.world.master_data`.
+        # What is really so, and may change in the middle of the run: see `twin.world.master_data`.
+        self.minimum_order = config.minimum_order
         self.changed: dict[str, Distribution] = {}
         self.packs: dict[str, int] = {}
         self.discontinued: dict[str, None] = {}
@@ -93,10 +94,10 @@ class Supplier(Party, Closure):
         config, world, now = self.config, self.world, self.world.now
         calendar = config.calendar
         units = sum(line.quantity for line in effect.lines)
-        if units < config.minimum_order and not effect.order:
+        why, sku = self._misordered(effect, units)
+        if why:
+            world.truth.record(now, "master.refused", effect.purchase_order, effect.node, sku, units, why)
             self._answer(effect.purchase_order, "rejected", now)
-            return
-        if (self.packs or self.discontinued) and self._misordered(effect, now):
             return
         begin = next_open(calendar, now)
         if config.unit_ms:
@@ -120,18 +121,33 @@ class Supplier(Party, Closure):
         self._send(Goods(arrival, effect.node, self._lost(), arrival_at), arrival_at - now)
         self._acknowledge(effect, now, arrival_at)
 
-    def _misordered(self, effect: CreatePurchaseOrder, now: int) -> bool:
-        """Refuse an order over broken packs, or over what is not made any more, as its buyer did not know."""
-        for line in effect.lines:
-            why = "status" if line.sku in self.discontinued else ""
-            if not effect.order and line.quantity % self.packs.get(line.sku, 1):
-                why = why or "pack"
-            if why:
-                subject = effect.purchase_order
-                self.world.truth.record(now, "master.refused", subject, effect.node, line.sku, line.quantity, why)
-                self._answer(effect.purchase_order, "rejected", now)
-                return True
-        return False
+    def _misordered(self, effect: CreatePurchaseOrder, units: int) -> tuple[str, str]:
+        """What of the master data an order goes against, and for which item; nothing where all is well.
+
+        Its buyer did not know that the minimum is higher, that packs are other ones, or that an item is not made.
+        """
+        if units < self.minimum_order and not effect.order:
+            return "minimum_order", ""
+        if self.packs or self.discontinued:
+            for line in effect.lines:
+                if line.sku in self.discontinued:
+                    return "status", line.sku
+                if not effect.order and line.quantity % self.packs.get(line.sku, 1):
+                    return "pack", line.sku
+        return "", ""
+
+    def go_by(self, field: str, sku: str, value: int, lead_time: Distribution | None) -> None:
+        """A value of the master data is otherwise from now on."""
+        if lead_time is not None:
+            self.changed[sku] = lead_time
+        elif field == "minimum_order":
+            self.minimum_order = value
+        elif field == "pack":
+            self.packs[sku] = value
+        elif value:
+            self.discontinued[sku] = None
+        else:
+            self.discontinued.pop(sku, None)
 
     def _lost(self) -> int:
         return 0 if self.standstill is None else self.standstill.at(self.world.now)

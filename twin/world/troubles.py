@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twin.core.master import Supplier as SupplierTerms
 from twin.scenario import Scenario
 from twin.scenario.disruptions import (
     CapacityCut,
@@ -27,7 +28,7 @@ from twin.world.assortment import Catalog
 from twin.world.business import Business
 from twin.world.carrier import Carrier
 from twin.world.disruptions import DisruptionClock, Standstill
-from twin.world.master_data import Change, MasterData, Sync
+from twin.world.master_data import Change, Key, MasterData, Record, Sync
 from twin.world.operations import Operations, Plan, Trigger
 from twin.world.sites import Sites, minor
 from twin.world.supplier import Supplier
@@ -102,7 +103,9 @@ def add_interventions(scenario: Scenario, world: Business) -> None:
         world.add(Operations(_plan(scenario, one, name)))
 
 
-def add_master_data(scenario: Scenario, sites: Sites, catalog: Catalog, world: Business) -> None:
+def add_master_data(
+    scenario: Scenario, sites: Sites, catalog: Catalog, terms: tuple[SupplierTerms, ...], world: Business
+) -> None:
     """Put the packs of the items into their suppliers, and the ERP's records into the world where they change."""
     for rule in catalog.rules:
         actor = world.actors[f"supplier/{rule.supplier}"]
@@ -113,20 +116,25 @@ def add_master_data(scenario: Scenario, sites: Sites, catalog: Catalog, world: B
         return
     sync = Sync(spec.sync.every or 0, spec.sync.offset, spec.sync.sends == "all")
     changes = [_change(scenario, sites, catalog, one, number) for number, one in enumerate(spec.changes)]
-    world.master_data = world.add(MasterData(sync, tuple(changes), catalog.items, catalog.rules))
+    records: tuple[Record, ...] = (*catalog.items, *catalog.rules, *terms)
+    world.master_data = world.add(MasterData(sync, tuple(changes), records, scenario.currency))
 
 
 def _change(scenario: Scenario, sites: Sites, catalog: Catalog, one: MasterChange, number: int) -> Change:
-    skus = [item.sku for item in catalog.items if one.item in ("*", item.sku)]
     rules = [rule for rule in catalog.rules if one.item in ("*", rule.sku) and rule.kind != "drop_ship"]
+    values: list[tuple[Key, int]]
     if one.lead_time is not None:
-        field = "lead_time"
-        values = [(rule.node, rule.sku, sites.lead_ms(rule.supplier, one.lead_time)) for rule in rules]
+        lead_times = [sites.lead_ms(rule.supplier, one.lead_time) for rule in rules]
+        values = [((rule.node, rule.sku), lead_ms) for rule, lead_ms in zip(rules, lead_times, strict=True)]
     elif one.pack is not None:
-        field, values = "pack", [(rule.node, rule.sku, one.pack) for rule in rules]
+        values = [((rule.node, rule.sku), one.pack) for rule in rules]
+    elif one.minimum_order is not None:
+        values = [((one.supplier or "", ""), one.minimum_order)]
     else:
-        field, values = "status", [("", sku, int(one.status == "blocked")) for sku in skus]
-    return Change(number, field, scenario.run.start + one.at, one.known, tuple(values), one.lead_time)
+        blocked = int(one.status == "blocked")
+        values = [(("", item.sku), blocked) for item in catalog.items if one.item in ("*", item.sku)]
+    at = scenario.run.start + one.at
+    return Change(number, one.field, at, one.known, tuple(values), one.lead_time, one.mistake)
 
 
 def intervention_names(scenario: Scenario) -> list[tuple[str, Intervention]]:
