@@ -272,6 +272,16 @@ def test_a_business_whose_records_change_can_be_forked_and_goes_on_alike() -> No
     assert copy(twin) == (5 * DAY, 12, False)
 
 
+def test_bad_records_of_probability_zero_leave_the_log_as_it_is() -> None:
+    # MD-02
+    sync = {"every": "4h", "sends": "all"}
+    plain, spoiled = (
+        staged(business(LONGER, sync=sync, faults=faults), DAY, ("a", 2 * HOUR, 20))
+        for faults in ([], [bad(pack=50, probability="0%")])
+    )
+    assert plain.log.digest == spoiled.log.digest
+
+
 MISFITS: list[tuple[dict[str, Any], str]] = [
     ({"master_data": {}}, "no record ever changes or is wrong"),
     ({"master_data": {"changes": [{"at": "1h", "item": "mug"}]}}, "give one"),
