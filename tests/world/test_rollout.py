@@ -8,8 +8,8 @@ import pytest
 
 from tests.world.faulty import FACED
 from tests.world.stage import HOUR, MINUTE, Stage, tiny
-from twin.core.commands import AcknowledgeDelivery
-from twin.core.events import DeliveryDeadLettered, GoodsShipped
+from twin.core.commands import AcknowledgeDelivery, ConfirmShipment
+from twin.core.events import DeliveryDeadLettered, GoodsShipped, ShipmentDelivered
 from twin.measures import Facts, compute_facts
 from twin.scenario import Scenario
 from twin.scenario.merging import merge_plain
@@ -38,7 +38,7 @@ def story(scenario: Scenario) -> Stage:
 def met(stage: Stage) -> dict[str, int]:
     """How often a version was read by which, once one side had begun."""
     counts: dict[str, int] = {}
-    for row in stage.rows("call.version"):
+    for row in stage.rows("message.version"):
         counts[row.detail] = counts.get(row.detail, 0) + 1
     return counts
 
@@ -109,6 +109,54 @@ def test_over_edi_the_translator_rejects_it_by_a_999() -> None:
     }
 
 
+def reports(reads: str, **more: Any) -> Scenario:
+    """The warehouse's reports go from version 1 to version 2; the engine's side reads them."""
+    rollout = {"of": "reports", "to": "2", "sender": SENDER, "reader": READER, "reads": reads, **more}
+    return tiny(
+        merge_plain(FACED, {"interfaces": [{"id": "wms", "to": "warehouse/main", "version": "1", "rollout": rollout}]})
+    )
+
+
+def test_a_report_that_nobody_can_read_is_sent_again_until_somebody_can() -> None:
+    # GV-01
+    stage = story(reports("own", again="10m"))
+    unread = stage.rows("message.unread")
+    assert unread
+    assert {row.detail for row in unread} == {"1 read by 2", "2 read by 1"}
+    first = {row.subject: row.at for row in unread if row.quantity == 1}
+    heard = {entry.command.id: entry.now for entry in stage.log.entries if isinstance(entry.command, ConfirmShipment)}
+    waits = [heard[subject] - at for subject, at in first.items() if subject in heard]
+    assert waits
+    assert all(wait % (10 * MINUTE) == 1 for wait in waits)
+    start = stage.scenario.run.start
+    facts = Facts.collect(stage.log.entries, start, start + 24 * HOUR, trace=True)
+    found = compute_facts(facts, stage.truth.rows)
+    assert found["unread_reports"].value == len(first)
+    assert found["unread_reports/attempts"].value == len(unread)
+    assert len(stage.events(GoodsShipped)) == 180
+    assert refused(stage) == 0
+    stage.check_books()
+
+
+def test_reports_in_either_version_are_read_at_once_by_a_tolerant_reader() -> None:
+    # GV-01
+    stage, plain = story(reports("any")), story(tiny(FACED))
+    assert len(met(stage)) == 4
+    assert not stage.rows("message.unread")
+    assert stage.log.digest == plain.log.digest
+
+
+def test_a_carrier_that_only_reports_may_change_the_version_of_its_reports() -> None:
+    # GV-01
+    rollout = {"of": "reports", "to": "2", "sender": {"from": "2h"}, "reader": {"from": "6h"}, "again": "15m"}
+    face = {"id": "van", "to": "carrier/van", "version": "1", "rollout": rollout}
+    stage = story(tiny(merge_plain(FACED, {"interfaces": [*FACED["interfaces"], face]})))
+    assert {row.detail for row in stage.rows("message.unread")} == {"2 read by 1"}
+    assert len(stage.events(ShipmentDelivered)) == 180
+    with pytest.raises(ValueError, match="since no calls go to carriers"):
+        tiny(merge_plain(FACED, {"interfaces": [{**face, "rollout": {**rollout, "of": "calls", "again": None}}]}))
+
+
 def test_before_a_rollout_begins_the_log_is_that_without_one() -> None:
     # GV-01
     late = {"from": "30d", "for": "1h"}
@@ -137,6 +185,7 @@ def test_a_share_of_the_instances_goes_over_that_grows_evenly() -> None:
         ({"version": ""}, "give the interface its version"),
         ({"rollout": {"to": "2", "sender": {"from": "61d"}, "reader": {"from": "61d"}}}, "let it begin earlier"),
         ({"rollout": {"to": "2", "sender": {"from": "1h"}}}, "reader"),
+        ({"rollout": {"to": "2", "sender": SENDER, "reader": READER, "again": "1m"}}, "leave it out"),
     ],
 )
 def test_a_rollout_that_leads_nowhere_is_refused(face: dict[str, Any], says: str) -> None:

@@ -100,7 +100,8 @@ def _unheard(scenario: Scenario) -> Iterator[tuple[Path, str]]:
         if _answered(scenario, interface):
             continue
         own = interface.queue.bound is not None or interface.rate_limit is not None or interface.token is not None
-        own = own or (interface.rollout is not None and interface.rollout.reads != "any")
+        rollout = interface.rollout
+        own = own or (rollout is not None and rollout.of == "calls" and rollout.reads != "any")
         if own or any(_at(fault, interface) and _turns_away(fault) for fault in scenario.faults):
             yield (
                 ("interfaces", index),
@@ -113,6 +114,8 @@ def _idle(scenario: Scenario) -> Iterator[tuple[Path, str]]:
     """What stands at an interface or as a fault and could have no effect."""
     for index, interface in enumerate(scenario.interfaces):
         plain = Interface(id=interface.id, to=interface.to, **{key: getattr(interface, key) for key in REGISTER})
+        if interface.rollout is not None and interface.rollout.of == "reports":
+            plain = plain.model_copy(update={"rollout": interface.rollout})
         if _uncalled(interface) and interface != plain:
             given = ", ".join(key for key in type(plain).model_fields if getattr(plain, key) != getattr(interface, key))
             yield (

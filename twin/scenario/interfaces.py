@@ -115,17 +115,27 @@ class RolloutStep(Model):
 
 
 class Rollout(Model):
-    """A new version of the contract; meanwhile calls are written, and read, in the one or the other."""
+    """A new version of the contract; meanwhile messages are written, and read, in the one or the other."""
 
     to: str
     """The version after `version`"""
+    of: Literal["calls", "reports"] = "calls"
+    """Of the engine's calls, or of what the partner sends of its own; answers to calls are read in any version"""
     sender: RolloutStep
-    """The engine's side, which writes calls"""
+    """The side that writes: the engine's for calls, the partner's for reports"""
     reader: RolloutStep
-    """The partner's side, which reads them"""
+    """The side that reads"""
     reads: Literal["own", "older", "any"] = "own"
-    """What the partner's instances can read: their own version, what is older too once they are new, or any version
-    (a tolerant reader). What cannot be read is refused for good"""
+    """What the reader's instances can read: their own version, what is older too once they are new, or any version (a
+    tolerant reader). A call that cannot be read is refused for good"""
+    again: PositiveMs | None = None
+    """How much later the partner sends a report again that could not be read, 5m unless given; for reports"""
+
+    @model_validator(mode="after")
+    def _sent_again(self) -> Self:
+        if self.again is not None and (self.of == "calls" or self.reads == "any"):
+            raise refuse("again is about reports that cannot be read, and here there are none; leave it out")
+        return self
 
 
 class Objective(Model):

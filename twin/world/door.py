@@ -118,7 +118,8 @@ class Door(Exposed):
         config = self.config
         if self.met and self._stopped(call):
             return
-        if config.rollout is not None and self._unreadable(call, config.rollout):
+        rollout = config.rollout
+        if rollout is not None and not rollout.again_ms and self._unreadable(call, rollout):
             return
         if config.limit is not None:
             wait = self._bucket("", config.limit).take(self.world.now)
@@ -156,20 +157,45 @@ class Door(Exposed):
 
     def _unreadable(self, call: Delivery, rollout: Rollout) -> bool:
         """Whether nobody here understands the version that the call is written in: then it is refused for good."""
-        world = self.world
-        if not rollout.begun(world.now):
-            return False
-        written, reader = rollout.versions(world.streams, self.id, call, world.now)
-        between = f"{rollout.name(written)} read by {rollout.name(reader)}"
-        world.truth.record(world.now, "call.version", call.key, self.id, "", call.attempt, between)
-        if rollout.readable(written, reader):
+        between = self._between(rollout, call.key, call.attempt)
+        if not between:
             return False
         code = "999 AK5 R:" if self.config.edi is not None else "415"
         self._turn_away(call, f"{code} unsupported version {between}", outcome="refused")
         return True
 
+    def _between(self, rollout: Rollout, message: str, attempt: int) -> str:
+        """The versions of a message and of a reader that does not understand it; nothing where all is well."""
+        world = self.world
+        if not rollout.begun(world.now):
+            return ""
+        written, reader = rollout.versions(world.streams, self.id, message, attempt, world.now)
+        between = f"{rollout.name(written)} read by {rollout.name(reader)}"
+        world.truth.record(world.now, "message.version", message, self.id, "", attempt, between)
+        return "" if rollout.readable(written, reader) else between
+
+    def resend(self, message: tuple[External, Phase, int]) -> None:
+        """The partner sends a report, perhaps again; one that nobody could read it keeps, and sends later."""
+        command, phase, attempt = message
+        rollout = self.config.rollout
+        if rollout is not None:
+            between = self._between(rollout, command.id, attempt)
+            if between:
+                world = self.world
+                world.truth.record(world.now, "message.unread", command.id, self.id, "", attempt, between)
+                world.post(self.resend, (command, phase, attempt + 1), rollout.again_ms, Phase.GOODS)
+                return
+        self._pass(command, phase, None)
+
     def pass_on(self, command: External, phase: Phase, call: Delivery | None) -> None:
-        """A message of the party is translated, or waits for its file, where the style is so."""
+        """A message of the party is written in its version, and translated or put into a file where the style is so."""
+        rollout = self.config.rollout
+        if rollout is not None and rollout.again_ms and call is None:
+            self.resend((command, phase, 1))
+        else:
+            self._pass(command, phase, call)
+
+    def _pass(self, command: External, phase: Phase, call: Delivery | None) -> None:
         batch, edi = self.config.batch, self.config.edi
         if batch is not None and batch.reports:
             row = Row(self.as_reply(command, call), (command, phase, call))

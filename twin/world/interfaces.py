@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from typing import Final
 
 from twin.core.dedupe import Seen
 from twin.scenario import Scenario
@@ -40,6 +41,9 @@ from twin.world.versions import Rollout, Turn
 from twin.world.warehouse import Warehouse
 
 __all__ = ["add_interfaces", "fault_ids"]
+
+RESENT_MS: Final = 300_000
+"""After which time a partner sends a report again that nobody could read, unless its interface says otherwise."""
 
 _ERRORS = {
     "retryable": Answer("failed", "503 service unavailable"),
@@ -112,7 +116,8 @@ def _rollout(spec: InterfaceSpec, start: int) -> Rollout | None:
         return None
     sender = Turn(start + planned.sender.from_, planned.sender.for_)
     reader = Turn(start + planned.reader.from_, planned.reader.for_)
-    return Rollout(spec.version, planned.to, sender, reader, planned.reads)
+    again = 0 if planned.of == "calls" else planned.again or RESENT_MS
+    return Rollout(spec.version, planned.to, sender, reader, planned.reads, again)
 
 
 def _batch(spec: BatchSpec) -> Batch:

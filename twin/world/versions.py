@@ -1,4 +1,4 @@
-"""Versions of an interface's contract while a new one is rolled out: which one a call is written in, and who reads it.
+"""Versions of an interface's contract while a new one is rolled out: which one a message is in, and who reads it.
 
 Instances on either side go over one by one, so that messages in both versions meet readers of both for a while.
 """
@@ -9,7 +9,6 @@ from typing import Final
 
 from msgspec import Struct
 
-from twin.core.effects import Delivery
 from twin.streams import Streams
 
 __all__ = ["Rollout", "Turn"]
@@ -31,20 +30,23 @@ class Turn(Struct, frozen=True):
 
 
 class Rollout(Struct, frozen=True):
-    """From version `old` to `new`; readers read their `own` version, `older` ones too, or `any`."""
+    """From version `old` to `new` of calls, or of reports, which are sent again `again_ms` later where nobody could
+    read them (0: calls). Readers read their `own` version, `older` ones too, or `any`.
+    """
 
     old: str
     new: str
     sender: Turn
     reader: Turn
     reads: str
+    again_ms: int = 0
 
-    def versions(self, streams: Streams, interface: str, call: Delivery, now: int) -> tuple[bool, bool]:
-        """Whether a call that comes now is written in the new version, and whether its reader is new.
+    def versions(self, streams: Streams, interface: str, message: str, attempt: int, now: int) -> tuple[bool, bool]:
+        """Whether a message that comes now is written in the new version, and whether its reader is new.
 
         An attempt meets an instance of its own on either side.
         """
-        key = (interface, call.key, call.attempt)
+        key = (interface, message, attempt)
         written = self.sender.over(now, streams.bits("version", "sender", *key))
         return written, self.reader.over(now, streams.bits("version", "reader", *key))
 
@@ -57,5 +59,5 @@ class Rollout(Struct, frozen=True):
         return self.new if is_new else self.old
 
     def readable(self, written: bool, reader: bool) -> bool:
-        """Whether a reader, new or not, understands a call that is written in the new version or not."""
+        """Whether a reader, new or not, understands a message that is written in the new version or not."""
         return written == reader or self.reads == "any" or (self.reads == "older" and reader)
