@@ -183,6 +183,8 @@ def define_replenishment(state: State, command: DefineReplenishment, now: int, d
             return Refusal("alternates", f"{place}: a drop-ship item has one supplier, who ships it")
         if min(rule.review_ms, rule.lead_time_ms, *[lead_time for _, lead_time in rule.alternates]) < 0:
             return Refusal("time", f"{place}: a period or a lead time below zero")
+        if rule.pack < 0:
+            return Refusal("pack", f"{place}: a pack of {rule.pack} units")
         if rule.kind == "min_max" and rule.maximum <= rule.minimum:
             return Refusal("maximum", f"{place}: S = {rule.maximum} must be above s = {rule.minimum}")
         if rule.kind == "reorder_point" and rule.quantity < 1:

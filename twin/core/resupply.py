@@ -65,7 +65,8 @@ def _replace(
     supplier = state.suppliers[name]
     ((sku, units),) = purchase.due.items()
     again = f"{key}/{name}"
-    lines = (PurchaseLine(sku, max(units, supplier.minimum_order)),)
+    pack = state.replenishment[purchase.node][sku].pack or 1
+    lines = (PurchaseLine(sku, -(-max(units, supplier.minimum_order) // pack) * pack),)
     pegs = tuple([Peg(peg.order, peg.line, peg.quantity) for peg in purchase.pegs if peg.quantity])
     draft.events.append(
         PurchaseOrderCreated(

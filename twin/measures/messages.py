@@ -54,6 +54,9 @@ NOBODY: Final = -1
 SETTLED_MS: Final = 86_400_000
 """How long after its end a message is known: it may be answered again."""
 
+UNSUPPORTED: Final = "unsupported version"
+"""What a counterpart's refusal says of a message in a version that it does not understand."""
+
 _KNOWN_ALREADY: Final = ("duplicate", "order_exists")
 """Refusals of an order that is in the books all the same."""
 
@@ -90,6 +93,8 @@ class Messages:
         # The attempt that the entry's command answers; 0 where it does not say, `NOBODY` where it answers none.
         self.answered = 0
         self.dead_lettered = 0
+        # Of these, messages in a version that was not understood, by gateway.
+        self.unsupported: dict[str, int] = {}
         self.required = 0
         # What the entry's events oblige the engine to send with them: (effect, delivery key).
         self.due: list[tuple[str, str]] = []
@@ -137,6 +142,9 @@ class Messages:
                 self.refused[refusal.code] = self.refused.get(refusal.code, 0) + 1
             if isinstance(command, cm.CaptureOrder) and refusal.code not in _KNOWN_ALREADY:
                 facts.refused_captures[command.order] = (command.requested_at, command.criticality)
+                if facts.trace and refusal.code == "blocked_item":
+                    wanted = tuple(dict.fromkeys([line.sku for line in command.lines]))
+                    facts.blocked.append((entry.now, command.order, wanted))
             return False
         if counts:
             events = len(entry.events)
@@ -298,6 +306,8 @@ class Messages:
             found.since = now
             if now >= facts.begin:
                 self.dead_lettered += 1
+                if UNSUPPORTED in event.reason:
+                    self.unsupported[found.gateway] = self.unsupported.get(found.gateway, 0) + 1
             order = facts.orders.get(found.correlation)
             if order is not None:
                 order.fallout = True
