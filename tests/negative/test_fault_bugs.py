@@ -131,7 +131,7 @@ CASES: list[tuple[Callable[[Patch], None], Callable[[], None]]] = [
     (calls_begun_before_all_changes_are_known, a_touching_outage),
     (workers_that_hang_for_ever, kinds.test_workers_that_hang_keep_their_calls_until_the_end_of_the_fault),
     (calls_set_aside_and_never_taken_up, kinds.test_an_endpoint_is_down_and_the_others_at_the_interface_go_on),
-    (every_message_taken_for_an_answer, kinds.test_what_is_done_with_its_answer_lost_is_done_once),
+    (every_message_taken_for_an_answer, kinds.test_a_ship_notice_tells_what_a_lost_answer_would_have),
     (a_memory_that_ignores_its_setting, too_short_a_memory),
     (a_bucket_that_fills_at_once, kinds.test_beyond_the_rate_calls_are_told_when_to_come_back),
     (an_event_answered_when_done, an_event),

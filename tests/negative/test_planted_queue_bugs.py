@@ -71,7 +71,7 @@ def lose_what_waits(patch: Patch) -> None:
 
 
 def keep_in_the_queue_what_was_sent(patch: Patch) -> None:
-    patch.setattr(fold_deliveries, "left_queue", lambda state, opened: None)
+    patch.setattr(sending, "left_queue", lambda state, opened: None)
 
 
 def send_without_saying_so(patch: Patch) -> None:
@@ -95,13 +95,13 @@ def say_so_without_sending(patch: Patch) -> None:
 
 
 def queue_a_retry_twice(patch: Patch) -> None:
-    original = delivery._hand_over
+    original = delivery.hand_over
 
     def twice(policy: Any, again: Any, now: int, draft: Draft) -> None:
         original(policy, again, now, draft)
         original(policy, again, now, draft)
 
-    patch.setattr(delivery, "_hand_over", twice)
+    patch.setattr(delivery, "hand_over", twice)
 
 
 def serve_the_youngest_first(patch: Patch) -> None:

@@ -45,6 +45,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "wrong_answer": {"says": "early", "shift": "1h", "interface": "supplier.mill"},
     "consumer_crash": {},
     "stale_snapshot": {"interface": "wms"},
+    "bad_address": {"interface": "wms"},
 }
 """Every kind but those of batch files, with what it must be told, big enough to be seen."""
 

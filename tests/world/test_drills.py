@@ -62,6 +62,26 @@ WITHOUT: list[tuple[str, str, str, dict[str, Any]]] = [
     ),
     ("answers_lost", "supervision", "settled", default(supervise=None)),
     ("overload", "breaker", "goodput", {"policies": {"delivery": {"warehouse": {"breaker": None}}}}),
+    (
+        "records_lost",
+        "a sync of all records",
+        "master_data_mismatches/at_end",
+        {"master_data": {"sync": {"sends": "changes"}}},
+    ),
+    (
+        "rollout_tolerant",
+        "tolerant readers",
+        "incompatible_messages",
+        {"interfaces": [{"id": "erp", "rollout": {"reads": "own"}}]},
+    ),
+    (
+        "rollout_tolerant",
+        "a rollout of the readers before the senders",
+        "incompatible_messages",
+        {"interfaces": [{"id": "wms.hamburg", "rollout": {"reader": {"from": "30h"}}}]},
+    ),
+    ("bad_addresses", "people who send dead letters again", "dead_letters", {"interventions": []}),
+    ("rollout_strict", "people who send dead letters again, after a rollout", "dead_letters", {"interventions": []}),
 ]
 """A drill, the control that it needs, what fails without it, and the change that takes it away."""
 
@@ -100,7 +120,7 @@ def test_every_drill_holds(name: str) -> None:
 def test_a_drill_fails_without_the_control_that_it_needs(
     name: str, control: str, fails: str, change: dict[str, Any], tmp_path: Path
 ) -> None:
-    # RC-01, RC-03, RC-06, RC-09
+    # RC-01, RC-03, RC-06, RC-09, MD-01, MD-02, GV-01
     path = tmp_path / f"{name}.yaml"
     path.write_text(drill(name).with_changes(change).to_yaml(tmp_path))
     verdicts = {one.expectation: one.holds for one in check([path])}

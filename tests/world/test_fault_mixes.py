@@ -26,7 +26,7 @@ STYLES: dict[str, dict[str, Any]] = {
     "manual": {"calendar": "office", "workers": 2},
 }
 FILES = ("late_file", "partial_file", "doubled_file")
-OF_ONE = {"wrong_answer": "supplier.mill", "stale_snapshot": "wms", **dict.fromkeys(FILES, "wms")}
+OF_ONE = {"bad_address": "wms", "wrong_answer": "supplier.mill", "stale_snapshot": "wms", **dict.fromkeys(FILES, "wms")}
 
 
 class Dice:

@@ -8,17 +8,22 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import Final
 
+from msgspec.structs import replace
+
 from twin.core.breaker import FAILED, SLOW, WELL, verdict
 from twin.core.compensation import give_up
 from twin.core.draft import Draft
-from twin.core.events import DeliveryFailed, DeliverySucceeded
-from twin.core.master import DEFAULT_DELIVERY, DeliveryPolicy
+from twin.core.effects import CancelPurchaseOrder, CancelRelease, CreatePurchaseOrder, Effect, ReleaseToWarehouse
+from twin.core.events import DeliveryFailed, DeliveryHedged, DeliverySucceeded
+from twin.core.master import DEFAULT_DELIVERY, DeliveryPolicy, expires_at
 from twin.core.state import OpenDelivery, State
 
 __all__ = [
     "RETRY",
+    "acted_on",
     "backoff",
     "fail_attempt",
+    "hedge",
     "outcome_kind",
     "policy_of",
     "refuse_attempt",
@@ -39,6 +44,44 @@ def retries_left(state: State, policy: DeliveryPolicy, gateway: str) -> int:
     """What a gateway's retry budget holds, in millionths of a retry; full before its first attempt."""
     full = policy.budget_reserve * RETRY
     return min(state.retry_budgets.get(gateway, full), full)
+
+
+def acted_on(state: State, effect: Effect) -> bool:
+    """Whether a counterpart has done what it was asked for, or it is over anyhow, whatever it answered."""
+    if isinstance(effect, ReleaseToWarehouse):
+        fulfillment = state.fulfillment_orders.get(effect.fulfillment_order)
+        return fulfillment is None or fulfillment.stage != "released"
+    if isinstance(effect, CreatePurchaseOrder):
+        purchase = state.purchase_orders.get(effect.purchase_order)
+        return purchase is None or purchase.stage != "created"
+    if isinstance(effect, CancelRelease):
+        return effect.fulfillment_order not in state.fulfillment_orders
+    if isinstance(effect, CancelPurchaseOrder):
+        return effect.purchase_order not in state.purchase_orders
+    return False
+
+
+def _left(state: State, policy: DeliveryPolicy, gateway: str, draft: Draft) -> int:
+    """What a retry budget holds after what this step has spent of it already."""
+    spent = [
+        event
+        for event in draft.events
+        if isinstance(event, DeliveryFailed | DeliveryHedged)
+        and state.deliveries[event.delivery].delivery.gateway == gateway
+    ]
+    return retries_left(state, policy, gateway) - len(spent) * RETRY
+
+
+def hedge(state: State, opened: OpenDelivery, now: int, draft: Draft) -> None:
+    """Send an attempt a second time beside the one that waits for its answer, if the retry budget still allows it."""
+    gateway = opened.delivery.gateway
+    policy = policy_of(state, gateway)
+    if policy.budget_ppm and _left(state, policy, gateway, draft) < RETRY:
+        return
+    attempt = opened.attempt + 1
+    draft.events.append(DeliveryHedged(opened.delivery.key, attempt))
+    ends = expires_at(policy, now, opened.delivery.deadline)
+    draft.deliveries.append(replace(opened.delivery, attempt=attempt, expires_at=ends))
 
 
 def backoff(policy: DeliveryPolicy, key: str, attempt: int) -> int:
@@ -102,17 +145,20 @@ def fail_attempt(
     `outcome` is failed, unknown, or unsent where the attempt never left the engine.
     """
     delivery = opened.delivery
+    if acted_on(state, delivery.effect):
+        succeed_attempt(state, opened, now, draft)
+        return
     policy = policy_of(state, delivery.gateway)
     retry_at = now + backoff(policy, delivery.key, opened.attempt)
     if policy.retry_after:
         retry_at = max(retry_at, now + retry_after_ms)
     if policy.permanent and reason.startswith(policy.permanent):
         why = "not to be repeated"
-    elif opened.attempt > policy.retries:
+    elif opened.attempt - opened.redriven_at > policy.retries:
         why = "retries used up"
     elif retry_at >= delivery.deadline:
         why = "deadline passed"
-    elif policy.budget_ppm and retries_left(state, policy, delivery.gateway) < RETRY:
+    elif policy.budget_ppm and _left(state, policy, delivery.gateway, draft) < RETRY:
         why = "retry budget used up"
     else:
         draft.events.append(DeliveryFailed(delivery.key, opened.attempt, outcome, reason, retry_at))

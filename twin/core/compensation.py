@@ -23,6 +23,7 @@ from twin.core.master import DEFAULT_DELIVERY
 from twin.core.refusals import Refusal
 from twin.core.resupply import ask_another
 from twin.core.state import FulfillmentOrder, OpenDelivery, State
+from twin.core.undoing import undo as undo_it
 
 __all__ = ["confirm_cancellation", "done_after_all", "give_up"]
 
@@ -57,10 +58,10 @@ def give_up(
     if fulfillment is None or fulfillment.stage != "released" or not _elsewhere(state, fulfillment):
         return
     if undo:
-        draft.events.append(CancellationRequested(effect.order, effect.fulfillment_order))
-        cancel = CancelRelease(effect.fulfillment_order, effect.order, effect.node)
         key = f"{effect.fulfillment_order}/cancel"
-        draft.deliver(state, key, "warehouse", effect.node, cancel, effect.order, delivery.criticality, now)
+        request = CancellationRequested(effect.order, effect.fulfillment_order)
+        cancel = CancelRelease(effect.fulfillment_order, effect.order, effect.node)
+        undo_it(state, key, request, effect.node, cancel, effect.order, delivery.criticality, now, draft)
     else:
         draft.events.append(ReleaseWithdrawn(effect.order, effect.fulfillment_order, effect.node, reason))
 

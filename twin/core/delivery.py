@@ -8,31 +8,18 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from twin.core.attempts import fail_attempt, policy_of, refuse_attempt, succeed_attempt
+from twin.core.attempts import acted_on, fail_attempt, hedge, policy_of, refuse_attempt, succeed_attempt
 from twin.core.commands import AcknowledgeDelivery, RedriveDelivery
 from twin.core.compensation import give_up
 from twin.core.draft import Draft
-from twin.core.effects import Delivery, PostCredit, PostInvoice
-from twin.core.events import (
-    DeliveryHedged,
-    DeliveryQueued,
-    DeliveryRedriven,
-    DeliveryRetried,
-    InvoicePosted,
-)
-from twin.core.master import DeliveryPolicy
+from twin.core.effects import PostCredit, PostInvoice
+from twin.core.events import DeliveryRetried, InvoicePosted
 from twin.core.refusals import Refusal
+from twin.core.sending import LATE
 from twin.core.state import State
+from twin.core.undoing import hand_over, send_again
 
 __all__ = ["acknowledge_delivery", "redrive_delivery", "wake_delivery"]
-
-
-def _hand_over(policy: DeliveryPolicy, again: Delivery, now: int, draft: Draft) -> None:
-    """Send an attempt, or put it into the queue."""
-    if policy.queues:
-        draft.events.append(DeliveryQueued(again.key, replace(again, expires_at=0)))
-    else:
-        draft.deliveries.append(replace(again, expires_at=now + policy.timeout_ms))
 
 
 def acknowledge_delivery(state: State, command: AcknowledgeDelivery, now: int, draft: Draft) -> Refusal | None:
@@ -69,19 +56,23 @@ def wake_delivery(state: State, key: str, now: int, draft: Draft) -> None:
     opened = state.deliveries[key]
     if opened.stage == "in_flight":
         if now < opened.delivery.expires_at:
-            timeout = policy_of(state, opened.delivery.gateway).timeout_ms
-            draft.events.append(DeliveryHedged(key, opened.attempt + 1))
-            draft.deliveries.append(replace(opened.delivery, attempt=opened.attempt + 1, expires_at=now + timeout))
+            hedge(state, opened, now, draft)
             return
         fail_attempt(state, opened, "unknown", "no answer in time", now, draft)
         return
     if opened.stage == "queued":
-        reason = "deadline passed: it waited to be sent"
-        give_up(state, opened, reason, now, draft, outcome="unsent")
+        if acted_on(state, opened.delivery.effect):
+            succeed_attempt(state, opened, now, draft)
+            return
+        give_up(state, opened, LATE, now, draft, outcome="unsent")
+        return
+    if acted_on(state, opened.delivery.effect):
+        # Its counterpart has done it, whatever became of the answer to that.
+        succeed_attempt(state, opened, now, draft)
         return
     attempt = opened.attempt + 1
     draft.events.append(DeliveryRetried(key, attempt))
-    _hand_over(policy_of(state, opened.delivery.gateway), replace(opened.delivery, attempt=attempt), now, draft)
+    hand_over(policy_of(state, opened.delivery.gateway), replace(opened.delivery, attempt=attempt), now, draft)
 
 
 def redrive_delivery(state: State, command: RedriveDelivery, now: int, draft: Draft) -> Refusal | None:
@@ -91,8 +82,5 @@ def redrive_delivery(state: State, command: RedriveDelivery, now: int, draft: Dr
         return Refusal("unknown_dead_letter", f"'{command.delivery}' is no dead letter")
     if dead.stage == "expired":
         return Refusal("expired_dead_letter", f"'{command.delivery}' has expired; it can no longer be sent")
-    policy = policy_of(state, dead.delivery.gateway)
-    draft.events.append(DeliveryRedriven(command.delivery, command.actor))
-    again = replace(dead.delivery, attempt=dead.attempt + 1, deadline=now + policy.deadline_ms)
-    _hand_over(policy, again, now, draft)
+    send_again(state, dead, command.actor, now, draft)
     return None

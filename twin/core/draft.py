@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twin.core.effects import Delivery, Effect
 from twin.core.events import DeliveryQueued, Event
-from twin.core.master import DEFAULT_DELIVERY
+from twin.core.master import DEFAULT_DELIVERY, expires_at
 from twin.core.state import State
 
 __all__ = ["Draft"]
@@ -39,7 +39,7 @@ class Draft:
                 queued = Delivery(key, gateway, effect, correlation, criticality, 1, deadline)
                 self.events.append(DeliveryQueued(key, queued))
                 return
-            expires_at = now + policy.timeout_ms
-            self.deliveries.append(Delivery(key, gateway, effect, correlation, criticality, 1, deadline, expires_at))
+            ends = expires_at(policy, now, deadline)
+            self.deliveries.append(Delivery(key, gateway, effect, correlation, criticality, 1, deadline, ends))
         else:
             self.deliveries.append(Delivery(key, gateway, effect, correlation, criticality))

@@ -23,7 +23,7 @@ from twin.core.events import (
 )
 from twin.core.ordering import ready_to_ship, release
 from twin.core.refusals import Refusal
-from twin.core.shipping import bill
+from twin.core.shipping import bill, left_before
 from twin.core.state import State
 
 __all__ = ["confirm_drop_shipment", "drop_ship"]
@@ -36,6 +36,7 @@ def drop_ship(state: State, node: str, sku: str, now: int, draft: Draft) -> None
     cell = state.stock[node][sku]
     position = cell.position
     ordered = 0
+    made: dict[str, None] = {}
     for waiting in cell.waiting:
         quantity = waiting.quantity - waiting.pegged
         order = state.orders[waiting.order]
@@ -44,7 +45,8 @@ def drop_ship(state: State, node: str, sku: str, now: int, draft: Draft) -> None
         if ordered == state.policies.batch:
             break
         ordered += 1
-        purchase_order = f"PO/{node}/{order.id}/{waiting.line}/{now}"
+        purchase_order = _free(state, made, f"PO/{node}/{order.id}/{waiting.line}/{now}")
+        made[purchase_order] = None
         lines = (PurchaseLine(sku, quantity),)
         draft.events.append(
             PurchaseOrderCreated(
@@ -73,6 +75,15 @@ def drop_ship(state: State, node: str, sku: str, now: int, draft: Draft) -> None
         draft.deliver(state, purchase_order, "supplier", rule.supplier, effect, order.id, order.criticality, now)
 
 
+def _free(state: State, made: dict[str, None], key: str) -> str:
+    """The key, numbered where a purchase order has it already: a line may be short a second time at one instant."""
+    name, again = key, 1
+    while name in state.purchase_orders or name in made:
+        again += 1
+        name = f"{key}/{again}"
+    return name
+
+
 def confirm_drop_shipment(state: State, command: ConfirmDropShipment, now: int, draft: Draft) -> Refusal | None:
     """Take a supplier's ship notice (X12 856): goods that came in and went out at its dock, and the bill for them."""
     purchase = state.purchase_orders.get(command.purchase_order)
@@ -86,7 +97,7 @@ def confirm_drop_shipment(state: State, command: ConfirmDropShipment, now: int, 
     if pegged.get(command.line, 0) != command.quantity or command.quantity < 1:
         told = pegged.get(command.line, 0)
         return Refusal("quantity", f"{command.quantity} units of line {command.line} shipped, {told} ordered for it")
-    if command.shipment in state.shipments:
+    if left_before(state, command.shipment):
         return Refusal("shipment_exists", f"shipment '{command.shipment}' left already")
     node, sku, units = purchase.node, order.lines[command.line].sku, command.quantity
     done_after_all(state, command.purchase_order, draft)

@@ -280,6 +280,11 @@ class Engine:
             sending.rearm_desk(state, rest, state.now)
         elif kind == "watch":
             supervision.rearm_watch(state, rest)
+        elif kind == "delivery":
+            waiting = state.deliveries.get(rest)
+            if waiting is not None and key not in state.timers.due:
+                # A hedge for which the budget had nothing left.
+                set_timer(state.timers, key, waiting.delivery.expires_at)
 
     def _close(self, due: str, key: str) -> None:
         state = self.state

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from twin.core import breaker
-from twin.core.attempts import RETRY, outcome_kind, policy_of, retries_left
+from twin.core.attempts import RETRY, policy_of, retries_left
 from twin.core.effects import Delivery, PostCredit, PostInvoice
 from twin.core.events import (
     BreakerClosed,
@@ -21,8 +21,8 @@ from twin.core.events import (
     DeliverySucceeded,
 )
 from twin.core.fold_orders import settle
-from twin.core.master import DeliveryPolicy
-from twin.core.sending import joined, left_queue, reschedule, sender_of, settled, took_slot
+from twin.core.master import DeliveryPolicy, expires_at
+from twin.core.sending import joined, move, reschedule, sender_of, settled, took_slot
 from twin.core.stages import DELIVERY, advance
 from twin.core.state import OpenDelivery, State
 from twin.core.timers import cancel_timer, set_timer
@@ -41,10 +41,10 @@ def delivery_sent(state: State, sent: Delivery, now: int) -> None:
     opened.delivery = sent
     opened.attempt = sent.attempt
     opened.sent_at = now
-    hedges = policy.hedge_ms and opened.hedged < policy.hedges and sent.attempt <= policy.retries
-    if hedges and policy.budget_ppm:
-        hedges = retries_left(state, policy, sent.gateway) >= RETRY
-    set_timer(state.timers, f"delivery/{sent.key}", now + (policy.hedge_ms if hedges else policy.timeout_ms))
+    ends = expires_at(policy, now, sent.deadline)
+    if policy.hedge_ms and opened.hedged < policy.hedges and sent.attempt - opened.redriven_at <= policy.retries:
+        ends = min(ends, now + policy.hedge_ms)
+    set_timer(state.timers, f"delivery/{sent.key}", ends)
 
 
 def _open(state: State, policy: DeliveryPolicy, delivery: Delivery, now: int) -> OpenDelivery:
@@ -59,33 +59,6 @@ def _open(state: State, policy: DeliveryPolicy, delivery: Delivery, now: int) ->
             order.unposted += 1
             opened.counted = True
     return opened
-
-
-def _move(state: State, opened: OpenDelivery, step: str, now: int, outcome: str = "") -> None:
-    """Bring a delivery to its next stage, and its gateway's send queue with it.
-
-    `outcome` is how the attempt under way ended, if one was.
-    """
-    delivery = opened.delivery
-    before = opened.stage
-    opened.stage = advance(DELIVERY, before, step, delivery.key)
-    sender = state.senders.get(delivery.gateway)
-    if sender is None:
-        return
-    policy = policy_of(state, delivery.gateway)
-    if before == "queued":
-        left_queue(state, opened)
-    # A gateway that has lost its queue lets what is left in it go, uncounted.
-    if policy.queues and before == "in_flight":
-        sender.in_flight -= 1
-    if policy.queues and opened.stage == "in_flight":
-        sender.in_flight += 1
-    if policy.breaker is not None and before == "in_flight":
-        kind = outcome_kind(policy, opened, outcome, now)
-        breaker.record(sender.breaker, policy.breaker, delivery.key, kind, now)
-    if opened.stage in ("succeeded", "lapsed"):
-        settled(state, opened)
-    reschedule(state, delivery.gateway, now)
 
 
 def delivery_queued(state: State, event: DeliveryQueued, now: int) -> None:
@@ -105,7 +78,7 @@ def delivery_queued(state: State, event: DeliveryQueued, now: int) -> None:
 
 def delivery_dispatched(state: State, event: DeliveryDispatched, now: int) -> None:
     opened = state.deliveries[event.delivery]
-    _move(state, opened, "dispatched", now)
+    move(state, opened, "dispatched", now)
     took_slot(state, opened.delivery.gateway, event.delivery, now)
     reschedule(state, opened.delivery.gateway, now)
 
@@ -115,7 +88,7 @@ def delivery_succeeded(state: State, event: DeliverySucceeded, now: int) -> None
     if opened is None:
         opened = state.dead_letters.pop(event.delivery)
         cancel_timer(state.timers, f"dead/{event.delivery}")
-    _move(state, opened, "succeeded", now, "succeeded")
+    move(state, opened, "succeeded", now, "succeeded")
     cancel_timer(state.timers, f"delivery/{event.delivery}")
     effect = opened.delivery.effect
     if opened.counted and isinstance(effect, PostInvoice | PostCredit):
@@ -126,7 +99,7 @@ def delivery_succeeded(state: State, event: DeliverySucceeded, now: int) -> None
 
 def delivery_failed(state: State, event: DeliveryFailed, now: int) -> None:
     opened = state.deliveries[event.delivery]
-    _move(state, opened, "failed", now, event.outcome)
+    move(state, opened, "failed", now, event.outcome)
     opened.reason = event.reason
     opened.doubtful = opened.doubtful or event.outcome == "unknown"
     gateway = opened.delivery.gateway
@@ -157,7 +130,7 @@ def delivery_hedged(state: State, event: DeliveryHedged, now: int) -> None:
 
 def delivery_dead_lettered(state: State, event: DeliveryDeadLettered, now: int) -> None:
     opened = state.deliveries.pop(event.delivery)
-    _move(state, opened, "dead_lettered", now, event.outcome or "failed")
+    move(state, opened, "dead_lettered", now, event.outcome or "failed")
     opened.reason = event.reason
     opened.since = now
     state.dead_letters[event.delivery] = opened
@@ -169,7 +142,7 @@ def delivery_dead_lettered(state: State, event: DeliveryDeadLettered, now: int) 
 
 def delivery_lapsed(state: State, event: DeliveryLapsed, now: int) -> None:
     opened = state.deliveries.pop(event.delivery)
-    _move(state, opened, "lapsed", now, event.outcome or "failed")
+    move(state, opened, "lapsed", now, event.outcome or "failed")
     cancel_timer(state.timers, f"delivery/{event.delivery}")
 
 
@@ -177,14 +150,13 @@ def delivery_expired(state: State, event: DeliveryExpired, now: int) -> None:
     opened = state.dead_letters[event.delivery]
     opened.stage = advance(DELIVERY, opened.stage, "expired", event.delivery)
     settled(state, opened)
-    if opened.delivery.gateway in state.senders:
-        reschedule(state, opened.delivery.gateway, now)
 
 
 def delivery_redriven(state: State, event: DeliveryRedriven, now: int) -> None:
     opened = state.dead_letters.pop(event.delivery)
     opened.stage = advance(DELIVERY, opened.stage, "redriven", event.delivery)
     opened.hedged = 0
+    opened.redriven_at = opened.attempt
     cancel_timer(state.timers, f"dead/{event.delivery}")
     state.deliveries[event.delivery] = opened
 

@@ -49,7 +49,7 @@ from twin.core.fold_stock import move, supply_changed, touch, unwait, wait
 from twin.core.master import CRITICALITIES
 from twin.core.ordering import new_order
 from twin.core.refusals import CorruptLog
-from twin.core.sending import settled
+from twin.core.sending import drop
 from twin.core.stages import FULFILLMENT_ORDER, SHIPMENT, advance
 from twin.core.state import (
     Backorder,
@@ -273,10 +273,7 @@ def release_withdrawn(state: State, event: ReleaseWithdrawn, now: int) -> None:
         supply_changed(state, event.node, pick.sku, cell)
     if event.node not in order.avoid:
         order.avoid = (*order.avoid, event.node)
-    dead = state.dead_letters.pop(event.fulfillment_order, None)
-    if dead is not None:
-        cancel_timer(state.timers, f"dead/{event.fulfillment_order}")
-        settled(state, dead)
+    drop(state, event.fulfillment_order, now)
     if state.supervised:
         unwatch(state, event.fulfillment_order)
     if not order.held:

@@ -21,7 +21,7 @@ from twin.core.events import (
 )
 from twin.core.master import Channel
 from twin.core.refusals import CorruptLog
-from twin.core.sending import rebuild, settled
+from twin.core.sending import drop, rebuild
 from twin.core.stages import PURCHASE_ORDER, advance
 from twin.core.state import Backorder, Cell, Pegged, PurchaseOrder, State, withheld
 from twin.core.supervision import rewatch, unwatch, watch
@@ -154,6 +154,7 @@ def items_defined(state: State, event: ItemsDefined, now: int) -> None:
 def policies_defined(state: State, event: PoliciesDefined, now: int) -> None:
     state.policies = event.policies
     state.preferred = dict(event.policies.preferred)
+    chased = {kind: policy.chase_ms for kind, policy in state.gateways.items()}
     state.gateways = {policy.gateway: policy for policy in event.policies.delivery}
     for gateway in [each for each in state.retry_budgets if not policy_of(state, each).budget_ppm]:
         # A budget that comes back later begins full, as any does.
@@ -162,7 +163,7 @@ def policies_defined(state: State, event: PoliciesDefined, now: int) -> None:
     # Questions that were asked stay numbered until what they were about is over.
     state.supervised = any(policy.chase_ms for policy in event.policies.delivery) or bool(state.chases)
     if before or state.supervised:
-        rewatch(state, now)
+        rewatch(state, chased, now)
     rebuild(state, now)
 
 
@@ -256,7 +257,8 @@ def purchase_order_rejected(state: State, event: PurchaseOrderRejected, now: int
     order = _gone(state, event.purchase_order, "rejected")
     for sku in order.due:
         cell = state.stock[order.node][sku]
-        if state.replenishment[order.node][sku].supplier == order.supplier:
+        rule = state.replenishment[order.node][sku]
+        if order.supplier in (rule.supplier, *[supplier for supplier, _ in rule.alternates]):
             # Asked again at once, a supplier that refuses would be asked without end.
             cell.review_from = now + state.policies.rejection_wait_ms
         touch(state, order.node, sku, cell)
@@ -264,10 +266,7 @@ def purchase_order_rejected(state: State, event: PurchaseOrderRejected, now: int
 
 def purchase_order_withdrawn(state: State, event: PurchaseOrderWithdrawn, now: int) -> None:
     order = _gone(state, event.purchase_order, "withdrawn")
-    dead = state.dead_letters.pop(event.purchase_order, None)
-    if dead is not None:
-        cancel_timer(state.timers, f"dead/{event.purchase_order}")
-        settled(state, dead)
+    drop(state, event.purchase_order, now)
     for sku in order.due:
         touch(state, order.node, sku, state.stock[order.node][sku])
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from twin.core import buckets
 from twin.core.effects import PostCredit, PostInvoice
+from twin.core.sending import NEVER, due_at
 from twin.core.state import Cell, Order, State, withheld
 
 __all__ = ["violations"]
@@ -243,8 +244,34 @@ def _senders(state: State) -> Iterator[str]:
     for place in behind:
         if place in waiting:
             _add(queued, place, 1)
+        due = due_at(state, gateway, state.now)
+        if due != NEVER and not _desk_is_set(state, gateway):
+            yield f"send queue of {gateway}: something may be sent, and nothing sends it"
+        yield from _shut(state, gateway)
+    for gateway, left in state.retry_budgets.items():
+        if left < 0:
+            yield f"retry budget of {gateway}: {left} left"
     yield from _differ("send queue", waiting, queued, "open", "queued")
     yield from _differ("attempts under way to", counted, under_way, "counted", "open")
+
+
+def _desk_is_set(state: State, gateway: str) -> bool:
+    policy = state.gateways.get(gateway.partition("/")[0])
+    desk = f"pool/{policy.pool}" if policy is not None and policy.pool else gateway
+    return f"send/{desk}" in state.timers.due
+
+
+def _shut(state: State, gateway: str) -> Iterator[str]:
+    """A half-open breaker waits for trials that are under way."""
+    policy = state.gateways.get(gateway.partition("/")[0])
+    breaker = state.senders[gateway].breaker
+    if policy is None or policy.breaker is None or breaker.stage != "half_open":
+        return
+    under_way = [
+        key for key in breaker.trials if key in state.deliveries and state.deliveries[key].stage == "in_flight"
+    ]
+    if len(breaker.trials) >= policy.breaker.trials and not under_way:
+        yield f"breaker of {gateway}: half open, and no trial is under way"
 
 
 def _timers(state: State) -> Iterator[str]:

@@ -36,6 +36,8 @@ __all__ = [
     "load_stock",
 ]
 
+JITTERS = ("none", "equal", "full", "decorrelated")
+
 
 def define_network(state: State, command: DefineNetwork, now: int, draft: Draft) -> Refusal | None:
     """Add warehouses, suppliers, lanes and channels, or replace them."""
@@ -105,14 +107,34 @@ def define_policies(state: State, command: DefinePolicies, now: int, draft: Draf
     for policy in command.policies.delivery:
         if policy.budget_ppm < 0 or (policy.budget_ppm and policy.budget_reserve < 1):
             return Refusal("retry_budget", f"'{policy.gateway}': a share below zero, or a reserve below 1 retry")
-        refused = _send_queue(command.policies, policy)
+        refused = _attempts(policy) or _send_queue(command.policies, policy)
         if refused:
             return Refusal("send_queue", f"'{policy.gateway}': {refused}")
+    names = [pool.name for pool in command.policies.pools]
+    if len(dict.fromkeys(names)) != len(names):
+        return Refusal("send_queue", "a pool is defined twice")
     for pool in command.policies.pools:
         if pool.size < 1:
             return Refusal("send_queue", f"the pool '{pool.name}' has no sender")
     draft.events.append(PoliciesDefined(command.policies))
     return None
+
+
+def _attempts(policy: DeliveryPolicy) -> str:
+    """What makes no sense in attempts and their repetition; empty where all is well."""
+    if min(policy.timeout_ms, policy.deadline_ms) < 1:
+        return "an attempt takes 1 ms at least, and so do all of them"
+    if min(policy.retries, policy.backoff_ms, policy.cap_ms, policy.hedge_ms, policy.dead_ms, policy.chase_ms) < 0:
+        return "a number or a time below zero"
+    if policy.chases < 1 or policy.hedges < 1:
+        return "at least 1 question, and 1 hedge"
+    if policy.jitter not in JITTERS:
+        return f"jitter '{policy.jitter}'; it is {', '.join(JITTERS)}"
+    if policy.hedge_ms and (policy.queues or policy.hedge_ms >= policy.timeout_ms):
+        return "a hedge is sent before the timeout, past no send queue"
+    if not policy.acknowledge and (policy.hedge_ms or policy.fallback):
+        return "nobody waits for an answer, so nothing is hedged and nothing falls back"
+    return ""
 
 
 def _send_queue(policies: Policies, policy: DeliveryPolicy) -> str:
@@ -130,6 +152,8 @@ def _send_queue(policies: Policies, policy: DeliveryPolicy) -> str:
         return ""
     if min(rules.window, rules.minimum, rules.trials, rules.open_ms) < 1:
         return "a breaker looks at 1 attempt at least, stays open for 1 ms and takes 1 trial"
+    if rules.failures_ppm < 1 or (rules.slow_ms and rules.slow_ppm < 1) or rules.slow_ms < 0:
+        return "a breaker opens at a share above 0 of attempts that fail or are slow"
     if not rules.window_ms and rules.minimum > rules.window:
         return f"a breaker that looks at {rules.window} attempts never sees {rules.minimum}"
     return ""
@@ -152,8 +176,15 @@ def define_replenishment(state: State, command: DefineReplenishment, now: int, d
             return Refusal(
                 "kind", f"{place}: '{rule.kind}' and its place do not fit: a supplier's dock drop-ships only"
             )
+        names = [rule.supplier, *[supplier for supplier, _ in rule.alternates]]
+        if len(dict.fromkeys(names)) != len(names):
+            return Refusal("alternates", f"{place}: a supplier is asked once, here are {', '.join(names)}")
+        if rule.alternates and rule.kind == "drop_ship":
+            return Refusal("alternates", f"{place}: a drop-ship item has one supplier, who ships it")
         if min(rule.review_ms, rule.lead_time_ms, *[lead_time for _, lead_time in rule.alternates]) < 0:
             return Refusal("time", f"{place}: a period or a lead time below zero")
+        if rule.pack < 0:
+            return Refusal("pack", f"{place}: a pack of {rule.pack} units")
         if rule.kind == "min_max" and rule.maximum <= rule.minimum:
             return Refusal("maximum", f"{place}: S = {rule.maximum} must be above s = {rule.minimum}")
         if rule.kind == "reorder_point" and rule.quantity < 1:

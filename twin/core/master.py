@@ -24,6 +24,7 @@ __all__ = [
     "Replenishment",
     "Supplier",
     "Warehouse",
+    "expires_at",
 ]
 
 CRITICALITIES = ("A", "B", "C")
@@ -31,12 +32,16 @@ CRITICALITIES = ("A", "B", "C")
 
 
 class Item(Struct, frozen=True, gc=False, omit_defaults=True):
-    """A stock-keeping unit: list price and standard cost of one base unit, in minor units."""
+    """A stock-keeping unit: list price and standard cost of one base unit, in minor units.
+
+    One that is `blocked` is not for sale: orders over it are refused.
+    """
 
     sku: str
     price_minor: int
     cost_minor: int
     description: str = ""
+    blocked: bool = False
 
 
 class Departures(Struct, frozen=True, omit_defaults=True):
@@ -122,8 +127,9 @@ class Replenishment(Struct, frozen=True, gc=False, omit_defaults=True):
     multiples of `quantity` at or below `minimum`), `base_stock` (order up to `maximum` at each review),
     `to_order` (not stocked: buy exactly what is short) or `drop_ship` (to order, one purchase order an order line, and
     the supplier ships to the customer). `review_ms` 0 reviews continuously, otherwise every
-    `review_ms` starting at `review_offset_ms` since the epoch. `alternates` are asked in turn where the supplier before
-    could not be, each with the lead time (ms) that is expected of it.
+    `review_ms` starting at `review_offset_ms` since the epoch. What is bought is rounded up to whole packs of `pack`
+    units; 0 buys single units. `alternates` are asked in turn where the supplier before could not be, each with the
+    lead time (ms) that is expected of it.
     """
 
     node: str
@@ -137,6 +143,7 @@ class Replenishment(Struct, frozen=True, gc=False, omit_defaults=True):
     review_offset_ms: int = 0
     lead_time_ms: int = 0
     alternates: tuple[tuple[str, int], ...] = ()
+    pack: int = 0
 
 
 class BreakerPolicy(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -233,6 +240,11 @@ class DeliveryPolicy(Struct, frozen=True, gc=False, omit_defaults=True):
             or self.bound
             or self.in_order
         )
+
+
+def expires_at(policy: DeliveryPolicy, now: int, deadline: int) -> int:
+    """The instant (ms) at which an attempt sent now is given up: its timeout, or the deadline of all attempts."""
+    return min(now + policy.timeout_ms, deadline) if deadline else now + policy.timeout_ms
 
 
 DEFAULT_DELIVERY = DeliveryPolicy("")

@@ -125,6 +125,8 @@ def _invalid(state: State, command: CaptureOrder) -> Refusal | None:
             return Refusal("price", f"line {line.line}: a price below zero")
         if line.sku not in state.items:
             return Refusal("unknown_item", f"line {line.line}: '{line.sku}' is not in the catalog")
+        if state.items[line.sku].blocked:
+            return Refusal("blocked_item", f"line {line.line}: '{line.sku}' is blocked for sale")
     return None
 
 

@@ -52,6 +52,8 @@ def review(state: State, node: str, sku: str, now: int, draft: Draft) -> None:
         return
     supplier = state.suppliers[rule.supplier]
     quantity = max(quantity, supplier.minimum_order)
+    if rule.pack:
+        quantity = -(-quantity // rule.pack) * rule.pack
     purchase_order = f"PO/{node}/{sku}/{now}"
     again = 1
     while purchase_order in state.purchase_orders:

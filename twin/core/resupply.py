@@ -18,7 +18,9 @@ from twin.core.events import (
     PurchaseOrderWithdrawn,
 )
 from twin.core.refusals import Refusal
+from twin.core.stages import PURCHASE_ORDER
 from twin.core.state import PurchaseOrder, State
+from twin.core.undoing import undo as undo_it
 
 __all__ = ["ask_another", "confirm_purchase_cancellation"]
 
@@ -44,10 +46,9 @@ def ask_another(
     if purchase is None or purchase.stage != "created" or len(purchase.due) != 1 or not _next_supplier(state, purchase):
         return
     if undo:
-        draft.events.append(PurchaseCancellationRequested(effect.purchase_order))
+        key, request = f"{effect.purchase_order}/cancel", PurchaseCancellationRequested(effect.purchase_order)
         cancel = CancelPurchaseOrder(effect.purchase_order, effect.supplier, effect.node)
-        key = f"{effect.purchase_order}/cancel"
-        draft.deliver(state, key, "supplier", effect.supplier, cancel, effect.purchase_order, criticality, now)
+        undo_it(state, key, request, effect.supplier, cancel, effect.purchase_order, criticality, now, draft)
     else:
         _replace(state, effect.purchase_order, purchase, reason, criticality, now, draft)
 
@@ -64,7 +65,8 @@ def _replace(
     supplier = state.suppliers[name]
     ((sku, units),) = purchase.due.items()
     again = f"{key}/{name}"
-    lines = (PurchaseLine(sku, max(units, supplier.minimum_order)),)
+    pack = state.replenishment[purchase.node][sku].pack or 1
+    lines = (PurchaseLine(sku, -(-max(units, supplier.minimum_order) // pack) * pack),)
     pegs = tuple([Peg(peg.order, peg.line, peg.quantity) for peg in purchase.pegs if peg.quantity])
     draft.events.append(
         PurchaseOrderCreated(
@@ -93,7 +95,7 @@ def confirm_purchase_cancellation(
     if command.outcome not in ("cancelled", "too_late"):
         return Refusal("outcome", f"'{command.outcome}'; a cancellation is cancelled or too_late")
     if command.outcome == "cancelled":
-        if purchase.stage != "created":
+        if (purchase.stage, "withdrawn") not in PURCHASE_ORDER:
             return Refusal("stage", f"purchase order '{command.purchase_order}' is {purchase.stage}")
         reason = "cancelled by the supplier"
         _replace(state, command.purchase_order, purchase, reason, command.criticality, now, draft)

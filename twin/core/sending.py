@@ -10,20 +10,25 @@ from bisect import bisect_left, insort
 
 from msgspec.structs import replace
 
-from twin.core.attempts import fail_attempt, policy_of
-from twin.core.breaker import blocks
+from twin.core.attempts import fail_attempt, outcome_kind, policy_of
+from twin.core.breaker import blocks, record
 from twin.core.compensation import give_up
 from twin.core.draft import Draft
 from twin.core.effects import CancelPurchaseOrder, CancelRelease
 from twin.core.events import BreakerHalfOpened, DeliveryDispatched
-from twin.core.master import CRITICALITIES, BreakerPolicy, DeliveryPolicy
-from twin.core.state import OpenDelivery, Sender, State
+from twin.core.master import CRITICALITIES, BreakerPolicy, DeliveryPolicy, expires_at
+from twin.core.stages import DELIVERY, advance
+from twin.core.state import Breaker, OpenDelivery, Sender, State
 from twin.core.timers import cancel_timer, set_timer
 
 __all__ = [
+    "LATE",
+    "NEVER",
     "dispatch",
+    "drop",
+    "due_at",
     "joined",
-    "left_queue",
+    "move",
     "pool_size",
     "rearm_desk",
     "rebuild",
@@ -33,7 +38,9 @@ __all__ = [
     "took_slot",
 ]
 
+LATE = "deadline passed: it waited to be sent"
 NEVER = -1
+"""No instant: something else has to happen first."""
 
 
 # --- reading
@@ -61,13 +68,13 @@ def _room(state: State, desk: str) -> int:
     return pool_size(state, name) - sum([state.senders[gateway].in_flight for gateway in state.pools.get(name, [])])
 
 
+def _class(criticality: str) -> int:
+    return CRITICALITIES.index(criticality) if criticality in CRITICALITIES else len(CRITICALITIES)
+
+
 def _rank(opened: OpenDelivery, policy: DeliveryPolicy) -> tuple[int, int, str]:
     delivery = opened.delivery
-    rank = 0
-    if not policy.fifo:
-        known = delivery.criticality in CRITICALITIES
-        rank = CRITICALITIES.index(delivery.criticality) if known else len(CRITICALITIES)
-    return rank, opened.queued_at, delivery.key
+    return 0 if policy.fifo else _class(delivery.criticality), opened.queued_at, delivery.key
 
 
 class _Hand:
@@ -87,7 +94,7 @@ class _Hand:
 
     def shed(self, draft: Draft, most: int) -> int:
         """Give up what is beyond the bound, the last first; returns how many."""
-        count = min(most, self.end - self.policy.bound) if self.policy.bound else 0
+        count = min(most, self.end - self.begin - self.policy.bound) if self.policy.bound else 0
         for _ in range(count):
             self.end -= 1
             opened = self.state.deliveries[self.sender.queue[self.end][2]]
@@ -111,20 +118,29 @@ class _Hand:
             return None
         return self.sender.queue[self.begin]
 
+    def across(self, head: tuple[int, int, str]) -> tuple[int, int, str]:
+        """The rank of its head among those of gateways that share its pool: there the most critical goes first."""
+        opened = self.state.deliveries[head[2]]
+        return _class(opened.delivery.criticality), opened.queued_at, head[2]
+
     def half_open(self, draft: Draft) -> None:
         """Begin the trials where the breaker has been open long enough and something is to be sent."""
         breaker = self.sender.breaker
         if breaker.stage == "open" and not self.blocked() and self.begin < self.end:
             draft.events.append(BreakerHalfOpened(self.gateway))
 
-    def send(self, draft: Draft) -> None:
-        """Hand over the head."""
+    def send(self, draft: Draft) -> int:
+        """Hand over the head; how many attempts that makes: none of what has no time left."""
         opened = self._take()
+        if 0 < opened.delivery.deadline <= self.now:
+            give_up(self.state, opened, LATE, self.now, draft, outcome="unsent")
+            return 0
         draft.events.append(DeliveryDispatched(opened.delivery.key, opened.attempt))
-        expires_at = self.now + self.policy.timeout_ms
-        draft.deliveries.append(replace(opened.delivery, attempt=opened.attempt, expires_at=expires_at))
+        ends = expires_at(self.policy, self.now, opened.delivery.deadline)
+        draft.deliveries.append(replace(opened.delivery, attempt=opened.attempt, expires_at=ends))
         self.sent += 1
         self.next_us = _after(self.policy, self.sender, self.next_us, self.now)
+        return 1
 
     def fail(self, draft: Draft) -> None:
         """Fail the head at once: the breaker is open."""
@@ -156,11 +172,11 @@ def _after(policy: DeliveryPolicy, sender: Sender, next_us: int, now: int) -> in
 
 
 def dispatch(state: State, desk: str, now: int, draft: Draft) -> None:
-    """Send what may be sent now, the first in rank and age first, in steps of the batch. Reads only."""
+    """Send what may be sent now, the first in rank and age first, in steps of the batch; what is left beyond a bound
+    is shed. Reads only."""
     hands = [_Hand(state, gateway, now) for gateway in _gateways(state, desk) if gateway in state.senders]
     left = state.policies.batch
     for hand in hands:
-        left -= hand.shed(draft, left)
         hand.half_open(draft)
     room = _room(state, desk)
     while left > 0:
@@ -168,12 +184,13 @@ def dispatch(state: State, desk: str, now: int, draft: Draft) -> None:
         if failing is not None:
             failing.fail(draft)
         else:
-            ready = [(head, hand) for hand in hands if (head := hand.head()) is not None]
+            ready = [(hand.across(head), hand) for hand in hands if (head := hand.head()) is not None]
             if not ready or room <= 0:
                 break
-            min(ready, key=lambda pair: pair[0])[1].send(draft)
-            room -= 1
+            room -= min(ready, key=lambda pair: pair[0])[1].send(draft)
         left -= 1
+    for hand in hands:
+        left -= hand.shed(draft, left)
 
 
 def _fails(hand: _Hand) -> bool:
@@ -182,6 +199,43 @@ def _fails(hand: _Hand) -> bool:
 
 
 # --- folding
+
+
+def move(state: State, opened: OpenDelivery, step: str, now: int, outcome: str = "") -> None:
+    """Bring a delivery to its next stage, and its gateway's send queue with it.
+
+    `outcome` is how the attempt under way ended, if one was.
+    """
+    delivery = opened.delivery
+    before = opened.stage
+    opened.stage = advance(DELIVERY, before, step, delivery.key)
+    sender = state.senders.get(delivery.gateway)
+    if sender is None:
+        return
+    policy = policy_of(state, delivery.gateway)
+    if before == "queued":
+        left_queue(state, opened)
+    # A gateway that has lost its queue lets what is left in it go, uncounted.
+    if policy.queues and before == "in_flight":
+        sender.in_flight -= 1
+    if policy.queues and opened.stage == "in_flight":
+        sender.in_flight += 1
+    if policy.breaker is not None and before == "in_flight":
+        kind = outcome_kind(policy, opened, outcome, now)
+        record(sender.breaker, policy.breaker, delivery.key, kind, now)
+    if opened.stage in ("succeeded", "lapsed", "withdrawn"):
+        settled(state, opened)
+    reschedule(state, delivery.gateway, now)
+
+
+def drop(state: State, key: str, now: int) -> None:
+    """What a message asks for is no longer wanted: it is sent no more, whether it is open or a dead letter."""
+    opened = state.deliveries.pop(key, None) or state.dead_letters.pop(key, None)
+    if opened is None:
+        return
+    for timer in ("delivery", "dead"):
+        cancel_timer(state.timers, f"{timer}/{key}")
+    move(state, opened, "withdrawn", now, "succeeded")
 
 
 def sender_of(state: State, gateway: str) -> Sender:
@@ -243,6 +297,7 @@ def settled(state: State, opened: OpenDelivery) -> None:
         following = state.deliveries.get(keys[0])
         if following is not None and following.stage == "queued":
             insort(sender.queue, _rank(following, policy_of(state, opened.delivery.gateway)))
+            reschedule(state, opened.delivery.gateway, state.now)
 
 
 def took_slot(state: State, gateway: str, key: str, now: int) -> None:
@@ -252,8 +307,12 @@ def took_slot(state: State, gateway: str, key: str, now: int) -> None:
     sender.next_us = _after(policy, sender, sender.next_us, now)
     if sender.breaker.stage == "half_open":
         sender.breaker.trials.append(key)
-    if not sender.queue:
-        sender.draining = False
+    if not sender.queue and sender.draining:
+        # Attempts that failed while the breaker was open come back to the queue.
+        waits = any(
+            opened.stage == "waiting" and opened.delivery.gateway == gateway for opened in state.deliveries.values()
+        )
+        sender.draining = waits
 
 
 def reschedule(state: State, gateway: str, now: int) -> None:
@@ -265,7 +324,9 @@ def rearm_desk(state: State, desk: str, now: int) -> None:
     """Set a desk's timer for the next instant at which something can be done there, if any."""
     full = _room(state, desk) <= 0
     due = [
-        at for each in _gateways(state, desk) if each in state.senders and (at := _due(state, each, full, now)) != NEVER
+        at
+        for each in _gateways(state, desk)
+        if each in state.senders and (at := due_at(state, each, now, full=full)) != NEVER
     ]
     if due:
         set_timer(state.timers, f"send/{desk}", min(due))
@@ -273,7 +334,12 @@ def rearm_desk(state: State, desk: str, now: int) -> None:
         cancel_timer(state.timers, f"send/{desk}")
 
 
-def _due(state: State, gateway: str, full: bool, now: int) -> int:
+def due_at(state: State, gateway: str, now: int, *, full: bool | None = None) -> int:
+    """The instant (ms) at which something can be done with the gateway's queue; `NEVER` before something else happens.
+
+    `full` is whether its pool is, where that is known already.
+    """
+    full = _room(state, _desk(policy_of(state, gateway), gateway)) <= 0 if full is None else full
     sender = state.senders[gateway]
     if not sender.queue:
         return NEVER
@@ -304,19 +370,25 @@ def rebuild(state: State, now: int) -> None:
         policy = policy_of(state, gateway)
         if policy.queues:
             kept = sender_of(state, gateway)
-            kept.next_us = sender.next_us
+            # A slot that a slower limit gave is no debt under a faster one.
+            kept.next_us = min(sender.next_us, now * 1000 + policy.burst * policy.interval_us)
             kept.draining = sender.draining and policy.drain_us > 0
             if policy.breaker is not None:
                 kept.breaker = sender.breaker
+                if kept.breaker.stage == "half_open":
+                    # Its trials were counted by other rules: it begins them anew.
+                    kept.breaker = Breaker("open", [], now)
+            if policy.in_order:
+                kept.order = sender.order
     for key, opened in state.dead_letters.items():
         expires_after = policy_of(state, opened.delivery.gateway).dead_ms
         if expires_after and opened.stage == "dead":
             set_timer(state.timers, f"dead/{key}", max(now, opened.since + expires_after))
         else:
             cancel_timer(state.timers, f"dead/{key}")
-    unsettled = {**state.dead_letters, **state.deliveries}
-    # Whatever waits behind a dead letter was asked for after it.
-    for opened in sorted(unsettled.values(), key=lambda each: (each.stage != "dead", each.since, each.delivery.key)):
+    unsettled = [*state.dead_letters.values(), *state.deliveries.values()]
+    # Whatever waits behind a dead letter was asked for after it; of one instant, the first that was asked for first.
+    for opened in sorted(unsettled, key=lambda each: (each.stage != "dead", each.since)):
         _rebuild_one(state, opened)
     for gateway in list(state.senders):
         reschedule(state, gateway, now)
@@ -329,7 +401,9 @@ def _rebuild_one(state: State, opened: OpenDelivery) -> None:
         return
     sender = sender_of(state, gateway)
     if policy.in_order and opened.stage != "expired" and not _undoes(opened):
-        sender.order.setdefault(opened.delivery.correlation, []).append(opened.delivery.key)
+        keys = sender.order.setdefault(opened.delivery.correlation, [])
+        if opened.delivery.key not in keys:
+            keys.append(opened.delivery.key)
     if opened.stage == "in_flight" and policy.queues:
         sender.in_flight += 1
     elif opened.stage == "queued":

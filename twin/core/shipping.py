@@ -64,7 +64,7 @@ def confirm_shipment(state: State, command: ConfirmShipment, now: int, draft: Dr
     mixed_up = _mixed_up(fulfillment, command)
     if mixed_up is not None:
         return mixed_up
-    if command.shipment in state.shipments or f"INV/{command.shipment}" in state.deliveries:
+    if left_before(state, command.shipment):
         return Refusal("shipment_exists", f"shipment '{command.shipment}' left already")
     shipped = dict(command.lines)
     if len(shipped) != len(command.lines):
@@ -119,6 +119,12 @@ def _found_before(
         known = min(units, -state.stock[fulfillment.node][sku].free)
         if known > 0:
             draft.events.append(StockAdjusted(fulfillment.node, sku, known, "short pick of what a count had found"))
+
+
+def left_before(state: State, shipment: str) -> bool:
+    """Whether a parcel of that name is on its way, or its invoice is not posted yet."""
+    invoice = f"INV/{shipment}"
+    return shipment in state.shipments or invoice in state.deliveries or invoice in state.dead_letters
 
 
 def bill(

@@ -47,6 +47,7 @@ PURCHASE_ORDER: Final[Table] = {
     ("partly_received", "received"): "received",
     ("created", "rejected"): "rejected",
     ("created", "withdrawn"): "withdrawn",
+    ("acknowledged", "withdrawn"): "withdrawn",
     ("acknowledged", "rejected"): "rejected",
 }
 
@@ -102,6 +103,12 @@ DELIVERY: Final[Table] = {
     ("in_flight", "lapsed"): "lapsed",
     ("waiting", "lapsed"): "lapsed",
     ("expired", "succeeded"): "succeeded",
+    ("expired", "redriven"): "in_flight",
+    ("queued", "withdrawn"): "withdrawn",
+    ("in_flight", "withdrawn"): "withdrawn",
+    ("waiting", "withdrawn"): "withdrawn",
+    ("dead", "withdrawn"): "withdrawn",
+    ("expired", "withdrawn"): "withdrawn",
 }
 
 AGGREGATES: Final[dict[str, tuple[str, Table]]] = {

@@ -167,7 +167,7 @@ class OpenDelivery(Struct):
     `counted` is whether it is a document that an order in memory waits for, see `Order.unposted`. The present attempt
     was sent at `sent_at` (ms), after it had entered the send queue at `queued_at`;
     `doubtful` is whether an attempt may have been done though nobody answered, `hedged` how many attempts were sent
-    beside it.
+    beside it. Attempts up to `redriven_at` were before somebody sent it again.
     """
 
     delivery: Delivery
@@ -180,6 +180,7 @@ class OpenDelivery(Struct):
     queued_at: int = 0
     doubtful: bool = False
     hedged: int = 0
+    redriven_at: int = 0
 
 
 class Breaker(Struct):

@@ -7,9 +7,12 @@ gets it again, under the same key. A ticket makes visible that asking has not he
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 from twin.core.commands import ReportStatus
+from twin.core.compensation import done_after_all
 from twin.core.draft import Draft
 from twin.core.effects import AskStatus, CreatePurchaseOrder, Effect, PurchaseLine, ReleaseToWarehouse
 from twin.core.events import OrderRepeated, StatusAsked, StatusReported, TicketOpened
@@ -17,6 +20,7 @@ from twin.core.master import DEFAULT_DELIVERY
 from twin.core.refusals import Refusal
 from twin.core.state import PurchaseOrder, State
 from twin.core.timers import cancel_timer, set_timer
+from twin.core.undoing import ITSELF, send_again
 
 __all__ = ["rearm_watch", "report_status", "rewatch", "unwatch", "wake_watch", "watch"]
 
@@ -38,7 +42,8 @@ def _watched(state: State, subject: str, times: int) -> _Watched | None:
         criticality = order.criticality if order is not None else ""
         about = order.id if order is not None and state.warehouses[purchase.node].drop_ship else subject
         # Its supplier may have shipped it: then the warehouse knows whether it came.
-        at_the_dock = purchase.stage != "created" and not state.warehouses[purchase.node].drop_ship and times % 2 == 1
+        docked = purchase.stage != "created" and not state.warehouses[purchase.node].drop_ship
+        at_the_dock = docked and times % 2 == 1 and _chase_ms(state, "warehouse") > 0
         kind, party = ("warehouse", purchase.node) if at_the_dock else ("supplier", purchase.supplier)
         return _Watched(kind, party, about, criticality)
     fulfillment = state.fulfillment_orders.get(subject)
@@ -98,7 +103,14 @@ def report_status(state: State, command: ReportStatus, now: int, draft: Draft) -
     if watched is None:
         return Refusal("settled", f"'{command.subject}' is over, or was never begun")
     draft.events.append(StatusReported(command.subject, watched.order, command.status))
-    under_way = command.subject in state.deliveries or command.subject in state.dead_letters
+    if command.kind == watched.kind and command.status != "unknown":
+        # It has it: that is as good as the answer to the message.
+        done_after_all(state, command.subject, draft)
+    dead = state.dead_letters.get(command.subject)
+    if dead is not None and dead.stage == "expired" and command.status == "unknown" and command.kind == watched.kind:
+        send_again(state, dead, ITSELF, now, draft)
+        return None
+    under_way = command.subject in state.deliveries or dead is not None
     if command.status != "unknown" or command.kind != watched.kind or under_way:
         return None
     effect = _effect(state, command.subject)
@@ -158,18 +170,21 @@ def unwatch(state: State, subject: str) -> None:
     state.tickets.pop(subject, None)
 
 
-def rewatch(state: State, now: int) -> None:
-    """Watch everything anew after a change of the policies."""
-    for key in [key for key in state.timers.due if key.startswith("watch/")]:
-        cancel_timer(state.timers, key)
+def rewatch(state: State, before: Mapping[str, int], now: int) -> None:
+    """Watch anew, after a change of the policies, whatever is asked of a kind of counterpart after another time than
+    `before`."""
     if not any(policy.chase_ms for policy in state.gateways.values()):
         state.tickets.clear()
-    for purchase_order, purchase in state.purchase_orders.items():
-        watch(state, "supplier", purchase_order, now if purchase.stage == "created" else max(now, purchase.eta))
-    for fulfillment in state.fulfillment_orders:
-        watch(state, "warehouse", fulfillment, now)
+    subjects: list[tuple[str, str, int]] = []
+    for key, purchase in state.purchase_orders.items():
+        subjects.append(("supplier", key, now if purchase.stage == "created" else max(now, purchase.eta)))
+    subjects += [("warehouse", key, now) for key in state.fulfillment_orders]
     for key, shipment in state.shipments.items():
-        watch(state, "carrier", key, max(now, state.orders[shipment.order].promised_at))
+        subjects.append(("carrier", key, max(now, state.orders[shipment.order].promised_at)))
+    for kind, key, since in subjects:
+        if _chase_ms(state, kind) != before.get(kind, 0):
+            cancel_timer(state.timers, f"watch/{key}")
+            watch(state, kind, key, since)
 
 
 def rearm_watch(state: State, subject: str) -> None:
@@ -185,10 +200,12 @@ def status_asked(state: State, event: StatusAsked, now: int) -> None:
 
 
 def status_reported(state: State, event: StatusReported, now: int) -> None:
-    """It is known to be at work, or done: it has time again, a purchase order up to its date."""
-    state.tickets.pop(event.subject, None)
-    asked = state.chases.get(event.subject, (0, 0))[0]
-    state.chases[event.subject] = (asked, asked)
+    """A counterpart that is at work has time again, for a purchase order up to its date; one that knows nothing, or
+    says that it is done when nothing came of it, has not helped."""
+    if event.status == "working":
+        state.tickets.pop(event.subject, None)
+        asked = state.chases.get(event.subject, (0, 0))[0]
+        state.chases[event.subject] = (asked, asked)
     watched = _watched(state, event.subject, 0)
     if watched is not None:
         purchase = state.purchase_orders.get(event.subject)

@@ -49,12 +49,15 @@ class Shelf:
 
 
 class Truth:
-    """The shelves of a run and when faults began and ended, from the rows of its truth."""
+    """The shelves of a run, when faults began and ended, what marketplaces did and what became of master data, from the
+    rows of its truth."""
 
     def __init__(self, rows: Iterable[TruthRow]) -> None:
         self.shelves: dict[tuple[str, str], Shelf] = {}
         self.faults: list[TruthRow] = []
         self.market: list[TruthRow] = []
+        self.master: list[TruthRow] = []
+        self.unread: list[TruthRow] = []
         for row in rows:
             if row.type in ("fault.began", "fault.ended"):
                 self.faults.append(row)
@@ -66,6 +69,10 @@ class Truth:
                 shelf.move(row.at, row.quantity)
             elif row.type in MARKET:
                 self.market.append(row)
+            elif row.type == "message.unread":
+                self.unread.append(row)
+            elif row.type.startswith("master."):
+                self.master.append(row)
 
     def pairs(self, facts: Facts) -> list[tuple[CellFacts, Shelf]]:
         """Every cell that the engine believes in or that has a shelf, with both; an absent one is empty.
@@ -180,6 +187,15 @@ def atp_accuracy(facts: Facts, truth: Truth) -> Answer:
             told_wrong += abs(max(0, available) - true)
             there += true
     return ratio(there - told_wrong, there)
+
+
+@measure("T", "count", "reports that were sent in the window; where there were any")
+def unread_reports(facts: Facts, truth: Truth) -> Iterable[Answer]:
+    """Reports of partners that met a reader who did not know their version; and how often that was."""
+    refused = [row for row in truth.unread if row.at >= facts.begin]
+    if truth.unread:
+        yield answer(len(dict.fromkeys([(row.node, row.subject) for row in refused])))
+        yield answer(len(refused), part="attempts")
 
 
 @measure("T", "ratio", "units reserved from stock in the window")

@@ -9,7 +9,17 @@ from typing import Final
 import msgspec
 
 from twin.log import Manifest, TruthRow, read_entries, read_manifest, read_truth
-from twin.measures import against_truth, costs, detection, flow, integrity, marketplace, pairs, service
+from twin.measures import (
+    against_truth,
+    costs,
+    detection,
+    flow,
+    integrity,
+    marketplace,
+    master_data,
+    pairs,
+    service,
+)
 from twin.measures.facts import Facts
 from twin.measures.measured import DIGITS, MEASURES, Exact, Kind, Measured, decimal
 from twin.observability.alerts import Monitor
@@ -19,7 +29,7 @@ __all__ = ["MEASURES_FILE", "compare", "compute", "compute_facts", "facts_of", "
 MEASURES_FILE: Final = "measures.json"
 
 # Defining the measures registers them.
-_SOURCES: Final = (service, flow, integrity, costs, detection, against_truth, marketplace, pairs)
+_SOURCES: Final = (service, flow, integrity, costs, detection, against_truth, marketplace, master_data, pairs)
 
 
 def facts_of(run: Path, *, trace: bool = False, manifest: Manifest | None = None) -> Facts:

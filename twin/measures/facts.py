@@ -19,6 +19,7 @@ from twin.measures.records import (
     ClassFacts,
     OrderFacts,
     OrderRecord,
+    Purchase,
     PurchaseFacts,
     ReleaseFacts,
 )
@@ -101,6 +102,14 @@ class Facts:
         # Units refused for want of stock in the window: at, item, units, units of the line that were taken from stock,
         # and of each candidate the node, units on hand and units free of other demand, as believed. With a trace only.
         self.turned_away: list[tuple[int, str, int, int, tuple[tuple[str, int, int], ...]]] = []
+
+        # With a trace only: records of master data that came after the start (at, field, node, item, value), purchase
+        # orders by id, decisions to wait for supply (at, node, item, order), and orders refused over a blocked item
+        # (at, order, items).
+        self.recorded: list[tuple[int, str, str, str, int]] = []
+        self.bought: dict[str, Purchase] = {}
+        self.waited: list[tuple[int, str, str, str]] = []
+        self.blocked: list[tuple[int, str, tuple[str, ...]]] = []
 
         # Orders due in the window, by class; and by the date of their first promise.
         self.classes: dict[str, ClassFacts] = {}

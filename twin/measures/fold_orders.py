@@ -119,6 +119,7 @@ def sourcing_decided(facts: Facts, event: ev.SourcingDecided, now: int) -> None:
             line.waiting += quantity
             if facts.trace:
                 order.nodes.append(leg.node)
+                facts.waited.append((now, leg.node, line.sku, order.id))
     if facts.trace:
         for look in event.considered:
             cell = facts.cell(look.node, order.lines[look.line].sku, now)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from twin.core import events as ev
 from twin.core.stages import PURCHASE_ORDER
 from twin.measures.messages import AVAILABILITY, CANCEL_ORDER, PURCHASE
-from twin.measures.records import PurchaseFacts
+from twin.measures.records import Purchase, PurchaseFacts
 
 if TYPE_CHECKING:
     from twin.measures.facts import Facts
@@ -48,10 +48,14 @@ def network_defined(facts: Facts, event: ev.NetworkDefined, now: int) -> None:
         facts.counted_nodes[warehouse.id] = warehouse.counted
         if warehouse.drop_ship:
             facts.drop_ship_nodes[warehouse.id] = None
+    if facts.trace and now > facts.start:
+        facts.recorded += [(now, "minimum_order", each.id, "", each.minimum_order) for each in event.suppliers]
 
 
 def items_defined(facts: Facts, event: ev.ItemsDefined, now: int) -> None:
     for item in event.items:
+        if facts.trace and now > facts.start:
+            facts.recorded.append((now, "status", "", item.sku, int(item.blocked)))
         before = facts.costs.get(item.sku)
         facts.costs[item.sku] = item.cost_minor
         if before is None or before == item.cost_minor:
@@ -72,6 +76,9 @@ def policies_defined(facts: Facts, event: ev.PoliciesDefined, now: int) -> None:
 def replenishment_defined(facts: Facts, event: ev.ReplenishmentDefined, now: int) -> None:
     for rule in event.rules:
         facts.cell(rule.node, rule.sku, now).stocked = rule.kind != "to_order"
+        if facts.trace and now > facts.start:
+            facts.recorded.append((now, "lead_time", rule.node, rule.sku, rule.lead_time_ms))
+            facts.recorded.append((now, "pack", rule.node, rule.sku, rule.pack))
 
 
 def stock_loaded(facts: Facts, event: ev.StockLoaded, now: int) -> None:
@@ -101,6 +108,9 @@ def purchase_order_created(facts: Facts, event: ev.PurchaseOrderCreated, now: in
     if key in facts.purchases or facts.was_closed(key):
         facts.duplicate("purchase_order.created")
     facts.messages.due.append((PURCHASE, key))
+    if facts.trace:
+        orders = tuple(dict.fromkeys([peg.order for peg in event.pegs]))
+        facts.bought[key] = Purchase(now, event.supplier, event.node, tuple([line.sku for line in event.lines]), orders)
     facts.purchases[key] = PurchaseFacts(now, {line.sku: line.quantity for line in event.lines})
     period = (now - facts.start) // facts.rates.period_ms
     facts.ordered[period] = facts.ordered.get(period, 0) + sum([line.quantity for line in event.lines])

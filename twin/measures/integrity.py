@@ -101,6 +101,17 @@ def dead_letters(facts: Facts) -> Iterator[Answer]:
     yield answer(facts.messages.dead_lettered, part="inflow")
 
 
+@measure("L", "count", "dead letters that came in the window")
+def incompatible_messages(facts: Facts) -> Iterator[Answer]:
+    """Messages given up since their counterpart did not understand their version, and by counterpart where there are
+    any: those refused as an unsupported version.
+    """
+    refused = facts.messages.unsupported
+    yield answer(sum(refused.values()))
+    for gateway in sorted(refused):
+        yield answer(refused[gateway], part=f"gateway={gateway}")
+
+
 @measure("L", "ms", "at the end")
 def dead_letters_oldest_age(facts: Facts) -> Answer:
     """Age of the oldest dead letter."""

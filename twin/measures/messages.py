@@ -49,8 +49,13 @@ _REPLIES: Final[dict[type, None]] = dict.fromkeys(
 )
 """Commands that answer what the engine asked for: they must name what caused them."""
 
+NOBODY: Final = -1
+
 SETTLED_MS: Final = 86_400_000
 """How long after its end a message is known: it may be answered again."""
+
+UNSUPPORTED: Final = "unsupported version"
+"""What a counterpart's refusal says of a message in a version that it does not understand."""
 
 _KNOWN_ALREADY: Final = ("duplicate", "order_exists")
 """Refusals of an order that is in the books all the same."""
@@ -85,9 +90,11 @@ class Messages:
         self.operations = 0
         self.awaited = 0
         self.in_time = 0
-        # The attempt that the entry's command answers; 0 where it does not say.
+        # The attempt that the entry's command answers; 0 where it does not say, `NOBODY` where it answers none.
         self.answered = 0
         self.dead_lettered = 0
+        # Of these, messages in a version that was not understood, by gateway.
+        self.unsupported: dict[str, int] = {}
         self.required = 0
         # What the entry's events oblige the engine to send with them: (effect, delivery key).
         self.due: list[tuple[str, str]] = []
@@ -123,7 +130,7 @@ class Messages:
         counts = entry.now >= facts.begin
         kind = type(command)
         if kind is cm.Wake:
-            self.answered = 0
+            self.answered = NOBODY
             if counts:
                 self.audited += len(entry.events)
             return refusal is None
@@ -135,6 +142,9 @@ class Messages:
                 self.refused[refusal.code] = self.refused.get(refusal.code, 0) + 1
             if isinstance(command, cm.CaptureOrder) and refusal.code not in _KNOWN_ALREADY:
                 facts.refused_captures[command.order] = (command.requested_at, command.criticality)
+                if facts.trace and refusal.code == "blocked_item":
+                    wanted = tuple(dict.fromkeys([line.sku for line in command.lines]))
+                    facts.blocked.append((entry.now, command.order, wanted))
             return False
         if counts:
             events = len(entry.events)
@@ -229,10 +239,10 @@ class Messages:
             facts.breach("retry_beyond_limit", entry.now)
 
     def withdraw(self, key: str) -> None:
-        """What a dead letter asked for is no longer wanted."""
-        dead = self.dead.pop(key, None)
-        if dead is not None:
-            self._answered(key, dead)
+        """What a message asks for is no longer wanted."""
+        found = self.dead.pop(key, None) or self.open.pop(key, None)
+        if found is not None:
+            self._answered(key, found)
 
     def _settle_due(self, facts: Facts, entry: Entry) -> None:
         """What the events oblige the engine to send must be sent in the same entry, once."""
@@ -272,7 +282,7 @@ class Messages:
         if stage is None:
             facts.illegal_transitions += 1
             return
-        if name in ("failed", "dead_lettered", "lapsed") and self.answered not in (0, found.attempt):
+        if name in ("failed", "dead_lettered", "lapsed") and self.answered not in (NOBODY, 0, found.attempt):
             # News of an attempt that was given up before has put an end to the present one.
             facts.stale_overwrites += 1
         if name == "succeeded" and found.stage == "in_flight" and (not self.answered or self.answered >= found.first):
@@ -296,6 +306,8 @@ class Messages:
             found.since = now
             if now >= facts.begin:
                 self.dead_lettered += 1
+                if UNSUPPORTED in event.reason:
+                    self.unsupported[found.gateway] = self.unsupported.get(found.gateway, 0) + 1
             order = facts.orders.get(found.correlation)
             if order is not None:
                 order.fallout = True

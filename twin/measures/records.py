@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from typing import NamedTuple
 
 __all__ = [
     "CellFacts",
@@ -11,6 +12,7 @@ __all__ = [
     "LineFacts",
     "OrderFacts",
     "OrderRecord",
+    "Purchase",
     "PurchaseFacts",
     "ReleaseFacts",
     "ShipmentFacts",
@@ -150,6 +152,16 @@ class PurchaseFacts:
         self.stage = "created"
         self.acknowledged = False
         self.revision = 0
+
+
+class Purchase(NamedTuple):
+    """A purchase order as it was made: when (ms), from whom and for where, its items, and the orders pegged to it."""
+
+    at: int
+    supplier: str
+    node: str
+    skus: tuple[str, ...]
+    orders: tuple[str, ...]
 
 
 class OrderRecord:

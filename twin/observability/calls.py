@@ -39,7 +39,7 @@ StepKind = Literal[
 `asked`: the engine wants it done. `sent`: an attempt left. `succeeded`, `failed`, `unknown` (no answer in time) and
 `refused` (for good) are the outcomes of an attempt. `late`: a success came for a message whose attempt had been given
 up. `dead`: it became a dead letter; `redriven`: somebody sent that again; `expired`: nobody did in its time.
-`lapsed`: a question that could not be asked in its time was dropped.
+`lapsed`: it was dropped: a question that could not be asked in its time, or what is no longer wanted.
 `settled`: it needs nothing more.
 """
 
@@ -127,6 +127,11 @@ class Calls:
         if message is None:
             return
         command = entry.command
+        if isinstance(command, Wake):
+            # Its counterpart has done it, and its answer to the attempt never came.
+            yield from self._ended(message, entry, "no answer in time")
+            yield Step(entry.now, "settled", message, message.attempt, ACTED)
+            return
         answered = command.attempt if isinstance(command, AcknowledgeDelivery) and command.attempt else message.attempt
         in_time = message.stage == "in_flight" and answered >= message.first
         yield Step(entry.now, "succeeded" if in_time else "late", message, answered)
@@ -165,6 +170,12 @@ class Calls:
             yield from self._ended(message, entry, event.reason)
             yield Step(entry.now, "lapsed", message, message.attempt, event.reason)
 
+    def _withdrawn(self, event: Any, entry: Entry) -> Iterator[Step]:
+        """What a message asks for is no longer wanted."""
+        message = self.open.pop(getattr(event, "fulfillment_order", "") or event.purchase_order, None)
+        if message is not None:
+            yield Step(entry.now, "lapsed", message, message.attempt)
+
     def _hedged(self, event: ev.DeliveryHedged, entry: Entry) -> Iterator[Step]:
         message = self.open.get(event.delivery)
         if message is not None:
@@ -192,5 +203,7 @@ _FOLDS: Final[dict[type, Any]] = {
     ev.DeliveryExpired: Calls._expired,
     ev.DeliveryHedged: Calls._hedged,
     ev.DeliveryLapsed: Calls._lapsed,
+    ev.ReleaseWithdrawn: Calls._withdrawn,
+    ev.PurchaseOrderWithdrawn: Calls._withdrawn,
 }
 """Event type -> its fold; what hands an attempt over needs none, since its delivery stands in the same entry."""

@@ -116,13 +116,22 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
             "invoices_before_ship",
             "double_billed_value",
             "inventory_record_accuracy",
+            "mean_master_data_mismatches",
+            "orders_hit_by_master_data",
         ),
     ),
     ("Money", ("revenue", "cost_of_goods", "freight", "holding", "ordering", "penalty", "margin")),
 )
 """The key measures by heading; one that a run does not have is left out."""
 
-_TIME_WEIGHTED: Final = ("ready_rate", "divergence_time_share", "mean_on_hand", "mean_available", "mean_backordered")
+_TIME_WEIGHTED: Final = (
+    "ready_rate",
+    "divergence_time_share",
+    "mean_on_hand",
+    "mean_available",
+    "mean_backordered",
+    "mean_master_data_mismatches",
+)
 """Means over time: numerator and denominator are integrals in ms, shown in days."""
 
 _WHOLE_RATIOS: Final = ("bullwhip_ratio", "retry_amplification", "collateral_delay_ratio")

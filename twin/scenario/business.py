@@ -222,6 +222,8 @@ class Item(Model):
     """Instead of the supplier's"""
     drop_ship: SupplierRef | None = None
     """Supplier that sends it straight to the customer; rules for all items leave it out"""
+    pack: Positive | None = None
+    """Units in a pack: it is bought in whole packs only. Single units unless given"""
 
 
 class Stock(Model):

@@ -161,7 +161,7 @@ def misfits(scenario: Scenario) -> list[tuple[Path, str]]:
     if fallback is not None and len(scenario.warehouses) < 2:
         text = "fallback: there is one warehouse, and nowhere else to go; leave fallback out"
         problems.append((("policies", "delivery", "warehouse"), text))
-    problems += _other_suppliers(scenario)
+    problems += _other_suppliers(scenario) + _unbought(scenario)
     problems += _drop_shipped(scenario) + _undisturbed(scenario) + _idle_hands(scenario)
     idle = [(("policies", "delivery", key), text) for key, text in scenario.policies.delivery.without_effect()]
     problems += [(path, f"{path[-1]}: {text}") for path, text in idle]
@@ -207,6 +207,35 @@ def _idle_hands(scenario: Scenario) -> list[tuple[Path, str]]:
         if isinstance(one, ShiftVolume) and "preferred_node" not in scenario.policies.sourcing.rules:
             text = "preferred: no sourcing rule looks at preferred warehouses; add preferred_node"
             problems.append(((*path, "preferred"), text))
+    return problems
+
+
+def _unbought(scenario: Scenario) -> list[tuple[Path, str]]:
+    """Packs and changes of master data that could have no effect."""
+    rules = {rule.item for rule in scenario.policies.replenishment}
+    bought = {item.id: item.id in rules or ("*" in rules and item.drop_ship is None) for item in scenario.items}
+    problems: list[tuple[Path, str]] = []
+    for index, item in enumerate(scenario.items):
+        if item.pack is not None and not bought[item.id]:
+            text = f"pack: nobody buys '{item.id}' for a warehouse; give it a replenishment rule, or leave pack out"
+            problems.append((("items", index, "pack"), text))
+    spec = scenario.master_data
+    if spec is None:
+        return problems
+    path: Path = ("master_data",)
+    bad = any(fault.kind == "bad_master_data" for fault in scenario.faults)
+    if not spec.changes and not bad:
+        text = "no record ever changes or is wrong; give changes, or a fault of kind bad_master_data"
+        problems.append((path, text))
+    lasts = scenario.run.end - scenario.run.start
+    for index, one in enumerate(spec.changes):
+        if one.at >= lasts:
+            text = f"at: it changes at {format_duration(one.at)}, and the run is over at {format_duration(lasts)}"
+            problems.append(((*path, "changes", index, "at"), f"{text}; let it change earlier"))
+        of_rules = one.lead_time is not None or one.pack is not None
+        if of_rules and not bought.get(one.item or "", bool(rules) or scenario.assortment is not None):
+            text = f"item: nobody buys '{one.item}' for a warehouse; give it a replenishment rule"
+            problems.append(((*path, "changes", index, "item"), text))
     return problems
 
 

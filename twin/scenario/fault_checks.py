@@ -12,6 +12,8 @@ from twin.scenario.delivery import GatewayKind
 from twin.scenario.errors import Path, choices
 from twin.scenario.faults import (
     Auth,
+    BadAddress,
+    BadMasterData,
     ClockSkew,
     ConsumerCrash,
     DoubledFile,
@@ -54,6 +56,9 @@ OTHER_REPLIES: dict[str, tuple[GatewayKind, ...]] = {
     "stock.adjust": ("warehouse",),
     "stock.count": ("warehouse",),
     "credit.issue": ("erp",),
+    "items.define": ("erp",),
+    "network.define": ("erp",),
+    "replenishment.define": ("erp",),
     "delivery.acknowledge": ("warehouse", "supplier", "erp"),
 }
 
@@ -83,6 +88,8 @@ def _turns_away(fault: Fault) -> bool:
             return fault.class_ != "unknown"
         case SchemaDrift():
             return fault.misread_by is None
+        case BadAddress():
+            return fault.defect == "missing"
         case _:
             return isinstance(fault, Poison | RateLimited | Auth)
 
@@ -93,6 +100,8 @@ def _unheard(scenario: Scenario) -> Iterator[tuple[Path, str]]:
         if _answered(scenario, interface):
             continue
         own = interface.queue.bound is not None or interface.rate_limit is not None or interface.token is not None
+        rollout = interface.rollout
+        own = own or (rollout is not None and rollout.of == "calls" and rollout.reads != "any")
         if own or any(_at(fault, interface) and _turns_away(fault) for fault in scenario.faults):
             yield (
                 ("interfaces", index),
@@ -105,6 +114,8 @@ def _idle(scenario: Scenario) -> Iterator[tuple[Path, str]]:
     """What stands at an interface or as a fault and could have no effect."""
     for index, interface in enumerate(scenario.interfaces):
         plain = Interface(id=interface.id, to=interface.to, **{key: getattr(interface, key) for key in REGISTER})
+        if interface.rollout is not None and interface.rollout.of == "reports":
+            plain = plain.model_copy(update={"rollout": interface.rollout})
         if _uncalled(interface) and interface != plain:
             given = ", ".join(key for key in type(plain).model_fields if getattr(plain, key) != getattr(interface, key))
             yield (
@@ -126,6 +137,11 @@ def _idle(scenario: Scenario) -> Iterator[tuple[Path, str]]:
                 "a call before it waits; leave expired out",
             )
     length = scenario.run.end - scenario.run.start
+    for index, interface in enumerate(scenario.interfaces):
+        rollout = interface.rollout
+        if rollout is not None and min(rollout.sender.from_, rollout.reader.from_) >= length:
+            text = f"rollout: nobody goes over to '{rollout.to}' before the run is over at {format_duration(length)}"
+            yield (("interfaces", index, "rollout"), f"{text}; let it begin earlier")
     for index, fault in enumerate(scenario.faults):
         if fault.from_ >= length:
             yield (
@@ -151,7 +167,7 @@ def _hits_replies(fault: Fault) -> bool:
         return fault.direction == "reply"
     if isinstance(fault, LateFile | PartialFile | DoubledFile):
         return fault.file == "reports"
-    return isinstance(fault, ClockSkew | WrongAnswer | SchemaDrift)
+    return isinstance(fault, ClockSkew | WrongAnswer | SchemaDrift | BadMasterData)
 
 
 def _types(fault: Fault, where: list[Interface]) -> list[str]:
@@ -183,6 +199,16 @@ def _no_effect(scenario: Scenario, fault: Fault, where: list[Interface]) -> str:
     dating = [f"supplier/{supplier.id}" for supplier in scenario.suppliers if supplier.acknowledgement is not None]
     if dated and not any(interface.to in dating for interface in where):
         return "no supplier there acknowledges purchase orders with a date; give one an acknowledgement"
+    if isinstance(fault, BadMasterData):
+        if scenario.master_data is None or not any(interface.to == "erp" for interface in where):
+            return "no records come from there; give the scenario master_data, and the interface of the ERP"
+        sync = scenario.master_data.sync
+        if not scenario.master_data.changes and not (sync.every and sync.sends == "all"):
+            return "no record is ever sent; give master_data changes, or a sync with sends: all"
+        if fault.tenant is not None:
+            return "a record is of no tenant; leave tenant out"
+    if isinstance(fault, BadAddress) and not any(_kind(interface) == "warehouse" for interface in where):
+        return "no warehouse ships there; name the interface of one"
     if isinstance(fault, LateFile | PartialFile | DoubledFile):
         batches = [interface.batch for interface in where if interface.batch is not None]
         if not any(batch.carries in (fault.file, "both") for batch in batches):

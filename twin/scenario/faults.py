@@ -9,12 +9,25 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from twin.scenario.base import ChannelRef, DurationMs, Id, InterfaceGlob, Model, Percent, Positive, SomeRate, refuse
+from twin.scenario.base import (
+    ChannelRef,
+    Count,
+    DurationMs,
+    Id,
+    InterfaceGlob,
+    Model,
+    Percent,
+    Positive,
+    SomeRate,
+    refuse,
+)
 from twin.scenario.distributions import DistributionSpec
 from twin.streams.distributions import Fixed
 
 __all__ = [
     "Auth",
+    "BadAddress",
+    "BadMasterData",
     "ClockSkew",
     "ConsumerCrash",
     "DoubledFile",
@@ -358,6 +371,75 @@ class RedriveStorm(_Ends):
         return self
 
 
+class BadMasterData(FaultBase):
+    """Records of items and suppliers are mapped wrongly on their way from the ERP, and the engine decides by them until
+    they come again; what is physically so stays as it is."""
+
+    kind: Literal["bad_master_data"]
+    """A wrong copy"""
+    defect: Literal["wrong", "missing", "duplicate"] = "wrong"
+    """Another value, none, or an older record that comes behind the good one and replaces it"""
+    record: str = "*"
+    """Which ones, a pattern over the ids of items, or of suppliers for minimum_order"""
+    lead_time: DurationMs | None = None
+    """The wrong value; for wrong"""
+    pack: Count | None = None
+    """The wrong value; for wrong"""
+    status: Literal["active", "blocked"] | None = None
+    """The wrong value; for wrong"""
+    minimum_order: Count | None = None
+    """The wrong value; for wrong"""
+    field: Literal["lead_time", "pack", "status", "minimum_order"] | None = None
+    """What is missing or old; for missing and duplicate"""
+
+    @model_validator(mode="after")
+    def _one_value(self) -> Self:
+        given = sum(value is not None for value in self._values().values())
+        if self.defect == "wrong" and (given != 1 or self.field is not None):
+            raise refuse(f"a wrong record has one wrong value; give one of {', '.join(self._values())}, and no field")
+        if self.defect != "wrong" and (given or self.field is None):
+            raise refuse(f"give the field that is {'missing' if self.defect == 'missing' else 'old'}, and no value")
+        return self
+
+    @property
+    def about(self) -> str:
+        """The field that is bad."""
+        return self.field or next(name for name, value in self._values().items() if value is not None)
+
+    @property
+    def wrong(self) -> int:
+        """The wrong value: ms, units, or 1 for blocked; 0 for none."""
+        return self.lead_time or self.pack or self.minimum_order or int(self.status == "blocked")
+
+    def _values(self) -> dict[str, object]:
+        return {
+            "lead_time": self.lead_time,
+            "pack": self.pack,
+            "status": self.status,
+            "minimum_order": self.minimum_order,
+        }
+
+
+class BadAddress(FaultBase):
+    """The customer's address is bad in the master data: a parcel goes astray, or the warehouse refuses the order."""
+
+    kind: Literal["bad_address"]
+    """Where is it to go?"""
+    defect: Literal["wrong", "missing"] = "wrong"
+    """The carrier cannot deliver, reports an exception and tries again when the address is put right; or there is none,
+    and the warehouse refuses the order for good"""
+    corrected: DurationMs | None = None
+    """Time from the carrier's exception until the address is put right, 1d unless given; for wrong"""
+
+    @model_validator(mode="after")
+    def _parcels(self) -> Self:
+        if self.endpoint != "*":
+            raise refuse("an address is on an order to ship, and on nothing else; leave endpoint out")
+        if self.corrected is not None and self.defect == "missing":
+            raise refuse("a missing address is put right by whoever sends the dead letter again; leave corrected out")
+        return self
+
+
 Fault = Annotated[
     Outage
     | Latency
@@ -379,6 +461,8 @@ Fault = Annotated[
     | PartialFile
     | DoubledFile
     | StaleSnapshot
-    | RedriveStorm,
+    | RedriveStorm
+    | BadMasterData
+    | BadAddress,
     Field(discriminator="kind"),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, PlainSerializer, PlainValidator, model_validator
+from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, model_validator
 
 from twin.scenario import units
 from twin.scenario.base import (
@@ -22,7 +22,18 @@ from twin.scenario.base import (
 from twin.scenario.distributions import DistributionSpec
 from twin.streams.distributions import Fixed
 
-__all__ = ["Batch", "Edi", "Interface", "Objective", "Queue", "RateLimit", "Redelivery", "Token"]
+__all__ = [
+    "Batch",
+    "Edi",
+    "Interface",
+    "Objective",
+    "Queue",
+    "RateLimit",
+    "Redelivery",
+    "Rollout",
+    "RolloutStep",
+    "Token",
+]
 
 
 def _some_time(value: int) -> int:
@@ -92,6 +103,39 @@ class Redelivery(Model):
     """How much later"""
     times: Positive = 5
     """Most times; then the broker gives it up"""
+
+
+class RolloutStep(Model):
+    """One side goes over to the new version, instance by instance."""
+
+    from_: Annotated[DurationMs, Field(alias="from")]
+    """When the first does, counted from the start of the run"""
+    for_: Annotated[DurationMs, Field(alias="for")] = 0
+    """Time until all have: the share of those that have grows evenly"""
+
+
+class Rollout(Model):
+    """A new version of the contract; meanwhile messages are written, and read, in the one or the other."""
+
+    to: str
+    """The version after `version`"""
+    of: Literal["calls", "reports"] = "calls"
+    """Of the engine's calls, or of what the partner sends of its own; answers to calls are read in any version"""
+    sender: RolloutStep
+    """The side that writes: the engine's for calls, the partner's for reports"""
+    reader: RolloutStep
+    """The side that reads"""
+    reads: Literal["own", "older", "any"] = "own"
+    """What the reader's instances can read: their own version, what is older too once they are new, or any version (a
+    tolerant reader). A call that cannot be read is refused for good"""
+    again: PositiveMs | None = None
+    """How much later the partner sends a report again that could not be read, 5m unless given; for reports"""
+
+    @model_validator(mode="after")
+    def _sent_again(self) -> Self:
+        if self.again is not None and (self.of == "calls" or self.reads == "any"):
+            raise refuse("again is about reports that cannot be read, and here there are none; leave it out")
+        return self
 
 
 class Objective(Model):
@@ -165,6 +209,8 @@ class Interface(Model):
     """What its owner promises"""
     version: str = ""
     """Of the contract that it speaks"""
+    rollout: Rollout | None = None
+    """A new version that comes in the middle of the run"""
     contract: str = ""
     """Where that contract stands"""
 
@@ -176,6 +222,10 @@ class Interface(Model):
                 raise refuse(f"style {self.style} {what} {key}")
         if self.redelivery is not None and self.style != "event":
             raise refuse(f"style {self.style} has no use for redelivery")
+        if self.rollout is not None and self.rollout.to == self.version:
+            raise refuse(f"rollout: it leads from version '{self.version}' to itself; give another version")
+        if self.rollout is not None and not (self.version and self.rollout.to):
+            raise refuse("rollout: it leads from one version to another; give the interface its version, and to")
         if self.style == "manual" and self.workers is None:
             raise refuse("style manual needs workers")
         return self

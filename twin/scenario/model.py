@@ -35,6 +35,7 @@ from twin.scenario.explain import explain
 from twin.scenario.faults import Fault
 from twin.scenario.interfaces import Interface
 from twin.scenario.interventions import Intervention
+from twin.scenario.master_data import MasterData
 from twin.scenario.merging import merge_plain
 from twin.scenario.monitor import Monitor
 from twin.scenario.policies import Costs, Policies
@@ -111,6 +112,8 @@ class Scenario(Model):
     """What serves the engine's calls to its partners; calls to others reach them unhindered"""
     faults: Tuple[Fault] = ()
     """What goes wrong in interfaces"""
+    master_data: MasterData | None = None
+    """Values of items that change in the middle of the run, and how the engine hears of it"""
     monitor: Monitor | None = None
     """Who watches the log and raises alerts"""
     disruptions: Tuple[Disruption] = ()

@@ -23,8 +23,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from math import ceil, sqrt
 
-from msgspec import Struct
-from msgspec.structs import replace
+from msgspec import Struct, structs
 
 from twin.core.master import Item, Replenishment
 from twin.order_book import OrderBook
@@ -78,6 +77,7 @@ def compile_catalog(scenario: Scenario, sites: Sites, book: OrderBook | None) ->
     lead_times: dict[str, dict[str, Distribution]] = {}
     rules: dict[tuple[str, str], Replenishment] = {}
     opening: dict[str, dict[str, int]] = {warehouse.id: {} for warehouse in scenario.warehouses}
+    packs = {item.id: item.pack for item in scenario.items if item.pack is not None}
     for item in scenario.items:
         items.append(Item(item.id, minor(item.price), minor(item.cost), item.description))
         if item.drop_ship is not None:
@@ -114,7 +114,8 @@ def compile_catalog(scenario: Scenario, sites: Sites, book: OrderBook | None) ->
                 made = Replenishment(*common, 0, rule.S, 0, rule.review.every or 0, start + rule.review.offset, lead_ms)
             else:
                 made = Replenishment(*common, lead_time_ms=lead_ms)
-            rules[rule.warehouse, sku] = replace(made, alternates=alternates) if alternates else made
+            made = structs.replace(made, alternates=alternates) if alternates else made
+            rules[rule.warehouse, sku] = structs.replace(made, pack=packs[sku]) if sku in packs else made
     homes: dict[str, str] = {}
     for node in opening:
         for sku in opening[node]:

@@ -58,7 +58,7 @@ from twin.world.orchestration import Orchestration
 from twin.world.party import ENGINE, Link, Party, SimulatedGateway
 from twin.world.sites import Sites, docks, minor
 from twin.world.supplier import Dock, Supplier, SupplierConfig
-from twin.world.troubles import add_disruptions, add_interventions, disruption_names
+from twin.world.troubles import add_disruptions, add_interventions, add_master_data, disruption_names
 from twin.world.warehouse import Warehouse, WarehouseConfig
 
 __all__ = ["Build", "build", "gateways", "load_book"]
@@ -108,6 +108,7 @@ def build(scenario: Scenario, seed: int, progress: Progress | None = None, *, sh
     _add_channels(scenario, catalog, world, book)
     add_disruptions(scenario, world)
     add_interventions(scenario, world)
+    add_master_data(scenario, sites, catalog, _terms(scenario, sites), world)
     _add_spikes(scenario, catalog, world)
     return Build(world, _genesis(scenario, sites, catalog), catalog, book)
 
@@ -294,12 +295,7 @@ def _genesis(scenario: Scenario, sites: Sites, catalog: Catalog) -> list[Externa
             now,
             scenario.currency,
             tuple(sites.node(warehouse) for warehouse in [*scenario.warehouses, *docks(scenario)]),
-            tuple(
-                SupplierTerms(
-                    source.id, sites.calendars[source.calendar], minor(source.order_cost), source.minimum_order
-                )
-                for source in scenario.suppliers
-            ),
+            _terms(scenario, sites),
             sites.lanes(),
             tuple(_channel_rules(scenario, channel) for channel in scenario.channels),
             tuple(CarrierHours(carrier.id, sites.calendars[carrier.calendar]) for carrier in scenario.carriers),
@@ -315,6 +311,15 @@ def _genesis(scenario: Scenario, sites: Sites, catalog: Catalog) -> list[Externa
     for number, rules in enumerate(_chunks(catalog.rules)):
         commands.append(DefineReplenishment(f"genesis/replenishment/{number}", "scenario", now, rules))
     return commands
+
+
+def _terms(scenario: Scenario, sites: Sites) -> tuple[SupplierTerms, ...]:
+    return tuple(
+        [
+            SupplierTerms(source.id, sites.calendars[source.calendar], minor(source.order_cost), source.minimum_order)
+            for source in scenario.suppliers
+        ]
+    )
 
 
 def _chunks(rows: tuple[Any, ...]) -> list[tuple[Any, ...]]:

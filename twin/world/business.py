@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from twin.world.erp import Erp
     from twin.world.interface import Interface
     from twin.world.marketplace import Marketplace
+    from twin.world.master_data import MasterData
     from twin.world.orchestration import Orchestration
     from twin.world.warehouse import Warehouse
 
@@ -39,7 +40,8 @@ class Business(World):
     """A world of one business. `truth` is attached from outside and is no part of a snapshot.
 
     `shuffle` permutes ties, see `World`. `tenants` maps an order to the channel that it came by, and is kept only where
-    a fault hits one tenant's messages.
+    a fault hits one tenant's messages. `misaddressed` are shipments whose label is wrong, with the time that putting it
+    right takes (ms).
     """
 
     truth: Truth
@@ -52,6 +54,8 @@ class Business(World):
         self.interfaces: dict[str, Interface] = {}
         self.marketplaces: dict[str, Marketplace] = {}
         self.tenants: dict[str, str] | None = None
+        self.misaddressed: dict[str, int] = {}
+        self.master_data: MasterData | None = None
         self.erp: Erp
         self.orchestration: Orchestration
 

@@ -85,8 +85,23 @@ class Carrier(Party, Closure):
             world.post(
                 self.report, Parcel(shipment, order, criticality, name, lane, lost, now + part), part, Phase.SHIP
             )
+        if world.misaddressed and shipment in world.misaddressed:
+            world.post(
+                self.report,
+                Parcel(shipment, order, criticality, "exception", lane, lost, now + delay),
+                delay,
+                Phase.SHIP,
+            )
+            delay = self._corrected(shipment, self.config.transits[node, region], delay)
         last = Parcel(shipment, order, criticality, "delivered", lane, lost, now + delay)
         world.post(self.deliver, last, delay, Phase.SHIP)
+
+    def _corrected(self, shipment: str, transit: Distribution, delay: int) -> int:
+        """After which time a parcel is there that went astray: it is sent anew once its address was put right."""
+        world = self.world
+        again = max(0, world.streams.draw(transit, "transit", shipment, "again"))
+        at = world.now + delay + world.misaddressed.pop(shipment) + again
+        return next_open(self.config.calendar, at) - world.now
 
     def _ways(self, lane: tuple[str, str]) -> list[Standstill]:
         return [self.standstills[way] for way in (lane, ("", "")) if way in self.standstills]

@@ -17,6 +17,7 @@ from twin.world.exposed import Exposed
 from twin.world.faults import Answer, Copy, Delay, Down, Lose, Throttle, TokenBucket
 from twin.world.files import Batch, Row
 from twin.world.kernel import Phase
+from twin.world.versions import Rollout
 
 __all__ = ["Door", "Edi", "InterfaceConfig", "Redelivery"]
 
@@ -59,6 +60,7 @@ class InterfaceConfig(Struct, frozen=True):
     edi: Edi | None = None
     redelivery: Redelivery | None = None
     calendar: Calendar = Calendar("always")
+    rollout: Rollout | None = None
 
 
 class Door(Exposed):
@@ -69,7 +71,8 @@ class Door(Exposed):
         self.config = config
         self.token_from = 0
         self.token_until = 0
-        self.wide_open = config.limit is None and not config.token_ms and config.batch is None and config.edi is None
+        plain = config.limit is None and not config.token_ms and config.batch is None and config.edi is None
+        self.wide_open = plain and config.rollout is None
 
     def start(self) -> None:
         """Credentials are fresh when the run begins."""
@@ -115,6 +118,9 @@ class Door(Exposed):
         config = self.config
         if self.met and self._stopped(call):
             return
+        rollout = config.rollout
+        if rollout is not None and not rollout.again_ms and self._unreadable(call, rollout):
+            return
         if config.limit is not None:
             wait = self._bucket("", config.limit).take(self.world.now)
             if wait:
@@ -149,8 +155,47 @@ class Door(Exposed):
             return True
         return False
 
+    def _unreadable(self, call: Delivery, rollout: Rollout) -> bool:
+        """Whether nobody here understands the version that the call is written in: then it is refused for good."""
+        between = self._between(rollout, call.key, call.attempt)
+        if not between:
+            return False
+        code = "999 AK5 R:" if self.config.edi is not None else "415"
+        self._turn_away(call, f"{code} unsupported version {between}", outcome="refused")
+        return True
+
+    def _between(self, rollout: Rollout, message: str, attempt: int) -> str:
+        """The versions of a message and of a reader that does not understand it; nothing where all is well."""
+        world = self.world
+        if not rollout.begun(world.now):
+            return ""
+        written, reader = rollout.versions(world.streams, self.id, message, attempt, world.now)
+        between = f"{rollout.name(written)} read by {rollout.name(reader)}"
+        world.truth.record(world.now, "message.version", message, self.id, "", attempt, between)
+        return "" if rollout.readable(written, reader) else between
+
+    def resend(self, message: tuple[External, Phase, int]) -> None:
+        """The partner sends a report, perhaps again; one that nobody could read it keeps, and sends later."""
+        command, phase, attempt = message
+        rollout = self.config.rollout
+        if rollout is not None:
+            between = self._between(rollout, command.id, attempt)
+            if between:
+                world = self.world
+                world.truth.record(world.now, "message.unread", command.id, self.id, "", attempt, between)
+                world.post(self.resend, (command, phase, attempt + 1), rollout.again_ms, Phase.GOODS)
+                return
+        self._pass(command, phase, None)
+
     def pass_on(self, command: External, phase: Phase, call: Delivery | None) -> None:
-        """A message of the party is translated, or waits for its file, where the style is so."""
+        """A message of the party is written in its version, and translated or put into a file where the style is so."""
+        rollout = self.config.rollout
+        if rollout is not None and rollout.again_ms and call is None:
+            self.resend((command, phase, 1))
+        else:
+            self._pass(command, phase, call)
+
+    def _pass(self, command: External, phase: Phase, call: Delivery | None) -> None:
         batch, edi = self.config.batch, self.config.edi
         if batch is not None and batch.reports:
             row = Row(self.as_reply(command, call), (command, phase, call))

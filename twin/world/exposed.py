@@ -7,11 +7,19 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
-from twin.core.commands import AcknowledgeDelivery, CountStock, External
+from twin.core.commands import (
+    AcknowledgeDelivery,
+    CountStock,
+    DefineItems,
+    DefineNetwork,
+    DefineReplenishment,
+    External,
+)
 from twin.core.effects import Delivery
 from twin.streams import Distribution
-from twin.world.faults import Copy, Delay, Falsify, Fault, Lose, Shift, Stale, TokenBucket, Touched
+from twin.world.faults import BadRecord, Copy, Delay, Falsify, Fault, Lose, Shift, Stale, TokenBucket, Touched
 from twin.world.kernel import Actor, Phase
+from twin.world.master_data import corrupted
 
 if TYPE_CHECKING:
     from twin.world.business import Business
@@ -113,6 +121,8 @@ class Exposed(Actor):
         """Write into the truth that a fault touched a message."""
         detail = f"{fault.id} {fault.kind}"
         self.world.truth.record(self.world.now, "fault.hit", message.subject, self.id, "", message.attempt, detail)
+        if fault.kind == "bad_address":
+            self.world.truth.record(self.world.now, "master.misaddressed", message.order, self.id)
 
     def fault_ms(self, distribution: Distribution, fault: Fault, message: Touched) -> int:
         """A time of a fault for one message."""
@@ -191,4 +201,9 @@ class Exposed(Actor):
             if type(command) is not CountStock or before is None:
                 return {}
             return {"lines": before.lines} | ({} if what.stamped_anew else {"sequence": before.sequence})
+        if isinstance(what, BadRecord):
+            records = self.world.master_data
+            if records is None or not isinstance(command, DefineItems | DefineReplenishment | DefineNetwork):
+                return {}
+            return corrupted(command, what, records.earlier)
         return None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "BadRecord",
     "Copy",
     "Crash",
     "Delay",
@@ -31,6 +32,7 @@ __all__ = [
     "Freeze",
     "Lose",
     "Mechanism",
+    "Misaddress",
     "Shift",
     "Stale",
     "Storm",
@@ -122,7 +124,39 @@ class Storm(Struct, frozen=True, tag=True):
     every_ms: int
 
 
-Mechanism = Down | Freeze | Lose | Delay | Copy | Answer | Throttle | Shift | Falsify | Crash | Stale | Truncate | Storm
+class BadRecord(Struct, frozen=True, tag=True):
+    """In records of items or suppliers like `record` a `field` is another `value` than it should, or with `stale` an
+    older record comes behind."""
+
+    field: str
+    record: str
+    value: int
+    stale: bool
+
+
+class Misaddress(Struct, frozen=True, tag=True):
+    """A parcel has a wrong label, until `corrected_ms` after its carrier could not deliver it."""
+
+    corrected_ms: int
+
+
+Mechanism = (
+    Down
+    | Freeze
+    | Lose
+    | Delay
+    | Copy
+    | Answer
+    | Throttle
+    | Shift
+    | Falsify
+    | Crash
+    | Stale
+    | Truncate
+    | Storm
+    | BadRecord
+    | Misaddress
+)
 
 
 class Touched(Struct, frozen=True):

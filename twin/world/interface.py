@@ -13,7 +13,7 @@ from twin.core.calendar import CalendarExhausted, add_working, is_open, next_ope
 from twin.core.effects import Delivery
 from twin.core.master import CRITICALITIES
 from twin.world.door import Door, InterfaceConfig
-from twin.world.faults import Answer, Crash, Fault
+from twin.world.faults import Answer, Crash, Fault, Misaddress
 from twin.world.kernel import Phase
 
 __all__ = ["Interface"]
@@ -163,13 +163,15 @@ class Interface(Door):
         for fault in self.meets("work", seen):
             what = fault.what
             self.note(fault, seen)
-            if isinstance(what, Answer):
+            if isinstance(what, Misaddress):
+                self.world.misaddressed[f"{call.key}/s"] = what.corrected_ms
+            elif isinstance(what, Answer):
                 # One that was taken in has been answered: what becomes of it then, nobody tells its sender.
                 if what.outcome and not self.config.asynchronous:
                     self._answer(call, what.outcome, what.reason)
                 self._not_finished(call, done=False)
                 return
-            if isinstance(what, Crash):
+            elif isinstance(what, Crash):
                 if what.after_commit:
                     if behind.link.acknowledge:
                         self.muted[call.key, call.attempt] = None

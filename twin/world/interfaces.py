@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from typing import Final
 
 from twin.core.dedupe import Seen
 from twin.scenario import Scenario
 from twin.scenario import faults as specs
 from twin.scenario.interfaces import Batch as BatchSpec
 from twin.scenario.interfaces import Interface as InterfaceSpec
+from twin.scenario.units import DAY_MS
 from twin.world.business import Business
 from twin.world.door import Edi, InterfaceConfig, Redelivery
 from twin.world.faults import (
     Answer,
+    BadRecord,
     Copy,
     Crash,
     Delay,
@@ -23,6 +26,7 @@ from twin.world.faults import (
     Freeze,
     Lose,
     Mechanism,
+    Misaddress,
     Shift,
     Stale,
     Storm,
@@ -33,9 +37,13 @@ from twin.world.files import Batch, Files
 from twin.world.interface import Interface
 from twin.world.party import MEMORY_MS, Party
 from twin.world.sites import Sites
+from twin.world.versions import Rollout, Turn
 from twin.world.warehouse import Warehouse
 
 __all__ = ["add_interfaces", "fault_ids"]
+
+RESENT_MS: Final = 300_000
+"""After which time a partner sends a report again that nobody could read, unless its interface says otherwise."""
 
 _ERRORS = {
     "retryable": Answer("failed", "503 service unavailable"),
@@ -98,7 +106,18 @@ def _config(spec: InterfaceSpec, sites: Sites, triggers: tuple[tuple[int, str], 
         Edi(edi.translation, edi.acknowledgement) if edi is not None else None,
         Redelivery(again.after, again.times) if again is not None else None,
         sites.calendars[spec.calendar or "always"],
+        _rollout(spec, sites.scenario.run.start),
     )
+
+
+def _rollout(spec: InterfaceSpec, start: int) -> Rollout | None:
+    planned = spec.rollout
+    if planned is None:
+        return None
+    sender = Turn(start + planned.sender.from_, planned.sender.for_)
+    reader = Turn(start + planned.reader.from_, planned.reader.for_)
+    again = 0 if planned.of == "calls" else planned.again or RESENT_MS
+    return Rollout(spec.version, planned.to, sender, reader, planned.reads, again)
 
 
 def _batch(spec: BatchSpec) -> Batch:
@@ -125,7 +144,7 @@ def _fault(scenario: Scenario, at: InterfaceSpec, world: Business, spec: specs.F
         stage,
         what,
         rank,
-        spec.endpoint,
+        "warehouse.release" if isinstance(spec, specs.BadAddress) else spec.endpoint,
         spec.probability,
         () if backlog else _windows(scenario, at, world, spec),
         spec.markov.up if spec.markov is not None else None,
@@ -133,7 +152,7 @@ def _fault(scenario: Scenario, at: InterfaceSpec, world: Business, spec: specs.F
         backlog,
         (spec.for_ or 0) if backlog else 0,
         spec.ramp,
-        isinstance(spec, specs.Poison),
+        isinstance(spec, specs.Poison | specs.BadAddress),
         isinstance(spec, specs.ReplyLost | specs.ReplyLate),
         spec.tenant or "",
     )
@@ -210,6 +229,12 @@ def _mechanism(spec: specs.Fault, at: InterfaceSpec) -> tuple[str, Mechanism]:
             return spec.file, Copy(spec.after)
         case specs.StaleSnapshot():
             return "reply", Stale(spec.stamped == "anew")
+        case specs.BadMasterData():
+            return "reply", BadRecord(spec.about, spec.record, spec.wrong, spec.defect == "duplicate")
+        case specs.BadAddress():
+            if spec.defect == "missing":
+                return "door", Answer("refused", "422 address missing")
+            return "work", Misaddress(DAY_MS if spec.corrected is None else spec.corrected)
         case specs.RedriveStorm():
             return "storm", Storm(spec.every)
 

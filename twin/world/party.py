@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from twin.core.commands import AcknowledgeDelivery, External, ReportStatus
 from twin.core.dedupe import Seen, remember, was_seen
@@ -98,7 +99,7 @@ class Party(Actor):
     def answered_status(self, message: Delivery) -> bool:
         """Answer a question about what has become of something; False for any other message.
 
-        What was said of it is said again, word by word: the engine recognizes what it heard already.
+        What was said of it is said again: the engine recognizes what it heard already.
         """
         effect = message.effect
         if not isinstance(effect, AskStatus):
@@ -109,7 +110,8 @@ class Party(Actor):
         known = was_seen(self.done, effect.subject, self.world.now, self.dedupe_ms) if self.dedupe_ms else False
         status = "done" if told else "working" if known or effect.kind == "carrier" else "unknown"
         for command in told:
-            self.respond(message, command)
+            # Said anew: the engine knows it by its id, and takes nothing that is too old.
+            self.respond(message, replace(command, time=self.world.now))
         report = ReportStatus(
             f"{message.key}/report",
             self.id,

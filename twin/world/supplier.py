@@ -81,6 +81,11 @@ class Supplier(Party, Closure):
         # Purchase orders that were taken, and those that will not be; kept only where one may be cancelled.
         self.taken: dict[str, None] = {}
         self.cancelled: dict[str, None] = {}
+        # What is really so, and may change in the middle of the run: see `twin.world.master_data`.
+        self.minimum_order = config.minimum_order
+        self.changed: dict[str, Distribution] = {}
+        self.packs: dict[str, int] = {}
+        self.discontinued: dict[str, None] = {}
 
     def receive(self, message: Delivery) -> None:
         """Take a purchase order; its goods arrive after the lead time drawn for it."""
@@ -93,16 +98,18 @@ class Supplier(Party, Closure):
             self._cancel(message, effect)
         if not isinstance(effect, CreatePurchaseOrder) or effect.purchase_order in self.cancelled:
             return
+        config, world, now = self.config, self.world, self.world.now
+        calendar = config.calendar
+        units = sum(line.quantity for line in effect.lines)
+        why, sku = self._misordered(effect, units)
+        if why:
+            world.truth.record(now, "master.refused", effect.purchase_order, effect.node, sku, units, why)
+            self._answer(effect.purchase_order, "rejected", now)
+            return
         if self.link.cancellable:
             self.taken[effect.purchase_order] = None
             if len(self.taken) > SAID_MAX:
                 del self.taken[next(iter(self.taken))]
-        config, world, now = self.config, self.world, self.world.now
-        calendar = config.calendar
-        units = sum(line.quantity for line in effect.lines)
-        if units < config.minimum_order and not effect.order:
-            self._answer(effect.purchase_order, "rejected", now)
-            return
         begin = next_open(calendar, now)
         if config.unit_ms:
             begin = max(begin, self.busy_until)
@@ -115,7 +122,7 @@ class Supplier(Party, Closure):
             return
         arrival_at = begin
         for line in effect.lines:
-            distribution = config.lead_times.get(line.sku, config.lead_time)
+            distribution = self.changed.get(line.sku) or config.lead_times.get(line.sku, config.lead_time)
             lead = max(0, world.streams.draw(distribution, "lead_time", effect.purchase_order, line.sku))
             arrival_at = max(arrival_at, add_working(calendar, begin, lead))
         # Goods are at the dock earlier in an instant than an order can be read in it.
@@ -137,6 +144,34 @@ class Supplier(Party, Closure):
                 f"{message.key}/answer", self.id, self.world.now, key, outcome, message.criticality, message.key
             ),
         )
+
+    def _misordered(self, effect: CreatePurchaseOrder, units: int) -> tuple[str, str]:
+        """What of the master data an order goes against, and for which item; nothing where all is well.
+
+        Its buyer did not know that the minimum is higher, that packs are other ones, or that an item is not made.
+        """
+        if units < self.minimum_order and not effect.order:
+            return "minimum_order", ""
+        if self.packs or self.discontinued:
+            for line in effect.lines:
+                if line.sku in self.discontinued:
+                    return "status", line.sku
+                if not effect.order and line.quantity % self.packs.get(line.sku, 1):
+                    return "pack", line.sku
+        return "", ""
+
+    def go_by(self, field: str, sku: str, value: int, lead_time: Distribution | None) -> None:
+        """A value of the master data is otherwise from now on."""
+        if lead_time is not None:
+            self.changed[sku] = lead_time
+        elif field == "minimum_order":
+            self.minimum_order = value
+        elif field == "pack":
+            self.packs[sku] = value
+        elif value:
+            self.discontinued[sku] = None
+        else:
+            self.discontinued.pop(sku, None)
 
     def _lost(self) -> int:
         return 0 if self.standstill is None else self.standstill.at(self.world.now)

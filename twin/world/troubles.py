@@ -1,7 +1,8 @@
-"""From the disruptions and interventions of a scenario to the actors that play them."""
+"""From the disruptions, interventions and changes of master data of a scenario to the actors that play them."""
 
 from __future__ import annotations
 
+from twin.core.master import Supplier as SupplierTerms
 from twin.scenario import Scenario
 from twin.scenario.disruptions import (
     CapacityCut,
@@ -21,15 +22,18 @@ from twin.scenario.interventions import (
     StopShip,
     ZeroFeed,
 )
+from twin.scenario.master_data import MasterChange
 from twin.world import disruptions
+from twin.world.assortment import Catalog
 from twin.world.business import Business
 from twin.world.carrier import Carrier
 from twin.world.disruptions import DisruptionClock, Standstill
+from twin.world.master_data import Change, Key, MasterData, Record, Sync
 from twin.world.operations import Operations, Plan, Trigger
-from twin.world.sites import minor
+from twin.world.sites import Sites, minor
 from twin.world.supplier import Supplier
 
-__all__ = ["add_disruptions", "add_interventions", "disruption_names", "intervention_names"]
+__all__ = ["add_disruptions", "add_interventions", "add_master_data", "disruption_names", "intervention_names"]
 
 
 def disruption_names(scenario: Scenario) -> list[tuple[str, Disruption]]:
@@ -97,6 +101,40 @@ def add_interventions(scenario: Scenario, world: Business) -> None:
     """Put somebody into the world for every intervention."""
     for name, one in intervention_names(scenario):
         world.add(Operations(_plan(scenario, one, name)))
+
+
+def add_master_data(
+    scenario: Scenario, sites: Sites, catalog: Catalog, terms: tuple[SupplierTerms, ...], world: Business
+) -> None:
+    """Put the packs of the items into their suppliers, and the ERP's records into the world where they change."""
+    for rule in catalog.rules:
+        actor = world.actors[f"supplier/{rule.supplier}"]
+        if rule.pack and isinstance(actor, Supplier):
+            actor.packs[rule.sku] = rule.pack
+    spec = scenario.master_data
+    if spec is None:
+        return
+    sync = Sync(spec.sync.every or 0, spec.sync.offset, spec.sync.sends == "all")
+    changes = [_change(scenario, sites, catalog, one, number) for number, one in enumerate(spec.changes)]
+    records: tuple[Record, ...] = (*catalog.items, *catalog.rules, *terms)
+    world.master_data = world.add(MasterData(sync, tuple(changes), records, scenario.currency))
+
+
+def _change(scenario: Scenario, sites: Sites, catalog: Catalog, one: MasterChange, number: int) -> Change:
+    rules = [rule for rule in catalog.rules if one.item in ("*", rule.sku) and rule.kind != "drop_ship"]
+    values: list[tuple[Key, int]]
+    if one.lead_time is not None:
+        lead_times = [sites.lead_ms(rule.supplier, one.lead_time) for rule in rules]
+        values = [((rule.node, rule.sku), lead_ms) for rule, lead_ms in zip(rules, lead_times, strict=True)]
+    elif one.pack is not None:
+        values = [((rule.node, rule.sku), one.pack) for rule in rules]
+    elif one.minimum_order is not None:
+        values = [((one.supplier or "", ""), one.minimum_order)]
+    else:
+        blocked = int(one.status == "blocked")
+        values = [(("", item.sku), blocked) for item in catalog.items if one.item in ("*", item.sku)]
+    at = scenario.run.start + one.at
+    return Change(number, one.field, at, one.known, tuple(values), one.lead_time, one.mistake)
 
 
 def intervention_names(scenario: Scenario) -> list[tuple[str, Intervention]]:

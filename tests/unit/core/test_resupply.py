@@ -119,9 +119,9 @@ def test_without_a_fallback_or_somebody_else_a_dead_letter_waits(change: dict[st
 def test_a_cancellation_that_fits_nothing_is_refused() -> None:
     business = short()
     assert business.refused(answered(business, "perhaps")) == "outcome"
-    business.accept(business.answer(eta=DAY))
+    business.accept(business.receive(("a", 1), purchase_order=first(business)))
     assert business.refused(answered(business, "cancelled")) == "stage"
-    business.accept(business.receive(purchase_order=first(business)))
+    business.accept(business.receive(("a", 1), purchase_order=first(business)))
     assert business.refused(answered(business, "cancelled")) == "unknown_purchase_order"
 
 

@@ -242,16 +242,32 @@ def test_past_its_bound_the_queue_sheds_the_least_critical_and_youngest() -> Non
 
 
 def test_a_delivery_that_waited_up_to_its_deadline_is_a_dead_letter_that_never_left() -> None:  # RC-02
-    business = queued(bulkhead=1, deadline_ms=500)
+    business = queued(interval_us=600_000, deadline_ms=500)
     order(business, 1)
     waits = order(business, 2)
-    business.wait(500)
+    business.wait(550)
     dead = business.state.dead_letters[waits]
     assert dead.reason == "deadline passed: it waited to be sent"
     assert waits not in keys(business)
-    business.accept(business.acknowledge("o1/north/1"))
     business.accept(business.redrive(waits))
+    business.wait(100)
     assert keys(business)[-1] == waits
+
+
+def test_no_attempt_goes_on_past_the_deadline_of_all() -> None:  # RC-02
+    business = queued(bulkhead=1, deadline_ms=500)
+    first = order(business, 1)
+    business.wait(100)
+    second = order(business, 2)
+    expires = {each.key: each.expires_at for entry in business.journal.read(0) for each in entry.deliveries}
+    assert expires == {first: 500}
+    business.wait(400)
+    # The first one's end lets the second go, for what is left of its time.
+    assert sent(business)[-1] == (500, second)
+    business.wait(99)
+    assert second in business.state.deliveries
+    business.wait(1)
+    assert second in business.state.dead_letters
 
 
 def test_a_late_success_settles_a_delivery_whose_retry_waits_in_the_queue() -> None:

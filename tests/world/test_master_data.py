@@ -1,0 +1,312 @@
+"""Master data in several systems: how things are, what the ERP recorded, and what the engine's copy says of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.world.faulty import FACED
+from tests.world.stage import DAY, HOUR, MINUTE, Stage, min_max, tiny
+from twin.codec import encode_entry
+from twin.core.commands import AcknowledgePurchaseOrder, CaptureOrder, DefineReplenishment, PublishMilestone
+from twin.core.events import (
+    DeliveryDeadLettered,
+    GoodsReceived,
+    OrderCaptured,
+    PurchaseOrderCreated,
+    PurchaseOrderRejected,
+    ShipmentDelivered,
+)
+from twin.core.master import Replenishment
+from twin.measures import Facts, Measured, compute_facts
+from twin.scenario import Scenario
+from twin.scenario.merging import merge_plain
+
+LONGER = {"at": "1h", "item": "mug", "lead_time": "5d"}
+DOZENS = {"at": "1h", "item": "mug", "pack": 12}
+BLOCKED = {"at": "1h", "item": "mug", "status": "blocked"}
+
+
+def business(*changes: dict[str, Any], sync: dict[str, Any] | None = None, **more: Any) -> Scenario:
+    """Mugs from a mill that takes two days, refilled from 190 up to 200, and these changes of their master data."""
+    records = {"master_data": {"changes": list(changes), "sync": sync or {}}}
+    return tiny(merge_plain(merge_plain(FACED, min_max(190, 200)), {**records, **more}))
+
+
+def staged(scenario: Scenario, until: int, *orders: tuple[str, int, int]) -> Stage:
+    """The business run up to an instant, with orders of (id, at, mugs)."""
+    stage = Stage(scenario)
+    for order, at, mugs in orders:
+        stage.order(order, {"mug": mugs}, at=at)
+    stage.run(until)
+    return stage
+
+
+def measured(stage: Stage, until: int) -> dict[str, Measured]:
+    """Every measure of the run up to an instant."""
+    start = stage.scenario.run.start
+    facts = Facts.collect(stage.log.entries, start, start + until, trace=True)
+    return compute_facts(facts, stage.truth.rows)
+
+
+def copy(stage: Stage) -> tuple[int, int, bool]:
+    """What the engine believes of the mug: lead time (ms), pack, and whether it is blocked."""
+    rule = stage.state.replenishment["main"]["mug"]
+    return rule.lead_time_ms, rule.pack, stage.state.items["mug"].blocked
+
+
+def expected_and_real(stage: Stage) -> list[tuple[int, int]]:
+    """Of each purchase order: after which time its goods were expected, and came."""
+    came = {event.purchase_order: at for at, event in stage.events(GoodsReceived)}
+    return [
+        (stage.since_start(event.eta) - at, came[event.purchase_order] - at)
+        for at, event in stage.events(PurchaseOrderCreated)
+    ]
+
+
+def test_a_decision_uses_the_old_value_until_the_copy_has_the_new_one_and_the_supplier_goes_by_the_truth() -> None:
+    # MD-01
+    stage = staged(business(LONGER, sync={"every": "4h"}), 20 * DAY, ("a", 2 * HOUR, 20), ("b", 8 * HOUR, 20))
+    (early, late) = expected_and_real(stage)
+    assert early[0] == 2 * DAY
+    assert late[0] == 5 * DAY
+    assert [real // DAY for _, real in (early, late)] == [5, 5]
+    (told,) = stage.commands(DefineReplenishment)[1:]
+    assert stage.since_start(told.time) == 4 * HOUR
+
+
+def test_without_times_of_its_own_the_sync_follows_every_change_by_the_latency_of_the_erp() -> None:
+    # MD-01
+    stage = staged(business(LONGER, DOZENS), 2 * HOUR)
+    assert copy(stage) == (5 * DAY, 12, False)
+    found = measured(stage, 2 * HOUR)
+    assert found["master_data_mismatches"].value == 2
+    assert found["master_data_mismatch_age"].value == 1
+    assert found["master_data_mismatches/at_end"].value == 0
+
+
+def test_what_is_wrong_is_counted_by_how_long_it_was_wrong() -> None:
+    # MD-01
+    stage = staged(business(LONGER, sync={"every": "4h"}), 10 * HOUR)
+    found = measured(stage, 10 * HOUR)
+    assert found["master_data_mismatches"].value == 1
+    assert found["master_data_mismatch_age/max"].value == 3 * HOUR + 1
+    mean = found["mean_master_data_mismatches"]
+    assert (mean.numerator, mean.denominator) == (3 * HOUR + 1, 10 * HOUR)
+
+
+def test_what_the_erp_has_not_heard_of_yet_is_no_mismatch_between_systems_but_hits_orders() -> None:
+    # MD-01, MD-02
+    late = business({**LONGER, "known": "1d"}, stock=[{"warehouse": "main", "item": "mug", "on_hand": 5}])
+    stage = staged(late, 20 * HOUR, ("a", 10 * HOUR, 300))
+    found = measured(stage, 20 * HOUR)
+    assert found["master_data_mismatches"].value == 0
+    assert found["orders_hit_by_master_data"].value == 1
+    assert found["orders_hit_by_master_data/field=lead_time"].value == 1
+
+
+@pytest.mark.parametrize(("sends", "pack", "left"), [("changes", 0, 1), ("all", 12, 0)])
+def test_a_lost_change_is_put_right_by_a_sync_of_everything_and_by_nothing_else(
+    sends: str, pack: int, left: int
+) -> None:
+    # MD-01
+    loss = {"kind": "loss", "interface": "ledger", "endpoint": "replenishment.define", "direction": "reply"}
+    lost = business(DOZENS, sync={"every": "4h", "sends": sends}, faults=[{**loss, "for": "5h"}])
+    stage = staged(lost, 9 * HOUR)
+    assert copy(stage)[1] == pack
+    found = measured(stage, 9 * HOUR)
+    assert found["master_data_mismatches/at_end"].value == left
+    assert found["master_data_mismatch_age/max"].value == (7 * HOUR + 1 if sends == "all" else 8 * HOUR)
+
+
+def test_the_records_wait_for_the_end_of_an_outage_as_any_message_of_the_erp_does() -> None:
+    # MD-01
+    outage = {"kind": "outage", "interface": "ledger", "direction": "reply", "from": "30m", "for": "6h"}
+    stage = staged(business(DOZENS, faults=[outage]), 8 * HOUR)
+    assert measured(stage, 8 * HOUR)["master_data_mismatch_age/max"].value == 5 * HOUR + 30 * MINUTE + 1
+
+
+def test_an_order_over_broken_packs_is_refused_and_whole_packs_are_bought_once_the_copy_knows() -> None:
+    # MD-02
+    changes = business(
+        DOZENS,
+        sync={"every": "4h"},
+        stock=[{"warehouse": "main", "item": "mug", "on_hand": 195}],
+    )
+    stage = staged(changes, 9 * DAY, ("a", 2 * HOUR, 300), ("b", 2 * DAY, 7))
+    first, second = [event.lines[0].quantity for _, event in stage.events(PurchaseOrderCreated)][:2]
+    assert first % 12
+    assert second % 12 == 0
+    (refused,) = stage.events(PurchaseOrderRejected)
+    (row,) = stage.rows("master.refused")
+    assert (row.subject, row.sku, row.detail) == (refused[1].purchase_order, "mug", "pack")
+    assert measured(stage, 9 * DAY)["orders_hit_by_master_data/field=pack"].value == 1
+    stage.check_books()
+
+
+def test_an_item_with_a_pack_is_bought_in_whole_packs_from_the_start() -> None:
+    # MD-02
+    mugs = [{"id": "mug", "price": "4.50 GBP", "cost": "2.00 GBP", "pack": 24}]
+    scenario = tiny(merge_plain(merge_plain(FACED, min_max(190, 200)), {"items": mugs}))
+    stage = staged(scenario, 9 * DAY, ("a", HOUR, 30))
+    assert [event.lines[0].quantity for _, event in stage.events(PurchaseOrderCreated)] == [48]
+    assert not stage.events(PurchaseOrderRejected)
+
+
+def test_an_item_that_is_not_made_any_more_is_refused_by_its_supplier_and_by_the_engine_once_it_knows() -> None:
+    # MD-02
+    ended = business(BLOCKED, sync={"every": "4h"}, stock=[{"warehouse": "main", "item": "mug", "on_hand": 195}])
+    stage = staged(ended, DAY, ("a", 2 * HOUR, 300), ("b", 5 * HOUR, 1))
+    assert [event.order for _, event in stage.events(OrderCaptured)] == ["a"]
+    refused = [entry.refusal for entry in stage.log.entries if isinstance(entry.command, CaptureOrder)][1]
+    assert refused is not None
+    assert refused.code == "blocked_item"
+    assert [command.code for command in stage.commands(AcknowledgePurchaseOrder)] == ["rejected"]
+    assert measured(stage, DAY)["orders_hit_by_master_data/field=status"].value == 1
+
+
+def test_a_supplier_refuses_an_order_below_a_minimum_that_its_buyer_does_not_know_yet() -> None:
+    # MD-01, MD-02
+    minimum = {"at": "1h", "supplier": "mill", "minimum_order": 500}
+    raised = business(minimum, sync={"every": "4h"}, stock=[{"warehouse": "main", "item": "mug", "on_hand": 195}])
+    stage = staged(raised, 9 * DAY, ("a", 2 * HOUR, 300), ("b", 2 * DAY, 200))
+    bought = [event.lines[0].quantity for _, event in stage.events(PurchaseOrderCreated)]
+    assert bought[0] < 500 <= bought[1]
+    (row,) = stage.rows("master.refused")
+    assert (row.quantity, row.detail) == (bought[0], "minimum_order")
+    found = measured(stage, 9 * DAY)
+    assert found["orders_hit_by_master_data/field=minimum_order"].value == 1
+    assert found["master_data_mismatch_age"].value == 3 * HOUR + 1
+    assert len(stage.events(PurchaseOrderRejected)) == 1
+
+
+def test_a_mistake_in_the_erp_spreads_to_the_copy_and_reality_stays_as_it_is() -> None:
+    # MD-02
+    mistake = {**DOZENS, "pack": 7, "mistake": True}
+    scenario = business(DOZENS, {**mistake, "at": "2h"}, stock=[{"warehouse": "main", "item": "mug", "on_hand": 195}])
+    stage = staged(scenario, DAY, ("a", 3 * HOUR, 304))
+    assert copy(stage)[1] == 7
+    assert [row.detail for row in stage.rows("master.refused")] == ["pack"]
+    found = measured(stage, DAY)
+    assert found["master_data_mismatches"].value == 2
+    assert found["master_data_mismatches/at_end"].value == 0
+    assert found["orders_hit_by_master_data/field=pack"].value == 1
+
+
+def bad(**keys: Any) -> dict[str, Any]:
+    return {"kind": "bad_master_data", "interface": "ledger", **keys}
+
+
+def test_an_item_that_is_blocked_by_mistake_loses_sales_until_a_full_sync() -> None:
+    # MD-02
+    mistake = business(sync={"every": "4h", "sends": "all"}, faults=[bad(status="blocked", **{"for": "5h"})])
+    stage = staged(mistake, DAY, ("a", 2 * HOUR, 1), ("b", 5 * HOUR, 1), ("c", 9 * HOUR, 1))
+    assert [event.order for _, event in stage.events(OrderCaptured)] == ["a", "c"]
+    found = measured(stage, DAY)
+    assert found["orders_hit_by_master_data/field=status"].value == 1
+    assert found["master_data_mismatch_age/max"].value == 4 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("fault", "believed"),
+    [
+        (bad(lead_time="1h"), (HOUR, 12, False)),
+        (bad(pack=50), (5 * DAY, 50, False)),
+        (bad(defect="missing", field="pack"), (5 * DAY, 0, False)),
+        (bad(defect="missing", field="lead_time"), (0, 12, False)),
+        (bad(defect="duplicate", field="lead_time"), (2 * DAY, 12, False)),
+        (bad(pack=50, record="cup*"), (5 * DAY, 12, False)),
+        (bad(pack=50, probability="0%"), (5 * DAY, 12, False)),
+        (bad(minimum_order=50), (5 * DAY, 12, False)),
+    ],
+)
+def test_a_record_may_be_wrong_missing_or_double_and_only_the_copy_is(
+    fault: dict[str, Any], believed: tuple[int, int, bool]
+) -> None:
+    # MD-02
+    dozens_first = {**DOZENS, "at": "1m"}
+    stage = staged(business(dozens_first, LONGER, faults=[fault]), 2 * HOUR)
+    assert copy(stage) == believed
+    records = stage.world.master_data
+    assert records is not None
+    rule = records.records["main", "mug"]
+    assert isinstance(rule, Replenishment)
+    assert (rule.lead_time_ms, rule.pack) == (5 * DAY, 12)
+    assert bool(stage.rows("fault.hit")) == (believed != (5 * DAY, 12, False))
+
+
+def test_a_parcel_with_a_wrong_address_goes_astray_and_is_there_once_it_was_put_right() -> None:
+    # MD-02
+    fault = {"kind": "bad_address", "interface": "wms", "corrected": "1d"}
+    stage = staged(tiny(merge_plain(FACED, {"faults": [fault]})), 5 * DAY, ("a", HOUR, 1))
+    told = [(command.milestone, stage.since_start(command.time)) for command in stage.commands(PublishMilestone)]
+    assert told[-2:] == [("exception", HOUR + 4 * HOUR + 1), ("delivered", HOUR + DAY + 8 * HOUR + 1)]
+    assert len(stage.events(ShipmentDelivered)) == 1
+    assert measured(stage, 5 * DAY)["orders_hit_by_master_data/field=address"].value == 1
+    stage.check_books()
+
+
+def test_an_order_without_an_address_is_refused_for_good_and_waits_visibly() -> None:
+    # MD-02
+    fault = {"kind": "bad_address", "interface": "wms", "defect": "missing", "for": "6h"}
+    clerk = {"id": "clerk", "kind": "redrive", "actor": "bea", "at": "8h", "gateway": "warehouse/*"}
+    stage = staged(tiny(merge_plain(FACED, {"faults": [fault], "interventions": [clerk]})), 5 * DAY, ("a", HOUR, 1))
+    (dead,) = [event for _, event in stage.events(DeliveryDeadLettered)]
+    assert (dead.reason, dead.outcome, dead.attempts) == ("refused: 422 address missing", "refused", 1)
+    assert len(stage.events(ShipmentDelivered)) == 1
+    assert measured(stage, 5 * DAY)["orders_hit_by_master_data/field=address"].value == 1
+
+
+def test_a_business_whose_records_change_can_be_forked_and_goes_on_alike() -> None:
+    # MD-01
+    scenario = business(LONGER, DOZENS, sync={"every": "4h", "sends": "all"}, faults=[bad(pack=7, **{"for": "9h"})])
+    stage = staged(scenario, 2 * HOUR, ("a", HOUR, 20))
+    twin = stage.fork()
+    first = stage.log.position
+    for one in (stage, twin):
+        one.run(3 * DAY)
+    assert [encode_entry(entry) for entry in stage.log.entries[first:]] == [
+        encode_entry(entry) for entry in twin.log.entries
+    ]
+    assert copy(twin) == (5 * DAY, 12, False)
+
+
+def test_bad_records_of_probability_zero_leave_the_log_as_it_is() -> None:
+    # MD-02
+    sync = {"every": "4h", "sends": "all"}
+    plain, spoiled = (
+        staged(business(LONGER, sync=sync, faults=faults), DAY, ("a", 2 * HOUR, 20))
+        for faults in ([], [bad(pack=50, probability="0%")])
+    )
+    assert plain.log.digest == spoiled.log.digest
+
+
+MISFITS: list[tuple[dict[str, Any], str]] = [
+    ({"master_data": {}}, "no record ever changes or is wrong"),
+    ({"master_data": {"changes": [{"at": "1h", "item": "mug"}]}}, "give one"),
+    ({"master_data": {"changes": [{**LONGER, "pack": 2}]}}, "give one"),
+    ({"master_data": {"changes": [{**DOZENS, "at": "61d"}]}}, "let it change earlier"),
+    ({"master_data": {"changes": [DOZENS], "sync": {"sends": "all"}}}, "give every"),
+    ({"master_data": {"changes": [{**DOZENS, "item": "cup"}]}}, "cup"),
+    ({"master_data": {"changes": [{"at": "1h", "pack": 2}]}}, "anything else of an item"),
+    ({"master_data": {"changes": [{"at": "1h", "item": "mug", "minimum_order": 2}]}}, "minimum_order is of a supplier"),
+    ({"master_data": {"changes": [{**DOZENS, "mistake": True, "known": "1h"}]}}, "leave known out"),
+    ({"faults": [bad(pack=3)]}, "give the scenario master_data"),
+    ({"faults": [bad()]}, "give one of lead_time, pack, status"),
+    ({"faults": [bad(defect="missing", pack=3)]}, "give the field that is missing"),
+    ({"faults": [{"kind": "bad_address", "interface": "ledger"}]}, "no warehouse ships there"),
+    ({"faults": [{"kind": "bad_address", "interface": "wms", "endpoint": "erp.*"}]}, "leave endpoint out"),
+    ({"faults": [{"kind": "bad_address", "interface": "wms", "defect": "missing", "corrected": "1d"}]}, "corrected"),
+]
+
+
+@pytest.mark.parametrize(("change", "says"), MISFITS)
+def test_what_could_have_no_effect_is_refused(change: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        tiny(merge_plain(merge_plain(FACED, min_max(190, 200)), change))
+
+
+def test_a_change_that_nobody_buys_by_is_refused() -> None:
+    with pytest.raises(ValueError, match="nobody buys 'mug'"):
+        tiny({"master_data": {"changes": [DOZENS]}})
