@@ -27,7 +27,10 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
 
 
 def run(project: pytest.Pytester, *options: str) -> pytest.RunResult:
-    return project.runpytest_inprocess("-p", "twin.pytest_plugin", "-p", "no:cacheprovider", *options)
+    # Installed anew or not: the plugin is taken by its module, not as the entry point that it is.
+    plugins = ("no:ordertwin", "twin.pytest_plugin", "no:cacheprovider")
+    named = [word for plugin in plugins for word in ("-p", plugin)]
+    return project.runpytest_inprocess(*named, *options)
 
 
 def test_each_scenario_file_is_a_test_that_says_what_does_not_hold(project: pytest.Pytester) -> None:
