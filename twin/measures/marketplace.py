@@ -62,12 +62,11 @@ def seller_cancel_rate(facts: Facts, truth: Truth) -> Iterable[Answer]:
 
 @measure("T", "ratio", "orders sold in the window")
 def late_shipment_rate(facts: Facts, truth: Truth) -> Iterable[Answer]:
-    """Orders of a marketplace with a limit on it that no carrier had scanned in time, of all that it sold."""
+    """Orders that no carrier had scanned in the marketplace's time, of all that it sold; 0 where it has no limit."""
     for channel, rows in _by_channel(facts, truth):
         late = dict.fromkeys(row.subject for row in rows if row.type == "market.late")
         sold = dict.fromkeys(row.subject for row in rows if row.type == "market.sold")
-        if late:
-            yield ratio(len(late), len(sold), part=f"channel={channel}")
+        yield ratio(len(late), len(sold), part=f"channel={channel}")
 
 
 @measure("T", "count", "the window")
