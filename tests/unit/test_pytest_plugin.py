@@ -30,7 +30,8 @@ def run(project: pytest.Pytester, *options: str) -> pytest.RunResult:
     # Installed anew or not: the plugin is taken by its module, not as the entry point that it is.
     plugins = ("no:ordertwin", "twin.pytest_plugin", "no:cacheprovider")
     named = [word for plugin in plugins for word in ("-p", plugin)]
-    return project.runpytest_inprocess(*named, *options)
+    # SciPy cannot be loaded a second time in one process, and pytester forgets what was loaded in a run.
+    return project.runpytest_subprocess(*named, *options)
 
 
 def test_each_scenario_file_is_a_test_that_says_what_does_not_hold(project: pytest.Pytester) -> None:
