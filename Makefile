@@ -17,7 +17,7 @@ UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --group build --generate-hash
 # Installing the project rewrites its metadata, so it is one recipe for both stamps.
 INSTALL_PROJECT = $(PIP) install --no-deps --no-build-isolation --editable .
 
-.PHONY: help demo test lint bench deep ci-sample lock clean
+.PHONY: help demo test lint bench deep ci-sample baseline lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -40,8 +40,12 @@ bench: $(VENV)/.dev ## speed and memory as JSON lines
 deep: $(VENV)/.dev ## every test, the long checks in full
 	$(PY) -m pytest -n $(WORKERS) -m "" --hypothesis-profile=deep
 
-ci-sample: $(VENV)/.dev ## the shipped scenarios against what they expect
+ci-sample: $(VENV)/.dev ## the shipped scenarios against what they expect, and the drills against their baseline
 	$(BIN)/twin check --workers 2 scenarios/minimal.yaml scenarios/demo.yaml
+	$(BIN)/twin check scenarios/drills --against scenarios/baseline.jsonl --seeds 3 --workers 2 --inconclusive 0
+
+baseline: $(VENV)/.dev ## keep what the drills give now, for the gate
+	$(BIN)/twin check scenarios/drills --store scenarios/baseline.jsonl --seeds 6 --workers 2
 
 lock: $(VENV)/.uv ## write both locks anew
 	$(UV_COMPILE) --all-extras --output-file requirements-dev.lock

@@ -267,3 +267,10 @@ def test_a_written_baseline_is_read_back_whole(tmp_path: Path) -> None:
     assert read_baseline(tmp_path / "b.jsonl") == made
     rows = [json.loads(line) for line in (tmp_path / "b.jsonl").read_text().splitlines()]
     assert [(row["scenario"], row["seed"]) for row in rows[1:]] == [("a.yaml", 1), ("b.yaml", 1), ("b.yaml", 2)]
+
+
+def test_every_drill_is_in_the_projects_baseline() -> None:  # GV-06
+    baseline = read_baseline(ROOT / "scenarios/baseline.jsonl")
+    drills = sorted(f"scenarios/drills/{path.name}" for path in (ROOT / "scenarios/drills").glob("*.yaml"))
+    assert sorted(baseline.runs) == drills
+    assert {len(runs) for runs in baseline.runs.values()} == {6}
