@@ -308,6 +308,43 @@ def experiment(
 
 
 @app.command()
+def exposure(
+    scenario: ScenarioFile,
+    recover: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB=TIME", help="Time to recover, e.g. 'interface/*=8h'; the first that fits."),
+    ] = None,
+    start: Annotated[
+        list[str] | None, typer.Option(metavar="TIME", help="When outages begin, e.g. 3d9h; as often as you like.")
+    ] = None,
+    longest: Annotated[str, typer.Option(metavar="TIME", help="The longest outage looked at.")] = "7d",
+    tolerance: Annotated[str, typer.Option(metavar="SHARE", help="What may be lost of the main measure.")] = "0.5%",
+    fixes: Annotated[Path | None, typer.Option(metavar="FILE", help="YAML map of fixes with change and cost.")] = None,
+    seeds: Annotated[int, typer.Option(min=2, metavar="N", help="Every outage under so many seeds.")] = 3,
+    runs: Annotated[int, typer.Option(min=1, metavar="N", help="Budget of runs.")] = 1_000,
+    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Runs at the same time.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, in ms and minor units.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Which dependency hurts first: time to survive against time to recover, in one ranking."""
+    from twin.cli.exposing import print_exposures, question_of, show_exposures
+    from twin.experiment.exposure import BudgetTooSmall, exposures
+    from twin.scenario import load
+
+    loaded = load(scenario)
+    question = question_of(loaded, start or [], longest, seeds, tolerance, recover or [], fixes, runs)
+    with reporting(quiet=quiet) as progress:
+        try:
+            found = exposures(loaded, question, workers=workers, progress=progress)
+        except BudgetTooSmall as error:
+            raise InputError(f"--runs {error}") from None
+    if as_json:
+        print_exposures(found)
+    else:
+        show_exposures(loaded.title, found, loaded.currency, question.measure)
+
+
+@app.command()
 def warmup(
     scenario: ScenarioFile,
     seeds: Annotated[int, typer.Option(min=1, metavar="N", help="The mean over so many seeds.")] = 5,

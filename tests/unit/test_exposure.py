@@ -1,0 +1,156 @@
+"""Time to survive against time to recover, where both can be told by hand; and the command that ranks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.world.stage import DAY, HOUR, tiny
+from twin.cli import main
+from twin.experiment.exposure import BudgetTooSmall, Fix, Question, dependencies, exposures
+from twin.scenario import Scenario
+
+ROOT = Path(__file__).resolve().parents[2]
+HOURLY = {"kind": "periodic", "every": "1h", "quantity": 1, "item": "mug", "region": "home"}
+PROMPT: dict[str, Any] = {
+    "run": {"horizon": "10d", "drain": "8d"},
+    "channels": [{"id": "web", "requested": "24h", "demand": HOURLY}],
+    "stock": [{"warehouse": "main", "item": "mug", "on_hand": 900}],
+    "interfaces": [{"id": "books", "to": "erp"}],
+    "policies": {"delivery": {"erp": {"timeout": "10s", "deadline": "9d"}}},
+}
+"""An order an hour, wanted within a day; packing takes no time and the van four hours, so 20 hours are to spare."""
+
+
+def business(**changes: Any) -> Scenario:
+    return tiny({**PROMPT, **changes})
+
+
+def asked(**changes: Any) -> Question:
+    settings: dict[str, Any] = {
+        "starts": (2 * DAY, 3 * DAY),
+        "longest_ms": 64 * HOUR,
+        "seeds": (1, 2),
+        "tolerance": Fraction(0),
+        "recover": (("warehouse/*", 30 * HOUR), ("interface/*", 8 * HOUR)),
+    }
+    return Question(**{**settings, **changes})
+
+
+def test_the_time_to_survive_is_what_is_to_spare() -> None:  # EX-03
+    found = {one.dependency: one for one in exposures(business(), asked())}
+    assert list(found) == ["warehouse/main", "carrier/van", "lane/main-home", "interface/books"]
+    for name in ("warehouse/main", "carrier/van", "lane/main-home"):
+        one = found[name]
+        assert one.within_ms == HOUR
+        assert one.worst_ms <= 20 * HOUR <= one.worst_ms + 2 * one.within_ms
+        assert not one.survives and not one.wavers
+    # Invoices may wait: no customer is served later for it.
+    assert found["interface/books"].survives
+    assert found["interface/books"].worst_ms == 64 * HOUR
+
+
+def test_exposed_is_who_survives_for_less_than_it_takes_to_recover() -> None:  # EX-03
+    first, *others = exposures(business(), asked())
+    assert (first.dependency, first.exposed) == ("warehouse/main", True)
+    assert first.impact is not None
+    # Closed for 30 hours, the orders of the first ten are late, of 240 in all.
+    assert abs(first.impact.measure.mean - Fraction(10, 240)) <= Fraction(1, 240)
+    assert not any(one.exposed for one in others)
+    assert [one.recover_ms for one in others if one.dependency == "carrier/van"] == [None]
+
+
+def test_the_cheapest_fix_that_helps_is_named() -> None:  # EX-03
+    fixes = (
+        Fix("patience", {"channels": [{"id": "web", "requested": "3d"}]}, 900),
+        Fix("paint", {"title": "Painted"}, 5),
+        Fix("more patience", {"channels": [{"id": "web", "requested": "9d"}]}, 1_000),
+    )
+    first = exposures(business(), asked(fixes=fixes))[0]
+    assert (first.fix, first.fix_cost_minor) == ("patience", 900)
+
+
+def test_a_budget_is_kept_and_one_that_is_too_small_is_refused() -> None:
+    with pytest.raises(BudgetTooSmall, match="7 is too few: the first look at each dependency takes 18"):
+        exposures(business(), asked(runs=7))
+    wide = next(one for one in exposures(business(), asked(runs=18)) if one.dependency == "warehouse/main")
+    # Only the first look was affordable: all that is known is that the longest outage does harm.
+    assert (wide.worst_ms, wide.within_ms) == (0, 64 * HOUR)
+
+
+def test_every_part_that_may_fail_is_a_dependency() -> None:
+    scenario = business(
+        suppliers=[{"id": "mill", "lead_time": "2d"}],
+        interfaces=[{"id": "books", "to": "erp"}, {"id": "van.status", "to": "carrier/van"}],
+    )
+    assert dependencies(scenario) == [
+        "warehouse/main",
+        "supplier/mill",
+        "carrier/van",
+        "lane/main-home",
+        "interface/books",
+    ]
+
+
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    def run(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "prompt.yaml"
+    path.write_text(business().to_yaml(tmp_path))
+    return path
+
+
+def test_the_command_ranks_in_a_table_and_as_json(told: Callable[..., tuple[int, str, str]], file: Path) -> None:
+    options = ["--recover", "warehouse/*=30h", "--start", "2d", "--longest", "64h", "--tolerance", "0%", "--seeds", 2]
+    code, out, _ = told("exposure", file, "--quiet", *options)
+    assert code == 0
+    assert "YES" in out
+    code, out, _ = told("exposure", file, "--quiet", "--json", *options)
+    rows = json.loads(out)
+    assert (rows[0]["dependency"], rows[0]["exposed"], rows[0]["recover_ms"]) == ("warehouse/main", True, 30 * HOUR)
+    assert 18 * HOUR <= rows[0]["survives_worst_ms"] <= 20 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--recover", "warehouse/*"], "give DEPENDENCY=TIME"),
+        (["--recover", "port/*=2d"], "there are warehouse/main"),
+        (["--recover", "carrier/*=soon"], "--recover soon"),
+        (["--start", "99d"], "demand is over by then"),
+        (["--longest", "0s"], "an outage so short is none"),
+        (["--tolerance", "much"], "--tolerance much"),
+        (["--runs", "3"], "--runs 3 is too few"),
+        (["--fixes", "nowhere.yaml"], "nowhere.yaml"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(
+    told: Callable[..., tuple[int, str, str]], file: Path, options: list[str], why: str
+) -> None:
+    code, out, err = told("exposure", file, "--quiet", *options)
+    assert (code, out) == (2, "")
+    assert why in err
+
+
+def test_a_fix_that_is_wrong_is_told_before_anything_runs(
+    told: Callable[..., tuple[int, str, str]], file: Path, tmp_path: Path
+) -> None:
+    fixes = tmp_path / "fixes.yaml"
+    fixes.write_text("more: {price: 3, change: {}}\n")
+    code, _, err = told("exposure", file, "--quiet", "--fixes", fixes)
+    assert code == 2
+    assert "more: a fix has a change" in err
