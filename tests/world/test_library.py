@@ -52,6 +52,8 @@ WITHOUT: list[tuple[str, str, str, dict[str, Any]]] = [
     ("bad_addresses", "a clerk who sends dead letters again", "dead_letters", {"interventions": []}),
     ("harbour_closed", "the shift of volume", "otif_to_request", {"interventions": []}),
     ("erp_rate_limited", "the order of messages", "leapfrogs", default(queue={"in_order": False})),
+    ("portal_down_on_the_peak", "a deadline longer than the peak", "dead_letters", default(deadline="2h")),
+    ("wms_frozen_on_the_peak", "a deadline longer than the freeze", "dead_letters", default(deadline="2h")),
     ("seller_portal_down", "a deadline longer than the outage", "dead_letters", default(deadline="6h")),
     (
         "wrong_packs",
