@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,11 +17,15 @@ from tests.negative.test_world_bugs import (
 )
 from tests.world.stage import DAY, Stage, tiny
 from twin.core.effects import PickLine, ReleaseToWarehouse
+from twin.log import read_truth
 from twin.observability import TotalQueue, total_queue
+from twin.run import load
 from twin.world.erp import Erp
 from twin.world.party import Party
 
 Patch = pytest.MonkeyPatch
+
+DRILLS = Path(__file__).resolve().parents[2] / "scenarios" / "drills"
 
 
 def judged(stage: Stage, *, truth: bool = True) -> TotalQueue:
@@ -129,4 +134,12 @@ def test_what_is_neither_answered_nor_done_is_not_lost(monkeypatch: Patch) -> No
     monkeypatch.setattr(Erp, "receive", receive)
     found = judged(story())
     assert found.ok == found.acknowledged == found.attempted - 1
+    assert found.valid
+
+
+def test_a_question_whose_answer_gets_lost_is_no_lost_message(tmp_path: Path) -> None:
+    # The supervision asks again; a task of the same silent partner would be lost.
+    run = load(DRILLS / "answers_lost.yaml").run(out=tmp_path / "run")
+    found = total_queue(run.entries(), read_truth(run.folder), settle_ms=0)
+    assert any("/status/" in key for key in found.untraced)
     assert found.valid

@@ -14,7 +14,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from twin.core.commands import AcknowledgeDelivery, ConfirmShipment, Wake
-from twin.core.effects import CreatePurchaseOrder, Effect, ReleaseToWarehouse
+from twin.core.effects import AskStatus, CreatePurchaseOrder, Effect, ReleaseToWarehouse
 from twin.core.entry import Entry
 from twin.log import TruthRow
 from twin.observability.calls import ACTED, Calls, Step
@@ -31,7 +31,8 @@ class TotalQueue(Struct):
     `lost` were acknowledged and never done; `unexpected` were done and never asked for; `duplicated` were done more
     than once (a key for each time beyond the first); `recovered` were done though no acknowledgement was ever taken;
     `pending` were acknowledged so shortly before the end that they may still be at work; `untraced` went to a
-    counterpart that answers nothing and whose acts are recorded nowhere. `ok` counts what was asked for and done.
+    counterpart that answers nothing and whose acts are recorded nowhere, or were questions whose answer got lost: those
+    ask for no act, and are asked again. `ok` counts what was asked for and done.
     """
 
     attempted: int = 0
@@ -54,13 +55,15 @@ class _Asked:
     """One key: units that a task asks for, when it was acknowledged (-1: never), and what its counterpart told.
 
     `traced`: the truth records the act. `told`: an acknowledgement was taken. `replied`: an answer tells of the act.
+    `question`: no act is asked for, only an answer.
     """
 
-    __slots__ = ("acknowledged_at", "replied", "told", "traced", "units")
+    __slots__ = ("acknowledged_at", "question", "replied", "told", "traced", "units")
 
     def __init__(self, effect: Effect) -> None:
         self.units = sum(line.quantity for line in effect.lines) if isinstance(effect, ReleaseToWarehouse) else 0
         self.traced = isinstance(effect, ReleaseToWarehouse | CreatePurchaseOrder)
+        self.question = isinstance(effect, AskStatus)
         self.acknowledged_at = -1
         self.told = False
         self.replied = False
@@ -134,7 +137,8 @@ class QueueFold:
                 if asked.acknowledged_at > end - settle_ms:
                     found.pending.append(key)
                 else:
-                    (found.lost if asked.traced or asked.told else found.untraced).append(key)
+                    wanted = not asked.question and (asked.traced or asked.told)
+                    (found.lost if wanted else found.untraced).append(key)
         unexpected = (key for key in (*acts.keys, *self.unasked) if key not in self.asked)
         found.unexpected = list(dict.fromkeys(unexpected))
         return found
