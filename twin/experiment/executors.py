@@ -19,6 +19,7 @@ from concurrent.futures import (
     wait,
 )
 from contextlib import contextmanager
+from importlib import import_module
 from itertools import islice
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -148,14 +149,15 @@ def _end_with_parent() -> None:
 
 def _dask(address: str) -> Executing:
     try:
-        from distributed import Client
-        from distributed.scheduler import KilledWorker
+        # Not typed, and not there everywhere.
+        client_of: Any = import_module("distributed").Client
+        killed_worker: type[BaseException] = import_module("distributed.scheduler").KilledWorker
     except ImportError:
         raise ExecutorRefused("dask:// needs the package distributed; pip install 'ordertwin[dask]'") from None
 
-    def opened() -> Client:
+    def opened() -> Any:
         try:
-            return Client(f"tcp://{address}", set_as_default=False, timeout=10)
+            return client_of(f"tcp://{address}", set_as_default=False, timeout=10)
         except (OSError, ValueError) as error:
             raise ExecutorRefused(f"no Dask scheduler answers at {address}: {error}") from None
 
@@ -165,7 +167,7 @@ def _dask(address: str) -> Executing:
         raise ExecutorRefused(f"the Dask scheduler at {address} has no workers; start some: dask worker {address}")
 
     # A scheduler that is gone cancels all; whether there is one again shows when it is asked.
-    lost = (BrokenExecutor, CancelledError, KilledWorker)
+    lost = (BrokenExecutor, CancelledError, killed_worker)
     return Executing(f"dask://{address}", lambda: _OnCluster(opened()), cores + 2, lost)
 
 
