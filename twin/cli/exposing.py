@@ -93,32 +93,33 @@ def _fixes(path: Path, scenario: Scenario) -> tuple[Fix, ...]:
 
 
 def show_exposures(title: str, found: Sequence[Exposure], currency: str, measure: str) -> None:
-    """A row a dependency, in the order of the ranking."""
-    right = ("Survives, worst", "median", "Back after", f"Loses of {measure}", "of the margin", "REI")
-    shown = table(
-        f"{title}: which dependency hurts first", "Dependency", *right, "Exposed", "Cheapest fix", right=right
-    )
+    """A row a dependency, in the order of the ranking: how long it is lived without, and what its loss costs."""
+    right = ("Worst", "Median", "Back after", "Exposed")
+    lives = table(f"{title}: how long it survives without", "Dependency", *right, "Cheapest fix", right=right)
     for one in found:
-        impact = one.impact
-        shown.add_row(
+        lives.add_row(
             one.dependency + (" ~" if one.wavers else ""),
             _lived(one.worst_ms, one),
             _lived(one.median_ms, one),
             "–" if one.recover_ms is None else in_unit(one.recover_ms, "ms", ""),
-            "–" if impact is None else _points(impact.measure),
-            "–" if impact is None else _money(impact.margin_minor, currency),
-            "–" if one.rei is None else f"{one.rei:.2f}",
             "YES" if one.exposed else "no",
             f"{one.fix}, {money(one.fix_cost_minor, currency)}" if one.fix else "none" if one.exposed else "",
         )
-    show(shown)
-    line(
-        "Survives: the longest outage within the tolerance, from the worst and the median start; > where none did harm."
-    )
-    line(
-        "Losses: over its time to recover, from the worst start, with 95 % intervals over the seeds. REI: risk exposure"
-    )
-    line("index, the margin lost over the most that any loses. ~: a longer outage did no harm where a shorter one did.")
+    show(lives)
+    line("Worst, median: the longest outage within the tolerance, by start; > where none did harm.")
+    line("~: a longer outage did no harm where a shorter one did.")
+    line()
+    right = (measure, "Margin", "REI")
+    loses = table("What is lost until it is back, from the worst start", "Dependency", *right, right=right)
+    for one in found:
+        if one.impact is not None:
+            rei = "–" if one.rei is None else f"{one.rei:.2f}"
+            loses.add_row(one.dependency, _points(one.impact.measure), _money(one.impact.margin_minor, currency), rei)
+    if loses.row_count:
+        show(loses)
+        line(
+            "With 95 % intervals over the seeds. REI: risk exposure index, the margin lost over the most that any loses."
+        )
 
 
 def _lived(ms: int, one: Exposure) -> str:
