@@ -109,17 +109,16 @@ def show_exposures(title: str, found: Sequence[Exposure], currency: str, measure
     line("Worst, median: the longest outage within the tolerance, by start; > where none did harm.")
     line("~: a longer outage did no harm where a shorter one did.")
     line()
-    right = (measure, "Margin", "REI")
-    loses = table("What is lost until it is back, from the worst start", "Dependency", *right, right=right)
+    numbers = (measure, "Margin", "REI")
+    loses = table("What is lost until it is back, from the worst start", "Dependency", *numbers, right=numbers)
     for one in found:
         if one.impact is not None:
             rei = "–" if one.rei is None else f"{one.rei:.2f}"
             loses.add_row(one.dependency, _points(one.impact.measure), _money(one.impact.margin_minor, currency), rei)
     if loses.row_count:
         show(loses)
-        line(
-            "With 95 % intervals over the seeds. REI: risk exposure index, the margin lost over the most that any loses."
-        )
+        line("With 95 % intervals over the seeds.")
+        line("REI: risk exposure index, the margin lost over the most that any loses.")
 
 
 def _lived(ms: int, one: Exposure) -> str:
