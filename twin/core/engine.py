@@ -160,7 +160,8 @@ class Engine:
         """What the command leads to at `now` (ms). Reads the state only.
 
         A command that was accepted before, within the retention, is refused as a duplicate; one that is older than
-        the retention is refused as expired. Raises `CorruptLog` only where the state itself is broken.
+        the retention, or than what an earlier and shorter one has left, is refused as expired. Raises `CorruptLog`
+        only where the state itself is broken.
         """
         state = self.state
         if now < state.now:
@@ -172,6 +173,9 @@ class Engine:
             return Outcome(refusal=Refusal("duplicate", f"'{command.id}' from '{command.source}' was accepted before"))
         if now - command.time >= retention:
             return Outcome(refusal=Refusal("expired", f"it is {now - command.time} ms old; kept are {retention} ms"))
+        if command.time <= state.seen.forgotten:
+            age = now - state.seen.forgotten
+            return Outcome(refusal=Refusal("expired", f"it is {now - command.time} ms old; known are {age} ms"))
         draft = Draft()
         refusal = _DECIDERS[type(command)](state, command, now, draft)
         if refusal is not None:

@@ -18,7 +18,11 @@ PART: Final = 500
 
 
 def available(state: State, channel: Channel, sku: str) -> int:
-    """Units of an item that a channel may be told of: what sourcing would give it, less the feed's buffer."""
+    """Units of an item that a channel may be told of: free beyond its safety stock at all nodes, less the buffer.
+
+    A feed has no region: units count wherever they are, though sourcing gives a customer only those of nodes with a
+    lane to them.
+    """
     if channel.feed_closed:
         return 0
     stock = state.stock

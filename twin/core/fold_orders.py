@@ -340,7 +340,7 @@ def goods_shipped(state: State, event: GoodsShipped, now: int) -> None:
         fulfillment.left -= units
     if fulfillment.left:
         raise CorruptLog(f"{event.fulfillment_order}: {fulfillment.left} units neither shipped nor short")
-    state.shipments[event.shipment] = Shipment(order.id, node, event.lines)
+    state.shipments[event.shipment] = Shipment(order.id, node, fulfillment.carrier, event.lines)
     if state.supervised:
         unwatch(state, event.fulfillment_order)
         watch(state, "carrier", event.shipment, max(now, order.promised_at))

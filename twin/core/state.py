@@ -90,10 +90,11 @@ class FulfillmentOrder(Struct):
 
 
 class Shipment(Struct):
-    """A parcel on its way; `lines` are (order line, units)."""
+    """A parcel on its way with a carrier; `lines` are (order line, units)."""
 
     order: str
     node: str
+    carrier: str
     lines: tuple[tuple[int, int], ...]
     stage: str = "shipped"
 

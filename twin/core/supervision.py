@@ -53,8 +53,7 @@ def _watched(state: State, subject: str, times: int) -> _Watched | None:
     shipment = state.shipments.get(subject)
     if shipment is not None:
         order = state.orders[shipment.order]
-        carrier = state.lanes[order.region][shipment.node].carrier
-        return _Watched("carrier", carrier, order.id, order.criticality)
+        return _Watched("carrier", shipment.carrier, order.id, order.criticality)
     return None
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.unit.core.given import DAY, Business
-from twin.core.commands import AdjustStock
+from twin.core.commands import AdjustStock, DefinePolicies
 from twin.core.dedupe import Seen, command_key, credit_key, remember, was_seen
 from twin.core.events import CreditPended, StockAdjusted
 
@@ -46,6 +46,50 @@ def test_a_key_is_known_for_the_retention_after_its_stamp(steps: list[tuple[int,
         if not known:
             remember(seen, key, now, retention, now + ahead)
             accepted[key] = max(now, now + ahead)
+
+
+@given(
+    steps=st.lists(
+        st.tuples(st.integers(0, 30), st.integers(0, 60), st.integers(0, 5), st.sampled_from((2, 9, 40))), max_size=80
+    )
+)
+def test_no_message_is_taken_twice_though_the_retention_changes(steps: list[tuple[int, int, int, int]]) -> None:
+    seen = Seen()
+    taken: dict[str, int] = {}
+    now = 1_000
+    for passed, age, number, retention in steps:
+        now += passed
+        # The same message has the same stamp however often it comes.
+        stamped = taken.get(f"k{number}", now - age)
+        key = f"k{number}"
+        new = not was_seen(seen, key, now, retention) and now - stamped < retention and stamped > seen.forgotten
+        assert not (new and key in taken)
+        if new:
+            remember(seen, key, now, retention, stamped)
+            taken[key] = stamped
+
+
+def test_a_retention_made_longer_and_one_made_shorter_double_nothing() -> None:  # RC-06
+    business = Business({"north": {"a": 9}}, retention_ms=10 * SECOND)
+    driver = business.driver
+    early = AdjustStock("early", "wms", 0, "north", "a", 2, "found")
+    late = AdjustStock("late", "wms", 18 * SECOND, "north", "a", 3, "found")
+
+    def keep(id: str, at: int, retention_ms: int) -> None:
+        policies = replace(driver.engine.state.policies, retention_ms=retention_ms)
+        assert driver.handle(DefinePolicies(id, "test", at, policies), at).refusal is None
+
+    assert driver.handle(early, 0).refusal is None
+    for at in range(SECOND, 18 * SECOND, SECOND):
+        driver.handle(AdjustStock(f"other/{at}", "wms", at, "north", "b", 1, "found"), at)
+    assert driver.handle(late, 18 * SECOND).refusal is None
+    keep("shorter", 19 * SECOND, 4 * SECOND)
+    again = driver.handle(late, 20 * SECOND).refusal
+    assert again is not None and again.code == "duplicate"
+    keep("longer", 21 * SECOND, DAY)
+    again = driver.handle(early, 22 * SECOND).refusal
+    assert again is not None and again.code == "expired"
+    assert len([event for event in business.events(StockAdjusted) if event.sku == "a"]) == 2
 
 
 def test_keys_stamped_ahead_leave_memory_once_they_are_past() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from tests.unit.core.given import HOUR, MINUTE, Business, delivery_policies, rule
 from twin.core import commands as c
 from twin.core.effects import AskStatus, CreatePurchaseOrder, ReleaseToWarehouse
@@ -112,6 +114,17 @@ def test_a_parcel_is_asked_for_after_its_promise() -> None:
     business.accept(business.milestone())
     business.wait(5 * HOUR)
     assert len(asked(business)) == 1
+
+
+def test_the_carrier_that_has_the_parcel_is_asked_whoever_has_the_lane_today() -> None:
+    business = watched()
+    business.accept(business.capture([("a", 1)]))
+    business.accept(business.ship(KEY))
+    lane = replace(business.state.lanes["near"]["north"], carrier="truck")
+    business.accept(c.DefineNetwork(business.name(), "test", business.at, "EUR", lanes=(lane,)))
+    business.wait(business.order().promised_at - business.at + HOUR)
+    (question,) = [sent for sent in business.outbox.sent if isinstance(sent.effect, AskStatus)]
+    assert question.gateway == "carrier/van"
 
 
 def test_supervision_can_be_turned_off_and_on_in_the_middle() -> None:
