@@ -118,6 +118,7 @@ class Auditor:
         for key in repeated:
             # The counterpart knew nothing of it: it counts as never sent.
             self.sent.pop(key, None)
+            self.first_sent.pop(key, None)
         leaving = {event.delivery: event.attempt for event in entry.events if isinstance(event, DeliveryDispatched)}
         for event in entry.events:
             if isinstance(event, DeliveryQueued) and isinstance(event.queued.effect, ReleaseToWarehouse):

@@ -312,6 +312,7 @@ class EngineMachine(RuleBasedStateMachine):
                 entry.command == command and entry.refusal is None for entry in self.business.journal.read(0)
             )
             entry = self.business.driver.handle(command, self.business.at)
+            self.business.at = max(self.business.at, entry.now)
             if accepted:
                 assert entry.refusal is not None
                 assert entry.refusal.code in ("duplicate", "expired")

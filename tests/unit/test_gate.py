@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from shlex import quote
 from random import Random
 from xml.etree import ElementTree
 
@@ -244,6 +245,29 @@ def test_options_that_make_no_sense_are_refused(told: Told, options: list[str], 
     code, out, err = told("check", DRILL, "--quiet", *options)
     assert (code, out) == (2, "")
     assert why in err
+
+
+def test_each_scenario_takes_the_changes_that_fit_it_and_its_command_names_those_only(
+    told: Told, tmp_path: Path
+) -> None:
+    expected = "{kind: measure, name: otif_to_request, at_most: 0%}"
+    small = f"extends: {ROOT / 'scenarios/minimal.yaml'}\nexpect: [{expected}]\n"
+    one, two = tmp_path / "one.yaml", tmp_path / "two.yaml"
+    one.write_text(small)
+    alert = "{id: much, kind: open_deliveries, above: 9}"
+    two.write_text(f"{small}warehouses: [{{id: other}}]\nmonitor: {{alerts: [{alert}]}}\n")
+    settings = ["warehouses[main].pickers=2", "warehouses[other].pickers=3", "monitor.every=2m"]
+    code, out, _ = told("check", one, two, "--quiet", *(word for one in settings for word in ("--set", one)))
+    assert code == 1
+    again = [" ".join(row.split()) for row in out.splitlines() if "to see it again" in row]
+    assert again == [
+        f"to see it again: twin check {one} --set 'warehouses[main].pickers=2'",
+        f"to see it again: twin check {two} " + " ".join(f"--set {quote(setting)}" for setting in settings),
+    ]
+
+
+def test_a_run_is_told_by_its_scenario_and_its_seed() -> None:
+    assert str(CASE.job(7, "m")) == f"{CASE.name} with seed 7"
 
 
 def test_a_folder_stands_for_the_scenarios_in_it(told: Told, tmp_path: Path) -> None:

@@ -59,7 +59,8 @@ def run_check(asked: Request, progress: Progress) -> Callable[[], int]:
     paths = expanded(asked.scenarios)
     if asked.store is not None:
         return _store(asked, paths, progress)
-    overrides = _overrides(paths, asked.settings)
+    fitting = _fitting(paths, asked.settings)
+    overrides = _overrides(paths, fitting)
     if asked.plan:
         return _plan(asked, paths, overrides)
     from twin.experiment.check import check as hold
@@ -71,7 +72,15 @@ def run_check(asked: Request, progress: Progress) -> Callable[[], int]:
         baseline = read_baseline(asked.against)
     # With a baseline the seeds are those of the comparison.
     seeds = asked.seeds if baseline is None else None
-    verdicts = hold(paths, full=asked.full, seeds=seeds, workers=asked.workers, overrides=overrides, progress=progress)
+    verdicts = hold(
+        paths,
+        full=asked.full,
+        seeds=seeds,
+        workers=asked.workers,
+        overrides=overrides,
+        settings=fitting,
+        progress=progress,
+    )
     if baseline is None:
         return _told(asked, lambda: show_verdicts(verdicts), verdicts, [], "", margin)
     from twin.experiment.regression import cases_of, compare_with, overall
@@ -83,7 +92,7 @@ def run_check(asked: Request, progress: Progress) -> Callable[[], int]:
         seeds=asked.seeds,
         budget_s=asked.budget_s,
         workers=asked.workers,
-        settings=asked.settings,
+        settings=fitting,
         progress=progress,
     )
 
@@ -109,32 +118,38 @@ def _sensible(asked: Request) -> None:
             raise InputError(f"{option} {path}: there is no folder {path.parent}")
 
 
-def _overrides(paths: Sequence[Path], settings: Sequence[str]) -> dict[str, Mapping[str, object]]:
-    """What each setting changes in each scenario; one that fits none of them is refused."""
+def _fitting(paths: Sequence[Path], settings: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The settings that fit each scenario; one that fits none of them is refused.
+
+    One about an entry that a scenario does not have leaves it alone, and so does one about a section that it does not
+    have where others have it.
+    """
     from twin.scenario import load_plain
 
-    found: dict[str, dict[str, object]] = {}
+    found: dict[str, tuple[str, ...]] = {str(path): () for path in paths}
+    plain = {path: load_plain(path) for path in paths} if settings else {}
     for setting in settings:
+        section = setting.partition("=")[0].strip().partition(".")[0]
+        having = [path for path in paths if section in plain[path]]
         fits, why = 0, ""
-        for path in paths:
+        for path in having or paths:
             try:
-                plain = load_plain(path)
-                both = [*[one for one in settings[: settings.index(setting)] if _fits(one, plain)], setting]
-                found[str(path)] = parse_overrides(both, plain)
-                fits += 1
+                parse_overrides([setting], plain[path])
             except InputError as error:
                 why = why or str(error)
+            else:
+                found[str(path)] += (setting,)
+                fits += 1
         if not fits:
             raise InputError(why)
-    return dict(found)
+    return found
 
 
-def _fits(setting: str, plain: Mapping[str, object]) -> bool:
-    try:
-        parse_overrides([setting], plain)
-    except InputError:
-        return False
-    return True
+def _overrides(paths: Sequence[Path], fitting: Mapping[str, Sequence[str]]) -> dict[str, Mapping[str, object]]:
+    """What the settings change in each scenario."""
+    from twin.scenario import load_plain
+
+    return {str(path): parse_overrides(fitting[str(path)], load_plain(path)) for path in paths if fitting[str(path)]}
 
 
 def _store(asked: Request, paths: Sequence[Path], progress: Progress) -> Callable[[], int]:

@@ -6,7 +6,7 @@ which are never chosen. A scenario that expects nothing is held to the invariant
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -60,6 +60,7 @@ class _Case(Struct, frozen=True):
     expectations: tuple[Expectation, ...]
     full: bool
     seeds: int | None
+    settings: tuple[str, ...]
 
     def replications(self, reference: Reference) -> range:
         """Seeds 1 to n."""
@@ -89,6 +90,7 @@ def check(
     seeds: int | None = None,
     workers: int = 1,
     overrides: Mapping[str, Mapping[str, object]] | None = None,
+    settings: Mapping[str, Sequence[str]] | None = None,
     progress: Progress | None = None,
 ) -> list[Verdict]:
     """Run scenarios and hold each expectation against what they gave; one verdict each, in the order of the files.
@@ -96,14 +98,15 @@ def check(
     A reference holds in `full` when it lies inside the confidence interval and the interval is narrow enough. In a
     sample the width is told but not asked for, since a handful of seeds cannot be that sure. `seeds` runs that many
     instead of the scenario's number. With more than one of `workers`, runs go to processes of their own; the verdicts
-    are the same. `overrides` are changes of a scenario by its path. Raises `ScenarioError` with all problems of all
+    are the same. `overrides` are changes of a scenario by its path, and `settings` the same as `--set` writes them, for
+    the command that shows a verdict again. Raises `ScenarioError` with all problems of all
     files, before anything runs.
     """
     if seeds is not None and seeds < 2:
         raise ValueError(f"{seeds} seeds; an interval needs at least 2")
     if workers < 1:
         raise ValueError(f"{workers} workers; give at least 1")
-    cases = _cases(paths, full, seeds, overrides or {})
+    cases = _cases(paths, full, seeds, overrides or {}, settings or {})
     jobs = [job for case in cases for job in case.jobs()]
     observed: dict[int, dict[int, Observation]] = {case.number: {} for case in cases}
     for one in observe_all(jobs, workers, "checking runs", progress):
@@ -115,7 +118,11 @@ def check(
 
 
 def _cases(
-    paths: Iterable[str | Path], full: bool, seeds: int | None, overrides: Mapping[str, Mapping[str, object]]
+    paths: Iterable[str | Path],
+    full: bool,
+    seeds: int | None,
+    overrides: Mapping[str, Mapping[str, object]],
+    settings: Mapping[str, Sequence[str]],
 ) -> list[_Case]:
     cases: list[_Case] = []
     problems: list[Problem] = []
@@ -126,9 +133,9 @@ def _cases(
             problems += error.problems
             continue
         problems += _unknown_measures(str(path), scenario)
-        cases.append(
-            _Case(len(cases), str(path), scenario, scenario.expect or (Invariants(kind="invariants"),), full, seeds)
-        )
+        expectations = scenario.expect or (Invariants(kind="invariants"),)
+        told = tuple(settings.get(str(path), ()))
+        cases.append(_Case(len(cases), str(path), scenario, expectations, full, seeds, told))
     if problems:
         raise ScenarioError(problems)
     return cases
@@ -203,7 +210,7 @@ def _referred(case: _Case, reference: Reference, observed: dict[int, Observation
     if case.full:
         expected += f" of half-width {format_percent(reference.half_width)} at most"
     options = (" --full" if case.full else "") + (f" --seeds {case.seeds}" if case.seeds is not None else "")
-    command = f"twin check {quote(case.name)}{options}"
+    command = f"{_one_run(case)}{options}"
     missing = [one.failure or _nothing(one, name) for one in (observed[seed] for seed in seeds)]
     lost = next(((seed, text) for seed, text in zip(seeds, missing, strict=True) if text), None)
     if lost is not None:
@@ -266,4 +273,5 @@ def _stated(name: str, value: Decimal) -> str:
 
 
 def _one_run(case: _Case) -> str:
-    return f"twin check {quote(case.name)}"
+    changes = "".join(f" --set {quote(setting)}" for setting in case.settings)
+    return f"twin check {quote(case.name)}{changes}"

@@ -35,4 +35,4 @@ def _observe(numbered: tuple[int, Job]) -> tuple[int, Observation]:
 
 
 def _named(numbered: tuple[int, Job]) -> str:
-    return f"{numbered[1].name} with seed {numbered[1].seed}"
+    return str(numbered[1])

@@ -46,6 +46,9 @@ class Job(Struct, frozen=True):
     measures: tuple[str, ...]
     invariants: bool
 
+    def __str__(self) -> str:
+        return f"{self.name} with seed {self.seed}"
+
 
 class Observation(Struct, frozen=True):
     """What a run gave: measures by name (None: nothing fell into the window, absent: there is no such measure).

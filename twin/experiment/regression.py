@@ -141,14 +141,14 @@ def compare_with(
     seeds: int | None = None,
     budget_s: float | None = None,
     workers: int = 1,
-    settings: Sequence[str] = (),
+    settings: Mapping[str, Sequence[str]] | None = None,
     progress: Progress | None = None,
 ) -> list[Comparison]:
     """Run the scenarios on the baseline's seeds, `seeds` of them at most, and judge each.
 
     Within a budget the seeds go round all scenarios in turn until the time is over, whatever they show: when to stop
     does not depend on what was found, so the intervals mean what they say. A scenario that is not in the baseline is
-    inconclusive.
+    inconclusive. `settings` are its changes as `--set` writes them, for the command that shows a verdict again.
     """
     ends = None if budget_s is None else time.monotonic() + budget_s
     found: dict[int, dict[int, tuple[Kept, Observation]]] = {case.number: {} for case in cases}
@@ -160,7 +160,8 @@ def compare_with(
     jobs = [job for _, job in sorted(turns, key=lambda pair: (pair[0], pair[1].case))]
     for job, one in observed(jobs, workers, "comparing", progress, ends):
         found[job.case][job.seed] = (before[job.case][job.seed], one)
-    made = [_compared(case, found[case.number], baseline.measure, margin, settings) for case in cases]
+    told = settings or {}
+    made = [_compared(case, found[case.number], baseline.measure, margin, told.get(case.name, ())) for case in cases]
     return judge(made, margin)
 
 
