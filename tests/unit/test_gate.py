@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from shlex import quote
 from random import Random
+from shlex import quote
 from xml.etree import ElementTree
 
 import pytest
