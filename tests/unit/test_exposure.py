@@ -13,6 +13,7 @@ import pytest
 from tests.world.stage import DAY, HOUR, tiny
 from twin.cli import main
 from twin.experiment.exposure import BudgetTooSmall, Fix, Question, dependencies, exposures
+from twin.report.risk_map import worst_losses
 from twin.scenario import Scenario
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -125,9 +126,33 @@ def test_the_command_ranks_in_a_table_and_as_json(told: Callable[..., tuple[int,
     assert 18 * HOUR <= rows[0]["survives_worst_ms"] <= 20 * HOUR
 
 
+def test_the_risk_map_has_what_each_length_loses_from_its_worst_start() -> None:  # EX-03
+    found = {one.dependency: one for one in exposures(business(), asked())}
+    lengths = [8 * HOUR, 16 * HOUR, 32 * HOUR, 64 * HOUR]
+    losses = worst_losses(found["warehouse/main"], lengths)
+    # 20 hours are to spare: of 32 and 64 hours the orders of the first 12 and 44 are late, of 240 in all.
+    assert [loss and round(240 * loss[0]) for loss in losses] == [
+        0,
+        0,
+        pytest.approx(12, abs=1),
+        pytest.approx(44, abs=1),
+    ]
+    # The longest does no harm here, so no other was run.
+    assert worst_losses(found["interface/books"], lengths) == [None, None, None, (0, 0)]
+
+
+def test_the_command_draws_the_map(told: Callable[..., tuple[int, str, str]], file: Path, tmp_path: Path) -> None:
+    options = ["--start", "2d", "--longest", "64h", "--seeds", 2]
+    assert told("exposure", file, "--quiet", *options, "--map", tmp_path / "map.svg")[0] == 0
+    drawn = (tmp_path / "map.svg").read_text()
+    assert all(text in drawn for text in ("warehouse/main", "interface/books", "2d16h", "of on-time-in-full"))
+
+
 @pytest.mark.parametrize(
     ("options", "why"),
     [
+        (["--map", "map.gif"], "a map is an .svg or a .png file"),
+        (["--map", "nowhere/map.svg"], "there is no folder nowhere"),
         (["--recover", "warehouse/*"], "give DEPENDENCY=TIME"),
         (["--recover", "port/*=2d"], "there are warehouse/main"),
         (["--recover", "carrier/*=soon"], "--recover soon"),

@@ -323,21 +323,28 @@ def exposure(
     seeds: Annotated[int, typer.Option(min=2, metavar="N", help="Every outage under so many seeds.")] = 3,
     runs: Annotated[int, typer.Option(min=1, metavar="N", help="Budget of runs.")] = 1_000,
     workers: Annotated[int, typer.Option(min=1, metavar="N", help="Runs at the same time.")] = 1,
+    risk_map: Annotated[
+        Path | None, typer.Option("--map", metavar="FILE", help="Draw losses by dependency and length, .svg or .png.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, in ms and minor units.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Which dependency hurts first: time to survive against time to recover, in one ranking."""
-    from twin.cli.exposing import print_exposures, question_of, show_exposures
+    from twin.cli.exposing import check_map, draw_map, print_exposures, question_of, show_exposures
     from twin.experiment.exposure import BudgetTooSmall, exposures
     from twin.scenario import load
 
     loaded = load(scenario)
+    if risk_map is not None:
+        check_map(risk_map)
     question = question_of(loaded, start or [], longest, seeds, tolerance, recover or [], fixes, runs)
     with reporting(quiet=quiet) as progress:
         try:
             found = exposures(loaded, question, workers=workers, progress=progress)
         except BudgetTooSmall as error:
             raise InputError(f"--runs {error}") from None
+    if risk_map is not None:
+        draw_map(risk_map, loaded.title, found, loaded.currency)
     if as_json:
         print_exposures(found)
     else:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from twin.experiment.statistics import Interval
     from twin.scenario import Scenario
 
-__all__ = ["print_exposures", "question_of", "show_exposures"]
+__all__ = ["check_map", "draw_map", "print_exposures", "question_of", "show_exposures"]
 
 
 def question_of(
@@ -156,6 +156,30 @@ def print_exposures(found: Sequence[Exposure]) -> None:
                 "rei": one.rei,
                 "fix": one.fix or None,
                 "fix_cost_minor": one.fix_cost_minor if one.fix else None,
+                "looked": [
+                    {
+                        "start_ms": each.start_ms,
+                        "length_ms": each.length_ms,
+                        "loss": float(each.measure),
+                        "margin_minor": float(each.margin_minor),
+                    }
+                    for each in one.looked
+                ],
             }
         )
     line(json.dumps(rows, indent=2))
+
+
+def check_map(path: Path) -> None:
+    """Whether a map can be drawn there, before hours of runs. Raises `InputError`."""
+    if path.suffix not in (".svg", ".png"):
+        raise InputError(f"--map {path}: a map is an .svg or a .png file")
+    if not path.parent.is_dir():
+        raise InputError(f"--map {path}: there is no folder {path.parent}")
+
+
+def draw_map(path: Path, title: str, found: Sequence[Exposure], currency: str) -> None:
+    """Draw the losses by dependency and length."""
+    from twin.report.risk_map import draw_risk_map
+
+    draw_risk_map(path, title, found, currency)

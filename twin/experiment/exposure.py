@@ -16,10 +16,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from fractions import Fraction
+from itertools import chain
 from statistics import median_low
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from twin.experiment.observing import Job, Observation
 from twin.experiment.regression import MAIN, observed
@@ -30,7 +31,7 @@ from twin.scenario.disruptions import CarrierClosed, LaneClosed, SupplierClosed,
 from twin.scenario.faults import Outage
 from twin.scenario.units import format_duration
 
-__all__ = ["BudgetTooSmall", "Exposure", "Fix", "Impact", "Question", "dependencies", "exposures"]
+__all__ = ["BudgetTooSmall", "Exposure", "Fix", "Impact", "Looked", "Question", "dependencies", "exposures"]
 
 GRID: Final = (8, 4, 2)
 """Parts of the longest outage at which the bracket is looked for."""
@@ -79,11 +80,21 @@ class Impact(Struct, frozen=True):
     margin_minor: Interval
 
 
+class Looked(Struct, frozen=True):
+    """What an outage of one length (ms) from one start (ms) loses, in the mean over the seeds."""
+
+    start_ms: int
+    length_ms: int
+    measure: Fraction
+    margin_minor: Fraction
+
+
 class Exposure(Struct, frozen=True):
     """One dependency. Times to survive (ms) are the lower ends of brackets that are `within_ms` wide.
 
     `survives` is whether the longest outage did no harm at any start, `wavers` whether a longer outage of the grid did
-    none where a shorter one did. `rei` is None without a time to recover.
+    none where a shorter one did. `rei` is None without a time to recover. `looked` are the lengths of the grid that
+    were run: only the longest where that did no harm.
     """
 
     dependency: str
@@ -99,6 +110,7 @@ class Exposure(Struct, frozen=True):
     rei: float | None
     fix: str = ""
     fix_cost_minor: int = 0
+    looked: tuple[Looked, ...] = ()
 
 
 def dependencies(scenario: Scenario) -> list[str]:
@@ -145,6 +157,7 @@ class _Bracket:
         self.high = longest
         self.survives = False
         self.wavers = False
+        self.looked: list[Looked] = []
 
 
 class _Runs:
@@ -188,12 +201,14 @@ def exposures(
         raise BudgetTooSmall(f"{question.runs} is too few: the first look at each dependency takes {needed}")
     base = runs.of([scenario], "without an outage")[0]
     lost = _loser(question.measure, base)
+    margin = _loser(MARGIN, base)
     for bracket, hit in zip(
         brackets, runs.of(_scenarios(scenario, brackets, None), "the longest outages"), strict=True
     ):
         bracket.survives = lost(hit) <= question.tolerance
+        bracket.looked.append(Looked(bracket.start, bracket.high, lost(hit), margin(hit)))
     active = [bracket for bracket in brackets if not bracket.survives]
-    _look_at_the_grid(scenario, active, question, runs, lost)
+    _look_at_the_grid(scenario, active, question, runs, lost, margin)
     _bisect(scenario, active, question, runs, lost)
     found = [_exposure(name, [one for one in brackets if one.dependency == name], question) for name in names]
     return _ranked(_with_impacts(scenario, found, base, question, runs))
@@ -224,7 +239,7 @@ Loser = Callable[[Mapping[int, Observation]], Fraction]
 
 
 def _look_at_the_grid(
-    scenario: Scenario, active: Sequence[_Bracket], question: Question, runs: _Runs, lost: Loser
+    scenario: Scenario, active: Sequence[_Bracket], question: Question, runs: _Runs, lost: Loser, margin: Loser
 ) -> None:
     lengths = [question.longest_ms // part for part in GRID]
     if not runs.affords(len(active) * len(lengths)):
@@ -234,6 +249,8 @@ def _look_at_the_grid(
         hits = runs.of(_scenarios(scenario, active, length), f"outages of {format_duration(length)}")
         for index, hit in enumerate(hits):
             looked.setdefault(index, []).append(lost(hit) <= question.tolerance)
+            bracket = active[index]
+            bracket.looked.append(Looked(bracket.start, length, lost(hit), margin(hit)))
     for index, holds in looked.items():
         bracket = active[index]
         first = holds.index(False) if False in holds else len(lengths)
@@ -272,7 +289,12 @@ def _exposure(name: str, brackets: Sequence[_Bracket], question: Question) -> Ex
         recover is not None and min(lived) < recover and not worst.survives,
         None,
         None,
+        looked=tuple(sorted(chain.from_iterable(one.looked for one in brackets), key=_by_start_and_length)),
     )
+
+
+def _by_start_and_length(looked: Looked) -> tuple[int, int]:
+    return looked.start_ms, looked.length_ms
 
 
 def _with_impacts(
@@ -302,23 +324,8 @@ def _with_impacts(
         impact = impacts.get(one.dependency)
         rei = None if impact is None or most <= 0 else max(0.0, float(impact.margin_minor.mean / most))
         fix = _cheapest(scenario, one, question, runs) if one.exposed else None
-        made.append(
-            Exposure(
-                one.dependency,
-                one.worst_ms,
-                one.median_ms,
-                one.within_ms,
-                one.worst_start,
-                one.survives,
-                one.wavers,
-                one.recover_ms,
-                one.exposed,
-                impact,
-                rei,
-                "" if fix is None else fix.name,
-                0 if fix is None else fix.cost_minor,
-            )
-        )
+        named = ("", 0) if fix is None else (fix.name, fix.cost_minor)
+        made.append(structs.replace(one, impact=impact, rei=rei, fix=named[0], fix_cost_minor=named[1]))
     return made
 
 
