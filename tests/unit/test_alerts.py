@@ -159,6 +159,10 @@ def fault(at: float, kind: str, interface: str = "interface/wms", detail: str = 
     return TruthRow(0, round(at * MINUTE), f"fault.{kind}", interface, "", "", 0, detail)
 
 
+def hit(at: float, interface: str = "interface/wms", detail: str = "outage") -> TruthRow:
+    return TruthRow(0, round(at * MINUTE), "fault.hit", "m", interface, "", 1, detail)
+
+
 def raised(at: float, cleared: float = -1, gateway: str = "warehouse/main", rule: str = "open") -> Alert:
     return Alert(rule, gateway, round(at * MINUTE), 1, -1 if cleared < 0 else round(cleared * MINUTE))
 
@@ -172,16 +176,43 @@ WATCHED = Monitoring(
 def test_faults_that_overlap_are_one() -> None:
     truth = [
         fault(1, "began"),
+        hit(1),
         fault(2, "began", detail="slow latency"),
+        hit(2, detail="slow latency"),
         fault(3, "ended"),
-        fault(5, "ended"),
+        fault(5, "ended", detail="slow latency"),
         fault(7, "began", "interface/portal"),
+        hit(7, "interface/portal"),
         fault(8, "began"),
+        hit(8),
     ]
     assert faults_of(truth, WATCHED.interfaces) == [
         FaultTime("warehouse/main", MINUTE, "outage, slow latency", 5 * MINUTE),
         FaultTime("interface/portal", 7 * MINUTE, "outage"),
         FaultTime("warehouse/main", 8 * MINUTE, "outage"),
+    ]
+
+
+def test_what_hit_nothing_is_no_failure() -> None:  # OB-07
+    truth = [
+        # Of no size; of another interface; before another fault of the same interface, which does hit.
+        fault(1, "began", detail="small loss"),
+        fault(2, "began", "interface/portal"),
+        fault(3, "began"),
+        hit(4),
+        fault(5, "ended"),
+        fault(6, "ended", detail="small loss"),
+        fault(6, "ended", "interface/portal"),
+        # The same fault comes again, and then hits nothing.
+        fault(7, "began"),
+        fault(8, "ended"),
+        # Customers are no gateway, and a warehouse that closes fails whoever calls.
+        fault(9, "began", "channel/web", "more demand_spike"),
+        fault(10, "began", "warehouse/main", "shut warehouse_closed"),
+    ]
+    assert faults_of(truth, WATCHED.interfaces) == [
+        FaultTime("warehouse/main", 3 * MINUTE, "outage", 5 * MINUTE),
+        FaultTime("warehouse/main", 10 * MINUTE, "shut warehouse_closed"),
     ]
 
 

@@ -78,6 +78,20 @@ def test_touches_are_commands_by_people_and_not_the_customers_cancellation() -> 
     assert measured["order_fallout"].value == Fraction(3, 5)
 
 
+def test_a_dead_letter_that_a_tool_sends_again_was_touched_by_nobody() -> None:
+    tale = Tale()
+    for order, actor in (("tool", "a tool that redrives"), ("ann", "ann")):
+        tale.order(order, 0, DAY)
+        tale.at(3, ev.DeliveryDeadLettered(f"{order}/1", 5, "retries used up"))
+        redrive = cm.RedriveDelivery(f"m/{order}", "ops", 4, f"{order}/1", actor)
+        tale.at(4, ev.DeliveryRedriven(f"{order}/1", actor), command=redrive)
+    measured = tale.measures(END)
+    assert measured["touchless_rate"].value == Fraction(1, 2)
+    assert measured["manual_touches_per_order"].value == Fraction(1, 2)
+    # Both had left straight-through processing all the same.
+    assert measured["order_fallout"].value == 1
+
+
 def test_a_dead_letter_is_fallout_even_where_nobody_touched_it() -> None:
     tale = Tale()
     tale.order("o", 0, DAY)

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.world.stage import tiny
 from twin.cli.app import main
-from twin.experiment.steady_state import CUTS, Recovery, Settings, recoveries
+from twin.experiment.steady_state import CUTS, Recovery, Series, Settings, first_return, recoveries
 from twin.scenario import Scenario, load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,6 +62,68 @@ def test_without_a_difference_it_returns_at_once() -> None:
     found = only(load(METASTABLE / "load_145.yaml", SHORT | calm))
     assert not found.metastable and found.returned_after is not None
     assert found.returned_after <= 1_000
+
+
+def answered(*windows: int) -> Series:
+    """Messages answered in windows of one bin."""
+    return Series(good=list(windows))
+
+
+@pytest.mark.parametrize(
+    ("answers", "returned"),
+    [
+        ((0, 50, 95, 100, 100, 100), 2),
+        # What is answered at once after a fault, and then no more, is no return; nor is one that was not there before.
+        ((180, 100, 20, 0, 0, 0), None),
+        ((100, 100, 100, 100, 100, 60), None),
+        ((0, 0, 0, 0, 0, 100), 5),
+    ],
+)
+def test_a_return_holds_up_to_the_end_of_the_quiet_time(answers: tuple[int, ...], returned: int | None) -> None:
+    # RC-15
+    assert first_return(answered(*answers), answered(*[100] * 6), 0, 6, Settings(6, 1)) == returned
+
+
+def test_a_window_in_which_nothing_is_answered_without_the_fault_either_shows_no_return() -> None:  # RC-15
+    assert first_return(answered(0, 0, 9, 9), answered(0, 0, 9, 9), 0, 4, Settings(4, 1)) == 2
+    assert first_return(answered(0, 0, 0, 0), answered(0, 0, 0, 0), 0, 4, Settings(4, 1)) is None
+    daily = {"kind": "periodic", "at": "9h", "every": "1d", "item": "mug", "quantity": 1, "region": "home"}
+    outage = {"kind": "outage", "interface": "books", "calls": "turned_away"}
+    scenario = tiny(
+        {
+            "run": {"horizon": "5d", "drain": "2d"},
+            "channels": [{"id": "web", "demand": {"kind": None, **daily}}],
+            "interfaces": [{"id": "books", "to": "erp"}],
+            "faults": [outage | {"from": "1d10h", "for": "1h"}, outage | {"from": "4d10h", "for": "5h"}],
+        }
+    )
+    early, late = recoveries(scenario, 1)
+    # The next message after the first outage is a day later, and after the other no more comes in.
+    assert early.returned_after is not None and early.returned_after > 15 * 3_600_000
+    assert early.usual > 0
+    assert (late.returned_after, late.usual, late.metastable) == (None, 0, False)
+
+
+@pytest.mark.parametrize("kind", ["poisson", "periodic"])
+def test_a_cut_of_the_load_frees_whatever_kind_of_demand_there_is(kind: str) -> None:  # RC-15
+    every = {"kind": None} | {"kind": "periodic", "every": "5ms", "item": "unit", "quantity": 1, "region": "home"}
+    demand = {} if kind == "poisson" else {"channels": [{"id": "customers", "demand": every}]}
+    found = only(short("load_200", **demand))
+    assert found.metastable
+    assert found.freed_by is not None and 25 <= found.freed_by < 95
+
+
+def test_a_way_out_begins_a_window_after_the_end_of_its_own_fault() -> None:
+    # A window after the end of the first the second is hardly over, and a smaller cut would do from there.
+    outages = [
+        {"kind": "outage", "interface": "wms", "from": begin, "for": lasts}
+        for begin, lasts in (("8s", "100ms"), ("8500ms", "4s"))
+    ]
+    wide = Settings(200, 30)
+    first, second = recoveries(short("load_200", faults=outages), 1, wide)
+    assert second.metastable and not first.metastable
+    (alone,) = recoveries(short("load_200", faults=outages[1:]), 1, wide)
+    assert second.freed_by == alone.freed_by
 
 
 def test_a_disruption_is_judged_by_all_partners_together() -> None:

@@ -12,6 +12,7 @@ from twin.experiment.plan import Plan
 from twin.experiment.tables import Results
 from twin.experiment.trial import try_out
 from twin.run import load
+from twin.scenario import load as load_scenario
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = ROOT / "scenarios" / "drills" / "base.yaml"
@@ -19,6 +20,19 @@ MINIMAL = ROOT / "scenarios" / "minimal.yaml"
 OUTAGE = {"faults": [{"kind": "outage", "interface": "wms.hamburg", "from": "1d9h", "for": "4h"}]}
 CLOSED = {"disruptions": [{"kind": "warehouse_closed", "warehouse": "munich", "from": "1d6h", "for": "5h"}]}
 SPIKE = {"disruptions": [{"kind": "demand_spike", "channel": "web", "by": "200%", "from": "1d6h", "for": "5h"}]}
+TENANT = {"faults": [{**OUTAGE["faults"][0], "tenant": "web"}]}
+STANDING = {
+    "plant": {"kind": "supplier_closed", "supplier": "mill"},
+    "carrier": {"kind": "carrier_closed", "carrier": "van"},
+    "lane": {"kind": "lane_closed", "lane_from": "hamburg", "lane_to": "north"},
+}
+STRUCK = {
+    "outage": OUTAGE,
+    "closed": CLOSED,
+    "spike": SPIKE,
+    "tenant": TENANT,
+    **{name: {"disruptions": [one | {"from": "1d2h", "for": "9h"}]} for name, one in STANDING.items()},
+}
 PICKERS = {"warehouses": [{"id": "main", "pickers": 3}]}
 
 
@@ -37,15 +51,16 @@ def experiment(scenario: Path, variants: dict[str, Any], **more: Any) -> Experim
 
 @pytest.fixture(scope="module")
 def drills(tmp_path_factory: pytest.TempPathFactory) -> tuple[Experiment, Results]:
-    planned = experiment(BASE, {"base": {}, "again": {}, "outage": OUTAGE, "closed": CLOSED, "spike": SPIKE})
+    planned = experiment(BASE, {"base": {}, "again": {}, **STRUCK})
     return planned, planned.run(tmp_path_factory.mktemp("warm"))
 
 
 def test_a_fork_goes_on_as_a_run_from_the_start_does(drills: tuple[Experiment, Results]) -> None:
-    # Nothing of these variants comes before the fork, so that a cold run has the same history.
+    # Nothing of these variants comes before the fork, so that a cold run has the same history: calls and goods that
+    # are under way then, and orders that are a tenant's.
     planned, results = drills
     cold = {(trial.variant, trial.seed): try_out(trial) for trial in planned.trials([1, 2])}
-    assert len(results.outcomes) == len(cold) == 10
+    assert len(results.outcomes) == len(cold) == 2 * (2 + len(STRUCK))
     for warm in results.outcomes:
         alone = cold[warm.variant, warm.seed]
         assert warm.digest == alone.digest, warm.variant
@@ -64,7 +79,7 @@ def test_each_change_that_was_taken_over_has_an_effect(drills: tuple[Experiment,
     _, results = drills
     digests = {one.variant: one.digest for one in results.outcomes if one.seed == 1}
     assert digests["again"] == digests["base"]
-    assert len(dict.fromkeys(digests.values())) == 4
+    assert len(dict.fromkeys(digests.values())) == 1 + len(STRUCK)
 
 
 def test_measures_begin_when_the_business_has_settled(drills: tuple[Experiment, Results], tmp_path: Path) -> None:
@@ -81,6 +96,19 @@ def test_a_rule_is_changed_by_a_command_as_in_production(tmp_path: Path) -> None
     base, changed = planned.run(tmp_path).outcomes
     assert changed.digest != base.digest
     assert changed.entries >= base.entries + 1
+
+
+def test_supervision_that_is_switched_on_hears_of_what_was_said_before(tmp_path: Path) -> None:
+    lost = {"kind": "loss", "interface": "wms.*", "direction": "reply", "endpoint": "*.confirm_shipment"}
+    unasked = {"policies": {"delivery": {"default": {"supervise": None}}}, "expect": None}
+    silent = load_scenario(BASE).with_changes(unasked | {"faults": [lost | {"probability": "40%", "for": "20h"}]})
+    scenario = tmp_path / "silent.yaml"
+    scenario.write_text(silent.to_yaml(tmp_path))
+    asking = {"policies": {"delivery": {"default": {"supervise": {"after": "6h", "chases": 3}}}}}
+    planned = experiment(scenario, {"base": {}, "asking": asking}, measures=["open_orders"], seeds=1)
+    results = planned.run(tmp_path / "out")
+    assert results.values("silent", "base", "open_orders")[1]
+    assert results.values("silent", "asking", "open_orders")[1] == 0
 
 
 def test_what_a_site_is_like_is_set_anew(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from twin.core.commands import CaptureOrder, IssueCredit
 from twin.core.events import CreditIssued
 from twin.order_book import BookAdjustment, BookCredit, BookLine, BookOrder
 from twin.world.business import Business
-from twin.world.channel import BookChannel, BookFeed, ChannelConfig, Weighted, zipf_mandelbrot
+from twin.world.channel import BookChannel, BookFeed, Channel, ChannelConfig, Weighted, zipf_mandelbrot
 from twin.world.party import Link
 
 ITEMS = [{"id": name, "price": "1 GBP", "cost": "1 GBP"} for name in ("cup", "jug")]
@@ -170,6 +170,47 @@ def test_a_book_is_replayed_at_its_own_stamps_within_the_run() -> None:
         ("b4", 59 * DAY),
     ]
     assert all(order.lines[0].price_minor == 400 for order in captured(stage))
+
+
+def thinned(left_ppm: int, demand: dict[str, Any] | None) -> list[CaptureOrder]:
+    """What comes in five days where only a share of the customers does; without a demand those of a book."""
+
+    def with_share(world: Business) -> None:
+        if demand is None:
+            line = (BookLine(1, "mug", 1, 450, 1),)
+            at = [MONDAY + number * 10 * MINUTE for number in range(5 * 144)]
+            book = [BookOrder(f"o{instant}", "ann", "home", "web", instant, line) for instant in at]
+            world.add(BookChannel("channel/book", Link(), config(MONDAY + 6 * DAY), tuple(book)))
+        for actor in world.actors.values():
+            if isinstance(actor, Channel):
+                actor.left_ppm = left_ppm
+
+    channels = [{"id": "web", "demand": {"kind": None, **(demand or {"kind": "none"})}}]
+    stage = Stage(
+        tiny({"run": {"horizon": "5d", "drain": "1d"}, "items": ITEMS, "stock": PLENTY, "channels": channels}),
+        prepare=with_share,
+    )
+    stage.run(6 * DAY)
+    return captured(stage)
+
+
+@pytest.mark.parametrize(
+    "demand",
+    [
+        POISSON,
+        GENERATED,
+        {"kind": "periodic", "every": "10m", "item": "mug", "quantity": 1, "region": "home"},
+        None,
+    ],
+)
+def test_where_only_a_share_of_the_customers_comes_the_others_are_as_they_were(demand: dict[str, Any] | None) -> None:
+    # RC-15
+    whole, most, few = (thinned(left_ppm, demand) for left_ppm in (1_000_000, 800_000, 300_000))
+    assert len(whole) > 300
+    assert len(most) == pytest.approx(0.8 * len(whole), rel=0.15)
+    assert len(few) == pytest.approx(0.3 * len(whole), rel=0.25)
+    # Who comes though few do comes as well where most do, with the same basket at the same time.
+    assert all(order in most for order in few) and all(order in whole for order in most)
 
 
 def feed(*credits: BookCredit, adjustments: tuple[BookAdjustment, ...] = ()) -> Stage:

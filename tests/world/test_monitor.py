@@ -81,6 +81,15 @@ def test_a_monitor_that_is_blind_detects_later_or_not_at_all(tmp_path: Path, run
     assert never.measures["time_to_detect"].value is None
 
 
+def test_what_hits_nothing_is_not_missed(tmp_path: Path) -> None:  # OB-07
+    nothing = {"kind": "loss", "interface": "wms", "probability": "0%", "from": "1h", "for": "1h"}
+    spike = {"kind": "demand_spike", "channel": "web", "by": "5%", "from": "1h", "for": "1h"}
+    scenario = watched()
+    struck = scenario.with_changes({"faults": [*scenario.plain()["faults"], nothing], "disruptions": [spike]})
+    measures = Twin(struck).run(out=tmp_path / "nothing").measures
+    assert (measures["missed_faults"].value, measures["missed_faults"].note) == (0, "of 2")
+
+
 def test_rules_that_look_at_noise_raise_false_alarms(tmp_path: Path) -> None:  # OB-07
     noisy = Twin(watched(alerts=[{"id": "busy", "kind": "open_deliveries", "above": 0}])).run(out=tmp_path / "noisy")
     measures = noisy.measures

@@ -35,7 +35,7 @@ def show_recoveries(title: str, found: Sequence[Recovery], start: int) -> None:
             one.fault,
             "all" if one.partner == "*" else one.partner,
             clock(one.ended_at),
-            _after(one.returned_after),
+            _after(one.returned_after) if one.usual or one.returned_after is not None else "no traffic",
             _after(one.cleared_after),
             count(one.overshoot_sent),
             count(one.overshoot_backlog),
@@ -43,6 +43,8 @@ def show_recoveries(title: str, found: Sequence[Recovery], start: int) -> None:
         )
     show(shown)
     line("Above: the most in one bin beyond the same seed without the fault. Never: not in the quiet time after it.")
+    if any(not one.usual for one in found):
+        line("No traffic: without the fault nothing is answered either in the quiet time, so nothing shows a return.")
     for one in found:
         if one.metastable:
             line(

@@ -3,11 +3,12 @@ stays down.
 
 Looked at is a partner's goodput, messages answered within the timeout of their attempt, in windows that slide by one
 bin, against the same business under the same seed in which nothing goes wrong. It has returned with the first window
-after the fault in which its goodput is within the tolerance of that. Its backlog is cleared when no more messages are
-open than ever were without the fault. A business that has not returned though a quiet time has passed, whose backlog
-does not shrink, and that is healthy without the fault, is metastable (Bronson et al. 2021): then its world is forked a
-window after the fault, load is cut for half of the quiet time, and the smallest cut after which it is healthy at the
-full load again is its way out.
+after the fault in which its goodput is within the tolerance of that, if so it is in all the quiet time from there on. A
+window in which nothing is answered without the fault either shows no return. Its backlog is cleared when no more
+messages are open than ever were without the fault. A business that has not returned though a quiet time has passed,
+that has a backlog which does not shrink, and that is healthy without the fault, is metastable (Bronson et al. 2021):
+then its world is forked a window after the fault, load is cut for half of what is left of the quiet time, and the
+smallest cut after which it is healthy at the full load again is its way out.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from twin.scenario import Scenario
 from twin.world.channel import Channel
 from twin.world.exposed import Exposed
 
-__all__ = ["Recovery", "Series", "Settings", "recoveries"]
+__all__ = ["Recovery", "Series", "Settings", "first_return", "recoveries"]
 
 ALL: Final = "*"
 """All partners together."""
@@ -58,7 +59,8 @@ class Recovery(Struct, frozen=True):
     `quiet_ms` lasts up to the next fault or the end of demand. `overshoot_sent` and `overshoot_backlog` are the most by
     which attempts in a bin, and open messages, were above those without the fault. `load` and `goodput` are messages in
     the last window of the quiet time. `freed_by` is the smallest cut of the load (percent, for `cut_ms`) that frees a
-    metastable one; None where none of those tried does.
+    metastable one; None where none of those tried does. `usual` is the goodput of the quiet time without the fault:
+    with none there is nothing to return to.
     """
 
     fault: str
@@ -75,6 +77,7 @@ class Recovery(Struct, frozen=True):
     metastable: bool
     freed_by: int | None = None
     cut_ms: int = 0
+    usual: int = 0
 
 
 class _Watch:
@@ -118,7 +121,7 @@ class _Watch:
 
 
 class _Run:
-    """One business run bin by bin; `kept` are forks of it, a window after each fault's end."""
+    """One business run bin by bin; `kept` are forks of it, a window after the end of a fault, by the place of that."""
 
     def __init__(self, scenario: Scenario, seed: int, settings: Settings, what: str, progress: Progress | None) -> None:
         run = scenario.run
@@ -127,18 +130,19 @@ class _Run:
         self.branch = Branch.begin(scenario, seed, self.watch)
         self.kept: dict[int, tuple[Branch, _Watch]] = {}
         told = 0
+        due: dict[int, list[int]] = {}
         for index in range(settings.bins):
             self.branch.run(run.start + (index + 1) * self.bin_ms)
             self.watch.look(index, self.branch)
             faults = self.branch.faults
-            for row in faults[told:]:
-                if row[1] == "fault.ended":
-                    self.kept.setdefault(index + settings.window, None)  # type: ignore[arg-type]
+            for place in range(told, len(faults)):
+                if faults[place][1] == "fault.ended":
+                    due.setdefault(index + settings.window, []).append(place)
             told = len(faults)
-            if index in self.kept:
+            if index in due:
                 watch = _Watch(run.start, self.bin_ms, settings.bins)
                 watch.calls.policies = dict(self.watch.calls.policies)
-                self.kept[index] = (self.branch.fork(watch), watch)
+                self.kept |= dict.fromkeys(due[index], (self.branch.fork(watch), watch))
             if progress is not None:
                 progress(what, index + 1, settings.bins, self.branch.driver.engine.state.position)
 
@@ -162,9 +166,10 @@ def recoveries(
         partner = actor.party if isinstance(actor, Exposed) else ALL
         later = [row[0] for row in rows[place + 1 :] if row[1] == "fault.began"]
         quiet_end = min([*later, scenario.run.demand_end])
-        found.append(
-            _judge(hurt, base, settings, scenario, partner, detail, began.get((subject, detail), at), at, quiet_end)
+        judged = _judge(
+            hurt, base, settings, scenario, place, partner, detail, began.get((subject, detail), at), at, quiet_end
         )
+        found.append(judged)
     return found
 
 
@@ -173,7 +178,18 @@ def _sum(row: Sequence[int], index: int, width: int) -> int:
 
 
 def _healthy(good: int, wanted: int, settings: Settings) -> bool:
-    return Fraction(good) >= wanted * Fraction(1_000_000 - settings.tolerance_ppm, 1_000_000)
+    """Whether so much of it is within the tolerance; where nothing is wanted, nothing shows that it is."""
+    return wanted > 0 and Fraction(good) >= wanted * Fraction(1_000_000 - settings.tolerance_ppm, 1_000_000)
+
+
+def first_return(with_fault: Series, without: Series, first: int, last: int, settings: Settings) -> int | None:
+    """The first window that is healthy, as is all the time from its beginning to the end of the quiet time."""
+    for index in range(first, last - settings.window + 1):
+        lengths = (settings.window, last - index)
+        goods = [(_sum(with_fault.good, index, length), _sum(without.good, index, length)) for length in lengths]
+        if all(_healthy(good, usual, settings) for good, usual in goods):
+            return index
+    return None
 
 
 def _judge(
@@ -181,6 +197,7 @@ def _judge(
     base: _Run,
     settings: Settings,
     scenario: Scenario,
+    place: int,
     partner: str,
     fault: str,
     began: int,
@@ -192,26 +209,20 @@ def _judge(
     with_fault, without = hurt.watch.of(partner), base.watch.of(partner)
     first = -(-(ended - start) // bin_ms)
     last = min((quiet_end - start) // bin_ms, settings.bins)
-    returned = next(
-        (
-            index
-            for index in range(first, max(first, last - width + 1))
-            if _healthy(_sum(with_fault.good, index, width), _sum(without.good, index, width), settings)
-        ),
-        None,
-    )
+    returned = first_return(with_fault, without, first, last, settings)
     band = max(without.backlog, default=0)
     cleared = next((index for index in range(first, last) if with_fault.backlog[index] <= band), None)
     middle = with_fault.backlog[(first + last) // 2] if last > first else 0
     end_backlog = with_fault.backlog[last - 1] if last > first else 0
     tail = max(first, last - width)
     load, goodput = _sum(with_fault.wanted, tail, width), _sum(with_fault.good, tail, width)
-    stays = returned is None and last - first >= 3 * width and 10 * end_backlog >= 9 * middle
+    stays = returned is None and last - first >= 3 * width and end_backlog > 0 and 10 * end_backlog >= 9 * middle
     sound = _healthy(_sum(without.good, tail, width), _sum(without.wanted, tail, width), settings)
     freed, cut_ms = None, 0
     if stays and sound:
-        cut_ms = (last - first) // 2 * bin_ms
-        freed = _way_out(hurt, settings, scenario, partner, first, last, cut_ms)
+        # Half of what is left after the fork: from three windows of quiet on, the last one is all at the full load.
+        cut_ms = (last - first - width) // 2 * bin_ms
+        freed = _way_out(hurt.kept.get(place), settings, scenario, partner, last, cut_ms)
     return Recovery(
         fault,
         partner,
@@ -227,14 +238,19 @@ def _judge(
         stays and sound,
         freed,
         cut_ms,
+        _sum(without.good, first, max(0, last - first)),
     )
 
 
 def _way_out(
-    hurt: _Run, settings: Settings, scenario: Scenario, partner: str, first: int, last: int, cut_ms: int
+    fork: tuple[Branch, _Watch] | None,
+    settings: Settings,
+    scenario: Scenario,
+    partner: str,
+    last: int,
+    cut_ms: int,
 ) -> int | None:
     """The smallest cut of the load, of those tried, after which the partner is healthy at the full load again."""
-    fork = next((hurt.kept[index] for index in sorted(hurt.kept) if index >= first and hurt.kept[index]), None)
     if fork is None or not _frees(fork, settings, scenario, partner, last, cut_ms, CUTS[-1]):
         return None
     low, high = 0, len(CUTS) - 1

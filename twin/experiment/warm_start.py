@@ -1,8 +1,9 @@
 """One warmed-up business for all variants of a seed: the base runs once, is forked, and each fork takes a change over.
 
 A fork takes over what a business under way can: new rules come as commands, as in production; what partners, customers
-and interfaces are like is set anew; faults, disruptions and interventions are added and begin there. Anything else that
-a variant changes has left its traces in the warm state and is refused, before anything runs.
+and interfaces are like is set anew; faults, disruptions and interventions are added and begin there. What these look at
+of the time before, the base remembers from its first instant on, which changes nothing else of it. Anything else that a
+variant changes has left its traces in the warm state and is refused, before anything runs.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from twin.run import RunRefused, Simulation
 from twin.scenario import Scenario
 from twin.streams import Series, Streams
 from twin.world.build import Build, build
+from twin.world.business import Business
 from twin.world.channel import Channel
 from twin.world.kernel import Actor
+from twin.world.party import Link
 
 __all__ = ["WarmGroup", "cannot_take_over", "try_warm"]
 
@@ -55,6 +58,9 @@ OF_CONFIG: Final = {
 ADDED: Final = ("disruption/", "fault/", "intervention/")
 """Actors that can come later: they begin by their own `start`."""
 
+REMEMBERED: Final = ("acted", "standstill", "standstills")
+"""Memories of actors that only a fault or disruption looks at; nothing where there is none."""
+
 CHANGES_MAX: Final = 256
 """Changes kept in a process."""
 
@@ -76,6 +82,8 @@ class _Change(Struct):
 
     commands: list[External] = []
     settings: list[tuple[str, str, Any, Any]] = []
+    remembered: list[tuple[str, str, Any]] = []
+    tenants: bool = False
     added: list[Actor] = []
     refused: list[str] = []
 
@@ -91,6 +99,8 @@ def try_warm(group: WarmGroup) -> tuple[Outcome, ...]:
     try:
         with TemporaryDirectory(prefix="twin-warm-") as kept:
             warm = Simulation.begin(group.base, group.seed, Path(kept) / "warm")
+            for trial in group.trials:
+                _remember(warm.world, _change_of(group.base, trial.scenario))
             warm.advance(group.base.run.start + group.warm_ms)
             shared = (time.perf_counter() - began) / len(group.trials)
             return tuple(
@@ -133,6 +143,29 @@ def _reseed(fork: Simulation, seed: int) -> None:
                 setattr(actor, name, Series(seed, value.name))
 
 
+def _remember(world: Business, change: _Change) -> None:
+    """Have a business that begins keep what a variant's faults, disruptions and supervision look at."""
+    for id, name, value in change.remembered:
+        actor = world.actors[id]
+        kept = getattr(actor, name)
+        if isinstance(kept, Link):
+            told, cancellable = kept.supervised or value.supervised, kept.cancellable or value.cancellable
+            setattr(actor, name, structs.replace(kept, supervised=told, cancellable=cancellable))
+        elif isinstance(kept, dict):
+            setattr(actor, name, value | kept)
+        elif kept is None:
+            setattr(actor, name, value)
+    if change.tenants and world.tenants is None:
+        world.tenants = {}
+        _close_doors(world)
+
+
+def _close_doors(world: Business) -> None:
+    """Where tenants are told apart no call goes by unseen."""
+    for interface in world.interfaces.values():
+        interface.wide_open = False
+
+
 def _take_over(fork: Simulation, change: _Change) -> None:
     if change.refused:
         raise RunRefused(f"a warm start cannot take over {change.refused[0]}")
@@ -140,6 +173,8 @@ def _take_over(fork: Simulation, change: _Change) -> None:
     for id, name, before, after in change.settings:
         actor = world.actors[id]
         setattr(actor, name, getattr(actor, name) + after - before if name in COUNTED else after)
+    if world.tenants is not None:
+        _close_doors(world)
     for added in change.added:
         world.add(added).start()  # type: ignore[attr-defined]
     for command in change.commands:
@@ -171,6 +206,7 @@ def _change_of(base: Scenario, variant: Scenario) -> _Change:
 def _change(base: Build, variant: Build) -> _Change:
     found = _Change()
     _compare_commands(base.genesis, variant.genesis, found)
+    found.tenants = variant.world.tenants is not None
     before, after = base.world.actors, variant.world.actors
     found.refused += [f"that there is no {id}" for id in before if id not in after]
     for id, actor in after.items():
@@ -189,6 +225,12 @@ def _compare_actors(before: Actor, after: Actor, found: _Change) -> Iterator[str
         old = before.__dict__.get(name)
         if name == "world" or _same(old, value):
             continue
+        if name in REMEMBERED:
+            if value:
+                found.remembered.append((after.id, name, value))
+            continue
+        if isinstance(value, Link) and (value.supervised or value.cancellable):
+            found.remembered.append((after.id, name, value))
         if name in SET_ANEW or name in COUNTED:
             found.settings.append((after.id, name, old, value))
         elif name == "config" and old is not None and type(old) is type(value):

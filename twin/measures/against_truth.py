@@ -11,6 +11,7 @@ from twin.log import TruthRow
 from twin.measures.facts import Facts
 from twin.measures.measured import Answer, Exact, answer, measure, ratio
 from twin.measures.records import CellFacts
+from twin.observability.detection import FAULT_ROWS, Faults
 
 __all__ = ["Shelf", "Truth"]
 
@@ -54,13 +55,13 @@ class Truth:
 
     def __init__(self, rows: Iterable[TruthRow]) -> None:
         self.shelves: dict[tuple[str, str], Shelf] = {}
-        self.faults: list[TruthRow] = []
+        self.faults = Faults()
         self.market: list[TruthRow] = []
         self.master: list[TruthRow] = []
         self.unread: list[TruthRow] = []
         for row in rows:
-            if row.type in ("fault.began", "fault.ended"):
-                self.faults.append(row)
+            if row.type in FAULT_ROWS:
+                self.faults.take(row)
             elif row.type in MOVEMENTS:
                 key = (row.node, row.sku)
                 shelf = self.shelves.get(key)

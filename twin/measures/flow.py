@@ -75,7 +75,9 @@ def reservation_expired_units(facts: Facts) -> Answer:
 
 @measure("L", "ratio", CAPTURED)
 def touchless_rate(facts: Facts) -> Answer:
-    """Orders that no person gave a command about (hold, release of a hold, cancellation by the company, redrive)."""
+    """Orders that no person gave a command about (hold, release of a hold, cancellation by the company, redrive). An
+    actor whose name begins with `a tool` is no person.
+    """
     return ratio(facts.captured_orders - facts.touched_orders, facts.captured_orders)
 
 

@@ -54,6 +54,9 @@ NOBODY: Final = -1
 SETTLED_MS: Final = 86_400_000
 """How long after its end a message is known: it may be answered again."""
 
+TOOL: Final = "a tool"
+"""What the name of an actor begins with who is no person."""
+
 UNSUPPORTED: Final = "unsupported version"
 """What a counterpart's refusal says of a message in a version that it does not understand."""
 
@@ -351,7 +354,8 @@ def _cancelled(messages: Messages, command: Any) -> str:
 
 
 def _redriven(messages: Messages, command: Any) -> str:
-    return messages._correlation(command.delivery)
+    """A tool that sends dead letters again touches no order by hand."""
+    return "" if command.actor.startswith(TOOL) else messages._correlation(command.delivery)
 
 
 _TOUCHES: Final[dict[type, Callable[[Messages, Any], str]]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from msgspec import Struct
 
@@ -10,7 +11,13 @@ from twin.log import TruthRow
 from twin.log.telemetry import AlertRule, Monitoring
 from twin.observability.alerts import Alert
 
-__all__ = ["Detection", "FaultTime", "detect", "faults_of"]
+__all__ = ["FAULT_ROWS", "Detection", "FaultTime", "Faults", "detect", "faults_of"]
+
+FAULT_ROWS: Final = ("fault.began", "fault.ended", "fault.hit")
+"""Rows of the truth that say when what failed."""
+
+_JUDGED_BY_HITS: Final = ("interface/", "channel/")
+"""Where a fault counts if it hits a message; what else is struck, such as a warehouse that closes, fails at once."""
 
 
 class FaultTime(Struct):
@@ -35,30 +42,67 @@ class Detection(Struct):
         return [max(0, alert.raised_at - fault.began_at) for fault, alert in self.detected]
 
 
+class Faults:
+    """When faults began and ended, by rows of the truth in their order.
+
+    A fault of messages that hit none, whether it was of no size or nothing came its way, made no gateway fail; nor does
+    what happens to a channel, such as a spike of its demand.
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[int, TruthRow]] = []
+        self.number = 0
+        # Faults under way by their interface and detail, and those that count, by number.
+        self.under_way: dict[tuple[str, str], int] = {}
+        self.real: dict[int, None] = {}
+
+    def take(self, row: TruthRow) -> None:
+        """Look at one row."""
+        if row.type == "fault.hit":
+            hit = self.under_way.get((row.node, row.detail))
+            if hit is not None:
+                self.real[hit] = None
+        elif row.type == "fault.began":
+            self.number += 1
+            self.under_way[row.subject, row.detail] = self.number
+            if not row.subject.startswith(_JUDGED_BY_HITS):
+                self.real[self.number] = None
+            self.rows.append((self.number, row))
+        elif row.type == "fault.ended":
+            self.rows.append((self.under_way.pop((row.subject, row.detail), 0), row))
+
+    def times(self, interfaces: dict[str, str]) -> list[FaultTime]:
+        """The times at which gateways failed, those that overlap made one; by their beginning."""
+        faults: list[FaultTime] = []
+        # Gateway -> the fault under way there, and how many faults it is made of.
+        under_way: dict[str, tuple[FaultTime, int]] = {}
+        for number, row in self.rows:
+            if number not in self.real:
+                continue
+            gateway = interfaces.get(row.subject, row.subject)
+            fault, depth = under_way.get(gateway, (None, 0))
+            if row.type == "fault.began":
+                if fault is None:
+                    fault = FaultTime(gateway, row.at, row.detail)
+                    faults.append(fault)
+                elif row.detail not in fault.what.split(", "):
+                    fault.what += f", {row.detail}"
+                under_way[gateway] = (fault, depth + 1)
+            elif fault is not None:
+                if depth == 1:
+                    fault.ended_at = row.at
+                    del under_way[gateway]
+                else:
+                    under_way[gateway] = (fault, depth - 1)
+        return faults
+
+
 def faults_of(truth: Iterable[TruthRow], interfaces: dict[str, str]) -> list[FaultTime]:
-    """The times at which gateways failed, those that overlap made one; by their beginning."""
-    faults: list[FaultTime] = []
-    # Gateway -> the fault under way there, and how many faults it is made of.
-    under_way: dict[str, tuple[FaultTime, int]] = {}
+    """The times at which gateways failed by the rows of a truth; see `Faults`."""
+    faults = Faults()
     for row in truth:
-        if row.type not in ("fault.began", "fault.ended"):
-            continue
-        gateway = interfaces.get(row.subject, row.subject)
-        fault, depth = under_way.get(gateway, (None, 0))
-        if row.type == "fault.began":
-            if fault is None:
-                fault = FaultTime(gateway, row.at, row.detail)
-                faults.append(fault)
-            elif row.detail not in fault.what.split(", "):
-                fault.what += f", {row.detail}"
-            under_way[gateway] = (fault, depth + 1)
-        elif fault is not None:
-            if depth == 1:
-                fault.ended_at = row.at
-                del under_way[gateway]
-            else:
-                under_way[gateway] = (fault, depth - 1)
-    return faults
+        faults.take(row)
+    return faults.times(interfaces)
 
 
 def detect(alerts: Iterable[Alert], faults: Iterable[FaultTime], monitoring: Monitoring) -> Detection:

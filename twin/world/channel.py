@@ -89,7 +89,7 @@ class Channel(Party):
         self.config = config
         self.orders = 0
         # Share of the usual customers that come, in parts per million; less in a fork that looks for a way out.
-        self.left_ppm = 1_000_000
+        self.left_ppm = MICRO
 
     def start(self) -> None:
         """Wait for the first order."""
@@ -112,7 +112,13 @@ class Channel(Party):
     def arrive(self, message: None) -> None:
         """A customer orders."""
 
+    def _stays_away(self, order: str) -> bool:
+        """Whether the customer of an order stays away; with a smaller share of those that come these do and more."""
+        return self.world.streams.bits("stays away", order) * MICRO >= self.left_ppm << 64
+
     def _capture(self, order: str, customer: str, region: str, lines: tuple[OrderLine, ...]) -> None:
+        if self.left_ppm < MICRO and self._stays_away(order):
+            return
         config, now = self.config, self.world.now
         marketplace = self.world.marketplaces.get(config.channel)
         if marketplace is not None and not marketplace.sell(order, lines):
@@ -191,7 +197,7 @@ class PoissonChannel(DrawnChannel):
         super().start()
 
     def _next_at(self) -> int:
-        self.clock_us += self.gaps.draw(self.gap) * 1_000_000 // self.left_ppm
+        self.clock_us += self.gaps.draw(self.gap)
         return max(self.clock_us // 1000, self.world.now)
 
     def _lines(self, order: str) -> tuple[OrderLine, ...]:
@@ -283,7 +289,7 @@ class GeneratedChannel(DrawnChannel):
 
     def _next_at(self) -> int:
         """Time rescaling: an exponential amount of expected orders, laid along the week's rates (Cinlar 1975)."""
-        left = self.gaps.draw(Exponential(MICRO)) * 1_000_000 // self.left_ppm
+        left = self.gaps.draw(Exponential(MICRO))
         at = self.clock_ms
         ends_at = self.config.ends_at
         while at < ends_at:

@@ -6,7 +6,7 @@ There is no back door: what they do is in the log, with who did it, why and what
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     from twin.world.business import Business
 
 __all__ = ["Operations", "Plan", "Trigger"]
+
+FOREVER: Final = 1 << 62
+"""An instant that never comes."""
+
+Name = tuple[str, str, int]
+"""What every command begins with: its id, its source, and its time (ms)."""
 
 
 class Trigger(Struct, frozen=True):
@@ -64,16 +70,28 @@ class Plan(Struct, frozen=True):
 
 
 class Operations(Actor):
-    """One intervention. Its person sees the engine's belief, as a screen would show it, and never the truth."""
+    """One intervention. Its person sees the engine's belief, as a screen would show it, and never the truth.
+
+    Interventions of one kind may overlap: then the last that began rules, and what one of them did goes back only once
+    none of the others holds it. So a command that would undo something is written when it arrives, not before.
+    """
 
     world: Business
 
     def __init__(self, plan: Plan) -> None:
         super().__init__(f"intervention/{plan.id}")
         self.plan = plan
+        # How often it was decided, and begun; by hand that may be more than once.
+        self.decided = 0
+        self.turn = 0
         self.sent = 0
-        self.held: tuple[str, ...] = ()
-        self.before: tuple[tuple[str, str], ...] = ()
+        self.over_at = 0
+        # While its change of the rules holds: its place among those of its kind, above those that began before.
+        self.place = 0
+        self.paused = False
+        # Orders that it holds, and what was preferred in its regions when it began.
+        self.held: dict[str, None] = {}
+        self.usual: dict[str, str] = {}
 
     @property
     def state(self) -> State:
@@ -110,84 +128,164 @@ class Operations(Actor):
 
     def decide(self, cause: str) -> None:
         """It is decided; doing it takes a while."""
-        delay = max(1, self.world.streams.draw(self.plan.delay, "intervention", self.plan.id))
+        self.decided += 1
+        again = (self.decided,) if self.decided > 1 else ()
+        delay = max(1, self.world.streams.draw(self.plan.delay, "intervention", self.plan.id, *again))
         self.world.post(self.act, cause, delay, Phase.COMMAND)
+
+    # --- what is sent
+
+    def _name(self) -> Name:
+        self.sent += 1
+        turn = f"/{self.turn}" if self.turn > 1 else ""
+        return f"{self.plan.id}{turn}/{self.sent}", f"operations/{self.plan.actor}", self.world.now
 
     def _tell(self, command: External) -> None:
         self.world.post(self.world.orchestration.receive, command, 1 + self.sent, Phase.COMMAND)
 
-    def _name(self) -> tuple[str, str, int]:
-        self.sent += 1
-        return f"{self.plan.id}/{self.sent}", f"operations/{self.plan.actor}", self.world.now
+    # --- begin and end
 
     def act(self, cause: str) -> None:
-        """Do it."""
-        plan, state, world = self.plan, self.state, self.world
+        """Do it. Asked for while it is under way, it is not begun again: the engine's refusal says so in the log."""
+        plan, world = self.plan, self.world
+        self.turn += 1
+        if world.now < self.over_at:
+            name = f"{plan.id}/{self.turn}/1", f"operations/{plan.actor}", world.now
+            again = BeginIntervention(*name, plan.id, plan.kind, plan.actor, cause, plan.cost_minor)
+            world.post(world.orchestration.receive, again, 2, Phase.COMMAND)
+            return
         self.sent = 0
         self._tell(BeginIntervention(*self._name(), plan.id, plan.kind, plan.actor, cause, plan.cost_minor))
         if plan.kind == "redrive":
-            for key, dead in state.dead_letters.items():
+            for key, dead in self.state.dead_letters.items():
                 if dead.stage == "dead" and fnmatchcase(dead.delivery.gateway, plan.gateway):
                     self._tell(RedriveDelivery(*self._name(), key, plan.actor))
             self._tell(EndIntervention(*self._name(), plan.id))
-        elif plan.kind == "stop_ship":
-            self.held = tuple(
-                [
-                    order.id
-                    for order in state.orders.values()
-                    if not order.held
-                    and (not plan.channel or order.channel == plan.channel)
-                    and any(any(line.buckets[: buckets.SHIPPED]) for line in order.lines.values())
-                ]
-            )
-            for order_id in self.held:
-                self._tell(HoldOrder(*self._name(), order_id, f"{plan.id}: {cause}"))
+            self.over_at = world.now + 1 + self.sent
+            return
+        if plan.kind == "stop_ship":
+            self._hold(cause)
         elif plan.kind == "pause_batch":
             self._pause(True)
         else:
-            self.before = state.policies.preferred
-            self._change(True)
+            self._post_change(True)
+        self.over_at = FOREVER
         if plan.lasts_ms >= 0:
             world.post(self.end, None, max(plan.lasts_ms, 1) + 1 + self.sent, Phase.COMMAND)
 
     def end(self, message: None) -> None:
         """Let things go on as before."""
-        first = self.sent
         self._tell(EndIntervention(*self._name(), self.plan.id))
         if self.plan.kind == "stop_ship":
-            for order_id in self.held:
+            for order_id in list(self.held):
                 order = self.state.orders.get(order_id)
-                if order is not None and order.held:
-                    self._tell(ReleaseHold(*self._name(), order_id))
+                if order is None or not order.held:
+                    del self.held[order_id]
+                    continue
+                told = ReleaseHold(*self._name(), order_id)
+                self.world.post(self.let_go, told, 1 + self.sent, Phase.COMMAND)
         elif self.plan.kind == "pause_batch":
             self._pause(False)
         else:
-            self._change(False)
-        self.held = ()
-        self.sent = max(self.sent, first)
+            self._post_change(False)
+        self.over_at = self.world.now + 1 + self.sent
+
+    def _others(self) -> list[Operations]:
+        """The other interventions of this kind."""
+        actors = self.world.actors.values()
+        return [
+            one for one in actors if isinstance(one, Operations) and one.plan.kind == self.plan.kind and one is not self
+        ]
+
+    def _take_place(self) -> None:
+        """Stand above those that began before."""
+        self.place = 1 + max([other.place for other in self._others()], default=0)
+
+    # --- orders that are held
+
+    def _hold(self, cause: str) -> None:
+        plan = self.plan
+        for order in self.state.orders.values():
+            if (
+                (not order.held or self._stopped(order.id))
+                and (not plan.channel or order.channel == plan.channel)
+                and any(any(line.buckets[: buckets.SHIPPED]) for line in order.lines.values())
+            ):
+                self.held[order.id] = None
+                if not order.held:
+                    told = HoldOrder(*self._name(), order.id, f"{plan.id}: {cause}")
+                    self.world.post(self.hold, told, 1 + self.sent, Phase.COMMAND)
+
+    def _stopped(self, order_id: str) -> bool:
+        """Whether another stop of shipping holds an order."""
+        return any(order_id in other.held for other in self._others())
+
+    def hold(self, message: HoldOrder) -> None:
+        """An order is held, unless another stop of shipping came first."""
+        order = self.state.orders.get(message.order)
+        if order is None or not order.held or not self._stopped(message.order):
+            self.world.orchestration.receive(message)
+
+    def let_go(self, message: ReleaseHold) -> None:
+        """An order goes on, unless another stop of shipping holds it too."""
+        self.held.pop(message.order, None)
+        if not self._stopped(message.order):
+            self.world.orchestration.receive(message)
+
+    # --- batch jobs
 
     def _pause(self, begins: bool) -> None:
         """Stop a batch job, or let it go on: it runs outside the engine, and so does this."""
+        self.paused = begins
+        paused = begins or any(one.paused and one.plan.interface == self.plan.interface for one in self._others())
         for way in ("calls", "reports"):
             files = self.world.actors.get(f"{way}/{self.plan.interface}")
             if isinstance(files, Files):
-                files.paused = begins
+                files.paused = paused
 
-    def _change(self, begins: bool) -> None:
-        """Change the rules, or change them back; what others changed meanwhile stays."""
+    # --- rules
+
+    def _post_change(self, begins: bool) -> None:
+        name = self._name()
+        self.world.post(self.change, (name, begins), 1 + self.sent, Phase.COMMAND)
+
+    def change(self, message: tuple[Name, bool]) -> None:
+        """Change the rules as they are at this instant, or change them back; what others changed meanwhile stays."""
+        name, begins = message
         plan, state = self.plan, self.state
-        if plan.kind == "zero_feed":
-            channel = replace(state.channels[plan.channel], feed_closed=begins)
-            self._tell(DefineNetwork(*self._name(), state.currency, channels=(channel,)))
-            return
         policies = state.policies
-        if plan.kind == "shift_volume":
-            regions = dict(plan.preferred)
-            usual = {region: node for region, node in self.before if region in regions}
-            others = {region: node for region, node in policies.preferred if region not in regions}
-            preferred = others | (regions if begins else usual)
-            policies = replace(policies, preferred=tuple(sorted(preferred.items())))
+        told: DefineNetwork | DefinePolicies
+        if begins:
+            self._take_place()
+        if plan.kind == "zero_feed":
+            closed = begins or any(one.place and one.plan.channel == plan.channel for one in self._others())
+            channel = replace(state.channels[plan.channel], feed_closed=closed)
+            told = DefineNetwork(*name, state.currency, channels=(channel,))
+        elif plan.kind == "shift_volume":
+            preferred = dict(policies.preferred)
+            for region, node in plan.preferred:
+                self._shift(preferred, region, node, begins)
+            told = DefinePolicies(*name, replace(policies, preferred=tuple(sorted(preferred.items()))))
         else:
             more = plan.by_ms if begins else -plan.by_ms
-            policies = replace(policies, promise_extra_ms=policies.promise_extra_ms + more)
-        self._tell(DefinePolicies(*self._name(), policies))
+            extra_ms = max(0, policies.promise_extra_ms + more)
+            told = DefinePolicies(*name, replace(policies, promise_extra_ms=extra_ms))
+        if not begins:
+            self.place = 0
+        self.world.orchestration.receive(told)
+
+    def _shift(self, preferred: dict[str, str], region: str, node: str, begins: bool) -> None:
+        """Prefer another warehouse in a region, or again what was preferred before."""
+        if begins:
+            self.usual[region] = preferred.get(region, "")
+            preferred[region] = node
+            return
+        usual = self.usual.pop(region)
+        above = [other for other in self._others() if other.place > self.place and region in other.usual]
+        if above:
+            min(above, key=lambda other: other.place).usual[region] = usual
+        elif preferred.get(region) == node:
+            if usual:
+                preferred[region] = usual
+            else:
+                del preferred[region]
