@@ -209,7 +209,8 @@ class Supplier(Party, Closure):
         if self.standstill is not None and self.standstill.change(begins, self.world.now):
             held, self.held = self.held, []
             for goods in held:
-                self.come(goods)
+                # In the goods' own phase: by then a closure that begins in this instant is known.
+                self._send(goods, 0)
 
     def _acknowledge(self, effect: CreatePurchaseOrder, now: int, ready_at: int) -> None:
         """See to it that the 855 goes out, unless the goods are faster."""
