@@ -24,7 +24,8 @@ from twin.core.master import CRITICALITIES
 from twin.streams import Distribution, Exponential, Fixed
 from twin.world.disruptions import Closure, Disruption, Standstill
 from twin.world.kernel import Phase
-from twin.world.party import SAID_MAX, Link, Party
+from twin.world.party import Link, Party
+from twin.world.recent import Recent
 
 __all__ = ["Arrival", "Job", "Pickups", "Warehouse", "WarehouseConfig"]
 
@@ -105,8 +106,8 @@ class Warehouse(Party, Closure):
         self.cuts: dict[str, int] = {}
         self.missing = 0
         # Fulfillment orders that were begun, and those that will not be; kept only where one may be cancelled.
-        self.taken: dict[str, None] = {}
-        self.cancelled: dict[str, None] = {}
+        self.taken: dict[str, None] = Recent()
+        self.cancelled: dict[str, None] = Recent()
         self.sequence = 0
         self.dock: dict[str, list[tuple[int, int, str, Job]]] = {pickups.carrier: [] for pickups in config.pickups}
         self.trucks = {pickups.carrier: pickups for pickups in config.pickups}
@@ -144,19 +145,18 @@ class Warehouse(Party, Closure):
         """Take an instruction of the engine."""
         if self.link.supervised and self.answered_status(message):
             return
-        if not self.accept(message):
-            return
-        effect = message.effect
+        new, effect = self.accept(message), message.effect
         if type(effect) is not ReleaseToWarehouse:
             if isinstance(effect, CancelRelease):
+                # Answered however often it comes: the first answer may have been lost.
                 self._cancel(message, effect)
+            return
+        if not new:
             return
         if self.cancelled and message.key in self.cancelled:
             return
         if self.link.cancellable:
             self.taken[message.key] = None
-            if len(self.taken) > SAID_MAX:
-                del self.taken[next(iter(self.taken))]
         self.arrived += 1
         priority = CRITICALITIES.index(message.criticality) if message.criticality else len(CRITICALITIES)
         job = Job(priority, self.arrived, message.criticality, effect)
@@ -178,7 +178,7 @@ class Warehouse(Party, Closure):
             heapify(self.queue)
             if self.claimed is not None:
                 self._claim(self.claimed, waiting[3], -1)
-        elif key in self.taken:
+        elif key in self.taken and key not in self.cancelled:
             outcome = "too_late"
         if outcome == "cancelled":
             self.cancelled[key] = None
