@@ -237,7 +237,7 @@ class Channel(Model):
     fulfillment: Literal["partial", "complete"] = "partial"
     """Ship what is there, or hold the order until it is complete"""
     on_shortage: Literal["backorder", "reject"] = "backorder"
-    """What happens to units that are short"""
+    """What happens to units that are short; what is bought to order or drop-shipped never is"""
     latency: DistributionSpec = Fixed(200)
     """From the customer's click to the engine"""
     safety_stock: Count = 0
