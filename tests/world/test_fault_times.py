@@ -222,6 +222,16 @@ def test_credentials_expire_and_the_first_call_after_that_has_them_renewed() -> 
     stage.check_books()
 
 
+def test_credentials_that_are_renewed_at_once_cost_one_call() -> None:
+    stage = Stage(faulty(interfaces=[{"id": "wms", "token": {"lifetime": "1h", "renewal": "0s"}}]))
+    for number, at in enumerate([30 * MINUTE, HOUR + MINUTE, HOUR + MINUTE + 1]):
+        stage.order(f"o{number}", at=at)
+    stage.run(3 * HOUR)
+    failed = [(a.delivery, a.reason) for a in stage.commands(AcknowledgeDelivery) if a.outcome == "failed"]
+    assert failed == [("o1/main/1", "401 unauthorized")]
+    assert len(stage.rows("stock.shipped")) == 3
+
+
 def test_the_same_scenario_gives_the_same_bytes_twice() -> None:
     specs = [fault(kind, probability="30%") for kind in KINDS if kind not in ("outage", "freeze")]
     runs = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from tests.world.faulty import DELAYED, FACED, KINDS, fault, faulty, hits, story
 from tests.world.stage import DAY, HOUR, MINUTE, SECOND, Stage, min_max
@@ -12,10 +13,12 @@ from twin.codec import encode_entry
 from twin.core.commands import (
     AcknowledgeDelivery,
     AcknowledgePurchaseOrder,
+    ConfirmCancellation,
     ConfirmInvoice,
     ConfirmPick,
     ConfirmShipment,
 )
+from twin.core.effects import CancelRelease, Delivery
 from twin.core.events import (
     DeliveryDeadLettered,
     DeliveryFailed,
@@ -235,6 +238,48 @@ def test_a_consumer_dies_before_or_after_it_has_done_what_was_asked(at: str, act
     assert len(stage.rows("stock.shipped")) == 1
     assert len(stage.rows("delivery.repeated")) == acts
     stage.check_books()
+
+
+def test_of_a_call_over_which_the_consumer_dies_every_answer_is_lost_and_the_next_attempt_gets_them_all() -> None:
+    # RC-06
+    side = {
+        "warehouses": [*FACED["warehouses"], {"id": "side"}],
+        "lanes": [{"from": "side", "to": "home", "carrier": "van", "transit": "9h"}],
+        "policies": {"delivery": {"warehouse": {"fallback": {"to": "elsewhere"}}}},
+    }
+    stage = Stage(faulty(fault("consumer_crash", interface="wms", lasts="2h", at="after_commit"), **side))
+    stage.run(MINUTE)
+    calls = stage.world.interfaces["warehouse/main"]
+
+    def answers(attempt: int) -> list[str]:
+        before = stage.log.position
+        cancel = CancelRelease("f1", "o1", "main")
+        calls.receive(Delivery("c1", "warehouse/main", cancel, "o1", attempt=attempt))
+        stage.run(stage.since_start(stage.world.now) + HOUR)
+        new = [entry.command for entry in stage.log.entries[before:]]
+        return [type(command).__name__ for command in new if getattr(command, "source", "") == "warehouse/main"]
+
+    assert answers(1) == []
+    stage.run(2 * HOUR + MINUTE)
+    assert answers(2) == ["AcknowledgeDelivery", "ConfirmCancellation"]
+    assert [row.subject for row in stage.rows("delivery.repeated")] == ["c1"]
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_cancellation_that_comes_twice_gets_one_answer_twice(begun: bool) -> None:  # RC-06
+    stage = Stage(faulty(warehouses=[{"id": "main", "pick_time": {"order": "50s"}, "pickers": 1}]))
+    site = stage.warehouse()
+    site.link = structs.replace(site.link, cancellable=True)
+    for number in range(2):
+        stage.order(f"o{number}", at=SECOND)
+    stage.run(10 * SECOND)
+    cancel = CancelRelease(f"o{0 if begun else 1}/main/1", f"o{0 if begun else 1}", "main")
+    for attempt in (1, 2):
+        site.receive(Delivery("c", "warehouse/main", cancel, cancel.order, attempt=attempt))
+    stage.run(HOUR)
+    outcomes = [command.outcome for command in stage.commands(ConfirmCancellation)]
+    assert outcomes == ["too_late" if begun else "cancelled"] * 2
+    assert len(stage.rows("stock.shipped")) == (2 if begun else 1)
 
 
 # --- what a counterpart remembers

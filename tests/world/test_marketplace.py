@@ -10,6 +10,7 @@ from tests.world.stage import HOUR, MINUTE, Stage, tiny
 from twin.codec import encode_entry
 from twin.core.commands import CaptureOrder, OrderLine
 from twin.core.effects import AvailableUnits, Delivery, PublishAvailability, RefuseOrderUnits
+from twin.measures import Facts, compute_facts
 from twin.scenario import Scenario, ScenarioError
 from twin.world.marketplace import Listed, Marketplace
 
@@ -47,6 +48,13 @@ def buy(stage: Stage, order: str, units: int) -> bool:
         order_ = CaptureOrder(order, "market", now, order, "market", "ann", "home", now + HOUR, lines)
         stage.send(order_, now - stage.scenario.run.start)
     return sold
+
+
+def cancel(stage: Stage, order: str) -> None:
+    """The seller cancels an order."""
+    refused = RefuseOrderUnits("market", order, ((1, 1),))
+    key = f"cancel/{order}/{stage.log.position}/{len(stage.truth.rows)}"
+    of(stage).receive(Delivery(key, "marketplace/market", refused, order))
 
 
 def drawn(buffer: int, **changes: Any) -> Scenario:
@@ -152,6 +160,66 @@ def test_too_many_late_shipments_take_the_seller_off_for_a_while(late: str, off:
     assert buy(stage, "later", 1)
 
 
+def test_a_seller_that_comes_back_is_not_held_to_what_it_sold_before() -> None:
+    limits = {"cancellations": "10%", "late": "30%", "ship_within": "3h", "orders": 2, "suspension": "1h"}
+    closed = {"kind": "warehouse_closed", "warehouse": "main", "from": "1m", "for": "4h"}
+    stage = Stage(market({"limits": limits}, disruptions=[closed]))
+    stage.run(30 * MINUTE)
+    assert all(buy(stage, f"first{number}", 1) for number in range(2))
+    stage.run(50 * MINUTE)
+    assert all(buy(stage, f"second{number}", 1) for number in range(4))
+    # The first ones are late and take the seller off; the second ones are late while it is, and one is cancelled.
+    stage.run(5 * HOUR)
+    assert len(stage.rows("market.late")) == 6
+    assert len(stage.rows("market.delisted")) == 1
+    for number in range(6):
+        stage.run(5 * HOUR + number * MINUTE + 1)
+        assert buy(stage, f"new{number}", 1)
+    for order in ("second0", "second1", "second1"):
+        cancel(stage, order)
+    assert len(stage.rows("market.delisted")) == 1
+    # One of six new ones is too many.
+    cancel(stage, "new0")
+    assert len(stage.rows("market.delisted")) == 2
+
+
+def test_an_order_counts_in_the_window_of_its_sale_and_is_then_forgotten() -> None:
+    limits = {"cancellations": "40%", "orders": 2, "window": "1h"}
+    stage = Stage(market({"limits": limits}))
+    for number in range(100):
+        stage.run((number + 1) * MINUTE)
+        assert buy(stage, f"o{number}", 1)
+    assert list(of(stage).sold) == [f"o{number}" for number in range(40, 100)]
+    # However many old ones are cancelled: sold are sixty, and of these too few.
+    for number in range(40 + 24):
+        cancel(stage, f"o{number}")
+    assert (len(of(stage).cancelled), len(stage.rows("market.delisted"))) == (24, 0)
+    cancel(stage, "o64")
+    assert len(stage.rows("market.delisted")) == 1
+
+
+def test_the_rate_of_late_shipments_is_of_orders_sold_in_the_window_that_could_be_judged_in_it() -> None:
+    limits = {"late": "99%", "ship_within": "3h", "orders": 50, "suspension": "1h"}
+    closed = {"kind": "warehouse_closed", "warehouse": "main", "from": "1m", "for": "24h"}
+    stage = Stage(market({"limits": limits}, disruptions=[closed]))
+    for minute, orders in ((30, 5), (80, 2), (120, 1)):
+        stage.run(minute * MINUTE)
+        assert all(buy(stage, f"{minute}/{number}", 1) for number in range(orders))
+    stage.run(81 * MINUTE + HOUR)
+    cancel(stage, "80/1")
+    stage.run(6 * HOUR)
+
+    def late(begin: int, end: int) -> tuple[Any, Any]:
+        start = stage.scenario.run.start
+        facts = Facts.collect(stage.log.entries, start, start + end, begin, trace=True)
+        found = compute_facts(facts, stage.truth.rows)["late_shipment_rate/channel=market"]
+        return found.numerator, found.denominator
+
+    # The first five were sold before the window, and the last one is not due in it.
+    assert late(HOUR, 5 * HOUR) == (1, 2)
+    assert late(0, 6 * HOUR) == (7, 8)
+
+
 def test_a_buffer_moves_no_customer() -> None:
     def wanted(buffer: int) -> list[tuple[int, str, int]]:
         stage = Stage(drawn(buffer, **FREEZE))
@@ -186,6 +254,7 @@ def test_a_run_repeats_and_a_fork_goes_on_alike() -> None:
         ({"feed": None, "limits": {"cancellations": "1%"}}, "give it a feed"),
         ({"limits": {"late": "4%"}}, "late and ship_within belong together"),
         ({"limits": {"ship_within": "2d", "cancellations": "1%"}}, "late and ship_within belong together"),
+        ({"limits": {"late": "4%", "ship_within": "7d"}}, "make window longer than ship_within"),
         ({"limits": {"orders": 5}}, "limits hold nobody to anything"),
         ({"feed": {"every": "15m", "buffer": -1}}, "buffer"),
     ],

@@ -258,6 +258,19 @@ def test_an_order_without_an_address_is_refused_for_good_and_waits_visibly() -> 
     assert measured(stage, 5 * DAY)["orders_hit_by_master_data/field=address"].value == 1
 
 
+def test_an_address_is_put_right_by_whoever_sends_the_order_again_but_not_by_a_tool() -> None:
+    # MD-02
+    fault = {"kind": "bad_address", "interface": "wms", "defect": "missing"}
+    storm = {"kind": "redrive_storm", "interface": "wms", "every": "1h", "from": "3h", "for": "3h"}
+    clerk = {"id": "clerk", "kind": "redrive", "actor": "bea", "at": "8h", "gateway": "warehouse/*"}
+    changes = {"faults": [fault, storm], "interventions": [clerk]}
+    stage = staged(tiny(merge_plain(FACED, changes)), 5 * DAY, ("a", HOUR, 1))
+    dead = [stage.since_start(at + stage.scenario.run.start) // HOUR for at, _ in stage.events(DeliveryDeadLettered)]
+    # The fault lasts to the end of the run.
+    assert dead == [1, 3, 4, 5]
+    assert [at // HOUR for at, _ in stage.events(ShipmentDelivered)] == [8 + 4]
+
+
 def test_a_business_whose_records_change_can_be_forked_and_goes_on_alike() -> None:
     # MD-01
     scenario = business(LONGER, DOZENS, sync={"every": "4h", "sends": "all"}, faults=[bad(pack=7, **{"for": "9h"})])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.world.faulty import fault, hits
+from tests.world.faulty import fault, faulty, hits, story
 from tests.world.stage import DAY, HOUR, MINUTE, SECOND, Stage
 from tests.world.test_interface_styles import shipped, wms
 from twin.codec import encode_entry
@@ -110,6 +110,28 @@ def test_a_storm_sends_dead_letters_again_until_it_is_over_or_they_are_done() ->
     assert rounds == 25
     assert not stormy.state.dead_letters
     assert {key for key, _, detail in hits(stormy) if "storm" in detail} == {event.delivery for _, event in again}
+
+
+def test_a_storm_that_comes_and_goes_has_one_round_at_a_time() -> None:  # RC-03
+    def rounds(every: str) -> tuple[list[int], list[int]]:
+        poison = {"kind": "poison", "interface": "ledger", "probability": "100%"}
+        storm = {"kind": "redrive_storm", "interface": "ledger", "every": every, "from": "8h", "for": "2h"}
+        turns = {"markov": {"up": "5s", "down": "20s"}}
+        lone = {"delivery": {"erp": {"retries": {"max": 0}}}}
+        stage = story(faulty(poison, storm | turns, policies=lone))
+        stage.run(12 * HOUR)
+        began = [stage.since_start(row.at) for row in stage.rows("fault.began") if "storm" in row.detail]
+        return began, sorted({at for at, _ in stage.events(DeliveryRedriven)})
+
+    began, sent = rounds("60s")
+    assert began == [8 * HOUR + 5 * SECOND + number * 25 * SECOND for number in range(288)]
+    # Each time it is over before its second round.
+    assert sent == [at + 1 for at in began]
+    # How often it sends moves nothing of when it comes.
+    again, more = rounds("10s")
+    assert again == began
+    assert sent == more[::2]
+    assert len(more) == 2 * len(sent)
 
 
 @pytest.mark.parametrize("size", [{"probability": "0%"}, {"for": "0s"}, {"endpoint": "supplier.*", "interface": "*"}])

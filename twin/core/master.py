@@ -103,9 +103,9 @@ class Channel(Struct, frozen=True, gc=False, omit_defaults=True):
     """A sales channel and the rules that its orders follow.
 
     `ship_complete` holds an order until every line is reserved; `reject_shortage` refuses what is short
-    instead of backordering it; `safety_stock` units of each item stay hidden from the channel. A marketplace is told
-    what it may sell every `feed_ms` (0: never), `feed_offset_ms` since the epoch, less `feed_buffer` units of each
-    item; while `feed_closed` it is told that there is nothing.
+    instead of backordering it, unless it is bought to order; `safety_stock` units of each item stay hidden from the
+    channel. A marketplace is told what it may sell every `feed_ms` (0: never), `feed_offset_ms` since the epoch, less
+    `feed_buffer` units of each item; while `feed_closed` it is told that there is nothing.
     """
 
     id: str

@@ -212,8 +212,11 @@ def _allocate(
             if whole:
                 return [Leg(line.line, "stock", whole[0].node, left, "whole_line", ranked[0].node)]
     if context.reject_shortage:
-        legs.append(Leg(line.line, "reject", "", left, "short"))
-        return legs
+        # What somebody buys to order is not short: nobody stocks it.
+        candidates = [candidate for candidate in candidates if candidate.to_order]
+        if not candidates:
+            legs.append(Leg(line.line, "reject", "", left, "short"))
+            return legs
     ranked, rule, runner_up = _rank(context, line, candidates, rules)
     home = ranked[0]
     route = "replenish" if home.to_order else "backorder"

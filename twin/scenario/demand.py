@@ -206,7 +206,7 @@ class MarketplaceLimits(Model):
     ship_within: DurationMs | None = None
     """Time from the order to the carrier's first scan; for late"""
     window: DurationMs = 7 * DAY_MS
-    """How far back orders and cancellations count"""
+    """How far back orders count, from their sale on"""
     orders: Positive = 20
     """Orders in the window below which nobody is taken off"""
     suspension: DurationMs = DAY_MS
@@ -218,6 +218,8 @@ class MarketplaceLimits(Model):
             raise refuse("limits hold nobody to anything; give cancellations or late")
         if (self.late is None) != (self.ship_within is None):
             raise refuse("late and ship_within belong together: which share may be late, and when an order is")
+        if self.ship_within is not None and self.ship_within >= self.window:
+            raise refuse("an order is out of the window before it can be late; make window longer than ship_within")
         return self
 
 
@@ -235,7 +237,7 @@ class Channel(Model):
     fulfillment: Literal["partial", "complete"] = "partial"
     """Ship what is there, or hold the order until it is complete"""
     on_shortage: Literal["backorder", "reject"] = "backorder"
-    """What happens to units that are short"""
+    """What happens to units that are short; what is bought to order or drop-shipped never is"""
     latency: DistributionSpec = Fixed(200)
     """From the customer's click to the engine"""
     safety_stock: Count = 0

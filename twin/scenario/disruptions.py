@@ -59,7 +59,8 @@ class _Disruption(Model):
 
 
 class WarehouseClosed(_Disruption):
-    """Nothing is picked, loaded or put away; picks under way are finished, trucks with goods wait at the dock."""
+    """Nothing is picked, loaded or put away; picks under way are finished, and their parcels and goods at the dock
+    wait."""
 
     kind: Literal["warehouse_closed"]
     """A site is closed"""
@@ -97,7 +98,7 @@ class LaneClosed(_Disruption):
 
 
 class CapacityCut(_Disruption):
-    """Pickers are missing: those at work finish what they are at."""
+    """Pickers are missing: those at work finish what they are at. Of several cuts the deepest counts."""
 
     kind: Literal["capacity_cut"]
     """Fewer people"""

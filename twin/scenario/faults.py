@@ -427,7 +427,7 @@ class BadAddress(FaultBase):
     """Where is it to go?"""
     defect: Literal["wrong", "missing"] = "wrong"
     """The carrier cannot deliver, reports an exception and tries again when the address is put right; or there is none,
-    and the warehouse refuses the order for good"""
+    and the warehouse refuses the order until somebody who looks at it sends it again"""
     corrected: DurationMs | None = None
     """Time from the carrier's exception until the address is put right, 1d unless given; for wrong"""
 

@@ -71,7 +71,7 @@ class Token(Model):
     lifetime: PositiveMs
     """How long they are good for"""
     renewal: DurationMs
-    """Time until new ones are there; calls meanwhile are answered 401"""
+    """Time until new ones are there; the call that finds them expired, and those meanwhile, are answered 401"""
 
 
 class Batch(Model):

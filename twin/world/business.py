@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from twin.streams import Series, Streams
 from twin.world.kernel import World
+from twin.world.recent import Recent
 
 if TYPE_CHECKING:
     from twin.world.carrier import Carrier
@@ -54,7 +55,7 @@ class Business(World):
         self.interfaces: dict[str, Interface] = {}
         self.marketplaces: dict[str, Marketplace] = {}
         self.tenants: dict[str, str] | None = None
-        self.misaddressed: dict[str, int] = {}
+        self.misaddressed: dict[str, int] = Recent()
         self.master_data: MasterData | None = None
         self.erp: Erp
         self.orchestration: Orchestration

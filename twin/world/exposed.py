@@ -20,6 +20,7 @@ from twin.streams import Distribution
 from twin.world.faults import BadRecord, Copy, Delay, Falsify, Fault, Lose, Shift, Stale, TokenBucket, Touched
 from twin.world.kernel import Actor, Phase
 from twin.world.master_data import corrupted
+from twin.world.recent import Recent
 
 if TYPE_CHECKING:
     from twin.world.business import Business
@@ -48,11 +49,13 @@ class Exposed(Actor):
         self.buckets: dict[str, TokenBucket] = {}
         # Calls that a broker delivers again, and for which time.
         self.again: dict[tuple[str, int], int] = {}
-        # Calls whose answers are to be lost, and the last count that was not stale.
-        self.muted: dict[tuple[str, int], None] = {}
+        # Attempts of which every answer is lost, by delivery, and the last count that was not stale.
+        self.muted: dict[str, int] = Recent()
         self.counted: CountStock | None = None
         # Where one tenant's messages are hit: the order behind each call.
-        self.orders: dict[str, str] = {}
+        self.orders: dict[str, str] = Recent()
+        # Attempts by which a tool sent something again that nobody had looked at, by delivery.
+        self.resent: dict[str, int] = Recent()
         # Messages of the party that wait for the way back to be open again.
         self.kept: list[tuple[External, Phase, Delivery | None, int]] = []
 
@@ -133,8 +136,7 @@ class Exposed(Actor):
     def reply(self, command: External, phase: Phase, call: Delivery | None) -> None:
         """The party sends a message: an answer to a `call`, or something of its own."""
         if call is not None:
-            if self.muted and (call.key, call.attempt) in self.muted:
-                del self.muted[call.key, call.attempt]
+            if self.muted and self.muted.get(call.key) == call.attempt:
                 return
             if self.asynchronous and type(command) is AcknowledgeDelivery:
                 return

@@ -73,10 +73,14 @@ class Copy(Struct, frozen=True, tag=True):
 
 
 class Answer(Struct, frozen=True, tag=True):
-    """A call is not passed on but answered; with no `outcome` not even that."""
+    """A call is not passed on but answered; with no `outcome` not even that.
+
+    What somebody `put_right` when it was sent again is passed on.
+    """
 
     outcome: str
     reason: str
+    put_right: bool = False
 
 
 class Throttle(Struct, frozen=True, tag=True):
@@ -254,6 +258,7 @@ class FaultClock(Actor):
         self.interface = interface
         self.fault = fault
         self.turn = 0
+        self.storms = 0
         self.fired = False
 
     def start(self) -> None:
@@ -297,23 +302,25 @@ class FaultClock(Actor):
         """The fault holds from now on."""
         self.world.actors[self.interface].fail(self.fault)  # type: ignore[attr-defined]
         if isinstance(self.fault.what, Storm):
-            self.storm(None)
+            self.storm(self.world.now)
 
-    def storm(self, message: None) -> None:
-        """Send again what was given up, as a tool does that nobody told to look first."""
+    def storm(self, since: int) -> None:
+        """Send again what was given up, as a tool does that nobody told to look first; until the fault that began then
+        is over."""
         world, fault = self.world, self.fault
         door: Exposed = world.actors[self.interface]  # type: ignore[assignment]
-        if fault.id not in door.since or not isinstance(fault.what, Storm):
+        if door.since.get(fault.id) != since or not isinstance(fault.what, Storm):
             return
-        self.turn += 1
+        self.storms += 1
         for key, dead in world.orchestration.driver.engine.state.dead_letters.items():
             delivery = dead.delivery
             seen = door.as_call(delivery)
             if dead.stage == "dead" and delivery.gateway == door.party and door.is_hit(fault, seen):
                 door.note(fault, seen)
-                again = RedriveDelivery(f"{self.turn}/{key}", self.id, world.now, key, "a tool that redrives")
+                door.resent[key] = dead.attempt + 1
+                again = RedriveDelivery(f"{self.storms}/{key}", self.id, world.now, key, "a tool that redrives")
                 world.post(world.orchestration.receive, again, 1, Phase.COMMAND)
-        world.post(self.storm, None, fault.what.every_ms, Phase.TELEMETRY)
+        world.post(self.storm, since, fault.what.every_ms, Phase.TELEMETRY)
 
     def end(self, message: None) -> None:
         """The fault is over."""

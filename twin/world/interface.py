@@ -173,14 +173,14 @@ class Interface(Door):
                 return
             elif isinstance(what, Crash):
                 if what.after_commit:
-                    if behind.link.acknowledge:
-                        self.muted[call.key, call.attempt] = None
+                    self.muted[call.key] = call.attempt
                     behind.receive(call)
                 if what.forgets:
                     behind.forget()
                 self._not_finished(call, done=what.after_commit)
                 return
         self.again.pop((call.key, call.attempt), None)
+        self.muted.pop(call.key, None)
         behind.receive(call)
 
     def _not_finished(self, call: Delivery, *, done: bool) -> None:

@@ -36,6 +36,7 @@ from twin.world.faults import (
 from twin.world.files import Batch, Files
 from twin.world.interface import Interface
 from twin.world.party import MEMORY_MS, Party
+from twin.world.recent import Recent
 from twin.world.sites import Sites
 from twin.world.versions import Rollout, Turn
 from twin.world.warehouse import Warehouse
@@ -67,7 +68,7 @@ def add_interfaces(scenario: Scenario, sites: Sites, world: Business) -> None:
     """Put every interface of the scenario before its party, and beside it a clock for each fault."""
     names = fault_ids(scenario.faults)
     if any(fault.tenant is not None for fault in scenario.faults):
-        world.tenants = {}
+        world.tenants = Recent()
     for spec in scenario.interfaces:
         id = f"interface/{spec.id}"
         faults = [
@@ -233,7 +234,7 @@ def _mechanism(spec: specs.Fault, at: InterfaceSpec) -> tuple[str, Mechanism]:
             return "reply", BadRecord(spec.about, spec.record, spec.wrong, spec.defect == "duplicate")
         case specs.BadAddress():
             if spec.defect == "missing":
-                return "door", Answer("refused", "422 address missing")
+                return "door", Answer("refused", "422 address missing", put_right=True)
             return "work", Misaddress(DAY_MS if spec.corrected is None else spec.corrected)
         case specs.RedriveStorm():
             return "storm", Storm(spec.every)

@@ -6,7 +6,7 @@ Customers are those of the channel's demand; nothing here draws, so a buffer or 
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 
 from msgspec import Struct
 
@@ -19,9 +19,9 @@ __all__ = ["Limits", "Listed", "Marketplace"]
 
 
 class Limits(Struct, frozen=True):
-    """Of at least `orders` orders in the last `window_ms` the seller cancelled more than `cancellations_ppm`, or more
-    than `late_ppm` had no carrier's scan `ship_within_ms` after they were sold: it is taken off for `suspension_ms`.
-    A share of -1 holds nobody to anything.
+    """Of at least `orders` orders sold in the last `window_ms` the seller cancelled more than `cancellations_ppm`, or
+    more than `late_ppm` had no carrier's scan `ship_within_ms` after they were sold: it is taken off for
+    `suspension_ms`. A share of -1 holds nobody to anything.
     """
 
     cancellations_ppm: int
@@ -47,12 +47,12 @@ class Marketplace(Party):
         self.channel = channel
         self.limits = limits
         self.listing: dict[str, Listed] = {}
-        self.sold: deque[int] = deque()
-        self.cancelled: deque[int] = deque()
-        self.cancelled_orders: dict[str, None] = {}
-        # Orders that no carrier has scanned a parcel of, where somebody asks; and when some were late.
+        # What the seller is judged by: orders of the window with the instant of their sale, and which went wrong.
+        self.sold: OrderedDict[str, int] = OrderedDict()
+        self.cancelled: dict[str, None] = {}
+        self.late: dict[str, None] = {}
+        # Orders that no carrier has scanned a parcel of, where somebody asks.
         self.unshipped: dict[str, None] = {}
-        self.late: deque[int] = deque()
         self.off_until = 0
 
     def receive(self, message: Delivery) -> None:
@@ -88,13 +88,15 @@ class Marketplace(Party):
         listing = self.listing
         listed = all(sku in listing and listing[sku].units >= units for sku, units in wanted.items())
         if listed and not suspended:
+            limits = self.limits
+            due = str(now + limits.ship_within_ms) if limits is not None and limits.late_ppm >= 0 else ""
             for sku, units in wanted.items():
                 listing[sku].units -= units
-                world.truth.record(now, "market.sold", order, self.channel, sku, units)
-            limits = self.limits
+                world.truth.record(now, "market.sold", order, self.channel, sku, units, due)
             if limits is not None:
-                self.sold.append(now)
-                if limits.late_ppm >= 0:
+                self._forget(limits)
+                self.sold[order] = now
+                if due:
                     self.unshipped[order] = None
                     world.post(self.check_shipped, order, limits.ship_within_ms, Phase.TELEMETRY)
             return True
@@ -110,13 +112,8 @@ class Marketplace(Party):
         world, now = self.world, self.world.now
         units = sum(quantity for _, quantity in effect.lines)
         world.truth.record(now, "market.cancelled", effect.order, self.channel, "", units)
-        limits = self.limits
-        if limits is None or effect.order in self.cancelled_orders:
-            return
-        self.cancelled_orders[effect.order] = None
         self.unshipped.pop(effect.order, None)
-        self.cancelled.append(now)
-        self._judge(limits)
+        self._judge(effect.order, self.cancelled)
 
     def scanned(self, order: str) -> None:
         """A carrier has scanned a parcel of an order, this marketplace's or another's."""
@@ -124,29 +121,38 @@ class Marketplace(Party):
 
     def check_shipped(self, order: str) -> None:
         """An order should have been shipped by now."""
-        limits, now = self.limits, self.world.now
-        if order not in self.unshipped or limits is None:
-            return
-        del self.unshipped[order]
-        self.world.truth.record(now, "market.late", order, self.channel)
-        self.late.append(now)
-        self._judge(limits)
+        if order in self.unshipped:
+            del self.unshipped[order]
+            self.world.truth.record(self.world.now, "market.late", order, self.channel)
+            self._judge(order, self.late)
 
-    def _judge(self, limits: Limits) -> None:
-        """Take the seller off where a limit is passed."""
-        world, now = self.world, self.world.now
-        if now < self.off_until:
+    def _forget(self, limits: Limits) -> None:
+        """Leave out what was sold before the window."""
+        begin = self.world.now - limits.window_ms
+        while self.sold:
+            order = next(iter(self.sold))
+            if self.sold[order] > begin:
+                return
+            del self.sold[order]
+            self.cancelled.pop(order, None)
+            self.late.pop(order, None)
+
+    def _judge(self, order: str, wrong: dict[str, None]) -> None:
+        """An order went `wrong`; take the seller off where a limit is passed."""
+        limits, world, now = self.limits, self.world, self.world.now
+        if limits is None:
             return
-        for times in (self.sold, self.cancelled, self.late):
-            while times and times[0] <= now - limits.window_ms:
-                times.popleft()
+        self._forget(limits)
+        if order not in self.sold:
+            return
+        wrong[order] = None
         if len(self.sold) < limits.orders:
             return
         held = ((limits.cancellations_ppm, self.cancelled), (limits.late_ppm, self.late))
-        if any(ppm >= 0 and len(times) * 1_000_000 > ppm * len(self.sold) for ppm, times in held):
+        if any(ppm >= 0 and len(orders) * 1_000_000 > ppm * len(self.sold) for ppm, orders in held):
             self.off_until = now + limits.suspension_ms
             world.truth.record(now, "market.delisted", "", self.channel, "", limits.suspension_ms)
-            # A seller that comes back begins anew.
+            # A seller that comes back begins anew: nothing that was sold before counts any more.
             self.sold.clear()
             self.cancelled.clear()
             self.late.clear()

@@ -13,7 +13,8 @@ from twin.core.master import Departures
 from twin.streams import Distribution
 from twin.world.disruptions import Closure, Disruption, Standstill
 from twin.world.kernel import Phase
-from twin.world.party import SAID_MAX, Link, Party
+from twin.world.party import Link, Party
+from twin.world.recent import Recent
 from twin.world.warehouse import Arrival
 
 __all__ = ["Dock", "DropShipment", "Supplier", "SupplierConfig"]
@@ -79,8 +80,8 @@ class Supplier(Party, Closure):
         self.standstill: Standstill | None = None
         self.held: list[Goods] = []
         # Purchase orders that were taken, and those that will not be; kept only where one may be cancelled.
-        self.taken: dict[str, None] = {}
-        self.cancelled: dict[str, None] = {}
+        self.taken: dict[str, None] = Recent()
+        self.cancelled: dict[str, None] = Recent()
         # What is really so, and may change in the middle of the run: see `twin.world.master_data`.
         self.minimum_order = config.minimum_order
         self.changed: dict[str, Distribution] = {}
@@ -91,11 +92,12 @@ class Supplier(Party, Closure):
         """Take a purchase order; its goods arrive after the lead time drawn for it."""
         if self.link.supervised and self.answered_status(message):
             return
-        effect = message.effect
-        if not self.accept(message):
-            return
+        new, effect = self.accept(message), message.effect
         if isinstance(effect, CancelPurchaseOrder):
+            # Answered however often it comes: the first answer may have been lost.
             self._cancel(message, effect)
+        if not new:
+            return
         if not isinstance(effect, CreatePurchaseOrder) or effect.purchase_order in self.cancelled:
             return
         config, world, now = self.config, self.world, self.world.now
@@ -108,8 +110,6 @@ class Supplier(Party, Closure):
             return
         if self.link.cancellable:
             self.taken[effect.purchase_order] = None
-            if len(self.taken) > SAID_MAX:
-                del self.taken[next(iter(self.taken))]
         begin = next_open(calendar, now)
         if config.unit_ms:
             begin = max(begin, self.busy_until)
@@ -209,7 +209,8 @@ class Supplier(Party, Closure):
         if self.standstill is not None and self.standstill.change(begins, self.world.now):
             held, self.held = self.held, []
             for goods in held:
-                self.come(goods)
+                # In the goods' own phase: by then a closure that begins in this instant is known.
+                self._send(goods, 0)
 
     def _acknowledge(self, effect: CreatePurchaseOrder, now: int, ready_at: int) -> None:
         """See to it that the 855 goes out, unless the goods are faster."""

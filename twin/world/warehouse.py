@@ -22,9 +22,10 @@ from twin.core.commands import (
 from twin.core.effects import CancelRelease, Delivery, PurchaseLine, ReleaseToWarehouse
 from twin.core.master import CRITICALITIES
 from twin.streams import Distribution, Exponential, Fixed
-from twin.world.disruptions import Closure, Disruption
+from twin.world.disruptions import Closure, Disruption, Standstill
 from twin.world.kernel import Phase
-from twin.world.party import SAID_MAX, Link, Party
+from twin.world.party import Link, Party
+from twin.world.recent import Recent
 
 __all__ = ["Arrival", "Job", "Pickups", "Warehouse", "WarehouseConfig"]
 
@@ -74,6 +75,14 @@ class Arrival(Struct, frozen=True):
     lines: tuple[PurchaseLine, ...]
 
 
+class Unloading(Struct, frozen=True):
+    """Goods that will be put away at `due_at` (ms); the site had been closed for `lost_ms` when they came."""
+
+    arrival: Arrival
+    due_at: int
+    lost_ms: int
+
+
 class Warehouse(Party, Closure):
     """One site."""
 
@@ -89,11 +98,16 @@ class Warehouse(Party, Closure):
         self.free_pickers = config.pickers
         self.opening_at = -1
         self.arrived = 0
-        self.closed = 0
-        self.at_the_gate: list[Arrival] = []
+        self.standstill = Standstill()
+        # What waits for the site to open again: goods to put away, and parcels whose carrier has no truck times.
+        self.at_the_gate: list[Unloading] = []
+        self.packed: list[Job] = []
+        # Pickers who are missing: cuts may overlap, and the one that leaves the fewest counts.
+        self.cuts: dict[str, int] = {}
+        self.missing = 0
         # Fulfillment orders that were begun, and those that will not be; kept only where one may be cancelled.
-        self.taken: dict[str, None] = {}
-        self.cancelled: dict[str, None] = {}
+        self.taken: dict[str, None] = Recent()
+        self.cancelled: dict[str, None] = Recent()
         self.sequence = 0
         self.dock: dict[str, list[tuple[int, int, str, Job]]] = {pickups.carrier: [] for pickups in config.pickups}
         self.trucks = {pickups.carrier: pickups for pickups in config.pickups}
@@ -131,23 +145,22 @@ class Warehouse(Party, Closure):
         """Take an instruction of the engine."""
         if self.link.supervised and self.answered_status(message):
             return
-        if not self.accept(message):
-            return
-        effect = message.effect
+        new, effect = self.accept(message), message.effect
         if type(effect) is not ReleaseToWarehouse:
             if isinstance(effect, CancelRelease):
+                # Answered however often it comes: the first answer may have been lost.
                 self._cancel(message, effect)
+            return
+        if not new:
             return
         if self.cancelled and message.key in self.cancelled:
             return
         if self.link.cancellable:
             self.taken[message.key] = None
-            if len(self.taken) > SAID_MAX:
-                del self.taken[next(iter(self.taken))]
         self.arrived += 1
         priority = CRITICALITIES.index(message.criticality) if message.criticality else len(CRITICALITIES)
         job = Job(priority, self.arrived, message.criticality, effect)
-        if self.at_once and not self.closed:
+        if self.at_once and not self.standstill.closures:
             self._pick(job)
         else:
             if self.claimed is not None:
@@ -165,7 +178,7 @@ class Warehouse(Party, Closure):
             heapify(self.queue)
             if self.claimed is not None:
                 self._claim(self.claimed, waiting[3], -1)
-        elif key in self.taken:
+        elif key in self.taken and key not in self.cancelled:
             outcome = "too_late"
         if outcome == "cancelled":
             self.cancelled[key] = None
@@ -188,7 +201,7 @@ class Warehouse(Party, Closure):
         """Give waiting jobs to free pickers while the shift is on; otherwise wait for the next shift."""
         calendar, now = self.config.calendar, self.world.now
         unlimited = not self.config.pickers
-        while self.queue and (unlimited or self.free_pickers > 0) and not self.closed:
+        while self.queue and (unlimited or self.free_pickers > 0) and not self.standstill.closures:
             try:
                 if not is_open(calendar, now):
                     self._await_opening(next_open(calendar, now))
@@ -245,6 +258,8 @@ class Warehouse(Party, Closure):
                 self._report(job, stage)
         if effect.carrier in self.dock:
             heappush(self.dock[effect.carrier], (job.priority, job.arrived, effect.fulfillment_order, job))
+        elif self.standstill.closures:
+            self.packed.append(job)
         else:
             self._hand_over(job)
 
@@ -278,7 +293,7 @@ class Warehouse(Party, Closure):
     def load(self, carrier: str) -> None:
         """A carrier's truck takes parcels, most critical first, up to its capacity; the rest waits for the next."""
         waiting = self.dock[carrier]
-        room = 0 if self.closed else self.trucks[carrier].capacity or len(waiting)
+        room = 0 if self.standstill.closures else self.trucks[carrier].capacity or len(waiting)
         while waiting and room:
             room -= 1
             self._hand_over(heappop(waiting)[3])
@@ -322,11 +337,22 @@ class Warehouse(Party, Closure):
 
     def arrive(self, arrival: Arrival) -> None:
         """Purchased goods are at the dock; they are invisible until they are put away."""
-        if self.closed:
-            self.at_the_gate.append(arrival)
+        world = self.world
+        delay = max(0, world.streams.draw(self.config.dock_to_stock, "dock_to_stock", arrival.receipt))
+        unloading = Unloading(arrival, world.now + delay, self.standstill.at(world.now))
+        world.post(self.unload, unloading, delay, Phase.GOODS)
+
+    def unload(self, unloading: Unloading) -> None:
+        """Goods would be put away by now, were it not for the time in which the site was closed."""
+        if self.standstill.closures:
+            self.at_the_gate.append(unloading)
             return
-        delay = max(0, self.world.streams.draw(self.config.dock_to_stock, "dock_to_stock", arrival.receipt))
-        self.world.post(self.put_away, arrival, delay, Phase.GOODS)
+        later = unloading.due_at + self.standstill.lost_ms - unloading.lost_ms - self.world.now
+        if later > 0:
+            again = Unloading(unloading.arrival, self.world.now + later, self.standstill.lost_ms)
+            self.world.post(self.unload, again, later, Phase.GOODS)
+        else:
+            self.put_away(unloading.arrival)
 
     def put_away(self, arrival: Arrival) -> None:
         """Goods reach the shelf and the engine is told."""
@@ -350,17 +376,32 @@ class Warehouse(Party, Closure):
         )
 
     def disrupted(self, disruption: Disruption, begins: bool) -> None:
-        """The site closes or opens again, or pickers go or come back."""
+        """The site closes or opens again, or pickers go or come back; work goes on once every change of this instant is
+        known, so that none slips through a gap between two closures that touch."""
         if disruption.kind == "capacity_cut":
-            missing = self.config.pickers - self.config.pickers * disruption.left_ppm // 1_000_000
-            self.free_pickers -= missing if begins else -missing
+            if begins:
+                self.cuts[disruption.id] = disruption.left_ppm
+            else:
+                del self.cuts[disruption.id]
+            pickers, before = self.config.pickers, self.missing
+            self.missing = pickers - pickers * min(self.cuts.values(), default=1_000_000) // 1_000_000
+            self.free_pickers -= self.missing - before
         else:
-            self.closed += 1 if begins else -1
-        if not self.closed:
-            waiting, self.at_the_gate = self.at_the_gate, []
-            for arrival in waiting:
-                self.arrive(arrival)
-            self._dispatch()
+            self.standstill.change(begins, self.world.now)
+        if not begins:
+            self.world.post(self.resume, None, 0, Phase.GOODS)
+
+    def resume(self, message: None) -> None:
+        """Go on with what waited, unless the site is still closed."""
+        if self.standstill.closures:
+            return
+        unloadings, self.at_the_gate = self.at_the_gate, []
+        for unloading in unloadings:
+            self.unload(unloading)
+        packed, self.packed = self.packed, []
+        for job in packed:
+            self._hand_over(job)
+        self._dispatch()
 
     # --- corrections
 

@@ -30,6 +30,15 @@ def test_a_drop_ship_order_carries_the_customer_s_address_and_no_price() -> None
     assert business.sent(bought.purchase_order)[0].correlation == "o1"
 
 
+def test_a_channel_that_takes_no_backorders_sells_what_a_supplier_ships() -> None:  # PU-12
+    business = Business({"north": {"a": 1}}, dock=True)
+    business.accept(business.capture([("a", 3), ("e", 2)], channel="market"))
+    assert business.units(line=1) == {"released": 1, "rejected": 2}
+    assert business.units(line=2) == {"on_order": 2}
+    business.accept(business.drop_ship())
+    assert business.units(line=2) == {"shipped": 2}
+
+
 def test_the_ship_notice_ships_and_bills_and_the_dock_stays_empty() -> None:  # PU-12
     business = ordered()
     business.accept(business.drop_ship())

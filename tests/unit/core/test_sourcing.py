@@ -126,6 +126,14 @@ def test_a_channel_that_takes_no_backorders_has_its_shortage_rejected() -> None:
     ]
 
 
+def test_what_is_bought_to_order_is_never_short_on_a_channel_that_takes_no_backorders() -> None:
+    dock, site = Candidate("dock", 0, 50, 1, to_order=True), Candidate("m", 2, 10, 1)
+    alone, both = [a_context(a_line(*candidates), reject=True) for candidates in ([dock], [site, dock])]
+    assert legs(alone, "nearest") == [(1, "replenish", "dock", 5, "short:only_candidate")]
+    # The nearest place would get the shortage, did it buy to order.
+    assert [leg[1:4] for leg in legs(both, "nearest")] == [("stock", "m", 2), ("replenish", "dock", 3)]
+
+
 def test_an_item_that_nobody_holds_is_rejected() -> None:
     assert legs(a_context(a_line())) == [(1, "reject", "", 5, "no_source")]
 
@@ -164,7 +172,10 @@ def test_any_plan_covers_every_line_exactly_and_takes_no_unit_twice(
             taken = [leg for leg in plan.legs if leg.route == "stock" and leg.node == candidate.node]
             assert sum(leg.quantity for leg in taken if leg.line in of_item) <= max(0, candidate.available)
     if reject:
-        assert all(leg.route in ("stock", "reject") for leg in plan.legs)
+        to_order = [candidate.node for candidate in candidates if candidate.to_order]
+        short = [leg for leg in plan.legs if leg.route != "stock"]
+        assert all(leg.node in to_order if leg.route == "replenish" else leg.route == "reject" for leg in short)
+        assert not to_order or all(leg.route == "replenish" for leg in short)
 
 
 # --- in the engine
