@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from twin.cli.app import main
 from twin.experiment.random_faults import DISRUPTIONS, KINDS, plan, random_drills, with_faults
-from twin.scenario import Scenario, load
+from twin.scenario import Scenario, faults, load
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = ROOT / "scenarios" / "drills" / "base.yaml"
@@ -32,13 +33,39 @@ def test_a_schedule_hangs_on_its_seed_and_number_alone(base: Scenario) -> None:
     assert plan(base, 7, 3).faults != plan(base, 7, 4).faults
     assert plan(base, 7, 3).faults != plan(base, 8, 3).faults
     plans = [plan(base, 7, number) for number in range(150)]
-    assert {fault["kind"] for one in plans for fault in one.faults} == set(KINDS)
+    # Records are mapped wrongly only where there are any.
+    assert {fault["kind"] for one in plans for fault in one.faults} == set(KINDS) - {"bad_master_data"}
     assert {disruption["kind"] for one in plans for disruption in one.disruptions} == set(DISRUPTIONS)
     for number in range(20):
         one = plan(base, 7, number)
         assert 1 <= len(one.faults) + len(one.disruptions) <= 4
         struck = with_faults(base, one)
         assert (len(struck.faults), len(struck.disruptions)) == (len(one.faults), len(one.disruptions))
+
+
+def test_no_two_schedules_share_the_seed_of_their_runs(base: Scenario) -> None:
+    # A thousand schedules on, one seed had the luck of the next.
+    drawn = [plan(base, seed, number).seed for seed in (1, 2, 3) for number in (0, 1, 2, 1_000, 2_000)]
+    assert len(drawn) == len(dict.fromkeys(drawn))
+
+
+def test_every_kind_of_fault_is_drawn_or_left_out_for_a_reason() -> None:
+    ends_as_a_dead_letter = {"poison"}
+    of_files_and_counts = {"late_file", "partial_file", "doubled_file", "stale_snapshot"}
+    union, _ = get_args(faults.Fault)
+    kinds = {get_args(kind.model_fields["kind"].annotation)[0] for kind in get_args(union)}
+    assert kinds == set(KINDS) | ends_as_a_dead_letter | of_files_and_counts
+
+
+def test_records_and_addresses_that_are_bad_come_to_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    # MD-02, RC-16
+    for kind in [kind for kind in KINDS if kind not in ("bad_master_data", "bad_address")]:
+        monkeypatch.delitem(KINDS, kind)
+    records = load(BASE.with_name("records_lost.yaml")).with_changes({"faults": None})
+    runs = random_drills(records, 8, 1)
+    drawn = [fault for run in runs for fault in run.plan.faults]
+    assert {fault["kind"] for fault in drawn} == {"bad_master_data", "bad_address"}
+    assert not [run for run in runs if run.found]
 
 
 def test_a_sample_of_random_schedules_breaks_nothing(base: Scenario) -> None:

@@ -11,7 +11,14 @@ from msgspec.structs import replace
 from tests.world.stage import DAY, HOUR, MINUTE, SECOND, Stage, tiny
 from tests.world.test_interventions import BUSY, OUTAGE, began, staged
 from tests.world.test_marketplace import market, of
-from twin.core.commands import BeginIntervention, ConfirmInvoice, DefinePolicies, HoldOrder, RedriveDelivery
+from twin.core.commands import (
+    BeginIntervention,
+    ConfirmInvoice,
+    DefinePolicies,
+    HoldOrder,
+    RedriveDelivery,
+    ReleaseHold,
+)
 from twin.core.events import InterventionEnded, PromiseDecided, ReleaseDecided
 from twin.measures.left_over import left_over
 from twin.streams import Exponential
@@ -103,6 +110,19 @@ def test_two_stops_of_shipping_at_one_instant_hold_each_order_once() -> None:
     held = [command.order for command in stage.commands(HoldOrder)]
     assert held and len(held) == len(dict.fromkeys(held))
     assert min(at for at, event in stage.events(ReleaseDecided) if event.order in held) > 54 * HOUR
+    assert refused(stage) == []
+
+
+def test_an_order_that_somebody_else_holds_first_is_not_let_go() -> None:
+    stop = {"kind": "stop_ship", "at": "1d", "for": "6h"}
+    stage = Stage(tiny({"policies": WAVES, "interventions": [stop]}))
+    for order in ("stopped", "checked"):
+        stage.order(order, at=20 * HOUR)
+    # The person at the desk is faster by milliseconds: the stop has seen the order as free, and not yet held it.
+    stage.hold("checked", at=DAY + 2)
+    stage.run(2 * DAY)
+    assert {id: order.held for id, order in stage.state.orders.items()} == {"stopped": False, "checked": True}
+    assert [command.order for command in stage.commands(ReleaseHold)] == ["stopped"]
     assert refused(stage) == []
 
 

@@ -25,8 +25,8 @@ FAULTS_MAX: Final = 4
 """Faults and disruptions in one schedule."""
 
 MINUTE: Final = 60_000
-SEED_OF_RUN: Final = 1_000_003
-"""Keeps the seeds of runs and of schedules apart."""
+SEEDS: Final = 1 << 53
+"""Seeds of runs are drawn from so many, so that no two schedules of any seeds share one."""
 
 
 class FaultPlan(Struct, frozen=True):
@@ -75,7 +75,7 @@ def plan(scenario: Scenario, seed: int, number: int) -> FaultPlan:
     """Schedule `number` of a seed: one to four troubles while demand comes in, over well before the run ends."""
     luck = Random(f"{seed}/{number}")
     wanted = luck.randint(1, FAULTS_MAX)
-    found = FaultPlan(number, SEED_OF_RUN + seed * 1_000 + number, [])
+    found = FaultPlan(number, Random(f"{seed}/{number}/run").randrange(SEEDS), [])
     while len(found.faults) + len(found.disruptions) < wanted:
         # What could have no effect here is refused like in a file; then something else is drawn.
         if luck.random() < 0.25:
@@ -143,6 +143,19 @@ def _either_way(luck: Random) -> dict[str, Any]:
     return {"direction": luck.choice(["call", "reply"])}
 
 
+def _records(luck: Random) -> dict[str, Any]:
+    """What is wrong with a record, and of which kind it is."""
+    wrong = {
+        "lead_time": f"{luck.randint(1, 72)}h",
+        "pack": luck.randint(1, 50),
+        "status": "blocked",
+        "minimum_order": luck.randint(1, 100),
+    }
+    field = luck.choice(list(wrong))
+    defect = luck.choice(["wrong", "missing", "duplicate"])
+    return {"defect": defect} | ({field: wrong[field]} if defect == "wrong" else {"field": field})
+
+
 KINDS: Final[dict[str, Callable[[Random], dict[str, Any]]]] = {
     "outage": lambda luck: {"calls": luck.choice(["held", "turned_away"])},
     "latency": lambda luck: _delay(luck) | _either_way(luck),
@@ -160,9 +173,12 @@ KINDS: Final[dict[str, Callable[[Random], dict[str, Any]]]] = {
     "wrong_answer": lambda luck: _some(luck) | {"shift": f"{luck.randint(1, 72)}h"},
     "redrive_storm": lambda luck: {"every": f"{luck.randint(1, 60)}m"},
     "consumer_crash": lambda luck: _some(luck) | {"at": luck.choice(["before_commit", "after_commit"])},
+    "bad_master_data": lambda luck: _some(luck) | _records(luck),
+    "bad_address": lambda luck: _some(luck) | {"corrected": f"{luck.randint(1, 48)}h"},
 }
 """The keys of each kind besides place and time. Left out are those that nobody can be proof against without people:
-permanent errors and poison end as dead letters, and a counterpart that forgets what it did does it again."""
+permanent errors, poison and missing addresses end as dead letters, and a counterpart that forgets what it did does it
+again."""
 
 DISRUPTIONS: Final[dict[str, Callable[[Scenario, Random], dict[str, Any]]]] = {
     "warehouse_closed": lambda scenario, luck: {"warehouse": luck.choice(scenario.warehouses).id},

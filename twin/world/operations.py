@@ -221,10 +221,12 @@ class Operations(Actor):
         return any(order_id in other.held for other in self._others())
 
     def hold(self, message: HoldOrder) -> None:
-        """An order is held, unless another stop of shipping came first."""
+        """An order is held, unless somebody came first: another stop of shipping, or one who has to let it go too."""
         order = self.state.orders.get(message.order)
-        if order is None or not order.held or not self._stopped(message.order):
+        if order is None or not order.held:
             self.world.orchestration.receive(message)
+        elif not self._stopped(message.order):
+            del self.held[message.order]
 
     def let_go(self, message: ReleaseHold) -> None:
         """An order goes on, unless another stop of shipping holds it too."""
