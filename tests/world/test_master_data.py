@@ -120,6 +120,25 @@ def test_a_lost_change_is_put_right_by_a_sync_of_everything_and_by_nothing_else(
     assert found["master_data_mismatch_age/max"].value == (7 * HOUR + 1 if sends == "all" else 8 * HOUR)
 
 
+@pytest.mark.parametrize("sends", ["changes", "all"])
+def test_a_sync_that_overtakes_a_newer_one_changes_nothing_back(sends: str) -> None:
+    # MD-01
+    slow = {"kind": "latency", "interface": "ledger", "endpoint": "*.define", "direction": "reply", "delay": "10h"}
+    changes = ({**DOZENS, "at": "1h"}, {**DOZENS, "at": "5h", "pack": 6}, {**LONGER, "at": "5h"})
+    # What is sent at 4 h comes at 14 h, behind all that is sent at 8 h and 12 h.
+    late = business(*changes, sync={"every": "4h", "sends": sends}, faults=[{**slow, "from": "3h", "for": "2h"}])
+    stage = staged(late, 15 * HOUR)
+    outdated = [
+        (stage.since_start(entry.now) // HOUR, type(entry.command).__name__)
+        for entry in stage.log.entries
+        if entry.refusal is not None and entry.refusal.code == "outdated"
+    ]
+    assert outdated == [(14, "DefineReplenishment")]
+    assert copy(stage) == (5 * DAY, 6, False)
+    found = measured(stage, 15 * HOUR)
+    assert found["master_data_mismatches/at_end"].value == 0
+
+
 def test_the_records_wait_for_the_end_of_an_outage_as_any_message_of_the_erp_does() -> None:
     # MD-01
     outage = {"kind": "outage", "interface": "ledger", "direction": "reply", "from": "30m", "for": "6h"}

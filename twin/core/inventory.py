@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 from twin.core import sourcing
 from twin.core.commands import (
     AdjustStock,
@@ -22,7 +25,7 @@ from twin.core.events import (
     StockCounted,
     StockLoaded,
 )
-from twin.core.master import CRITICALITIES, Channel, DeliveryPolicy, Policies
+from twin.core.master import CRITICALITIES, Channel, DeliveryPolicy, Item, Policies, Replenishment, Supplier
 from twin.core.refusals import Refusal
 from twin.core.state import Cell, State
 
@@ -57,11 +60,15 @@ def define_network(state: State, command: DefineNetwork, now: int, draft: Draft)
     for lane in command.lanes:
         if lane.node not in nodes:
             return Refusal("unknown_node", f"a lane to '{lane.region}' starts at '{lane.node}', which is no warehouse")
+    suppliers = _current(command.suppliers, [state.suppliers.get(each.id) for each in command.suppliers])
+    others = command.warehouses or command.lanes or command.channels or command.carriers
+    if command.suppliers and not suppliers and not others:
+        return _outdated("supplier", command.suppliers[0].id)
     draft.events.append(
         NetworkDefined(
             command.currency,
             command.warehouses,
-            command.suppliers,
+            suppliers,
             command.lanes,
             command.channels,
             command.carriers,
@@ -85,8 +92,29 @@ def define_items(state: State, command: DefineItems, now: int, draft: Draft) -> 
     for item in command.items:
         if "/" in item.sku or not item.sku:
             return Refusal("sku", f"'{item.sku}': an item's id is not empty and has no '/'")
-    draft.events.append(ItemsDefined(command.items))
+    items = _current(command.items, [state.items.get(item.sku) for item in command.items])
+    if command.items and not items:
+        return _outdated("item", command.items[0].sku)
+    draft.events.append(ItemsDefined(items))
     return None
+
+
+R = TypeVar("R", Item, Supplier, Replenishment)
+
+
+def _current(told: Sequence[R], known: Sequence[R | None]) -> tuple[R, ...]:
+    """The records but for those that are older than the ones known already."""
+    return tuple(
+        [
+            record
+            for record, before in zip(told, known, strict=True)
+            if before is None or not 0 < record.recorded_at < before.recorded_at
+        ]
+    )
+
+
+def _outdated(kind: str, name: str) -> Refusal:
+    return Refusal("outdated", f"{kind} '{name}' and all others here are known from a newer record")
 
 
 def define_policies(state: State, command: DefinePolicies, now: int, draft: Draft) -> Refusal | None:
@@ -189,7 +217,11 @@ def define_replenishment(state: State, command: DefineReplenishment, now: int, d
             return Refusal("maximum", f"{place}: S = {rule.maximum} must be above s = {rule.minimum}")
         if rule.kind == "reorder_point" and rule.quantity < 1:
             return Refusal("quantity", f"{place}: Q = {rule.quantity} must be at least 1")
-    draft.events.append(ReplenishmentDefined(command.rules))
+    known = [state.replenishment.get(rule.node, {}).get(rule.sku) for rule in command.rules]
+    rules = _current(command.rules, known)
+    if command.rules and not rules:
+        return _outdated("rule for", f"{command.rules[0].sku} at {command.rules[0].node}")
+    draft.events.append(ReplenishmentDefined(rules))
     return None
 
 

@@ -34,7 +34,8 @@ CRITICALITIES = ("A", "B", "C")
 class Item(Struct, frozen=True, gc=False, omit_defaults=True):
     """A stock-keeping unit: list price and standard cost of one base unit, in minor units.
 
-    One that is `blocked` is not for sale: orders over it are refused.
+    One that is `blocked` is not for sale: orders over it are refused. `recorded_at` is when its system of record wrote
+    it down (ms; 0 where that does not say): an older record does not replace a newer one.
     """
 
     sku: str
@@ -42,6 +43,7 @@ class Item(Struct, frozen=True, gc=False, omit_defaults=True):
     cost_minor: int
     description: str = ""
     blocked: bool = False
+    recorded_at: int = 0
 
 
 class Departures(Struct, frozen=True, omit_defaults=True):
@@ -73,12 +75,13 @@ class Warehouse(Struct, frozen=True, omit_defaults=True):
 
 class Supplier(Struct, frozen=True, omit_defaults=True):
     """A source of purchased goods; `order_cost_minor` is charged for each purchase order, of at least `minimum_order`
-    units."""
+    units. `recorded_at` is as an item's."""
 
     id: str
     calendar: Calendar
     order_cost_minor: int = 0
     minimum_order: int = 0
+    recorded_at: int = 0
 
 
 class Carrier(Struct, frozen=True, omit_defaults=True):
@@ -129,7 +132,7 @@ class Replenishment(Struct, frozen=True, gc=False, omit_defaults=True):
     the supplier ships to the customer). `review_ms` 0 reviews continuously, otherwise every
     `review_ms` starting at `review_offset_ms` since the epoch. What is bought is rounded up to whole packs of `pack`
     units; 0 buys single units. `alternates` are asked in turn where the supplier before could not be, each with the
-    lead time (ms) that is expected of it.
+    lead time (ms) that is expected of it. `recorded_at` is as an item's.
     """
 
     node: str
@@ -144,6 +147,7 @@ class Replenishment(Struct, frozen=True, gc=False, omit_defaults=True):
     lead_time_ms: int = 0
     alternates: tuple[tuple[str, int], ...] = ()
     pack: int = 0
+    recorded_at: int = 0
 
 
 class BreakerPolicy(Struct, frozen=True, gc=False, omit_defaults=True):

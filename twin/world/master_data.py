@@ -89,7 +89,8 @@ def corrupted(
         if defect.stale:
             before = earlier.get(key)
             if before is not None and getattr(before, field) != getattr(record, field):
-                behind.append(before)
+                # It stands there a second time, and nothing tells which of the two is good.
+                behind.append(structs.replace(before, recorded_at=record.recorded_at))
         else:
             made[-1] = structs.replace(record, **{field: bool(defect.value) if field == "blocked" else defect.value})
     changed = (*made, *behind)
@@ -132,6 +133,7 @@ class MasterData(Actor):
     def start(self) -> None:
         """Write down what is recorded at first, and set the changes and the sync on the clock."""
         world, sync = self.world, self.sync
+        self.records = {key: structs.replace(each, recorded_at=world.now) for key, each in self.records.items()}
         for field, (kind, name) in FIELDS.items():
             for key, record in self.records.items():
                 if isinstance(record, kind):
@@ -173,7 +175,8 @@ class MasterData(Actor):
         for key, value in change.values:
             self._note("master.recorded", change.field, key, value)
             before = self.earlier[key] = self.records[key]
-            self.records[key] = structs.replace(before, **{field: bool(value) if kind is Item else value})
+            new = {field: bool(value) if kind is Item else value, "recorded_at": self.world.now}
+            self.records[key] = structs.replace(before, **new)
             self.unsent[key] = None
         if not self.sync.every_ms:
             self._tell(list(self.unsent), f"{self.world.now}/{change.number}")
