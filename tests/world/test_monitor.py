@@ -10,6 +10,7 @@ import pytest
 
 from tests.world.stage import MINUTE, tiny
 from tests.world.test_interface_figures import CHANGES
+from tests.world.test_marketplace import market
 from twin.log import read_entries, read_manifest
 from twin.measures import compute
 from twin.observability import alerts_of
@@ -123,3 +124,19 @@ def test_a_monitor_that_makes_no_sense_is_refused(monitor: dict[str, Any], messa
         watched(**monitor)
     assert message in str(caught.value)
     assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize("delivery", [{}, {"carrier": {"supervise": {"after": "1h"}, "acknowledge": False}}])
+def test_an_alert_on_a_carrier_that_can_never_be_raised_is_refused(delivery: dict[str, Any]) -> None:
+    alert = {"id": "van", "kind": "open_deliveries", "gateway": "carrier/van", "above": 1}
+    with pytest.raises(ScenarioError, match="so nothing is ever open or fails there"):
+        tiny({"monitor": {"alerts": [alert]}, "policies": {"delivery": delivery}})
+
+
+def test_carriers_that_are_supervised_and_marketplaces_are_watched() -> None:
+    # OB-05
+    alert = {"id": "slow", "kind": "open_deliveries", "above": 1}
+    supervised = {"delivery": {"carrier": {"supervise": {"after": "1h"}}}}
+    watched = tiny({"monitor": {"alerts": [{**alert, "gateway": "carrier/van"}]}, "policies": supervised})
+    assert watched.monitor is not None
+    assert market(monitor={"alerts": [{**alert, "gateway": "marketplace/market"}]}).monitor is not None
