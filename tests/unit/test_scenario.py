@@ -115,6 +115,29 @@ def test_none_lifts_a_limit_that_the_default_has_and_is_written_as_such() -> Non
         assert policies.of("supplier").drain is None and policies.of("supplier").breaker is not None
 
 
+def test_what_belongs_to_a_limit_is_lifted_with_it() -> None:
+    default = {
+        "rate": "2/s",
+        "burst": 5,
+        "breaker": {"calls": 10},
+        "drain": "1/s",
+        "queue": {"discipline": "fifo"},
+        "retries": {"budget": "10%", "reserve": 3},
+    }
+    lifted = {"rate": "none", "breaker": "none", "retries": {"budget": "none"}}
+    policies = minimal(policies={"delivery": {"default": default, "erp": lifted}}).policies.delivery
+    erp = policies.of("erp")
+    assert (erp.rate, erp.burst, erp.breaker, erp.drain, erp.queue.discipline) == (None,) * 5
+    assert (erp.retries.budget, erp.retries.reserve) == (None, None)
+    assert policies.of("warehouse") == policies.default
+    for orphan, said in (
+        ({"rate": "none", "burst": 2}, "a burst belongs to a rate"),
+        ({"retries": {"budget": "none", "reserve": 2}}, "a reserve belongs to a retry budget"),
+    ):
+        with pytest.raises(ScenarioError, match=said):
+            minimal(policies={"delivery": {"default": default, "erp": orphan}})
+
+
 def test_a_lone_service_level_holds_for_all_classes() -> None:
     assortment = {"kind": "derived", "count": 10, "price": [["0%", "1 GBP"], ["100%", "5 GBP"]], "service": "97%"}
     changes = {

@@ -6,14 +6,19 @@ phase: faults are over, demand has stopped, and nothing may be left over at its 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from twin.experiment import check
 from twin.scenario import Scenario, load
-from twin.scenario.expect import Invariants, Settled
+from twin.scenario.disruptions import Disruption
+from twin.scenario.expect import Invariants, MeasureBound, Settled
+from twin.scenario.faults import Fault
+from twin.world.interfaces import fault_ids
+from twin.world.troubles import disruption_names
 
 FOLDER = Path(__file__).resolve().parents[2] / "scenarios" / "drills"
 DRILLS = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "base")
@@ -23,6 +28,10 @@ SAMPLE = DRILLS[::4]
 
 def drill(name: str) -> Scenario:
     return load(FOLDER / f"{name}.yaml")
+
+
+HIT = [name for name in DRILLS if re.search("^(faults|disruptions):", (FOLDER / f"{name}.yaml").read_text(), re.M)]
+"""Drills that something befalls; the others are about what is set up otherwise, such as a rollout."""
 
 
 def forgetful(kept: str) -> dict[str, Any]:
@@ -86,19 +95,44 @@ WITHOUT: list[tuple[str, str, str, dict[str, Any]]] = [
 """A drill, the control that it needs, what fails without it, and the change that takes it away."""
 
 
-def test_there_are_drills_over_every_kind_of_fault_and_each_has_both_phases() -> None:
-    assert len(DRILLS) >= 25
-    kinds: dict[str, None] = {}
+def kinds_of(union: Any) -> set[str]:
+    """The kinds that a union of the schema tells apart."""
+    members = get_args(get_args(union)[0])
+    return {kind for member in members for kind in get_args(member.model_fields["kind"].annotation)}
+
+
+def befalling(scenario: Scenario) -> list[str]:
+    """What counts how often each fault and each disruption of a scenario hit something."""
+    names = [*fault_ids(scenario.faults), *[name for name, _ in disruption_names(scenario)]]
+    return [f"faults_hit/fault={name}" for name in names]
+
+
+def test_there_are_drills_over_every_kind_of_fault_and_disruption_and_each_has_both_phases() -> None:
+    # IM-02, RC-08
+    faults, disruptions = set[str](), set[str]()
     for name in DRILLS:
         scenario = drill(name)
-        kinds.update((fault.kind, None) for fault in scenario.faults)
+        faults |= {fault.kind for fault in scenario.faults}
+        disruptions |= {one.kind for one in scenario.disruptions}
         wanted = {type(expected) for expected in scenario.expect}
         assert {Invariants, Settled} <= wanted, name
         assert scenario.run.drain >= scenario.run.horizon, name
+        assert all(fault.for_ is not None for fault in scenario.faults), name
         over = [fault.from_ + fault.for_ for fault in scenario.faults if fault.for_ is not None and not fault.when]
+        over += [one.from_ + one.for_ for one in scenario.disruptions]
         assert all(end <= scenario.run.horizon for end in over), name
-    missing = {"stale_snapshot"} - set(kinds)
-    assert len(kinds) >= 18, missing
+    assert kinds_of(Fault) - faults == set()
+    assert kinds_of(Disruption) - disruptions == set()
+
+
+def test_every_drill_expects_that_each_of_its_faults_and_disruptions_hits_something() -> None:
+    # RC-08
+    for name in DRILLS:
+        scenario = drill(name)
+        bounds = [one for one in scenario.expect if isinstance(one, MeasureBound)]
+        held = [one.name for one in bounds if one.at_least is not None and one.at_least >= 1]
+        assert set(befalling(scenario)) <= set(held), name
+        assert bool(befalling(scenario)) == (name in HIT), name
 
 
 @pytest.mark.parametrize("name", SAMPLE)
@@ -125,3 +159,28 @@ def test_a_drill_fails_without_the_control_that_it_needs(
     path.write_text(drill(name).with_changes(change).to_yaml(tmp_path))
     verdicts = {one.expectation: one.holds for one in check([path])}
     assert verdicts[fails] is False, f"{name} holds without {control}"
+
+
+def refused_without(name: str, tmp_path: Path) -> tuple[set[str], set[str]]:
+    """What a drill expects to be hit, and of that what does not hold once nothing befalls it."""
+    scenario = drill(name)
+    path = tmp_path / f"{name}.yaml"
+    path.write_text(scenario.with_changes({"faults": [], "disruptions": []}).to_yaml(tmp_path))
+    failed = {one.expectation for one in check([path]) if not one.holds}
+    wanted = set(befalling(scenario))
+    return wanted, wanted & failed
+
+
+@pytest.mark.parametrize("name", HIT[::6])
+def test_a_drill_fails_without_its_faults(name: str, tmp_path: Path) -> None:
+    # RC-08
+    wanted, failed = refused_without(name, tmp_path)
+    assert failed == wanted
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("name", HIT)
+def test_every_drill_fails_without_its_faults(name: str, tmp_path: Path) -> None:
+    # RC-08
+    wanted, failed = refused_without(name, tmp_path)
+    assert failed == wanted

@@ -8,7 +8,8 @@ import pytest
 from msgspec import structs
 
 from tests.world.faulty import DELAYED, FACED, KINDS, fault, faulty, hits, story
-from tests.world.stage import DAY, HOUR, MINUTE, SECOND, Stage, min_max
+from tests.world.stage import DAY, HOUR, MINUTE, SECOND, Stage, min_max, tiny
+from tests.world.test_marketplace import market
 from twin.codec import encode_entry
 from twin.core.commands import (
     AcknowledgeDelivery,
@@ -500,9 +501,13 @@ def test_a_pattern_names_interfaces() -> None:
         ({"faults": [fault("wrong_answer", says="rejected")]}, "give it for early and late, and only there"),
         ({"faults": [fault("outage", direction="reply", calls="turned_away")]}, "replies are not turned away"),
         ({"interfaces": [{"id": "van", "to": "carrier/van", "workers": 2, "service": "1s"}]},
-         "since no calls go to carriers; leave workers, service out"),
+         "since no calls go to carriers unless they are supervised; give policies.delivery.carrier.supervise, or leave "
+         "workers, service out"),
         ({"interfaces": [{"id": "van", "to": "carrier/van"}], "faults": [fault("auth", interface="van")]},
-         "no calls go to carriers, they only report"),
+         "no calls go to carriers unless they are supervised, they only report"),
+        ({"interfaces": [{"id": "van", "to": "carrier/van"}],
+          "faults": [fault("loss", interface="van", direction="reply", endpoint="delivery.acknowledge")]},
+         "unknown endpoint 'delivery.acknowledge'; endpoints here: carrier.milestone"),
         ({"faults": [fault("rate_limit", rate="0/s")]}, "a rate of 0 lets nothing through"),
         ({"faults": [fault("loss", markov={"up": "0s", "down": "1h"})]}, "up is less than a second on average"),
         ({"faults": [fault("loss", id="a"), fault("loss", id="a")]}, "duplicate id 'a' in faults"),
@@ -516,3 +521,39 @@ def test_a_mistake_about_faults_gets_a_clear_error(changes: dict[str, Any], said
     with pytest.raises(ScenarioError) as error:
         faulty().with_changes(changes)
     assert said in str(error.value)
+
+
+VAN: dict[str, Any] = {
+    "interfaces": [{"id": "van", "to": "carrier/van", "workers": 1, "service": "1s"}],
+    "policies": {"delivery": {"carrier": {"supervise": {"after": "1h"}}}},
+}
+"""A carrier that is asked where a parcel is that it says nothing of."""
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"kind": "loss"},
+        {"kind": "error", "endpoint": "partner.ask_status"},
+        {"kind": "reply_lost", "endpoint": "partner.*"},
+        {"kind": "loss", "direction": "reply", "endpoint": "delivery.acknowledge"},
+        {"kind": "loss", "direction": "reply", "endpoint": "partner.report_status"},
+    ],
+)
+def test_what_a_supervised_carrier_is_asked_and_answers_may_be_hit(spec: dict[str, Any]) -> None:
+    # IM-02
+    silent = {"kind": "loss", "interface": "van", "direction": "reply", "endpoint": "carrier.milestone", "for": "2d"}
+    asked = {**spec, "id": "asked", "interface": "van", "for": "2d"}
+    stage = Stage(tiny({**VAN, "faults": [silent, asked]}))
+    stage.order("o")
+    stage.run(2 * DAY)
+    assert [key for key, _, detail in hits(stage) if detail.startswith("asked ") and "/status/" in key]
+
+
+def test_the_answer_of_a_marketplace_may_be_lost() -> None:
+    # IM-02
+    lost = {"kind": "loss", "interface": "listing", "direction": "reply", "endpoint": "delivery.acknowledge"}
+    face = [{"id": "listing", "to": "marketplace/market"}]
+    stage = Stage(market(interfaces=face, faults=[{**lost, "for": "1h"}]))
+    stage.run(2 * HOUR)
+    assert hits(stage)

@@ -155,6 +155,19 @@ def test_work_after_its_deadline_is_counted_as_waste() -> None:  # RC-02
     assert (row.succeeded, row.late, row.past_deadline) == (1, 1, 1)
 
 
+def test_the_duration_of_a_message_begins_when_it_is_asked_for_and_not_when_its_turn_to_be_sent_comes() -> None:
+    # OB-03
+    ledger = {"id": "ledger", "to": "erp", "workers": 1, "service": "10s"}
+    policy = {"erp": {"bulkhead": 1, "timeout": "60s"}}
+    stage = Stage(tiny({"interfaces": [ledger], "policies": {"delivery": policy}}))
+    for number in range(20):
+        stage.order(f"o{number}", at=HOUR)
+    stage.run(2 * HOUR)
+    row = interface_figures(stage.log.entries).outbound[LEDGER]
+    (took,) = row.latency.counts
+    assert sorted(row.duration.counts) == [took * turn for turn in range(1, 21)]
+
+
 def test_the_command_prints_the_same_as_a_table_and_as_json(
     run: Run, figures: InterfaceFigures, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

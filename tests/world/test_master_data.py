@@ -185,6 +185,48 @@ def test_an_item_that_is_not_made_any_more_is_refused_by_its_supplier_and_by_the
     assert measured(stage, DAY)["orders_hit_by_master_data/field=status"].value == 1
 
 
+@pytest.mark.parametrize(("change", "refused"), [(BLOCKED, "status"), (DOZENS, "pack")])
+def test_a_supplier_who_is_asked_in_anothers_stead_goes_by_the_truth_as_well(
+    change: dict[str, Any], refused: str
+) -> None:
+    # MD-01, MD-02
+    mill = {"id": "mill", "lead_time": "2d", "latency": "1ms", "acknowledgement": "1h"}
+    buying = {**min_max(190, 200)["policies"]["replenishment"][0], "alternates": ["forge"]}
+    delivery = {"supplier": {"deadline": "1m", "retries": {"max": 0}, "fallback": {"to": "alternate"}}}
+    scenario = business(
+        {**change, "known": "5d"},
+        suppliers=[mill, {**mill, "id": "forge"}],
+        policies={"replenishment": [buying], "delivery": delivery},
+        faults=[{"kind": "outage", "interface": "supplier.mill", "calls": "turned_away", "for": "2d"}],
+    )
+    stage = staged(scenario, 2 * DAY, ("a", 2 * HOUR, 21))
+    asked = [event.supplier for _, event in stage.events(PurchaseOrderCreated)][:2]
+    assert asked == ["mill", "forge"]
+    assert refused in [row.detail for row in stage.rows("master.refused") if row.subject.endswith("/forge")]
+
+
+def test_a_lead_time_is_that_of_the_supplier_who_usually_makes_it_and_of_nobody_asked_in_its_stead() -> None:
+    # MD-01
+    mill = {"id": "mill", "lead_time": "2d", "latency": "1ms"}
+    buying = {**min_max(190, 200)["policies"]["replenishment"][0], "alternates": ["forge"]}
+    policies = {"replenishment": [buying], "delivery": {"supplier": {"fallback": {"to": "alternate"}}}}
+    stage = staged(business(LONGER, suppliers=[mill, {**mill, "id": "forge"}], policies=policies), 2 * HOUR)
+    changed = {name: stage.world.actors[f"supplier/{name}"].changed for name in ("mill", "forge")}  # type: ignore[attr-defined]
+    assert {name: list(skus) for name, skus in changed.items()} == {"mill": ["mug"], "forge": []}
+
+
+def test_a_pack_is_known_to_all_who_may_be_asked_for_the_item() -> None:
+    # MD-02
+    mugs = [{"id": "mug", "price": "4.50 GBP", "cost": "2.00 GBP", "pack": 24}]
+    mill = {"id": "mill", "lead_time": "2d"}
+    buying = {**min_max(190, 200)["policies"]["replenishment"][0], "alternates": ["forge"]}
+    policies = {"replenishment": [buying], "delivery": {"supplier": {"fallback": {"to": "alternate"}}}}
+    changes = {"items": mugs, "suppliers": [mill, {**mill, "id": "forge"}], "policies": policies}
+    stage = Stage(tiny(merge_plain(FACED, changes)))
+    packs = [stage.world.actors[f"supplier/{name}"].packs for name in ("mill", "forge")]  # type: ignore[attr-defined]
+    assert packs == [{"mug": 24}, {"mug": 24}]
+
+
 def test_a_supplier_refuses_an_order_below_a_minimum_that_its_buyer_does_not_know_yet() -> None:
     # MD-01, MD-02
     minimum = {"at": "1h", "supplier": "mill", "minimum_order": 500}

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.world.stage import MINUTE, tiny
+from tests.world.stage import HOUR, MINUTE, Stage, tiny
 from tests.world.test_interface_figures import CHANGES
+from tests.world.test_marketplace import market
 from twin.log import read_entries, read_manifest
-from twin.measures import compute
+from twin.measures import Facts, compute, compute_facts
 from twin.observability import alerts_of
 from twin.run import Run, Twin
 from twin.scenario import Scenario, ScenarioError
@@ -132,3 +133,50 @@ def test_a_monitor_that_makes_no_sense_is_refused(monitor: dict[str, Any], messa
         watched(**monitor)
     assert message in str(caught.value)
     assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize("delivery", [{}, {"carrier": {"supervise": {"after": "1h"}, "acknowledge": False}}])
+def test_an_alert_on_a_carrier_that_can_never_be_raised_is_refused(delivery: dict[str, Any]) -> None:
+    alert = {"id": "van", "kind": "open_deliveries", "gateway": "carrier/van", "above": 1}
+    with pytest.raises(ScenarioError, match="so nothing is ever open or fails there"):
+        tiny({"monitor": {"alerts": [alert]}, "policies": {"delivery": delivery}})
+
+
+def test_carriers_that_are_supervised_and_marketplaces_are_watched() -> None:
+    # OB-05
+    alert = {"id": "slow", "kind": "open_deliveries", "above": 1}
+    supervised = {"delivery": {"carrier": {"supervise": {"after": "1h"}}}}
+    watched = tiny({"monitor": {"alerts": [{**alert, "gateway": "carrier/van"}]}, "policies": supervised})
+    assert watched.monitor is not None
+    assert market(monitor={"alerts": [{**alert, "gateway": "marketplace/market"}]}).monitor is not None
+
+
+def test_what_faults_and_disruptions_hit_is_counted_by_id_and_a_fault_that_hit_nothing_counts_none() -> None:
+    # RC-08, OB-07
+    down = {"kind": "outage", "interface": "wms", "from": "0s", "for": "3m"}
+    closed = {"id": "flood", "kind": "warehouse_closed", "warehouse": "main", "from": "1h", "for": "2h"}
+    faults = [down, {**down, "id": "spared", "from": "5h"}]
+    stage = Stage(tiny({"interfaces": CHANGES["interfaces"][:1], "faults": faults, "disruptions": [closed]}))
+    for number in range(3):
+        stage.order(f"o{number}", at=MINUTE)
+    stage.run(6 * HOUR)
+    start = stage.scenario.run.start
+    found = compute_facts(Facts.collect(stage.log.entries, start, start + 6 * HOUR, trace=True), stage.truth.rows)
+    hit = sum(row.type == "fault.hit" for row in stage.truth.rows)
+    assert hit >= 3
+    counted = {name: one.value for name, one in found.items() if name.startswith("faults_hit")}
+    assert counted == {
+        "faults_hit": hit + 1,
+        "faults_hit/fault=outage:wms": hit,
+        "faults_hit/fault=spared": 0,
+        "faults_hit/fault=flood": 1,
+    }
+
+
+def test_where_nothing_befell_anything_there_is_no_count_of_it() -> None:
+    stage = Stage(tiny({"interfaces": CHANGES["interfaces"][:1]}))
+    stage.order("o")
+    stage.run(HOUR)
+    start = stage.scenario.run.start
+    found = compute_facts(Facts.collect(stage.log.entries, start, start + HOUR, trace=True), stage.truth.rows)
+    assert not [name for name in found if name.startswith("faults_hit")]

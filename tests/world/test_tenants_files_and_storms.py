@@ -52,10 +52,14 @@ def test_replies_about_one_tenants_orders_are_hit_whoever_sends_them(kind: str) 
     assert touched == {"desk"}
 
 
-def test_a_tenant_without_orders_in_the_fault_leaves_the_entries_byte_identical() -> None:
-    plain = drill("base")
-    spec = {"kind": "error", "interface": "*", "tenant": "web", "for": "1ms"}
-    assert entries(run(plain.with_changes({"faults": [spec]}))) == entries(run(plain))
+def test_a_fault_of_a_tenant_without_orders_leaves_the_entries_byte_identical_and_one_with_orders_does_not() -> None:
+    # IM-09
+    fair = {"id": "fair", "style": "ecommerce", "requested": "2d", "demand": {"kind": "none"}}
+    plain = drill("base", channels=[fair])
+    quiet = entries(run(plain))
+    spec = {"kind": "error", "interface": "*", "from": "8h", "for": "1d"}
+    assert entries(run(plain.with_changes({"faults": [{**spec, "tenant": "fair"}]}))) == quiet
+    assert entries(run(plain.with_changes({"faults": [{**spec, "tenant": "web"}]}))) != quiet
 
 
 # --- files that end before their end

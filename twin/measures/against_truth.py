@@ -28,6 +28,9 @@ MARKET: Final = (
 )
 """Rows of the truth that a marketplace with a stock feed writes; `node` is its channel."""
 
+FACE: Final = "interface/"
+"""Begins the id of what a fault is at."""
+
 
 class Shelf:
     """What was really in the building: levels after each movement, by time (ms)."""
@@ -50,18 +53,22 @@ class Shelf:
 
 
 class Truth:
-    """The shelves of a run, when faults began and ended, what marketplaces did and what became of master data, from the
-    rows of its truth."""
+    """The shelves of a run, when faults began and ended and how often each hit something, what marketplaces did and
+    what became of master data, from the rows of its truth."""
 
     def __init__(self, rows: Iterable[TruthRow]) -> None:
         self.shelves: dict[tuple[str, str], Shelf] = {}
         self.faults = Faults()
+        self.hits: dict[str, int] = {}
         self.market: list[TruthRow] = []
         self.master: list[TruthRow] = []
         self.unread: list[TruthRow] = []
         for row in rows:
             if row.type in FAULT_ROWS:
                 self.faults.take(row)
+                # A fault is at an interface and hits messages; a disruption hits the actor that it befalls.
+                befell = row.type == "fault.began" and not row.subject.startswith(FACE)
+                self._hit(row, befell or row.type == "fault.hit")
             elif row.type in MOVEMENTS:
                 key = (row.node, row.sku)
                 shelf = self.shelves.get(key)
@@ -74,6 +81,10 @@ class Truth:
                 self.unread.append(row)
             elif row.type.startswith("master."):
                 self.master.append(row)
+
+    def _hit(self, row: TruthRow, hit: bool) -> None:
+        id = row.detail.rpartition(" ")[0]
+        self.hits[id] = self.hits.get(id, 0) + hit
 
     def pairs(self, facts: Facts) -> list[tuple[CellFacts, Shelf]]:
         """Every cell that the engine believes in or that has a shelf, with both; an absent one is empty.

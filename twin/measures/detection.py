@@ -36,6 +36,19 @@ def time_to_detect(facts: Facts, truth: Truth) -> Iterable[Answer]:
         yield answer(max(found.delays, default=None), part="max")
 
 
+@measure("T", "count", "the whole run, warm-up included; faults and disruptions that began")
+def faults_hit(facts: Facts, truth: Truth) -> Iterable[Answer]:
+    """Messages and actors that something befell, and how many of them by the id of the fault or the disruption.
+
+    A fault counts the attempts and messages that it hit, a disruption how often it began. 0 is a fault that began and
+    hit nothing: a drill of it shows nothing. Faults and disruptions without an id go by their kind, as in the truth.
+    """
+    if truth.hits:
+        yield answer(sum(truth.hits.values()))
+        for id, times in truth.hits.items():
+            yield answer(times, part=f"fault={id}")
+
+
 @measure("T", "count", RUN)
 def missed_faults(facts: Facts, truth: Truth) -> Iterable[Answer]:
     """Times at which a gateway failed and no alert was raised on it. A fault that hit no message is none of them."""

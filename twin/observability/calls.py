@@ -45,15 +45,16 @@ up. `dead`: it became a dead letter; `redriven`: somebody sent that again; `expi
 
 
 class Message:
-    """A message that is not settled: the delivery, its stage, and when (ms) each attempt was sent.
+    """A message that is not settled: the delivery, its stage, and when (ms) it was asked for and each attempt was sent.
 
     `stage` is queued, in_flight, hedged, waiting, dead or expired, `since` when it was asked for or given up. Attempts
     from `first` on are awaited: more than one where some were sent beside it.
     """
 
-    __slots__ = ("attempt", "delivery", "effect", "first", "sent", "since", "stage")
+    __slots__ = ("asked_at", "attempt", "delivery", "effect", "first", "sent", "since", "stage")
 
     def __init__(self, delivery: Delivery, now: int) -> None:
+        self.asked_at = now
         self.delivery = delivery
         self.effect = str(delivery.effect.__struct_config__.tag)
         self.attempt = delivery.attempt

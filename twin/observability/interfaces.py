@@ -220,7 +220,7 @@ def _late(row: Outbound, step: Step) -> None:
 
 def _done(row: Outbound, step: Step) -> None:
     message = step.message
-    row.duration.add(step.at - min(message.sent.values()))
+    row.duration.add(step.at - message.asked_at)
     deadline = message.delivery.deadline
     row.past_deadline += 0 < deadline < step.at
 

@@ -304,13 +304,21 @@ def _unseen(scenario: Scenario) -> list[tuple[Path, str]]:
         if blind.from_ >= lasts
     ]
     partners = [f"warehouse/{site.id}" for site in scenario.warehouses]
-    partners += [f"supplier/{supplier.id}" for supplier in scenario.suppliers] + ["erp"]
+    partners += [f"supplier/{supplier.id}" for supplier in scenario.suppliers]
+    partners += [f"carrier/{carrier.id}" for carrier in scenario.carriers] + ["erp"]
+    partners += [f"marketplace/{channel.id}" for channel in scenario.channels if channel.feed is not None]
+    delivery = scenario.policies.delivery
     for index, alert in enumerate(monitor.alerts):
+        path: Path = ("monitor", "alerts", index)
         kinds = {partner.partition("/")[0]: None for partner in partners if fnmatchcase(partner, alert.gateway)}
-        if not any(scenario.policies.delivery.of(cast(GatewayKind, kind)).acknowledge for kind in kinds):
+        called = [kind for kind in kinds if delivery.calls(cast(GatewayKind, kind))]
+        if not called:
+            text = "no calls go to carriers unless they are supervised, so nothing is ever open or fails there; "
+            problems.append((path, f"{text}give policies.delivery.carrier.supervise"))
+        elif not any(delivery.of(cast(GatewayKind, kind)).acknowledge for kind in called):
             text = (
-                f"nobody waits for an answer of {', '.join(kinds)}, so nothing is ever open or fails there; "
-                f"set policies.delivery.{next(iter(kinds))}.acknowledge: true"
+                f"nobody waits for an answer of {', '.join(called)}, so nothing is ever open or fails there; "
+                f"set policies.delivery.{called[0]}.acknowledge: true"
             )
-            problems.append((("monitor", "alerts", index), text))
+            problems.append((path, text))
     return problems

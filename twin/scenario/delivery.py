@@ -32,6 +32,8 @@ def _written(value: Any, write: SerializerFunctionWrapHandler) -> Any:
 LIFTED = (WrapValidator(_lifted), WrapSerializer(_written))
 """Lets `none` stand for no limit at all."""
 LIFTABLE = ("fallback", "supervise", "hedge", "dead_letters", "bulkhead", "pool", "rate", "drain", "breaker", "budget")
+LIMITS = ("bulkhead", "pool", "rate", "drain", "breaker")
+"""What a message may have to wait for before it is sent."""
 
 
 def _some(value: int) -> int:
@@ -292,7 +294,11 @@ class DeliveryPolicies(Model):
         """The default with the differences of this kind of partner laid over it."""
         change: DeliveryChange = getattr(self, gateway)
         parts = {name: _over(getattr(self.default, name), getattr(change, name)) for name in ("retries", "queue")}
-        return self.default.model_copy(update=_given(change, *parts) | parts)
+        return _unburdened(self.default.model_copy(update=_given(change, *parts) | parts), change)
+
+    def calls(self, gateway: GatewayKind) -> bool:
+        """Whether messages go to this kind of partner at all: a carrier is only asked where it is supervised."""
+        return gateway != "carrier" or self.of(gateway).supervise is not None
 
     def without_effect(self) -> list[tuple[str, str]]:
         """Settings that can have no effect: under which key, and what to do."""
@@ -323,8 +329,34 @@ def _set(value: object) -> bool:
     return value is not None and value != NONE
 
 
+def _is_lifted(value: object) -> bool:
+    return value == NONE
+
+
 def _over(base: Model, change: Model) -> Model:
     return base.model_copy(update=_given(change))
+
+
+def _unburdened(policy: DeliveryPolicy, change: DeliveryChange) -> DeliveryPolicy:
+    """The policy without what it took from the default and what belongs to a limit that the change lifts."""
+    gone: dict[str, Any] = {}
+    if _is_lifted(change.rate) and change.burst is None:
+        gone["burst"] = None
+    if _is_lifted(change.breaker) and change.drain is None:
+        gone["drain"] = None
+    if _is_lifted(change.retries.budget) and change.retries.reserve is None:
+        gone["retries"] = policy.retries.model_copy(update={"reserve": None})
+    policy = policy.model_copy(update=gone)
+    lifts = any(_is_lifted(getattr(change, name)) for name in LIMITS)
+    if lifts and change.queue.discipline is None and not _held(policy):
+        return policy.model_copy(update={"queue": policy.queue.model_copy(update={"discipline": None})})
+    return policy
+
+
+def _held(policy: DeliveryPolicy) -> list[str]:
+    """The settings for which messages wait to be sent."""
+    given = [name for name in LIMITS if getattr(policy, name) is not None]
+    return given + [f"queue.{name}" for name in ("bound", "in_order") if getattr(policy.queue, name)]
 
 
 def _given(change: Model, *but: str) -> dict[str, Any]:
@@ -348,8 +380,7 @@ def _idle(policies: DeliveryPolicies, policy: DeliveryPolicy, kind: str) -> str:
         return "a burst belongs to a rate; give rate or leave the burst out"
     if policy.drain is not None and policy.breaker is None:
         return "a drain limit holds after a breaker was open; give a breaker or leave drain out"
-    given = [name for name in ("bulkhead", "pool", "rate", "drain", "breaker") if getattr(policy, name) is not None]
-    given += [f"queue.{name}" for name in ("bound", "in_order") if getattr(queue, name)]
+    given = _held(policy)
     if queue.discipline is not None and not given:
         return "nothing ever waits to be sent, so queue.discipline has no effect; give a limit such as bulkhead"
     hedge = policy.hedge

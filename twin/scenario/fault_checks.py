@@ -59,8 +59,11 @@ OTHER_REPLIES: dict[str, tuple[GatewayKind, ...]] = {
     "items.define": ("erp",),
     "network.define": ("erp",),
     "replenishment.define": ("erp",),
-    "delivery.acknowledge": ("warehouse", "supplier", "erp"),
+    "delivery.acknowledge": ("warehouse", "supplier", "erp", "marketplace", "carrier"),
 }
+ASKED = "partner.ask_status"
+"""What a partner that is supervised is asked, and what it answers."""
+REPORTED = "partner.report_status"
 
 
 def interface_misfits(scenario: Scenario) -> list[tuple[Path, str]]:
@@ -116,12 +119,12 @@ def _idle(scenario: Scenario) -> Iterator[tuple[Path, str]]:
         plain = Interface(id=interface.id, to=interface.to, **{key: getattr(interface, key) for key in REGISTER})
         if interface.rollout is not None and interface.rollout.of == "reports":
             plain = plain.model_copy(update={"rollout": interface.rollout})
-        if _uncalled(interface) and interface != plain:
+        if _uncalled(scenario, interface) and interface != plain:
             given = ", ".join(key for key in type(plain).model_fields if getattr(plain, key) != getattr(interface, key))
             yield (
                 ("interfaces", index),
-                f"interface '{interface.id}' has a use for {', '.join(REGISTER)} only, since no calls go to carriers; "
-                f"leave {given} out",
+                f"interface '{interface.id}' has a use for {', '.join(REGISTER)} only, since no calls go to carriers "
+                f"unless they are supervised; give policies.delivery.carrier.supervise, or leave {given} out",
             )
         if interface.queue.expired == "dropped" and not _answered(scenario, interface):
             yield (
@@ -150,7 +153,7 @@ def _idle(scenario: Scenario) -> Iterator[tuple[Path, str]]:
                 f"{format_duration(length)}; let it begin earlier",
             )
         where = [interface for interface in scenario.interfaces if _at(fault, interface)]
-        types = _types(fault, where)
+        types = _types(scenario, fault, where)
         if types and not any(fnmatchcase(type, fault.endpoint) for type in types):
             yield (("faults", index, "endpoint"), choices("endpoint", "endpoints", fault.endpoint, types))
         files = min((interface.batch.every for interface in where if interface.batch), default=length)
@@ -170,25 +173,32 @@ def _hits_replies(fault: Fault) -> bool:
     return isinstance(fault, ClockSkew | WrongAnswer | SchemaDrift | BadMasterData)
 
 
-def _types(fault: Fault, where: list[Interface]) -> list[str]:
+def _types(scenario: Scenario, fault: Fault, where: list[Interface]) -> list[str]:
     """Types of messages that pass these interfaces, in the direction of the fault."""
     kinds = [_kind(interface) for interface in where]
+    supervised = any(scenario.policies.delivery.of(kind).supervise is not None for kind in kinds)
     types = [type for type in CALLS if type.partition(".")[0] in kinds]
+    types += [ASKED] if supervised else []
     if not _hits_replies(fault):
         return types
     own = [type for type in REPLIES if type.partition(".")[0] in kinds]
-    return types + own + [type for type, senders in OTHER_REPLIES.items() if any(kind in kinds for kind in senders)]
+    called = [_kind(interface) for interface in where if not _uncalled(scenario, interface)]
+    own += [type for type, senders in OTHER_REPLIES.items() if any(kind in called for kind in senders)]
+    return types + own + ([REPORTED] if supervised else [])
 
 
-def _uncalled(interface: Interface) -> bool:
-    """Whether no calls go to the partner: a carrier only reports."""
-    return _kind(interface) == "carrier"
+def _uncalled(scenario: Scenario, interface: Interface) -> bool:
+    """Whether no calls go to the partner: a carrier that is not supervised only reports."""
+    return not scenario.policies.delivery.calls(_kind(interface))
 
 
 def _no_effect(scenario: Scenario, fault: Fault, where: list[Interface]) -> str:
     """Why a fault at these interfaces does nothing, with what to do about it; empty if it may do something."""
-    if not _hits_replies(fault) and all(_uncalled(interface) for interface in where):
-        return "no calls go to carriers, they only report; give direction: reply where there is one"
+    if not _hits_replies(fault) and all(_uncalled(scenario, interface) for interface in where):
+        return (
+            "no calls go to carriers unless they are supervised, they only report; give direction: reply where there "
+            "is one, or policies.delivery.carrier.supervise"
+        )
     silent = isinstance(fault, ReplyLost | ReplyLate) or (
         isinstance(fault, ConsumerCrash) and fault.at == "after_commit" and not fault.forgets
     )

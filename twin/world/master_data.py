@@ -124,11 +124,12 @@ class MasterData(Actor):
         # Records as they were before they changed last, and those changed since they were sent.
         self.earlier: dict[Key, Record] = {}
         self.unsent: dict[Key, None] = {}
-        # Who makes an item, by the node it is bought for.
-        self.makers: dict[str, dict[str, str]] = {}
+        # Who makes an item, by the node it is bought for: its supplier, then those that are asked in its stead.
+        self.makers: dict[str, dict[str, tuple[str, ...]]] = {}
         for record in self.records.values():
             if isinstance(record, Replenishment):
-                self.makers.setdefault(record.sku, {})[record.node] = record.supplier
+                others = [supplier for supplier, _ in record.alternates]
+                self.makers.setdefault(record.sku, {})[record.node] = (record.supplier, *others)
 
     def start(self) -> None:
         """Write down what is recorded at first, and set the changes and the sync on the clock."""
@@ -155,18 +156,22 @@ class MasterData(Actor):
         if not change.mistake:
             for key, value in change.values:
                 self._note("master.changed", change.field, key, value)
-                for maker in self._makers(key):
+                for maker in self._makers(change.field, key):
                     maker.go_by(change.field, key[1], value, change.lead_time)
         if change.known_ms:
             self.world.post(self.record, change, change.known_ms, Phase.FAULT)
         else:
             self.record(change)
 
-    def _makers(self, key: Key) -> Iterator[Maker]:
-        """The suppliers whom a record is about."""
+    def _makers(self, field: str, key: Key) -> Iterator[Maker]:
+        """The suppliers whom a record is about; a lead time is that of the item's own one."""
         node, sku = key
-        by_node = self.makers.get(sku, {})
-        for id in dict.fromkeys([node] if not sku else [by_node[node]] if node else by_node.values()):
+        if not sku:
+            names: tuple[str, ...] = (node,)
+        else:
+            by_node = self.makers.get(sku, {})
+            names = by_node[node] if node else tuple(name for makers in by_node.values() for name in makers)
+        for id in dict.fromkeys(names[:1] if field == "lead_time" else names):
             yield self.world.actors[f"supplier/{id}"]  # type: ignore[misc]
 
     def record(self, change: Change) -> None:

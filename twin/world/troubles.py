@@ -108,9 +108,10 @@ def add_master_data(
 ) -> None:
     """Put the packs of the items into their suppliers, and the ERP's records into the world where they change."""
     for rule in catalog.rules:
-        actor = world.actors[f"supplier/{rule.supplier}"]
-        if rule.pack and isinstance(actor, Supplier):
-            actor.packs[rule.sku] = rule.pack
+        for name in (rule.supplier, *[other for other, _ in rule.alternates]) if rule.pack else ():
+            actor = world.actors[f"supplier/{name}"]
+            if isinstance(actor, Supplier):
+                actor.packs[rule.sku] = rule.pack
     spec = scenario.master_data
     if spec is None:
         return
