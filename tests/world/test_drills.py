@@ -89,6 +89,12 @@ WITHOUT: list[tuple[str, str, str, dict[str, Any]]] = [
         "incompatible_messages",
         {"interfaces": [{"id": "wms.hamburg", "rollout": {"reader": {"from": "30h"}}}]},
     ),
+    (
+        "stale_counts",
+        "counts that tell their place among the movements",
+        "invariants",
+        {"faults": [{"kind": "stale_snapshot", "interface": "wms.hamburg", "from": "9h", "for": "20h"}]},
+    ),
     ("bad_addresses", "people who send dead letters again", "dead_letters", {"interventions": []}),
     ("rollout_strict", "people who send dead letters again, after a rollout", "dead_letters", {"interventions": []}),
 ]
