@@ -76,6 +76,30 @@ def revenue(facts: Facts) -> Iterator[Answer]:
 
 
 @measure("L", "minor", MOVED)
+def credited_value(facts: Facts) -> Answer:
+    """Credits to customers."""
+    return answer(facts.credited)
+
+
+@measure("L", "minor", MOVED)
+def shipped_value(facts: Facts) -> Answer:
+    """Units shipped, at the prices of their orders."""
+    return answer(facts.shipped_value)
+
+
+@measure("L", "minor", MOVED)
+def billed_value(facts: Facts) -> Answer:
+    """Units billed, at the prices of their orders: what the invoices should come to."""
+    return answer(facts.billed_value)
+
+
+@measure("L", "minor", MOVED)
+def written_off(facts: Facts) -> Answer:
+    """Stock that adjustments and counts took away, less what they found, at standard cost; not in the margin."""
+    return answer(facts.written_off)
+
+
+@measure("L", "minor", MOVED)
 def cost_of_goods(facts: Facts) -> Iterator[Answer]:
     """Standard cost of the units shipped."""
     return _with_channels(facts, facts.cost_of_goods, "cost_of_goods")

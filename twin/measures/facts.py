@@ -161,6 +161,11 @@ class Facts:
         # Money in the window.
         self.revenue = 0
         self.late_credits = 0
+        self.credited = 0
+        # At the orders' own prices.
+        self.shipped_value = 0
+        self.billed_value = 0
+        self.written_off = 0
         self.cost_of_goods = 0
         self.freight = 0
         self.ordering = 0
