@@ -388,6 +388,41 @@ def recover(
 
 
 @app.command()
+def brief(
+    scenario: ScenarioFile,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The page, e.g. page.html.")],
+    seed: Annotated[int | None, typer.Option(min=0, max=SEED_MAX, help="The first, instead of the scenario's.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=1_000, metavar="N", help="So many seeds, for the intervals.")] = 5,
+    options: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="YAML map of options with change and cost a year.")
+    ] = None,
+    vary: Annotated[str, typer.Option(metavar="SHARE", help="Vary assumed inputs by it; 0% does not.")] = "25%",
+    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Runs at the same time.")] = 1,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """One page about what goes wrong in a scenario, to be forwarded: who is harmed, what it costs, what helps."""
+    from twin.cli.briefing import check_page, command_of, options_of, seeds_from, share_of
+    from twin.scenario import load
+
+    check_page(out)
+    share = share_of(vary)
+    loaded = load(scenario)
+    if not loaded.faults and not loaded.disruptions:
+        raise InputError(f"{scenario}: nothing goes wrong in it; give it faults or disruptions")
+    used = seeds_from(loaded.run.seed if seed is None else seed, seeds, SEED_MAX)
+    chosen = () if options is None else options_of(options, loaded)
+
+    from twin.experiment.brief import brief as make_brief
+    from twin.report.brief_page import write_brief
+
+    with reporting(quiet=quiet) as progress:
+        found = make_brief(loaded, used, chosen, vary_ppm=share, workers=workers, progress=progress)
+        with found.pair.kept:
+            write_brief(found, out, command_of(scenario, used, options, vary, out), vary)
+    line(f"page: {out}")
+
+
+@app.command()
 def explain(run: RunFolder, order: Annotated[str, typer.Argument(metavar="ORDER", help="Its id.")]) -> None:
     """One order's whole story, with the reasons."""
     from twin.cli.story import show_story, tell_story

@@ -33,7 +33,7 @@ from twin.scenario import Scenario
 from twin.scenario import load as load_scenario
 from twin.scenario.units import format_duration
 
-__all__ = ["REPORT", "write_report"]
+__all__ = ["REPORT", "Key", "environment", "write_report"]
 
 REPORT: Final = "report.html"
 SCENARIO: Final = "scenario.yaml"
@@ -99,7 +99,7 @@ def write_report(run: Path | str, measures: Mapping[str, Measured] | None = None
         compare_book(accounts, counts)
     scenario = _scenario(run)
     page = (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(_context(run, manifest, measures, picture, accounts, scenario, sections))
     )
@@ -110,7 +110,7 @@ def write_report(run: Path | str, measures: Mapping[str, Measured] | None = None
     return path
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
     return Environment(
         loader=PackageLoader("twin.report"),
         autoescape=True,

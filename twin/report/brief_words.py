@@ -1,0 +1,121 @@
+"""A brief in words: its one sentence, and instants, spans and intervals as a reader says them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Final
+
+from twin.experiment.brief import Brief, interval_of
+from twin.experiment.statistics import Interval
+from twin.observability import FaultTime
+from twin.report.grid import DAY_MS, date_text, instant_text, weekday
+from twin.report.words import count, money, plural, rounded
+
+__all__ = ["back_at", "interval_text", "moment", "money_with_interval", "sentence", "span", "trouble_text"]
+
+_DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def span(ms: Fraction | int) -> str:
+    """`6 h`, `1 h 20 min`, `22 min`, `35 s`, `4 d 2 h`: the two largest units."""
+    rest = round(Fraction(ms))
+    if 0 < rest < 1_000:
+        return f"{rest} ms"
+    told = []
+    for unit, size in (("d", DAY_MS), ("h", 3_600_000), ("min", 60_000), ("s", 1_000)):
+        number, rest = divmod(rest, size)
+        if number:
+            told.append(f"{number} {unit}")
+        elif told:
+            break
+    return " ".join(told[:2]) or "0 s"
+
+
+def moment(at: int, beside: int | None = None) -> str:
+    """`Monday 17 Nov 10:00`, without the date within six days of `beside`; UTC."""
+    near = beside is not None and abs(at - beside) < 6 * DAY_MS
+    date = "" if near else f" {date_text(at)}"
+    return f"{_DAYS[weekday(at)]}{date} {instant_text(at)[-5:]}"
+
+
+def trouble_text(found: Sequence[FaultTime], end_ms: int) -> str:
+    """What went wrong, for how long and since when."""
+    if not found:
+        return "No fault or disruption began in this run"
+    first = found[0]
+    ended = end_ms if first.ended_at < 0 else first.ended_at
+    what = f"{first.what[:1].upper()}{first.what[1:]} at {first.gateway}"
+    until = "to the end of the run" if first.ended_at < 0 else f"for {span(ended - first.began_at)}"
+    told = f"{what} {until}, from {moment(first.began_at)}"
+    others = len(found) - 1
+    return f"{told}, and {plural(others, 'more trouble')}" if others else told
+
+
+def back_at(brief: Brief) -> int | None:
+    """When the last partner was back to normal: answers as without the trouble, and nothing more open than ever there.
+
+    None where one was not within the quiet time, or where there is nothing to tell of.
+    """
+    ends = []
+    for one in brief.recoveries:
+        if one.returned_after is None or one.cleared_after is None:
+            return None
+        ends.append(one.ended_at + max(one.returned_after, one.cleared_after))
+    return max(ends, default=None)
+
+
+def sentence(brief: Brief) -> str:
+    """The whole page in one sentence. Counts are those of the first seed, the money is the mean over all seeds."""
+    pair, harm = brief.pair, brief.pair.harm
+    currency = brief.scenario.currency
+    parts = []
+    if harm.touched is not None:
+        parts.append(f"{plural(harm.touched, 'order')} touched")
+    value = money(Fraction(harm.pair["harmed_value"] or 0), currency, whole=True)
+    orders = "" if parts else " orders"
+    parts.append(f"{count(int(harm.pair['harmed_orders'] or 0))}{orders} harmed (worth {value})")
+    lost = Fraction(brief.waterfall.lost_minor)
+    kept = f"margin {'lost' if lost >= 0 else 'gained'}"
+    parts.append(f"{money_with_interval(abs(lost), brief.loss, currency, flip=lost < 0)} of {kept}")
+    if not harm.watched:
+        parts.append("nobody watching")
+    elif harm.detected_ms is None:
+        parts.append("not detected")
+    else:
+        missed = f", {count(harm.missed)} not at all" if harm.missed else ""
+        parts.append(f"detected after {span(Fraction(harm.detected_ms))}{missed}")
+    back = back_at(brief)
+    if back is not None:
+        began = pair.troubles[0].began_at if pair.troubles else None
+        parts.append(f"back to normal {moment(back, began)}")
+    elif brief.recoveries:
+        parts.append("not back to normal before the next trouble or the end of demand")
+    parts.append(f"{plural(harm.lost, 'message')} lost, {count(harm.doubled)} doubled")
+    return f"{trouble_text(pair.troubles, pair.hurt.manifest.end_ms)}: {', '.join(parts)}."
+
+
+def money_with_interval(mean: Fraction, interval: Interval | None, currency: str, *, flip: bool = False) -> str:
+    """`48,210 EUR (40,100 to 56,320)`; without an interval the amount alone; `flip` turns its sign."""
+    told = money(mean, currency, whole=True)
+    if interval is None:
+        return told
+    return f"{told} ({interval_text(interval, currency, flip=flip)})"
+
+
+def interval_text(interval: Interval, currency: str = "", *, flip: bool = False) -> str:
+    """`40,100 to 56,320`: whole units of the currency, or one decimal of a count."""
+    ends = sorted((-interval.low, -interval.high)) if flip else [interval.low, interval.high]
+    if currency:
+        low, high = (money(Fraction(end), currency, whole=True).removesuffix(currency).strip() for end in ends)
+    else:
+        low, high = (rounded(Fraction(end), 1) for end in ends)
+    return f"{low} to {high}"
+
+
+def mean_text(values: Sequence[Fraction], digits: int = 1) -> str:
+    """`192.0 (180.2 to 203.8)`: the mean and its interval."""
+    mean = sum(values, Fraction(0)) / len(values)
+    interval = interval_of(values)
+    told = rounded(mean, digits)
+    return told if interval is None else f"{told} ({interval_text(interval)})"
