@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from tests.unit.measure_tales import DAY, HOUR, Tale
+from twin.core import commands as cm
 from twin.core import events as ev
 from twin.experiment.leakage import ACCOUNTS, CAUSES, Cause, Unbalanced, losses_by_cause, result, waterfall
+from twin.log import CostRates
 
 Accounts = dict[str, int | Fraction]
 
@@ -22,8 +24,8 @@ def of(**moved: int | Fraction) -> Accounts:
     books: Accounts = dict.fromkeys(ACCOUNTS, 0)
     books.update(shipped_value=1_000, billed_value=1_000, revenue=1_000, cost_of_goods=600)
     books.update(moved)
-    costs = sum(books[name] for name in ("cost_of_goods", "freight", "ordering", "intervention_cost"))
-    books["margin"] = books["revenue"] - costs - books["holding"] - books["penalty"]
+    names = ("cost_of_goods", "freight", "ordering", "intervention_cost", "holding", "penalty", "late_penalty")
+    books["margin"] = books["revenue"] - sum(books[name] for name in (*names, "support_cost"))
     return books
 
 
@@ -36,7 +38,9 @@ def of(**moved: int | Fraction) -> Accounts:
         (of(credited_value=55, revenue=945), "credited", 55),
         (of(penalty=Fraction(7, 3)), "late", Fraction(7, 3)),
         (of(freight=31), "expedited", 31),
-        (of(intervention_cost=44), "expedited", 44),
+        (of(late_penalty=9), "late", 9),
+        (of(intervention_cost=44), "handled", 44),
+        (of(support_cost=18), "handled", 18),
         (of(ordering=12), "bought", 12),
         (of(holding=Fraction(1, 7)), "held", Fraction(1, 7)),
         (of(written_off=300), "written_off", 300),
@@ -121,7 +125,9 @@ def test_the_steps_of_thirds_still_add_up() -> None:
     found = waterfall([(of(), of(penalty=Fraction(1, 3), holding=Fraction(1, 3)))])
     levels = [Fraction(400), Fraction(1199, 3), Fraction(1198, 3)]
     late, held = (next(step for step in found.steps if step.cause == cause) for cause in ("late", "held"))
-    assert [late.amount_minor, held.amount_minor] == [round(after) - round(now) for now, after in pairwise(levels)]
+    assert [late.amount_minor, held.amount_minor] == [
+        round(after) - round(before) for before, after in pairwise(levels)
+    ]
 
 
 # --- the accounts that only the waterfall needs
@@ -154,3 +160,45 @@ def test_what_a_count_missed_since_it_had_left_already_is_not_written_off() -> N
     assert tale.measures(DAY)["written_off"].value == 5 * 300
     tale.at(4 * HOUR, ev.GoodsShipped("o", "S", "o/1", "north", ((1, 5),), 40, sequence=7))
     assert tale.measures(DAY)["written_off"].value == 0
+
+
+def test_an_order_that_is_late_forfeits_a_share_of_its_value_and_one_in_time_nothing() -> None:
+    tale = Tale()
+    tale.load(0, 100)
+    tale.whole("late", 0, HOUR, 2 * HOUR)
+    tale.whole("early", 0, 3 * HOUR, 2 * HOUR)
+    tale.order("never", 0, 4 * HOUR)
+    measured = tale.measures(DAY, rates=CostRates(late_ppm=30_000))
+    assert measured["late_penalty"].value == 2 * 2_500 * 3 // 100
+    assert tale.measures(DAY)["late_penalty"].value == 0
+    assert tale.measures(DAY)["margin"].value == measured["margin"].value + 150
+
+
+def test_a_command_of_a_person_costs_what_the_rate_says() -> None:
+    tale = Tale()
+    tale.order("o", 0, DAY)
+    tale.at(1, ev.OrderHeld("o", "fraud"), command=cm.HoldOrder("m", "ann", 1, "o", "fraud"))
+    assert tale.measures(DAY, rates=CostRates(touch_minor=800))["support_cost"].value == 800
+
+
+def test_reports_agree_on_the_days_on_which_finance_posts_what_was_shipped() -> None:  # KP-01
+    tale = Tale()
+    tale.load(0, 100)
+    tale.whole("o1", 0, DAY, HOUR)
+    tale.whole("o2", 0, DAY, HOUR)
+    assert tale.measures(3 * DAY)["reporting_consistency"].value is None
+    tale.at(2 * HOUR, ev.InvoicePosted("o1", "I/o1/1"))
+    assert tale.measures(3 * DAY)["reporting_consistency"].value == Fraction(1, 2)
+    # The second is posted a day late: it is missing on one day, and too much on the next.
+    tale.at(DAY + HOUR, ev.InvoicePosted("o2", "I/o2/1"))
+    assert tale.measures(3 * DAY)["reporting_consistency"].value == 0
+
+
+def test_a_message_that_went_wrong_twice_has_failed_once() -> None:  # KP-01
+    tale = Tale()
+    tale.order("o1", 0, DAY)
+    tale.order("o2", 0, DAY)
+    for at in (1, 2):
+        tale.at(at, ev.DeliveryFailed("o1/1", 1, "failed", "503", at + 1))
+    found = tale.measures(DAY)["integration_failure_rate"]
+    assert (found.value, found.numerator, found.denominator) == (Fraction(1, 2), 1, 2)

@@ -10,7 +10,7 @@ from twin.measures.facts import Facts
 from twin.measures.measured import Answer, Exact, answer, measure, ratio
 from twin.measures.records import ChannelFacts
 
-__all__ = ["holding_minor", "margin_minor", "penalty_minor"]
+__all__ = ["holding_minor", "late_penalty_minor", "margin_minor", "penalty_minor", "support_minor"]
 
 YEAR_MS: Final = 365 * 86_400_000
 MOVED: Final = "by the instant at which it happened, in the window"
@@ -37,10 +37,21 @@ def penalty_minor(facts: Facts) -> Fraction:
     return sum(cell.backordered_area for _, cell in facts.all_cells()) * per_unit / rates.period_ms
 
 
+def late_penalty_minor(facts: Facts) -> Fraction:
+    """What was forfeited for orders that missed the date asked for, exactly."""
+    return Fraction(facts.late_value * facts.rates.late_ppm, 1_000_000)
+
+
+def support_minor(facts: Facts) -> int:
+    """What the work of people on orders cost."""
+    return (facts.touches + facts.messages.tickets) * facts.rates.touch_minor
+
+
 def margin_minor(facts: Facts) -> Fraction:
     """Revenue less all costs of the ledger, exactly."""
     costs = facts.cost_of_goods + facts.freight + facts.ordering + facts.intervention_cost
-    return facts.revenue - costs - holding_minor(facts) - penalty_minor(facts)
+    charged = holding_minor(facts) + penalty_minor(facts) + late_penalty_minor(facts) + support_minor(facts)
+    return facts.revenue - costs - charged
 
 
 def _with_channels(facts: Facts, total: Exact, field: str, note: str = "") -> Iterator[Answer]:
@@ -129,9 +140,21 @@ def penalty(facts: Facts) -> Answer:
     return answer(penalty_minor(facts))
 
 
+@measure("L", "minor", "orders whose requested date lies in the window")
+def late_penalty(facts: Facts) -> Answer:
+    """What is forfeited, by the rate for it, of orders that were not delivered whole by the date asked for."""
+    return answer(late_penalty_minor(facts))
+
+
+@measure("L", "minor", "orders captured in the window; tickets opened in it")
+def support_cost(facts: Facts) -> Answer:
+    """Commands by people about an order and tickets, at the rate for it."""
+    return answer(support_minor(facts))
+
+
 @measure("L", "minor", MOVED)
 def margin(facts: Facts) -> Iterator[Answer]:
-    """Revenue less goods, freight, holding, ordering and penalty; per order and line captured too."""
+    """Revenue less goods, freight, holding, ordering, interventions, penalties and support; per order and line too."""
     total = margin_minor(facts)
     yield answer(total)
     yield ratio(total, facts.captured_orders, part="per_order")

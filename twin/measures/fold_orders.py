@@ -341,6 +341,7 @@ def goods_shipped(facts: Facts, event: ev.GoodsShipped, now: int) -> None:
     if counts:
         facts.cost_of_goods += cost
         facts.shipped_value += value
+        facts.shipped_by_day[facts.today] = facts.shipped_by_day.get(facts.today, 0) + value
         facts.freight += event.freight_minor
         channel = _channel(facts, order.channel)
         channel.cost_of_goods += cost
@@ -431,11 +432,18 @@ def invoice_created(facts: Facts, event: ev.InvoiceCreated, now: int) -> None:
             early = early or line.billed > line.shipped
     facts.invoices_before_ship += early
     facts.messages.due.append((INVOICE, event.invoice))
+    facts.unposted[event.invoice] = event.amount_minor
     if counts:
         facts.revenue += event.amount_minor
         facts.billed_value += value
         if order is not None:
             _channel(facts, order.channel).revenue += event.amount_minor
+
+
+def invoice_posted(facts: Facts, event: ev.InvoicePosted, now: int) -> None:
+    amount = facts.unposted.pop(event.document, 0)
+    if now >= facts.begin:
+        facts.posted_by_day[facts.today] = facts.posted_by_day.get(facts.today, 0) + amount
 
 
 def credit_issued(facts: Facts, event: ev.CreditIssued, now: int) -> None:
