@@ -397,16 +397,20 @@ def brief(
         Path | None, typer.Option(metavar="FILE", help="YAML map of options with change and cost a year.")
     ] = None,
     vary: Annotated[str, typer.Option(metavar="SHARE", help="Vary assumed inputs by it; 0% does not.")] = "25%",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the scenario, e.g. costs.late=5%.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, metavar="N", help="Runs at the same time.")] = 1,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """One page about what goes wrong in a scenario, to be forwarded: who is harmed, what it costs, what helps."""
     from twin.cli.briefing import check_page, command_of, options_of, seeds_from, share_of
-    from twin.scenario import load
+    from twin.cli.overrides import parse_overrides
+    from twin.scenario import load, load_plain
 
     check_page(out)
     share = share_of(vary)
-    loaded = load(scenario)
+    loaded = load(scenario, parse_overrides(settings, load_plain(scenario)) if settings else {})
     if not loaded.faults and not loaded.disruptions:
         raise InputError(f"{scenario}: nothing goes wrong in it; give it faults or disruptions")
     used = seeds_from(loaded.run.seed if seed is None else seed, seeds, SEED_MAX)
@@ -418,7 +422,7 @@ def brief(
     with reporting(quiet=quiet) as progress:
         found = make_brief(loaded, used, chosen, vary_ppm=share, workers=workers, progress=progress)
         with found.pair.kept:
-            write_brief(found, out, command_of(scenario, used, options, vary, out), vary)
+            write_brief(found, out, command_of(scenario, used, options, vary, settings or (), out), vary)
     line(f"page: {out}")
 
 

@@ -71,8 +71,11 @@ def seeds_from(first: int, number: int, most: int) -> Sequence[int]:
     return range(first, first + number)
 
 
-def command_of(scenario: Path, seeds: Sequence[int], options: Path | None, vary: str, out: Path) -> str:
+def command_of(
+    scenario: Path, seeds: Sequence[int], options: Path | None, vary: str, settings: Sequence[str], out: Path
+) -> str:
     """What makes the same page again."""
     words = ["twin", "brief", str(scenario), "--seed", str(seeds[0]), "--seeds", str(len(seeds))]
     words += [] if options is None else ["--options", str(options)]
+    words += [word for setting in settings for word in ("--set", setting)]
     return shlex.join([*words, "--vary", vary, "--out", out.name])

@@ -25,6 +25,7 @@ INPUTS: Final[Mapping[str, tuple[str, ...]]] = {
     "service times of interfaces": ("interfaces.*.service",),
     "time that customers allow": ("channels.*.requested",),
     "freight": ("lanes.*.cost",),
+    "penalties and handling costs": ("costs.late", "costs.penalty", "costs.touch"),
     "opening stock and reorder levels": ("stock.*.on_hand", "policies.replenishment.*.s", "policies.replenishment.*.S"),
 }
 """What is varied together, by the places in a scenario that hold it."""
@@ -85,17 +86,18 @@ def _walk(node: Any, path: list[str], change: Callable[[Any], Any]) -> int:
 
 
 def _times(value: Any, by: Fraction) -> Any:
-    """A value, or all of a map's or a table's, multiplied; words, shares and what is no quantity stay."""
+    """A value, or all of a map's or a table's, multiplied; words and what is no quantity stay."""
     if isinstance(value, dict):
         return {
             key: inner if key in ("kind", "shape", "sigma", "per") else _times(inner, by)
             for key, inner in value.items()
         }
     if isinstance(value, list):
-        return [_times(inner, by) for inner in value]
+        # The shares of a table are its probabilities.
+        return [inner if str(inner).endswith("%") else _times(inner, by) for inner in value]
     if isinstance(value, int) and not isinstance(value, bool):
         return round(value * by)
-    if not isinstance(value, str) or value.endswith("%"):
+    if not isinstance(value, str):
         return value
     try:
         return format_duration(round(parse_duration(value) * by))

@@ -19,7 +19,7 @@ from twin.report.charts import label_ends
 from twin.report.grid import DAY_MS, HOUR_MS, Grid, date_text
 from twin.report.picture import collect
 from twin.report.svg import FAINT, INK, MUTED, SERIES, axes_of, drawn, number_axis, time_axis
-from twin.report.words import count, money
+from twin.report.words import bare, count, money
 
 __all__ = ["Drawing", "Timeline", "loss_by_cause", "shipped_and_due", "timeline_of"]
 
@@ -152,7 +152,7 @@ def shipped_and_due(timeline: Timeline) -> Drawing:
             label_ends(gap, grid, [(top * 0.6, f"at most {count(max(behind))}", SERIES[1])])
         if sites:
             _tick(panels[2], timeline)
-        time_axis(panels[-1], grid, most=4 if narrow else 8, room=0.36 if narrow else 0.2)
+        time_axis(panels[-1], grid, most=2 if narrow else 8, room=0.36 if narrow else 0.2)
 
     alt = (
         f"From {since}: {count(due[-1])} orders fell due; {count(calm[-1])} were shipped without the trouble and "
@@ -211,29 +211,25 @@ def loss_by_cause(fall: Waterfall, currency: str) -> Drawing | None:
             axes.barh(
                 row, high - low, left=low, height=0.62, color=SERIES[1 if amount > 0 else 2], alpha=0.6, linewidth=0
             )
-            axes.text(high + span * 0.015, row, _bare(amount, currency), va="center", ha="left", fontsize=10)
+            axes.text(high + span * 0.015, row, bare(amount, currency), va="center", ha="left", fontsize=10)
             axes.plot([edges[row + 1]] * 2, [row - 0.31, row + 1.31], color=MUTED, linewidth=0.6)
         low, high = sorted((0, edges[-1]))
         axes.barh(len(steps), high - low, left=low, height=0.62, color=SERIES[0], alpha=0.6, linewidth=0)
-        axes.text(high + span * 0.015, len(steps), _bare(edges[-1], currency), va="center", ha="left", fontsize=10)
-        axes.set_yticks(range(len(steps) + 1), [*(title for title, _ in steps), "lost in all"])
+        axes.text(high + span * 0.015, len(steps), bare(edges[-1], currency), va="center", ha="left", fontsize=10)
+        axes.set_yticks(range(len(steps) + 1), [*(title for title, _ in steps), "in all"])
         axes.invert_yaxis()
         axes.axvline(0, color=FAINT, linewidth=0.8)
         axes.set_xticks([])
         axes.spines["bottom"].set_visible(False)
         axes.tick_params(axis="y", labelcolor=INK, labelsize=9 if narrow else 11)
         axes.margins(x=0.22 if narrow else 0.14)
-        axes.set_title(f"{currency} lost, mean of {count(fall.count)} seeds" if fall.count > 1 else f"{currency} lost")
+        axes.set_title(f"{currency}, mean of {count(fall.count)} seeds" if fall.count > 1 else currency)
 
     told = ", ".join(f"{title} {money(amount, currency, whole=True)}" for title, amount in steps)
-    alt = f"Lost in all {money(fall.lost_minor, currency, whole=True)}: {told}."
-    note = "Loss of result, which is the margin less what was written off. What brings money in again points back."
+    alt = f"Cost in all {money(fall.lost_minor, currency, whole=True)}: {told}."
+    note = "Margin less write-offs without the trouble, less the same with it. What brings money in again points back."
     height = 1.0 + 0.36 * (len(steps) + 1)
-    return _both("loss", "Where the money went", note, alt, (WIDE, height), (NARROW, height), draw)
-
-
-def _bare(minor: int, currency: str) -> str:
-    return money(minor, currency, whole=True).removesuffix(currency).strip()
+    return _both("loss", "What it cost, by cause", note, alt, (WIDE, height), (NARROW, height), draw)
 
 
 def _both(

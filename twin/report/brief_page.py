@@ -11,7 +11,7 @@ from twin.report.brief_charts import loss_by_cause, shipped_and_due, timeline_of
 from twin.report.brief_tables import by_customer, by_group, by_seed, influence_table, option_table, trouble_table
 from twin.report.brief_words import back_at, interval_text, mean_text, moment, sentence, span
 from twin.report.page import Key, environment
-from twin.report.words import count, money, plural
+from twin.report.words import bare, count, money, plural
 
 __all__ = ["STAMP", "write_brief"]
 
@@ -22,8 +22,8 @@ ORIGIN: Final = (
     "This is a model. The orders, the sites and the trouble come from a scenario, and the decisions were taken by the "
     "reference order logic that ships with ordertwin, not by your own system; no run of it has been held against a "
     "live business. With and without the trouble, the same customers order the same goods: what differs is what the "
-    "trouble did. Counts, the chart and the customers are those of the first seed; money is the mean over all seeds, with "
-    "95 % intervals over them (Student's t)."
+    "trouble did. Counts, the chart and the customers are those of the first seed; money is the mean over all seeds, "
+    "with 95 % intervals over them (Student's t)."
 )
 
 
@@ -57,6 +57,7 @@ def _context(brief: Brief, command: str, vary: str) -> dict[str, Any]:
         "channels": by_group("By channel", "Channel", pair.channels, currency),
         "classes": by_group("By class", "Class", pair.classes, currency),
         "customers": by_customer(pair.customers, currency),
+        "last_harmed": "" if pair.last_harmed_at is None else moment(pair.last_harmed_at),
         "loss": loss_by_cause(brief.waterfall, currency),
         "options": option_table(brief.answers, currency, len(brief.harms)),
         "influences": influence_table(brief, currency, vary),
@@ -69,33 +70,38 @@ def _context(brief: Brief, command: str, vary: str) -> dict[str, Any]:
 
 
 def _keys(brief: Brief) -> list[Key]:
-    harm, currency, many = brief.pair.harm, brief.scenario.currency, len(brief.harms) > 1
+    harm, currency = brief.pair.harm, brief.scenario.currency
     keys = []
     if harm.touched is not None:
         over = [Fraction(one.touched or 0) for one in brief.harms]
-        value = f"worth {money(harm.touched_minor, currency, whole=True)}"
-        keys.append(Key("orders touched", count(harm.touched), f"{value}; mean {mean_text(over)}" if many else value))
+        keys.append(_orders("orders touched", harm.touched, harm.touched_minor, over, currency))
     over = [Fraction(one.pair["harmed_orders"] or 0) for one in brief.harms]
-    value = f"worth {money(Fraction(harm.pair['harmed_value'] or 0), currency, whole=True)}"
-    detail = f"{value}; mean {mean_text(over)}" if many else value
-    keys.append(Key("orders harmed", count(int(harm.pair["harmed_orders"] or 0)), detail))
+    value = Fraction(harm.pair["harmed_value"] or 0)
+    keys.append(_orders("orders harmed", int(harm.pair["harmed_orders"] or 0), value, over, currency))
     loss = brief.loss
-    bare = money(brief.waterfall.lost_minor, currency, whole=True).removesuffix(currency).strip()
-    detail = "one seed, no interval" if loss is None else f"{interval_text(loss, currency)}; {len(brief.harms)} seeds"
-    keys.append(Key(f"margin lost, {currency}", bare, detail))
-    if harm.detected_ms is not None:
-        keys.append(Key("detected after", span(Fraction(harm.detected_ms)), "from the trouble to the first alert"))
+    detail = "one seed, no interval" if loss is None else f"{interval_text(loss, currency)}, {len(brief.harms)} seeds"
+    keys.append(Key(f"cost, {currency}", bare(brief.waterfall.lost_minor, currency), detail))
+    if not harm.watched:
+        keys.append(Key("detected", "–", "nobody watches"))
+    elif harm.detected_ms is None:
+        keys.append(Key("detected", "no", "no alert on it"))
     else:
-        keys.append(Key("detected", "no" if harm.watched else "–", "no alert" if harm.watched else "nobody watches"))
+        missed = f"{count(harm.missed)} not noticed" if harm.missed else "first alert"
+        keys.append(Key("detected after", span(Fraction(harm.detected_ms)), missed))
     back = back_at(brief)
     ends = [one.ended_at for one in brief.pair.troubles if one.ended_at >= 0]
-    if back is not None and ends:
-        keys.append(Key("back to normal", f"{span(max(0, back - max(ends)))} after", f"{moment(back)}, for messages"))
-    delivered = brief.pair.last_harmed_at
-    if delivered is not None:
-        keys.append(Key("last harmed order", moment(delivered)[-5:], f"delivered {moment(delivered)[:-6]}"))
-    keys.append(Key("lost, doubled", f"{count(harm.lost)}, {count(harm.doubled)}", "messages acknowledged, acts done"))
+    if back is None:
+        keys.append(Key("back to normal", "no" if brief.recoveries else "–", "not in the quiet time after it"))
+    else:
+        after = f"{span(max(0, back - max(ends, default=back)))} after its end"
+        keys.append(Key("back to normal", moment(back)[-5:], f"{moment(back)[:-6]}, {after}"))
+    keys.append(Key("messages lost, doubled", f"{count(harm.lost)}, {count(harm.doubled)}", "of all that were sent"))
     return keys
+
+
+def _orders(label: str, number: int, value_minor: Fraction | int, over: list[Fraction], currency: str) -> Key:
+    detail = f"worth {money(value_minor, currency, whole=True)}"
+    return Key(label, count(number), f"{detail}; mean {mean_text(over, 0)}" if len(over) > 1 else detail)
 
 
 def _facts(brief: Brief) -> list[tuple[str, str]]:

@@ -10,9 +10,11 @@ from typing import Final
 from twin.experiment.break_even import BreakEven
 from twin.experiment.brief import Answer, Brief
 from twin.experiment.harm import Group, HarmedCustomer
-from twin.report.brief_words import interval_text, mean_text, moment, span
+from twin.experiment.statistics import Interval
+from twin.experiment.steady_state import Settings
+from twin.report.brief_words import interval_text, mean_text, moment, span, what_of
 from twin.report.tables import Head, Row, Table
-from twin.report.words import count, money, percent, plural, rounded
+from twin.report.words import bare, count, percent, plural, rounded
 
 __all__ = ["by_customer", "by_group", "by_seed", "influence_table", "option_table", "trouble_table"]
 
@@ -45,7 +47,7 @@ def by_group(title: str, of: str, groups: Mapping[str, Group], currency: str) ->
 def _harmed(group: Group, currency: str) -> tuple[str, ...]:
     later = span(Fraction(group.late_ms, group.later)) if group.later else "–"
     cells = (count(group.orders), count(group.harmed), percent(group.harmed, group.orders), later)
-    return (*cells, _bare(group.value_minor, currency))
+    return (*cells, bare(group.value_minor, currency))
 
 
 def by_customer(customers: Sequence[HarmedCustomer], currency: str) -> Table:
@@ -54,71 +56,52 @@ def by_customer(customers: Sequence[HarmedCustomer], currency: str) -> Table:
         Row(
             (
                 one.customer,
-                one.channel,
-                one.criticality,
+                f"{one.channel}, {one.criticality}",
                 f"{count(one.group.harmed)} of {count(one.group.orders)}",
                 span(one.group.late_ms_max) if one.group.later else "–",
-                _bare(one.group.value_minor, currency),
+                bare(one.group.value_minor, currency),
             )
         )
         for one in customers[:CUSTOMERS]
     ]
-    head = (
-        Head("Customer", "id"),
-        Head("Channel"),
-        Head("Class"),
-        Head("Harmed orders", "n"),
-        Head("Later by, at most", "n"),
-    )
-    note = ""
-    if customers and all(one.group.orders == 1 for one in customers):
-        note = "Each of them ordered once: customers that a scenario generates have one order each."
+    numbers = (Head(text, "n") for text in ("Harmed", "Later by", f"Value, {currency}"))
+    head = (Head("Customer"), Head("Channel, class"), *numbers)
+    note = "By the value of their harmed orders; later by: at most."
     others = len(customers) - len(rows)
     if others:
-        note = f"By value of the orders harmed; {plural(others, 'other')} harmed too. {note}".strip()
-    return Table("The customers hit most", (*head, Head(f"Value, {currency}", "n")), rows, note)
+        note += f" {plural(others, 'other')} harmed too."
+    if customers and all(one.group.orders == 1 for one in customers):
+        note += " Each of them ordered once: customers that a scenario generates have one order each."
+    return Table("The customers hit most", head, rows, note)
 
 
 def option_table(answers: Sequence[Answer], currency: str, seeds: int) -> Table:
     """What each option changes when the trouble comes, what it costs, and from when on it pays."""
-    rows = []
-    for one in answers:
-        cost = one.option.cost_minor + one.running_minor
-        rows.append(
-            Row(
-                (
-                    one.option.id,
-                    _with(rounded(one.spared_orders, 1), "" if one.spared is None else interval_text(one.spared)),
-                    _with(
-                        _bare(one.saved_minor, currency),
-                        "" if one.saved is None else interval_text(one.saved, currency),
-                    ),
-                    _bare(one.option.cost_minor, currency),
-                    _bare(one.running_minor, currency),
-                    _bare(cost, currency),
-                    _pays(one.break_even, one.option.cost_minor + one.running_minor),
-                )
+    rows = [
+        Row(
+            (
+                one.option.id,
+                _with(rounded(one.spared_orders, 1), one.spared),
+                _with(bare(one.saved_minor, currency), one.saved, currency),
+                bare(one.option.cost_minor, currency),
+                bare(one.running_minor, currency),
+                _pays(one.break_even, one.option.cost_minor + one.running_minor),
             )
         )
-    head = (
-        Head("Option"),
-        Head("Orders spared", "n"),
-        Head(f"Loss avoided, {currency}", "n"),
-        Head("Own cost a year", "n"),
-        Head("Running cost a year", "n"),
-        Head("Cost a year", "n"),
-        Head("Pays", "wrap"),
-    )
+        for one in answers
+    ]
+    numbers = ("Orders spared", f"Cost avoided, {currency}", "Own cost a year", "Running cost a year")
     note = (
         f"Means over {plural(seeds, 'seed')}, each with its own run without the option; in brackets 95 % intervals. "
-        "Loss avoided and orders spared: by one such trouble; below zero it makes things worse. Running cost: what the "
-        "option takes from the business when nothing goes wrong, scaled to a year."
+        "Cost avoided and orders spared: by one such trouble; below zero it makes things worse. Running cost: what the "
+        "option takes from the business when nothing goes wrong, scaled to a year. Pays: how many such troubles a year "
+        "it takes to bring both costs in again, with the interval of that number."
     )
-    return Table("Options", head, rows, note if rows else "")
+    return Table("Options", (*_head("Option", *numbers), Head("Pays")), rows, note if rows else "")
 
 
-def _with(told: str, interval: str) -> str:
-    return f"{told} ({interval})" if interval else told
+def _with(told: str, interval: Interval | None, currency: str = "") -> str:
+    return f"{told} ({interval_text(interval, currency)})" if interval is not None and interval.half_width else told
 
 
 def _pays(found: BreakEven | None, cost: Fraction) -> str:
@@ -138,9 +121,9 @@ def influence_table(brief: Brief, currency: str, vary: str) -> Table:
         Row(
             (
                 one.assumption.name,
-                _bare(one.lower_minor, currency),
-                _bare(one.higher_minor, currency),
-                _bare(one.swing_minor, currency),
+                bare(one.lower_minor, currency),
+                bare(one.higher_minor, currency),
+                bare(one.swing_minor, currency),
                 rounded(one.lower_harmed, 1),
                 rounded(one.higher_harmed, 1),
                 rounded(one.swing_harmed, 1),
@@ -150,8 +133,8 @@ def influence_table(brief: Brief, currency: str, vary: str) -> Table:
     ]
     head = _head(
         "Input",
-        f"Loss, −{vary}",
-        f"Loss, +{vary}",
+        f"Cost, −{vary}",
+        f"Cost, +{vary}",
         "Swing",
         f"Harmed, −{vary}",
         f"Harmed, +{vary}",
@@ -160,7 +143,7 @@ def influence_table(brief: Brief, currency: str, vary: str) -> Table:
     note = (
         f"One input at a time, all of its values together, {vary} lower and {vary} higher, mean of "
         f"{plural(brief.influence_seeds, 'seed')}, with and without the trouble each time. Ranked by the swing of the "
-        f"loss ({currency}), then of the orders harmed. None of these inputs was measured at your business."
+        f"cost ({currency}), then of the orders harmed. None of these inputs was measured at your business."
     )
     return Table("Assumed inputs, by influence", head, rows, note if rows else "")
 
@@ -173,13 +156,17 @@ def trouble_table(brief: Brief) -> Table:
         ended = "the end of the run" if one.ended_at < 0 else moment(one.ended_at)
         found = back.get((one.began_at, one.ended_at))
         after = ("–", "–") if found is None else (_after(found.returned_after), _after(found.cleared_after))
-        rows.append(Row((one.what, one.gateway, moment(one.began_at), ended, *after)))
+        rows.append(Row((what_of(one), one.gateway, moment(one.began_at), ended, *after)))
     head = (
         *(Head(text) for text in ("Trouble", "Where", "From", "To")),
         Head("Answers normal after", "n"),
         Head("Backlog cleared after", "n"),
     )
-    note = "Counted from the end of the trouble: messages are answered as without it; no more are open than ever there."
+    step = span(brief.scenario.run.horizon // Settings().bins)
+    note = (
+        "Counted from the end of the trouble: messages are answered as without it; no more are open than ever there. "
+        f"Looked at in steps of {step}."
+    )
     return Table("What went wrong", head, rows, note)
 
 
@@ -196,8 +183,8 @@ def by_seed(brief: Brief) -> Table:
                 str(harm.seed),
                 "–" if harm.touched is None else count(harm.touched),
                 count(int(harm.pair["harmed_orders"] or 0)),
-                _bare(Fraction(harm.pair["harmed_value"] or 0), currency),
-                _bare(harm.lost_minor, currency),
+                bare(Fraction(harm.pair["harmed_value"] or 0), currency),
+                bare(harm.lost_minor, currency),
                 "–" if harm.detected_ms is None else span(Fraction(harm.detected_ms)),
                 count(harm.lost),
                 count(harm.doubled),
@@ -210,14 +197,10 @@ def by_seed(brief: Brief) -> Table:
         "Touched",
         "Harmed",
         f"Value harmed, {currency}",
-        f"Margin lost, {currency}",
+        f"Cost, {currency}",
         "Detected after",
         "Lost",
         "Doubled",
     )
     over = [Fraction(harm.pair["harmed_orders"] or 0) for harm in brief.harms]
     return Table("Seed by seed", head, rows, f"Mean of the orders harmed: {mean_text(over)}.")
-
-
-def _bare(minor: Fraction | int, currency: str) -> str:
-    return money(minor, currency, whole=True).removesuffix(currency).strip()

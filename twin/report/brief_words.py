@@ -10,18 +10,20 @@ from twin.experiment.brief import Brief, interval_of
 from twin.experiment.statistics import Interval
 from twin.observability import FaultTime
 from twin.report.grid import DAY_MS, date_text, instant_text, weekday
-from twin.report.words import count, money, plural, rounded
+from twin.report.words import bare, count, money, plural, rounded
 
-__all__ = ["back_at", "interval_text", "moment", "money_with_interval", "sentence", "span", "trouble_text"]
+__all__ = ["back_at", "interval_text", "moment", "money_with_interval", "sentence", "span", "trouble_text", "what_of"]
 
 _DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 def span(ms: Fraction | int) -> str:
-    """`6 h`, `1 h 20 min`, `22 min`, `35 s`, `4 d 2 h`: the two largest units."""
+    """`6 h`, `1 h 20 min`, `22 min`, `35 s`, `4 d 2 h`: the two largest units, from ten minutes on no seconds."""
     rest = round(Fraction(ms))
     if 0 < rest < 1_000:
         return f"{rest} ms"
+    if rest >= 600_000:
+        rest = round(Fraction(rest, 60_000)) * 60_000
     told = []
     for unit, size in (("d", DAY_MS), ("h", 3_600_000), ("min", 60_000), ("s", 1_000)):
         number, rest = divmod(rest, size)
@@ -39,13 +41,23 @@ def moment(at: int, beside: int | None = None) -> str:
     return f"{_DAYS[weekday(at)]}{date} {instant_text(at)[-5:]}"
 
 
+def what_of(one: FaultTime) -> str:
+    """`portal outage`, or `outage` alone where it has no name of its own."""
+    told = []
+    for part in one.what.split(", "):
+        name, _, kind = part.rpartition(" ")
+        told.append(kind if not name or name.startswith(f"{kind}:") else f"{name} {kind}")
+    return ", ".join(dict.fromkeys(told)).replace("_", " ")
+
+
 def trouble_text(found: Sequence[FaultTime], end_ms: int) -> str:
     """What went wrong, for how long and since when."""
     if not found:
         return "No fault or disruption began in this run"
     first = found[0]
     ended = end_ms if first.ended_at < 0 else first.ended_at
-    what = f"{first.what[:1].upper()}{first.what[1:]} at {first.gateway}"
+    named = what_of(first)
+    what = f"{named[:1].upper()}{named[1:]} at {first.gateway}"
     until = "to the end of the run" if first.ended_at < 0 else f"for {span(ended - first.began_at)}"
     told = f"{what} {until}, from {moment(first.began_at)}"
     others = len(found) - 1
@@ -76,8 +88,8 @@ def sentence(brief: Brief) -> str:
     orders = "" if parts else " orders"
     parts.append(f"{count(int(harm.pair['harmed_orders'] or 0))}{orders} harmed (worth {value})")
     lost = Fraction(brief.waterfall.lost_minor)
-    kept = f"margin {'lost' if lost >= 0 else 'gained'}"
-    parts.append(f"{money_with_interval(abs(lost), brief.loss, currency, flip=lost < 0)} of {kept}")
+    told = money_with_interval(abs(lost), brief.loss, currency, flip=lost < 0)
+    parts.append(f"at {'a cost' if lost >= 0 else 'a gain'} of {told}")
     if not harm.watched:
         parts.append("nobody watching")
     elif harm.detected_ms is None:
@@ -103,13 +115,13 @@ def money_with_interval(mean: Fraction, interval: Interval | None, currency: str
     return f"{told} ({interval_text(interval, currency, flip=flip)})"
 
 
-def interval_text(interval: Interval, currency: str = "", *, flip: bool = False) -> str:
-    """`40,100 to 56,320`: whole units of the currency, or one decimal of a count."""
+def interval_text(interval: Interval, currency: str = "", *, digits: int = 1, flip: bool = False) -> str:
+    """`40,100 to 56,320`: whole units of the currency, or of a count so many digits."""
     ends = sorted((-interval.low, -interval.high)) if flip else [interval.low, interval.high]
     if currency:
-        low, high = (money(Fraction(end), currency, whole=True).removesuffix(currency).strip() for end in ends)
+        low, high = (bare(Fraction(end), currency) for end in ends)
     else:
-        low, high = (rounded(Fraction(end), 1) for end in ends)
+        low, high = (rounded(Fraction(end), digits) for end in ends)
     return f"{low} to {high}"
 
 
@@ -118,4 +130,4 @@ def mean_text(values: Sequence[Fraction], digits: int = 1) -> str:
     mean = sum(values, Fraction(0)) / len(values)
     interval = interval_of(values)
     told = rounded(mean, digits)
-    return told if interval is None else f"{told} ({interval_text(interval)})"
+    return told if interval is None else f"{told} ({interval_text(interval, digits=digits)})"

@@ -12,7 +12,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from twin.log import Manifest, read_entries, read_manifest, read_truth
 from twin.measures import Measured, compute
 from twin.measures.accounts import Accounts, account, compare_book, read_book_counts
-from twin.measures.measured import Exact
 from twin.observability import InterfaceFigures, Monitor, detect, faults_of
 from twin.report import charts
 from twin.report.grid import HOUR_MS, date_text, grid_over, instant_text
@@ -28,7 +27,7 @@ from twin.report.tables import (
     measure_tables,
     sourcing_tables,
 )
-from twin.report.words import count, money, percent, plural
+from twin.report.words import bare, count, money, percent, plural
 from twin.scenario import Scenario
 from twin.scenario import load as load_scenario
 from twin.scenario.units import format_duration
@@ -305,19 +304,15 @@ def _keys(manifest: Manifest, measures: Mapping[str, Measured], picture: Picture
     keys.append(
         Key(
             f"stock, {manifest.currency}",
-            _bare(stock, manifest.currency),
+            bare(stock, manifest.currency),
             f"{plural(units, 'unit')} on hand at the end",
         )
     )
     margin, revenue = measures["margin"].value, measures["revenue"].value
     if margin is not None and revenue:
         detail = f"{percent(round(margin), round(revenue))} of revenue"
-        keys.append(Key(f"margin, {manifest.currency}", _bare(margin, manifest.currency), detail))
+        keys.append(Key(f"margin, {manifest.currency}", bare(margin, manifest.currency), detail))
     return keys
-
-
-def _bare(minor: Exact, currency: str) -> str:
-    return money(minor, currency, whole=True).removesuffix(currency).strip()
 
 
 def _agreement(accounts: Accounts) -> str:
