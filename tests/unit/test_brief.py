@@ -17,6 +17,7 @@ import pytest
 
 from tests.unit.test_report import text_of
 from twin.cli import main
+from twin.cli.briefing import options_of
 from twin.experiment.assumptions import assumptions
 from twin.experiment.brief import Brief, Option, brief
 from twin.experiment.harm import CALM
@@ -238,6 +239,34 @@ def test_inputs_are_ranked_by_how_far_the_loss_moves(scenario: Scenario, tmp_pat
     rate = by_name["penalties and handling costs"]
     assert rate.lower_minor * 5 == rate.higher_minor * 3
     assert "Cost, +25%" in text_of(page)
+
+
+def test_the_shipped_options_fit_their_scenario() -> None:
+    story = load_scenario(ROOT / "scenarios/stories/portal_down.yaml")
+    made = options_of(ROOT / "scenarios/options/portal.yaml", story)
+    assert [one.cost_minor for one in made] == [0, 12_000_00, 6_000_00]
+
+
+def test_many_troubles_are_told_in_short_and_each_partner_counts_from_its_last(tmp_path: Path) -> None:
+    faults = [
+        {
+            "kind": "outage",
+            "interface": "wms.hamburg",
+            "from": "2h",
+            "markov": {"up": "20m", "down": "10m"},
+            "for": "20h",
+        }
+    ]
+    made = brief(load_scenario(DRILL, {**COSTLY, "faults": faults}), (1,))
+    with made.pair.kept:
+        text = text_of(write_brief(made, tmp_path / "page.html", COMMAND).read_text(encoding="utf-8"))
+    others = len(made.pair.troubles) - 1
+    assert others > 10
+    assert f"and {others} more troubles: " in text
+    assert f"The first 10; {others - 9} others followed." in text
+    last = made.recoveries[-1]
+    assert last.returned_after is not None and last.cleared_after is not None
+    assert back_at(made) == last.ended_at + max(last.returned_after, last.cleared_after)
 
 
 # --- the command

@@ -169,14 +169,18 @@ def shipped_and_due(timeline: Timeline) -> Drawing:
 
 
 def _shade(panels: list[Axes], timeline: Timeline) -> None:
+    """While anything lasts; what overlaps is shaded once."""
     grid = timeline.grid
-    right = grid.count - 0.5
+    spans: list[list[float]] = []
     for one in timeline.troubles:
-        begin = max((one.began_at - grid.start_ms) / grid.width_ms - 0.5, -0.5)
         ended = timeline.run_end if one.ended_at < 0 else one.ended_at
-        end = min((ended - grid.start_ms) / grid.width_ms - 0.5, right)
-        if end <= -0.5:
-            continue
+        begin, end = ((at - grid.start_ms) / grid.width_ms - 0.5 for at in (one.began_at, ended))
+        begin, end = max(begin, -0.5), min(end, grid.count - 0.5)
+        if spans and begin <= spans[-1][1]:
+            spans[-1][1] = max(end, spans[-1][1])
+        elif begin < end:
+            spans.append([begin, end])
+    for begin, end in spans:
         for axes in panels:
             axes.axvspan(begin, end, color=SERIES[1], alpha=0.14, linewidth=0)
 

@@ -91,7 +91,7 @@ def _keys(brief: Brief) -> list[Key]:
     back = back_at(brief)
     ends = [one.ended_at for one in brief.pair.troubles if one.ended_at >= 0]
     if back is None:
-        keys.append(Key("back to normal", "no" if brief.recoveries else "–", "not in the quiet time after it"))
+        keys.append(Key("back to normal", "no" if brief.recoveries else "–", "not before demand ended"))
     else:
         after = f"{span(max(0, back - max(ends, default=back)))} after its end"
         keys.append(Key("back to normal", moment(back)[-5:], f"{moment(back)[:-6]}, {after}"))

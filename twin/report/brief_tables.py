@@ -20,6 +20,8 @@ __all__ = ["by_customer", "by_group", "by_seed", "influence_table", "option_tabl
 
 CUSTOMERS: Final = 10
 """Customers that are listed."""
+TROUBLES: Final = 10
+"""Troubles that are listed."""
 
 
 def _head(text: str, *numbers: str) -> tuple[Head, ...]:
@@ -152,7 +154,7 @@ def trouble_table(brief: Brief) -> Table:
     """What went wrong, and when each partner was back."""
     back = {(one.began_at, one.ended_at): one for one in brief.recoveries}
     rows = []
-    for one in brief.pair.troubles:
+    for one in brief.pair.troubles[:TROUBLES]:
         ended = "the end of the run" if one.ended_at < 0 else moment(one.ended_at)
         found = back.get((one.began_at, one.ended_at))
         after = ("–", "–") if found is None else (_after(found.returned_after), _after(found.cleared_after))
@@ -167,6 +169,9 @@ def trouble_table(brief: Brief) -> Table:
         "Counted from the end of the trouble: messages are answered as without it; no more are open than ever there. "
         f"Looked at in steps of {step}."
     )
+    others = len(brief.pair.troubles) - len(rows)
+    if others:
+        note = f"The first {len(rows)}; {plural(others, 'other')} followed. {note}"
     return Table("What went wrong", head, rows, note)
 
 

@@ -65,12 +65,13 @@ def trouble_text(found: Sequence[FaultTime], end_ms: int) -> str:
 
 
 def back_at(brief: Brief) -> int | None:
-    """When the last partner was back to normal: answers as without the trouble, and nothing more open than ever there.
+    """When the last partner was back to normal: answers as without the trouble, and no more open than ever without it.
 
-    None where one was not within the quiet time, or where there is nothing to tell of.
+    Each counts from the last of its troubles. None where one was not before demand ended, or nothing ever ended.
     """
     ends = []
-    for one in brief.recoveries:
+    last = {one.partner: one for one in sorted(brief.recoveries, key=lambda one: one.ended_at)}
+    for one in last.values():
         if one.returned_after is None or one.cleared_after is None:
             return None
         ends.append(one.ended_at + max(one.returned_after, one.cleared_after))
@@ -102,7 +103,7 @@ def sentence(brief: Brief) -> str:
         began = pair.troubles[0].began_at if pair.troubles else None
         parts.append(f"back to normal {moment(back, began)}")
     elif brief.recoveries:
-        parts.append("not back to normal before the next trouble or the end of demand")
+        parts.append("not back to normal before demand ended")
     parts.append(f"{plural(harm.lost, 'message')} lost, {count(harm.doubled)} doubled")
     return f"{trouble_text(pair.troubles, pair.hurt.manifest.end_ms)}: {', '.join(parts)}."
 

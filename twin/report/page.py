@@ -50,8 +50,15 @@ _STEPS: Final = (
     ("holding", "holding stock", -1),
     ("ordering", "ordering", -1),
     ("penalty", "penalties", -1),
+    ("late_penalty", "late orders", -1),
+    ("support_cost", "people's work", -1),
+    ("intervention_cost", "interventions", -1),
     ("margin", "margin", 1),
 )
+
+
+_SELDOM: Final = ("late_penalty", "support_cost", "intervention_cost")
+"""Costs that are drawn only where there are some."""
 
 
 class Key(NamedTuple):
@@ -194,6 +201,8 @@ def _cost_steps(measures: Mapping[str, Measured]) -> list[charts.Cost]:
         value = measures[name].value
         if value is None:
             return []
+        if name in _SELDOM and not value:
+            continue
         steps.append(charts.Cost(label, sign * round(value)))
     return steps
 
