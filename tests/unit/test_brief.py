@@ -237,7 +237,7 @@ def test_inputs_are_ranked_by_how_far_the_loss_moves(scenario: Scenario, tmp_pat
     by_name = {one.assumption.name: one for one in made.influences}
     # The penalty is a share of a sum that does not depend on it: it moves the loss in proportion.
     rate = by_name["penalties and handling costs"]
-    assert rate.lower_minor * 5 == rate.higher_minor * 3
+    assert rate.costs[0] * 5 == rate.costs[2] * 3
     assert "Cost, +25%" in text_of(page)
 
 
@@ -245,6 +245,10 @@ def test_the_shipped_options_fit_their_scenario() -> None:
     story = load_scenario(ROOT / "scenarios/stories/portal_down.yaml")
     made = options_of(ROOT / "scenarios/options/portal.yaml", story)
     assert [one.cost_minor for one in made] == [0, 12_000_00, 6_000_00]
+    # A null takes the bulkhead away.
+    assert story.policies.delivery.supplier is not None and story.policies.delivery.supplier.bulkhead == 2
+    changed = story.with_changes(made[0].change).policies.delivery.supplier
+    assert changed is not None and changed.bulkhead is None
 
 
 def test_many_troubles_are_told_in_short_and_each_partner_counts_from_its_last(tmp_path: Path) -> None:

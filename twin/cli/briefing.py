@@ -40,12 +40,19 @@ def share_of(text: str) -> int:
 def options_of(path: Path, scenario: Scenario) -> tuple[Option, ...]:
     """A map of names to `change` and `cost`, the latter a year. Raises `InputError`."""
     from twin.experiment.brief import Option
-    from twin.scenario import ScenarioError, load_plain
+    from twin.scenario import ScenarioError
+    from twin.scenario.merging import plain_of
+    from twin.scenario.reading import read
     from twin.scenario.units import parse_money
     from twin.world.sites import minor
 
+    root, problems = read(path, str(path))
+    if problems:
+        raise ScenarioError(problems)
+    # A null takes something away, and is not nothing said.
+    named: dict[str, Any] = plain_of(root, nulls=True)
     made = []
-    for name, row in load_plain(path).items():
+    for name, row in named.items():
         if not isinstance(row, dict) or not isinstance(row.get("change"), dict) or set(row) - {"cost", "change"}:
             raise InputError(f"{path}: {name}: an option has a change, a map as in a scenario, and may have a cost")
         change: dict[str, Any] = row["change"]

@@ -50,23 +50,24 @@ class Answer(Struct, frozen=True):
 
 
 class Influence(Struct, frozen=True):
-    """How far the loss moves with one input alone: means over the seeds, in minor units, with it lower and higher."""
+    """How far cost (minor units) and harmed orders move with one input alone: means over the seeds.
+
+    Each with the input lower, as assumed, and higher.
+    """
 
     assumption: Assumption
-    lower_minor: Fraction
-    higher_minor: Fraction
-    lower_harmed: Fraction
-    higher_harmed: Fraction
+    costs: tuple[Fraction, Fraction, Fraction]
+    harmed: tuple[Fraction, Fraction, Fraction]
 
     @property
     def swing_minor(self) -> Fraction:
-        """Distance between both."""
-        return abs(self.higher_minor - self.lower_minor)
+        """Distance between the lowest and the highest cost."""
+        return max(self.costs) - min(self.costs)
 
     @property
     def swing_harmed(self) -> Fraction:
         """The same in orders harmed."""
-        return abs(self.higher_harmed - self.lower_harmed)
+        return max(self.harmed) - min(self.harmed)
 
 
 class Brief(Struct):
@@ -135,7 +136,8 @@ def _answered(
     found = iter(_harms(trials, workers, progress))
     harms = [pair.harm, *(next(found) for _ in seeds[1:])]
     answers = [_answer(scenario, option, harms, [next(found) for _ in seeds]) for option in options]
-    influences = [_influence(one, [next(found) for _ in few], [next(found) for _ in few]) for one in inputs]
+    assumed = harms[: len(few)]
+    influences = [_influence(one, [next(found) for _ in few], assumed, [next(found) for _ in few]) for one in inputs]
     influences.sort(key=lambda one: (-one.swing_minor, -one.swing_harmed, one.assumption.name))
     fall = waterfall([(harm.calm, harm.hurt) for harm in harms], CONFIDENCE_PPM)
     return Brief(scenario, pair, harms, returned, fall, answers, influences, len(few))
@@ -178,10 +180,12 @@ def _answer(scenario: Scenario, option: Option, harms: Sequence[Harm], with_it: 
     )
 
 
-def _influence(one: Assumption, lower: Sequence[Harm], higher: Sequence[Harm]) -> Influence:
-    losses = [_mean([harm.lost_minor for harm in harms]) for harms in (lower, higher)]
-    orders = [_mean([_harmed(harm) for harm in harms]) for harms in (lower, higher)]
-    return Influence(one, *losses, *orders)
+def _influence(one: Assumption, lower: Sequence[Harm], assumed: Sequence[Harm], higher: Sequence[Harm]) -> Influence:
+    low, mid, high = (
+        (_mean([harm.lost_minor for harm in harms]), _mean([_harmed(harm) for harm in harms]))
+        for harms in (lower, assumed, higher)
+    )
+    return Influence(one, (low[0], mid[0], high[0]), (low[1], mid[1], high[1]))
 
 
 def _harmed(harm: Harm) -> Fraction:

@@ -95,7 +95,7 @@ def _keys(brief: Brief) -> list[Key]:
     else:
         after = f"{span(max(0, back - max(ends, default=back)))} after its end"
         keys.append(Key("back to normal", moment(back)[-5:], f"{moment(back)[:-6]}, {after}"))
-    keys.append(Key("messages lost, doubled", f"{count(harm.lost)}, {count(harm.doubled)}", "of all that were sent"))
+    keys.append(Key("lost, doubled", f"{count(harm.lost)}, {count(harm.doubled)}", "messages"))
     return keys
 
 

@@ -14,7 +14,7 @@ from twin.experiment.statistics import Interval
 from twin.experiment.steady_state import Settings
 from twin.report.brief_words import interval_text, mean_text, moment, span, what_of
 from twin.report.tables import Head, Row, Table
-from twin.report.words import bare, count, percent, plural, rounded
+from twin.report.words import bare, count, money, percent, plural, rounded
 
 __all__ = ["by_customer", "by_group", "by_seed", "influence_table", "option_table", "trouble_table"]
 
@@ -111,6 +111,8 @@ def _pays(found: BreakEven | None, cost: Fraction) -> str:
         return "one seed cannot tell"
     if found.verdict == "pays above" and found.outages is not None:
         high = "no end" if isinf(found.high) else rounded(Fraction(found.high), 1)
+        if not found.outages:
+            return f"in the mean always; surely above {high} a year"
         return f"above {rounded(found.outages, 1)} a year ({rounded(Fraction(found.low), 1)} to {high})"
     if not found.avoided.mean and not found.avoided.half_width:
         return "avoids no loss" if cost > 0 else "neither costs nor saves" if not cost else "saves in any case"
@@ -123,31 +125,28 @@ def influence_table(brief: Brief, currency: str, vary: str) -> Table:
         Row(
             (
                 one.assumption.name,
-                bare(one.lower_minor, currency),
-                bare(one.higher_minor, currency),
+                bare(one.costs[0], currency),
+                bare(one.costs[2], currency),
                 bare(one.swing_minor, currency),
-                rounded(one.lower_harmed, 1),
-                rounded(one.higher_harmed, 1),
+                rounded(one.harmed[0], 1),
+                rounded(one.harmed[2], 1),
                 rounded(one.swing_harmed, 1),
             )
         )
         for one in brief.influences
     ]
-    head = _head(
-        "Input",
-        f"Cost, −{vary}",
-        f"Cost, +{vary}",
-        "Swing",
-        f"Harmed, −{vary}",
-        f"Harmed, +{vary}",
-        "Swing ",
-    )
+    numbers = (f"Cost, −{vary}", f"Cost, +{vary}", "Swing of cost")
+    orders = (f"Harmed, −{vary}", f"Harmed, +{vary}", "Swing of harmed")
+    if not rows:
+        return Table("", (), [])
+    mid = brief.influences[0]
     note = (
-        f"One input at a time, all of its values together, {vary} lower and {vary} higher, mean of "
-        f"{plural(brief.influence_seeds, 'seed')}, with and without the trouble each time. Ranked by the swing of the "
-        f"cost ({currency}), then of the orders harmed. None of these inputs was measured at your business."
+        f"As assumed: {money(mid.costs[1], currency, whole=True)}, {rounded(mid.harmed[1], 1)} harmed. One input at a "
+        f"time, all of its values together, {vary} lower and {vary} higher, with and without the trouble each time, "
+        f"mean of {plural(brief.influence_seeds, 'seed')}. Swing: from the least to the most of the three. Ranked by "
+        "that of the cost, then of the orders harmed. None of these inputs was measured at your business."
     )
-    return Table("Assumed inputs, by influence", head, rows, note if rows else "")
+    return Table("Assumed inputs, by influence", _head("Input", *numbers, *orders), rows, note)
 
 
 def trouble_table(brief: Brief) -> Table:
