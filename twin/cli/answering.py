@@ -95,7 +95,7 @@ def _show_pays(pays: Sequence[Pays], currency: str) -> None:
     for one in {each.control: each for each in pays}.values():
         costs.add_row(one.control, _whole(one.own_minor, currency), _half(one.found.yearly_cost, currency))
     show(costs)
-    line("In all: with what it takes from the undisturbed business (less than its own: it gives).")
+    line("In all: with what it takes from the undisturbed business.")
     line()
     right = ("Avoids", "Pays")
     made = table("From how many outages a year on it pays", "Control", "Outage", *right, right=right)
@@ -130,7 +130,7 @@ def _show_ranking(ranking: Sequence[WorkflowLoss], currency: str) -> None:
         ends = _money_ends(one.loss.low, one.loss.high, currency)
         made.add_row(one.workflow, _money(one.loss.mean, currency), ends, behind)
     show(made)
-    line("Loss: of the result, when all messages that serve it stand still for the time given.")
+    line("Loss: of the result, while all messages that serve it stand still.")
 
 
 def _figure(value: Fraction | None, unit: str) -> str:

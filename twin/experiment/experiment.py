@@ -145,6 +145,7 @@ class Experiment:
                 except ScenarioError as error:
                     problems += [_of_variant(problem, variant.id) for problem in error.problems]
         problems += self._add_workflows(loaded)
+        problems += self._wrong_currencies(loaded)
         if problems:
             raise ScenarioError(list(dict.fromkeys(problems)))
         for (scenario_id, variant_id), scenario in loaded.items() if warm is not None else ():
@@ -180,6 +181,17 @@ class Experiment:
                         except ScenarioError as error:
                             problems += [_of_variant(problem, name[1]) for problem in error.problems]
         return problems
+
+    def _wrong_currencies(self, loaded: Mapping[tuple[str, str], Scenario]) -> list[Problem]:
+        found = []
+        for entry in self.plan.scenarios:
+            base = loaded.get((entry.id, self.plan.base_id))
+            for control in self.plan.controls if base is not None else ():
+                given = control.cost_per_year.currency
+                if base is not None and given != base.currency:
+                    text = f"controls: '{control.id}' costs {given}, and {entry.id} counts in {base.currency}"
+                    found.append(Problem("", 0, f"{text}; write its cost in {base.currency}"))
+        return found
 
     def _check_measures(self) -> None:
         single = [name for name, spec in MEASURES.items() if spec.kind != "P"]
