@@ -13,6 +13,7 @@ from msgspec import structs
 from tests.unit.measure_tales import DAY, HOUR, Tale
 from twin.core import commands as cm
 from twin.core import events as ev
+from twin.core.master import DeliveryPolicy, Policies
 from twin.experiment.leakage import ACCOUNTS, CAUSES, Cause, Unbalanced, losses_by_cause, result, waterfall
 from twin.log import CostRates
 
@@ -34,6 +35,7 @@ def of(**moved: int | Fraction) -> Accounts:
     [
         (of(shipped_value=900, billed_value=900, revenue=900, cost_of_goods=540), "lost", 40),
         (of(billed_value=880, revenue=880), "unbilled", 120),
+        (of(unposted_value=70), "unbilled", 70),
         (of(revenue=993), "mispriced", 7),
         (of(credited_value=55, revenue=945), "credited", 55),
         (of(penalty=Fraction(7, 3)), "late", Fraction(7, 3)),
@@ -141,6 +143,17 @@ def test_what_was_shipped_is_valued_at_the_orders_prices_and_so_is_what_was_bill
     measured = tale.measures(3 * DAY)
     assert (measured["shipped_value"].value, measured["billed_value"].value) == (2_500, 2_500)
     assert (measured["credited_value"].value, measured["revenue"].value) == (500, 2_000)
+
+
+def test_an_invoice_that_the_erp_never_posts_is_told_and_one_that_it_posts_is_not() -> None:
+    tale = Tale()
+    tale.load(0, 100)
+    tale.whole("o1", 0, DAY, HOUR)
+    tale.whole("o2", 0, DAY, HOUR)
+    tale.at(2 * HOUR, ev.InvoicePosted("o1", "I/o1/1"))
+    assert tale.measures(DAY)["unposted_value"].value == 2_500
+    tale.at(2 * HOUR, ev.PoliciesDefined(Policies(delivery=(DeliveryPolicy("erp", acknowledge=False),))))
+    assert tale.measures(DAY)["unposted_value"].value == 0
 
 
 def test_stock_that_an_adjustment_takes_away_is_written_off_at_cost_and_what_it_finds_is_set_against_it() -> None:

@@ -308,6 +308,49 @@ def experiment(
 
 
 @app.command()
+def answers(
+    plan: Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="YAML file of an experiment with outages.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results; what is there goes on.")],
+    executor: Annotated[
+        str | None, typer.Option(metavar="WHERE", help="here, pool, or dask://HOST:PORT of a Dask scheduler.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Runs at the same time.")] = 1,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Measures and leakage of each outage under each control, too.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, in ms and minor units.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """What outages cost and why, which controls pay, and which workflow is worth most (1 if a run fails)."""
+    from twin.cli.answering import answers_as_json, show_answers
+    from twin.experiment.answers import Answers, TooFew
+    from twin.experiment.experiment import Experiment
+
+    loaded = Experiment.load(plan)
+    try:
+        Answers.check(loaded.plan)
+        with reporting(quiet=quiet) as progress:
+            results = loaded.run(out, executor=executor, workers=workers, progress=progress)
+        base = loaded.plan.base_id
+        found = [Answers(results, one.id, loaded.scenarios[one.id, base]) for one in loaded.plan.scenarios]
+    except TooFew as error:
+        raise InputError(f"{plan}: {error}") from None
+    if as_json:
+        line(answers_as_json(loaded.plan.title, found))
+    else:
+        for index, one in enumerate(found):
+            if index:
+                line()
+            show_answers(loaded.plan.title, one, everything=everything)
+    for failed in results.failed:
+        sys.stderr.write(
+            f"{failed.scenario_id}, variant {failed.variant}, seed {failed.seed} FAILS: {failed.failure}\n"
+        )
+    if results.failed:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
 def exposure(
     scenario: ScenarioFile,
     recover: Annotated[

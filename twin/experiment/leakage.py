@@ -1,8 +1,8 @@
 """Where the money went: from the result of the undisturbed business to that of the disturbed one, cause by cause.
 
-The result is the margin less what was written off. Each cause is a sum of the ledger's accounts, each account belongs
-to one cause, and the end is the margin that the disturbed run itself reports: a cause that is forgotten, counted twice
-or has the wrong sign leaves a gap, and that is an error (`Unbalanced`), never a rounding.
+The result is the margin less the invoices that never reached the ERP and the stock that was written off. Each cause is
+a sum of the ledger's accounts, and the end is what the disturbed run itself reports: a cause that is forgotten, counted
+twice or has the wrong sign leaves a gap, and that is an error (`Unbalanced`), never a rounding.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Cause(Struct, frozen=True):
 
 CAUSES: Final = (
     Cause("lost", "Goods not sold, less their cost", {"shipped_value": 1, "cost_of_goods": -1}),
-    Cause("unbilled", "Shipped and not billed", {"billed_value": 1, "shipped_value": -1}),
+    Cause("unbilled", "Shipped and not billed", {"billed_value": 1, "shipped_value": -1, "unposted_value": -1}),
     Cause("mispriced", "Billed at another price", {"revenue": 1, "credited_value": 1, "billed_value": -1}),
     Cause("credited", "Credits", {"credited_value": -1}),
     Cause("late", "Late: penalties", {"late_penalty": -1, "penalty": -1}),
@@ -43,9 +43,9 @@ CAUSES: Final = (
     Cause("held", "More stock held", {"holding": -1}),
     Cause("written_off", "Stock written off", {"written_off": -1}),
 )
-"""Every cause, in the order of the steps. Their accounts add up to the margin less `written_off`."""
+"""Every cause, in the order of the steps. Their accounts add up to `RESULT`."""
 
-RESULT: Final = {"margin": 1, "written_off": -1}
+RESULT: Final = {"margin": 1, "unposted_value": -1, "written_off": -1}
 """What the waterfall starts from and ends at, as the runs themselves report it."""
 
 ACCOUNTS: Final = tuple(dict.fromkeys([name for cause in CAUSES for name in cause.accounts] + list(RESULT)))

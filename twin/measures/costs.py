@@ -104,6 +104,13 @@ def billed_value(facts: Facts) -> Answer:
     return answer(facts.billed_value)
 
 
+@measure("L", "minor", "invoices made in the window; where the ERP confirms them")
+def unposted_value(facts: Facts) -> Answer:
+    """Invoices that the ERP has not posted by the end: nobody will pay them; not in the margin."""
+    confirms = facts.messages.acknowledged.get("erp", True)
+    return answer(sum(facts.unposted.values()) if confirms else 0)
+
+
 @measure("L", "minor", MOVED)
 def written_off(facts: Facts) -> Answer:
     """Stock that adjustments and counts took away, less what they found, at standard cost; not in the margin."""

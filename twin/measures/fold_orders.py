@@ -432,8 +432,8 @@ def invoice_created(facts: Facts, event: ev.InvoiceCreated, now: int) -> None:
             early = early or line.billed > line.shipped
     facts.invoices_before_ship += early
     facts.messages.due.append((INVOICE, event.invoice))
-    facts.unposted[event.invoice] = event.amount_minor
     if counts:
+        facts.unposted[event.invoice] = event.amount_minor
         facts.revenue += event.amount_minor
         facts.billed_value += value
         if order is not None:
