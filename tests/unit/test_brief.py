@@ -315,7 +315,7 @@ def test_bad_input_gets_one_message_and_leaves_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("options.yaml").write_text("more_stock: {cost: 5 EUR}\n")
+    Path("options.yaml").write_text("more_stock: {cost_per_year: 5 EUR}\n")
     Path("wrong.yaml").write_text("no_such: {change: {warehouses: [{id: hamburg, pickers: -1}]}}\n")
     Path("length.yaml").write_text("longer: {change: {run: {horizon: 9d}}}\n")
     before = sorted(tmp_path.iterdir())

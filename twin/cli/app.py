@@ -437,7 +437,7 @@ def brief(
     seed: Annotated[int | None, typer.Option(min=0, max=SEED_MAX, help="The first, instead of the scenario's.")] = None,
     seeds: Annotated[int, typer.Option(min=1, max=1_000, metavar="N", help="So many seeds, for the intervals.")] = 5,
     options: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="YAML map of options with change and cost a year.")
+        Path | None, typer.Option(metavar="FILE", help="YAML map of options with change and cost_per_year.")
     ] = None,
     vary: Annotated[str, typer.Option(metavar="SHARE", help="Vary assumed inputs by it; 0% does not.")] = "25%",
     settings: Annotated[

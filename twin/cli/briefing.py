@@ -38,7 +38,7 @@ def share_of(text: str) -> int:
 
 
 def options_of(path: Path, scenario: Scenario) -> tuple[Option, ...]:
-    """A map of names to `change` and `cost`, the latter a year. Raises `InputError`."""
+    """A map of names to `change` and `cost_per_year`. Raises `InputError`, and `ScenarioError` for a file that is no map."""
     from twin.experiment.brief import Option
     from twin.scenario import ScenarioError
     from twin.scenario.merging import plain_of
@@ -53,8 +53,14 @@ def options_of(path: Path, scenario: Scenario) -> tuple[Option, ...]:
     named: dict[str, Any] = plain_of(root, nulls=True)
     made = []
     for name, row in named.items():
-        if not isinstance(row, dict) or not isinstance(row.get("change"), dict) or set(row) - {"cost", "change"}:
-            raise InputError(f"{path}: {name}: an option has a change, a map as in a scenario, and may have a cost")
+        if (
+            not isinstance(row, dict)
+            or not isinstance(row.get("change"), dict)
+            or set(row) - {"cost_per_year", "change"}
+        ):
+            raise InputError(
+                f"{path}: {name}: an option has a change, a map as in a scenario, and may have a cost_per_year"
+            )
         change: dict[str, Any] = row["change"]
         if "run" in change:
             raise InputError(f"{path}: {name}: an option cannot change the run; the pairs would have nothing in common")
@@ -64,9 +70,9 @@ def options_of(path: Path, scenario: Scenario) -> tuple[Option, ...]:
             told = "; ".join(problem.message for problem in error.problems)
             raise InputError(f"{path}: {name}: {told}") from None
         try:
-            cost = minor(parse_money(row["cost"])) if "cost" in row else 0
+            cost = minor(parse_money(row["cost_per_year"])) if "cost_per_year" in row else 0
         except ValueError as error:
-            raise InputError(f"{path}: {name}: cost: {error}") from None
+            raise InputError(f"{path}: {name}: cost_per_year: {error}") from None
         made.append(Option(str(name), change, cost))
     return tuple(made)
 
