@@ -38,7 +38,7 @@ def share_of(text: str) -> int:
 
 
 def options_of(path: Path, scenario: Scenario) -> tuple[Option, ...]:
-    """A map of names to `change` and `cost_per_year`. Raises `InputError`, and `ScenarioError` for a file that is no map."""
+    """A map of names to `change` and `cost_per_year`. Raises `InputError`, or `ScenarioError` for what is no map."""
     from twin.experiment.brief import Option
     from twin.scenario import ScenarioError
     from twin.scenario.merging import plain_of
