@@ -420,7 +420,15 @@ def cost_rates(scenario: Scenario) -> CostRates:
     if costs.penalty is not None:
         rate = costs.penalty.per_unit_period
         penalty = (rate.micro_minor * period, 1_000_000 * rate.per_ms)
-    return CostRates(period_ms=period, holding_ppm_per_year=ppm, holding=holding, penalty=penalty, charge=charge)
+    return CostRates(
+        period_ms=period,
+        holding_ppm_per_year=ppm,
+        holding=holding,
+        penalty=penalty,
+        charge=charge,
+        late_ppm=costs.late or 0,
+        touch_minor=0 if costs.touch is None else costs.touch.minor,
+    )
 
 
 def monitoring_of(scenario: Scenario) -> Monitoring | None:

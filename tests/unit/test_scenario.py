@@ -25,7 +25,9 @@ from twin.streams.distributions import Empirical, Exponential, Fixed, LogNormal,
 
 ROOT = Path(__file__).resolve().parents[2]
 MINIMAL = ROOT / "scenarios" / "minimal.yaml"
-SHIPPED = sorted(path for path in (ROOT / "scenarios").glob("**/*.yaml") if path.parent.name != "experiments")
+SHIPPED = sorted(
+    path for path in (ROOT / "scenarios").glob("**/*.yaml") if path.parent.name not in ("experiments", "options")
+)
 
 
 def minimal(**changes: Any) -> Scenario:

@@ -308,6 +308,49 @@ def experiment(
 
 
 @app.command()
+def answers(
+    plan: Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="YAML file of an experiment with outages.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results; what is there goes on.")],
+    executor: Annotated[
+        str | None, typer.Option(metavar="WHERE", help="here, pool, or dask://HOST:PORT of a Dask scheduler.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Runs at the same time.")] = 1,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Measures and leakage of each outage under each control, too.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, in ms and minor units.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """What outages cost and why, which controls pay, and which workflow is worth most (1 if a run fails)."""
+    from twin.cli.answering import answers_as_json, show_answers
+    from twin.experiment.answers import Answers, TooFew
+    from twin.experiment.experiment import Experiment
+
+    loaded = Experiment.load(plan)
+    try:
+        Answers.check(loaded.plan)
+        with reporting(quiet=quiet) as progress:
+            results = loaded.run(out, executor=executor, workers=workers, progress=progress)
+        base = loaded.plan.base_id
+        found = [Answers(results, one.id, loaded.scenarios[one.id, base]) for one in loaded.plan.scenarios]
+    except TooFew as error:
+        raise InputError(f"{plan}: {error}") from None
+    if as_json:
+        line(answers_as_json(loaded.plan.title, found))
+    else:
+        for index, one in enumerate(found):
+            if index:
+                line()
+            show_answers(loaded.plan.title, one, everything=everything)
+    for failed in results.failed:
+        sys.stderr.write(
+            f"{failed.scenario_id}, variant {failed.variant}, seed {failed.seed} FAILS: {failed.failure}\n"
+        )
+    if results.failed:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
 def exposure(
     scenario: ScenarioFile,
     recover: Annotated[
@@ -392,6 +435,45 @@ def recover(
         show_recoveries(f"{loaded.title}, seed {used}", found, loaded.run.start)
     if any(one.metastable for one in found):
         raise typer.Exit(FAILED)
+
+
+@app.command()
+def brief(
+    scenario: ScenarioFile,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The page, e.g. page.html.")],
+    seed: Annotated[int | None, typer.Option(min=0, max=SEED_MAX, help="The first, instead of the scenario's.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=1_000, metavar="N", help="So many seeds, for the intervals.")] = 5,
+    options: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="YAML map of options with change and cost_per_year.")
+    ] = None,
+    vary: Annotated[str, typer.Option(metavar="SHARE", help="Vary assumed inputs by it; 0% does not.")] = "25%",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the scenario, e.g. costs.late=5%.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Runs at the same time.")] = 1,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """One page about what goes wrong in a scenario, to be forwarded: who is harmed, what it costs, what helps."""
+    from twin.cli.briefing import check_page, command_of, options_of, seeds_from, share_of
+    from twin.cli.overrides import parse_overrides
+    from twin.scenario import load, load_plain
+
+    check_page(out)
+    share = share_of(vary)
+    loaded = load(scenario, parse_overrides(settings, load_plain(scenario)) if settings else {})
+    if not loaded.faults and not loaded.disruptions:
+        raise InputError(f"{scenario}: nothing goes wrong in it; give it faults or disruptions")
+    used = seeds_from(loaded.run.seed if seed is None else seed, seeds, SEED_MAX)
+    chosen = () if options is None else options_of(options, loaded)
+
+    from twin.experiment.brief import brief as make_brief
+    from twin.report.brief_page import write_brief
+
+    with reporting(quiet=quiet) as progress:
+        found = make_brief(loaded, used, chosen, vary_ppm=share, workers=workers, progress=progress)
+        with found.pair.kept:
+            write_brief(found, out, command_of(scenario, used, options, vary, settings or (), out), vary)
+    line(f"page: {out}")
 
 
 @app.command()

@@ -16,7 +16,7 @@ from twin.scenario.base import Id, Model, Positive, Tuple, Value, at_least_one, 
 from twin.scenario.limits import SEED_MAX
 from twin.scenario.merging import merge_plain
 
-__all__ = ["Factorial", "LatinHypercube", "LevelFactor", "Point", "RangeFactor"]
+__all__ = ["Factorial", "LatinHypercube", "LevelFactor", "Point", "RangeFactor", "filled"]
 
 VARIANTS_MAX: Final = 4_096
 
@@ -115,7 +115,7 @@ class LatinHypercube(Model):
 def _point(factors: Sequence[LevelFactor | RangeFactor], values: Sequence[Any], id: str = "") -> Point:
     change: dict[str, Any] = {}
     for factor, value in zip(factors, values, strict=True):
-        change = merge_plain(change, _filled(factor.change, value), nulls=True)
+        change = merge_plain(change, filled(factor.change, "value", value), nulls=True)
     named = {factor.id: value for factor, value in zip(factors, values, strict=True)}
     return Point(id or "-".join(_id(f"{name}.{value}") for name, value in named.items()), change, named)
 
@@ -124,12 +124,12 @@ def _id(text: str) -> str:
     return "".join(c if c.isalnum() or c in "_.-" else "_" for c in text.lower())
 
 
-def _filled(change: Any, value: Any) -> Any:
-    """The change with the value in place of `$value`; where that is all the text, with the value's own type."""
+def filled(change: Any, name: str, value: Any) -> Any:
+    """The change with the value in place of `$name`; where that is all the text, with the value's own type."""
     if isinstance(change, dict):
-        return {key: _filled(item, value) for key, item in change.items()}
+        return {key: filled(item, name, value) for key, item in change.items()}
     if isinstance(change, list):
-        return [_filled(item, value) for item in change]
-    if change == "$value":
+        return [filled(item, name, value) for item in change]
+    if change == f"${name}":
         return value
-    return Template(change).safe_substitute(value=value) if isinstance(change, str) else change
+    return Template(change).safe_substitute({name: value}) if isinstance(change, str) else change

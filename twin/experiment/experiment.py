@@ -19,6 +19,7 @@ from twin.experiment.stopping import seeds_needed
 from twin.experiment.tables import Results
 from twin.experiment.trial import Outcome, Trial, trial_of, try_out
 from twin.experiment.warm_start import WarmGroup, cannot_take_over, try_warm
+from twin.experiment.workflows import outage_of, stands_still
 from twin.measures import MEASURES
 from twin.run import Progress
 from twin.scenario import Problem, Scenario, ScenarioError, load
@@ -143,6 +144,8 @@ class Experiment:
                     loaded[entry.id, variant.id] = scenario if warm is None else _measured_warm(scenario, warm)
                 except ScenarioError as error:
                     problems += [_of_variant(problem, variant.id) for problem in error.problems]
+        problems += self._add_workflows(loaded)
+        problems += self._wrong_currencies(loaded)
         if problems:
             raise ScenarioError(list(dict.fromkeys(problems)))
         for (scenario_id, variant_id), scenario in loaded.items() if warm is not None else ():
@@ -155,6 +158,40 @@ class Experiment:
         if problems:
             raise ScenarioError(problems)
         return loaded
+
+    def _add_workflows(self, loaded: dict[tuple[str, str], Scenario]) -> list[Problem]:
+        """Let every workflow stand still in every scenario that models it."""
+        workflows = self.plan.workflows
+        problems: list[Problem] = []
+        if workflows is None:
+            return problems
+        for entry in self.plan.scenarios:
+            base = loaded.get((entry.id, self.plan.base_id))
+            if base is None:
+                continue
+            for workflow in workflows.serve:
+                for start in workflows.starts:
+                    faults = outage_of(base, workflow, start, workflows.for_)
+                    name = (entry.id, stands_still(workflow.id, start))
+                    if name in loaded:
+                        problems.append(Problem("", 0, f"two variants are called '{name[1]}'; call yours otherwise"))
+                    if faults:
+                        try:
+                            loaded[name] = base.with_changes({"faults": [*base.plain().get("faults", []), *faults]})
+                        except ScenarioError as error:
+                            problems += [_of_variant(problem, name[1]) for problem in error.problems]
+        return problems
+
+    def _wrong_currencies(self, loaded: Mapping[tuple[str, str], Scenario]) -> list[Problem]:
+        found = []
+        for entry in self.plan.scenarios:
+            base = loaded.get((entry.id, self.plan.base_id))
+            for control in self.plan.controls if base is not None else ():
+                given = control.cost_per_year.currency
+                if base is not None and given != base.currency:
+                    text = f"controls: '{control.id}' costs {given}, and {entry.id} counts in {base.currency}"
+                    found.append(Problem("", 0, f"{text}; write its cost in {base.currency}"))
+        return found
 
     def _check_measures(self) -> None:
         single = [name for name, spec in MEASURES.items() if spec.kind != "P"]

@@ -12,7 +12,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
 
+from twin.experiment.cases import UNDISTURBED, Case, Control, Happening, cases_of
 from twin.experiment.designs import Factorial, LatinHypercube
+from twin.experiment.workflows import Workflows
 from twin.scenario import Problem, ScenarioError
 from twin.scenario.base import DurationMs, Id, Model, Percent, Positive, Tuple, Value, at_least_one, refuse, shorthand
 from twin.scenario.explain import explain
@@ -125,6 +127,12 @@ class Plan(Model):
     """The ways to run it, the base first"""
     design: Annotated[Factorial | LatinHypercube, Field(discriminator="kind")] | None = None
     """Factors that are varied together; it makes variants, which come after those listed"""
+    outages: Tuple[Happening] = ()
+    """What may go wrong; it makes variants, and so do controls"""
+    controls: Tuple[Control] = ()
+    """What may be done about it; every outage happens with each of them and without"""
+    workflows: Workflows | None = None
+    """Outages of whole workflows, to be ranked"""
     base: str | None = None
     """The variant that all others are compared with, the first unless set"""
     seeds: Annotated[Tuple[Seed], AfterValidator(at_least_one), AfterValidator(_differ), shorthand(_seeds)] = tuple(
@@ -152,7 +160,9 @@ class Plan(Model):
             if twice:
                 raise refuse(f"two {what} are called '{twice[0]}'; give each an id of its own")
         if not self.all_variants:
-            raise refuse("there are no variants; list some, the base first, or give a design")
+            raise refuse("there are no variants; list some, the base first, or give a design, outages or workflows")
+        if self.controls and not self.outages:
+            raise refuse("controls: there is nothing to do anything about; give outages")
         if self.base is not None and self.base not in [one.id for one in self.all_variants]:
             raise refuse(f"base: there is no variant '{self.base}'")
         if not 0 < self.confidence < 1_000_000:
@@ -163,9 +173,24 @@ class Plan(Model):
 
     @property
     def all_variants(self) -> tuple[Variant, ...]:
-        """Those listed, then those that the design makes."""
-        made = () if self.design is None else self.design.points_of()
-        return (*self.variants, *(Variant(id=point.id, change=point.change) for point in made))
+        """Those listed, those that the design makes, and those of outages and controls."""
+        made = (Variant(id=one.variant, change=one.change) for one in self.cases)
+        return (*self._first_variants, *made)
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """The variants that outages and controls make, as changes of the base."""
+        first = self._first_variants
+        base = next((one.change for one in first if one.id == self.base), first[0].change) if first else {}
+        return tuple(cases_of(base, self.outages, self.controls))
+
+    @property
+    def _first_variants(self) -> tuple[Variant, ...]:
+        points = () if self.design is None else self.design.points_of()
+        listed = (*self.variants, *(Variant(id=point.id, change=point.change) for point in points))
+        if not listed and (self.outages or self.workflows is not None):
+            return (Variant(id=UNDISTURBED),)
+        return listed
 
     @property
     def base_id(self) -> str:

@@ -18,7 +18,7 @@ from twin.measures.measured import Exact
 if TYPE_CHECKING:
     from numpy import ndarray
 
-__all__ = ["Estimate", "Spread", "cvar", "quantile", "spread_of"]
+__all__ = ["Estimate", "Spread", "cvar", "quantile", "spread_of", "spread_of_clusters"]
 
 QUANTILES: Final = (5, 50, 95)
 """In percent."""
@@ -84,6 +84,32 @@ def spread_of(
         )
         tail = turned if sign > 0 or turned.value is None else _turned(turned)
     return Spread(len(floats), quantiles, tail)
+
+
+def spread_of_clusters(rows: Sequence[Sequence[Exact]], confidence_ppm: int, seed: int = 1) -> Spread:
+    """The spread of losses, of which those of a row belong together, such as those of one seed; rows are of one length.
+
+    The bootstrap draws whole rows (Davison and Hinkley 1997, section 3.8): taken one by one, the values of a row would
+    look like more replications than there are.
+    """
+    import numpy
+
+    losses = numpy.array([[float(value) for value in row] for row in rows])
+
+    def of(figure: Any, percent: int, least: int) -> Estimate:
+        def drawn(sample: Any, percent: int, axis: int = -1) -> Any:
+            picked = losses[sample.astype(int)]
+            return figure(picked.reshape(*picked.shape[:-2], -1), percent, axis)
+
+        if losses.size < least or len(losses) < 2:
+            return Estimate(None, note=f"n too small: {least} runs are needed")
+        if (losses == losses[0, 0]).all():
+            same = float(losses[0, 0])
+            return Estimate(same, same, same)
+        return _estimate(list(range(len(losses))), drawn, percent, 2, confidence_ppm, seed)
+
+    quantiles = {percent: of(quantile, percent, ceil(100 / min(percent, 100 - percent))) for percent in QUANTILES}
+    return Spread(int(losses.size), quantiles, of(cvar, TAIL, ceil(100 / (100 - TAIL))))
 
 
 def _turned(found: Estimate) -> Estimate:

@@ -28,7 +28,8 @@ class CostRates(Struct, frozen=True, forbid_unknown_fields=True):
     `penalty` are minor units (numerator, denominator) for one unit over one period of `period_ms`, on hand and
     backordered. `charge` is `continuous` (the time integral) or `period_end`: what is there at the end of each period,
     counted from the start of the run, before anything that happens at that very instant, is charged for the whole
-    period.
+    period. `late_ppm` is the share of an order's value, in millionths, that is forfeited when it is late, and
+    `touch_minor` what each command of a person about an order costs.
     """
 
     period_ms: int = DAY_MS
@@ -36,6 +37,8 @@ class CostRates(Struct, frozen=True, forbid_unknown_fields=True):
     holding: tuple[int, int] = (0, 1)
     penalty: tuple[int, int] = (0, 1)
     charge: str = "continuous"
+    late_ppm: int = 0
+    touch_minor: int = 0
 
     def __post_init__(self) -> None:
         if self.charge not in ("continuous", "period_end"):

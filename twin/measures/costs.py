@@ -10,7 +10,7 @@ from twin.measures.facts import Facts
 from twin.measures.measured import Answer, Exact, answer, measure, ratio
 from twin.measures.records import ChannelFacts
 
-__all__ = ["holding_minor", "margin_minor", "penalty_minor"]
+__all__ = ["holding_minor", "late_penalty_minor", "margin_minor", "penalty_minor", "support_minor"]
 
 YEAR_MS: Final = 365 * 86_400_000
 MOVED: Final = "by the instant at which it happened, in the window"
@@ -37,10 +37,21 @@ def penalty_minor(facts: Facts) -> Fraction:
     return sum(cell.backordered_area for _, cell in facts.all_cells()) * per_unit / rates.period_ms
 
 
+def late_penalty_minor(facts: Facts) -> Fraction:
+    """What was forfeited for orders that missed the date asked for, exactly."""
+    return Fraction(facts.late_value * facts.rates.late_ppm, 1_000_000)
+
+
+def support_minor(facts: Facts) -> int:
+    """What the work of people on orders cost."""
+    return (facts.touches + facts.messages.tickets) * facts.rates.touch_minor
+
+
 def margin_minor(facts: Facts) -> Fraction:
     """Revenue less all costs of the ledger, exactly."""
     costs = facts.cost_of_goods + facts.freight + facts.ordering + facts.intervention_cost
-    return facts.revenue - costs - holding_minor(facts) - penalty_minor(facts)
+    charged = holding_minor(facts) + penalty_minor(facts) + late_penalty_minor(facts) + support_minor(facts)
+    return facts.revenue - costs - charged
 
 
 def _with_channels(facts: Facts, total: Exact, field: str, note: str = "") -> Iterator[Answer]:
@@ -76,6 +87,37 @@ def revenue(facts: Facts) -> Iterator[Answer]:
 
 
 @measure("L", "minor", MOVED)
+def credited_value(facts: Facts) -> Answer:
+    """Credits to customers."""
+    return answer(facts.credited)
+
+
+@measure("L", "minor", MOVED)
+def shipped_value(facts: Facts) -> Answer:
+    """Units shipped, at the prices of their orders."""
+    return answer(facts.shipped_value)
+
+
+@measure("L", "minor", MOVED)
+def billed_value(facts: Facts) -> Answer:
+    """Units billed, at the prices of their orders: what the invoices should come to."""
+    return answer(facts.billed_value)
+
+
+@measure("L", "minor", "invoices made in the window; where the ERP confirms them")
+def unposted_value(facts: Facts) -> Answer:
+    """Invoices that the ERP has not posted by the end: nobody will pay them; not in the margin."""
+    confirms = facts.messages.acknowledged.get("erp", True)
+    return answer(sum(facts.unposted.values()) if confirms else 0)
+
+
+@measure("L", "minor", MOVED)
+def written_off(facts: Facts) -> Answer:
+    """Stock that adjustments and counts took away, less what they found, at standard cost; not in the margin."""
+    return answer(facts.written_off)
+
+
+@measure("L", "minor", MOVED)
 def cost_of_goods(facts: Facts) -> Iterator[Answer]:
     """Standard cost of the units shipped."""
     return _with_channels(facts, facts.cost_of_goods, "cost_of_goods")
@@ -105,9 +147,21 @@ def penalty(facts: Facts) -> Answer:
     return answer(penalty_minor(facts))
 
 
+@measure("L", "minor", "orders whose requested date lies in the window")
+def late_penalty(facts: Facts) -> Answer:
+    """What is forfeited, by the rate for it, of orders that were not delivered whole by the date asked for."""
+    return answer(late_penalty_minor(facts))
+
+
+@measure("L", "minor", "orders captured in the window; tickets opened in it")
+def support_cost(facts: Facts) -> Answer:
+    """Commands by people about an order and tickets, at the rate for it."""
+    return answer(support_minor(facts))
+
+
 @measure("L", "minor", MOVED)
 def margin(facts: Facts) -> Iterator[Answer]:
-    """Revenue less goods, freight, holding, ordering and penalty; per order and line captured too."""
+    """Revenue less goods, freight, holding, ordering, interventions, penalties and support; per order and line too."""
     total = margin_minor(facts)
     yield answer(total)
     yield ratio(total, facts.captured_orders, part="per_order")

@@ -161,6 +161,17 @@ class Facts:
         # Money in the window.
         self.revenue = 0
         self.late_credits = 0
+        self.credited = 0
+        # At the orders' own prices.
+        self.shipped_value = 0
+        self.billed_value = 0
+        self.written_off = 0
+        # Orders that missed the date asked for.
+        self.late_value = 0
+        # Invoices that the ERP has not confirmed, and by day what was shipped and what it confirmed.
+        self.unposted: dict[str, int] = {}
+        self.shipped_by_day: dict[int, int] = {}
+        self.posted_by_day: dict[int, int] = {}
         self.cost_of_goods = 0
         self.freight = 0
         self.ordering = 0
@@ -320,6 +331,9 @@ class Facts:
                 group.due += 1
                 group.full += in_full
                 on_time = in_full and order.delivered_at <= due
+                if not on_time:
+                    lines = order.lines.values()
+                    self.late_value += sum([(line.ordered - line.withdrawn) * line.price_minor for line in lines])
                 group.on_time += on_time
                 day = self.day(due)
                 self.series.due[day] += 1

@@ -103,6 +103,21 @@ def goodput(facts: Facts) -> Answer:
     return ratio(facts.messages.in_time, facts.messages.awaited)
 
 
+@measure("L", "ratio", "messages that first went wrong in the window, of those wanted in it; partners that acknowledge")
+def integration_failure_rate(facts: Facts) -> Answer:
+    """Messages of which an attempt failed, was refused or had no answer in time, of all messages."""
+    return ratio(facts.messages.failed, facts.messages.awaited)
+
+
+@measure("L", "ratio", "days of the window; where the ERP confirms invoices")
+def reporting_consistency(facts: Facts) -> Answer:
+    """1 - sum over days of |sales shipped by operations - invoices posted by finance| / sum of sales shipped."""
+    shipped, posted = facts.shipped_by_day, facts.posted_by_day
+    total = sum(shipped.values())
+    apart = sum(abs(shipped.get(day, 0) - posted.get(day, 0)) for day in {**shipped, **posted})
+    return ratio(total - apart, total if posted else 0)
+
+
 @measure("L", "ratio", "whole periods of the cost rates in the window")
 def bullwhip_ratio(facts: Facts) -> Answer:
     """Variance of the units ordered upstream over that of the units demanded, per period, over all items (Chen 2000).

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from twin.core import events as ev
 from twin.core.stages import FULFILLMENT_ORDER, SHIPMENT
-from twin.measures.fold_stock import counted_before, step
+from twin.measures.fold_stock import counted_before, found_again, step
 from twin.measures.messages import ASK_FACTS, ASK_STATUS, CANCEL, CREDIT, INVOICE, REFUSAL, RELEASE, REPEATED
 from twin.measures.records import ChannelFacts, LineFacts, OrderFacts, ReleaseFacts, ShipmentFacts
 
@@ -317,12 +317,13 @@ def goods_shipped(facts: Facts, event: ev.GoodsShipped, now: int) -> None:
     order.shipments[event.shipment] = ShipmentFacts(now, event.lines)
     counts = now >= facts.begin
     costs = facts.costs
-    cost = 0
+    cost = value = 0
     for number, units in event.lines:
         line = order.lines[number]
         cell = facts.cell(event.node, line.sku, now)
         if counted_before(facts, event.node, cell.counted_at, event.sequence):
             facts.shift(cell, now, units, 0)
+            found_again(facts, line.sku, units, now)
         else:
             facts.shift(cell, now, 0, -units)
         line.shipped += units
@@ -330,6 +331,7 @@ def goods_shipped(facts: Facts, event: ev.GoodsShipped, now: int) -> None:
         if line.shipped > line.ordered - line.cancelled - line.rejected:
             facts.duplicate("units beyond the order")
         cost += units * costs.get(line.sku, 0)
+        value += units * line.price_minor
     order.shipped_at = now
     order.freight_minor += event.freight_minor
     if order.to_ship == 0:
@@ -338,6 +340,8 @@ def goods_shipped(facts: Facts, event: ev.GoodsShipped, now: int) -> None:
             facts.order_to_ship.append(now - order.captured_at)
     if counts:
         facts.cost_of_goods += cost
+        facts.shipped_value += value
+        facts.shipped_by_day[facts.today] = facts.shipped_by_day.get(facts.today, 0) + value
         facts.freight += event.freight_minor
         channel = _channel(facts, order.channel)
         channel.cost_of_goods += cost
@@ -412,6 +416,7 @@ def invoice_created(facts: Facts, event: ev.InvoiceCreated, now: int) -> None:
     shipment = order.shipments.get(event.shipment) if order is not None else None
     counts = now >= facts.begin
     early = shipment is None
+    value = 0
     if shipment is not None:
         shipment.invoices += 1
         if shipment.invoices > 1:
@@ -423,13 +428,22 @@ def invoice_created(facts: Facts, event: ev.InvoiceCreated, now: int) -> None:
         for number, units, _ in event.lines:
             line = order.lines[number]
             line.billed += units
+            value += units * line.price_minor
             early = early or line.billed > line.shipped
     facts.invoices_before_ship += early
     facts.messages.due.append((INVOICE, event.invoice))
     if counts:
+        facts.unposted[event.invoice] = event.amount_minor
         facts.revenue += event.amount_minor
+        facts.billed_value += value
         if order is not None:
             _channel(facts, order.channel).revenue += event.amount_minor
+
+
+def invoice_posted(facts: Facts, event: ev.InvoicePosted, now: int) -> None:
+    amount = facts.unposted.pop(event.document, 0)
+    if now >= facts.begin:
+        facts.posted_by_day[facts.today] = facts.posted_by_day.get(facts.today, 0) + amount
 
 
 def credit_issued(facts: Facts, event: ev.CreditIssued, now: int) -> None:
@@ -441,6 +455,7 @@ def credit_issued(facts: Facts, event: ev.CreditIssued, now: int) -> None:
     if now < facts.begin:
         return
     facts.revenue -= event.amount_minor
+    facts.credited += event.amount_minor
     order = facts.orders.get(event.order)
     if order is not None:
         _channel(facts, order.channel).revenue -= event.amount_minor

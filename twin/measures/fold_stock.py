@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "counted_before",
+    "found_again",
     "goods_received",
     "items_defined",
     "network_defined",
@@ -90,6 +91,7 @@ def stock_adjusted(facts: Facts, event: ev.StockAdjusted, now: int) -> None:
     cell = facts.cell(event.node, event.sku, now)
     if not counted_before(facts, event.node, cell.counted_at, event.sequence):
         facts.shift(cell, now, event.quantity, event.quantity)
+        found_again(facts, event.sku, event.quantity, now)
 
 
 def stock_counted(facts: Facts, event: ev.StockCounted, now: int) -> None:
@@ -101,6 +103,13 @@ def stock_counted(facts: Facts, event: ev.StockCounted, now: int) -> None:
         cell.counted_time = facts.messages.counted_time
         if correction:
             facts.shift(cell, now, correction, correction)
+            found_again(facts, sku, correction, now)
+
+
+def found_again(facts: Facts, sku: str, units: int, now: int) -> None:
+    """Units that a record got though nothing came in, or a count's loss was explained; fewer than 0 are written off."""
+    if now >= facts.begin:
+        facts.written_off -= units * facts.costs.get(sku, 0)
 
 
 def purchase_order_created(facts: Facts, event: ev.PurchaseOrderCreated, now: int) -> None:
@@ -179,7 +188,9 @@ def goods_received(facts: Facts, event: ev.GoodsReceived, now: int) -> None:
             facts.cycles += 1
             facts.cycles_served += not (cell.cycle_short or cell.backordered)
         cell.cycle_short = False
-        if not counted_before(facts, event.node, cell.counted_at, event.sequence):
+        if counted_before(facts, event.node, cell.counted_at, event.sequence):
+            found_again(facts, sku, -units, now)
+        else:
             facts.shift(cell, now, units, units)
         if purchase is not None:
             purchase.due[sku] = purchase.due.get(sku, 0) - units

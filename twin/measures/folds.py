@@ -44,7 +44,7 @@ FOLDS: Final[dict[type, Callable[[Any, Any, int], None] | None]] = {
     ev.MilestonePended: None,
     ev.ShipmentDelivered: fold_orders.shipment_delivered,
     ev.InvoiceCreated: fold_orders.invoice_created,
-    ev.InvoicePosted: None,
+    ev.InvoicePosted: fold_orders.invoice_posted,
     ev.CreditPended: None,
     ev.CreditReferred: fold_orders.credit_referred,
     ev.CreditIssued: fold_orders.credit_issued,

@@ -67,13 +67,14 @@ _KNOWN_ALREADY: Final = ("duplicate", "order_exists")
 class DeliveryFacts:
     """A delivery that is not settled, or a dead letter `since` an instant (ms)."""
 
-    __slots__ = ("attempt", "correlation", "first", "gateway", "redriven", "since", "stage")
+    __slots__ = ("attempt", "correlation", "failed", "first", "gateway", "redriven", "since", "stage")
 
     def __init__(self, delivery: Delivery, since: int) -> None:
         self.correlation = delivery.correlation
         self.gateway = delivery.gateway
         self.since = since
         self.redriven = False
+        self.failed = False
         self.stage = "in_flight"
         self.attempt = 1
         # Where attempts were sent beside it: the first that an answer is awaited of.
@@ -93,6 +94,7 @@ class Messages:
         self.operations = 0
         self.awaited = 0
         self.in_time = 0
+        self.failed = 0
         # The attempt that the entry's command answers; 0 where it does not say, `NOBODY` where it answers none.
         self.answered = 0
         self.dead_lettered = 0
@@ -291,6 +293,9 @@ class Messages:
         if name == "succeeded" and found.stage == "in_flight" and (not self.answered or self.answered >= found.first):
             self.in_time += now >= facts.begin
         found.stage = stage
+        if name in _FAILS and not found.failed:
+            found.failed = True
+            self.failed += now >= facts.begin
         if name == "dispatched":
             found.attempt = found.first = self.dispatched[key] = event.attempt
         elif name == "hedged":
@@ -342,6 +347,10 @@ _STEPS: Final[dict[type, str]] = {
     ev.DeliveryHedged: "hedged",
     ev.DeliveryLapsed: "lapsed",
 }
+
+
+_FAILS: Final = ("failed", "expired", "dead_lettered")
+"""Steps of a message that went wrong at least once."""
 
 
 def _ordered(messages: Messages, command: Any) -> str:

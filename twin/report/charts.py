@@ -13,7 +13,7 @@ from twin.report.picture import Picture
 from twin.report.svg import FAINT, INK, MUTED, SERIES, axes_of, bars, drawn, mark_window, number_axis, time_axis
 from twin.report.words import count, digits_of, money, percent
 
-__all__ = ["Chart", "Cost", "backlog", "costs", "cycle_time", "orders", "sites", "stock"]
+__all__ = ["Chart", "Cost", "backlog", "costs", "cycle_time", "label_ends", "orders", "sites", "stock"]
 
 WIDE: Final = 11.2
 HALF: Final = 5.5
@@ -59,13 +59,13 @@ def orders(picture: Picture) -> Chart:
         number_axis(above)
         above.set_title("Orders, cumulative")
         mark_window(above, grid, picture.window_ms[0])
-        _label_ends(above, grid, ends)
+        label_ends(above, grid, ends)
         bars(below, picture.captured, width=0.8, color=SERIES[0], alpha=0.35)
         below.plot(range(grid.count), picture.delivered, color=SERIES[3], linestyle="-", drawstyle="steps-mid")
         below.set_ylim(0, 1.08 * max(*picture.captured, *picture.delivered, 1))
         number_axis(below)
         below.set_title(f"Orders per {grid.name}")
-        _label_ends(
+        label_ends(
             below,
             grid,
             [(_last(picture.captured), "captured (bars)", SERIES[0]), (0.0, "delivered", SERIES[3])],
@@ -95,7 +95,7 @@ def backlog(picture: Picture) -> Chart:
         number_axis(above)
         above.set_title("Open orders")
         mark_window(above, grid, picture.window_ms[0])
-        _label_ends(above, grid, [(float(picture.open_orders[-1]), count(picture.open_orders[-1]), SERIES[0])])
+        label_ends(above, grid, [(float(picture.open_orders[-1]), count(picture.open_orders[-1]), SERIES[0])])
         parts = (picture.waiting, picture.working, picture.in_transit)
         labels = ("waiting for stock", "in the works", "on the way")
         colors = (SERIES[1], SERIES[0], SERIES[2])
@@ -109,7 +109,7 @@ def backlog(picture: Picture) -> Chart:
         below.set_ylim(bottom=0)
         number_axis(below)
         below.set_title("Open units, by what they wait for")
-        _label_ends(below, grid, ends)
+        label_ends(below, grid, ends)
         time_axis(below, grid, most=8, room=0.2)
 
     alt = (
@@ -139,7 +139,7 @@ def stock(picture: Picture, currency: str) -> Chart:
             axes.set_ylim(bottom=0)
             number_axis(axes)
             axes.set_title(title)
-            _label_ends(axes, grid, ends)
+            label_ends(axes, grid, ends)
             time_axis(axes, grid, most=5, room=0.25)
 
     total = sum(site.units for site in picture.sites.values())
@@ -271,7 +271,7 @@ def costs(steps: list[Cost], currency: str) -> Chart:
     return Chart("costs", "From revenue to margin", note, drawn("costs", alt, (HALF, 2.9), draw), wide=False)
 
 
-def _label_ends(axes: Axes, grid: Grid, ends: list[tuple[float, str, str]], *, free: bool = False) -> None:
+def label_ends(axes: Axes, grid: Grid, ends: list[tuple[float, str, str]], *, free: bool = False) -> None:
     """Name each line at its right end, pushed apart where they would overlap; `free` spreads them evenly."""
     bottom, top = axes.get_ylim()
     box = axes.get_position()

@@ -12,7 +12,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from twin.log import Manifest, read_entries, read_manifest, read_truth
 from twin.measures import Measured, compute
 from twin.measures.accounts import Accounts, account, compare_book, read_book_counts
-from twin.measures.measured import Exact
 from twin.observability import InterfaceFigures, Monitor, detect, faults_of
 from twin.report import charts
 from twin.report.grid import HOUR_MS, date_text, grid_over, instant_text
@@ -28,12 +27,12 @@ from twin.report.tables import (
     measure_tables,
     sourcing_tables,
 )
-from twin.report.words import count, money, percent, plural
+from twin.report.words import bare, count, money, percent, plural
 from twin.scenario import Scenario
 from twin.scenario import load as load_scenario
 from twin.scenario.units import format_duration
 
-__all__ = ["REPORT", "write_report"]
+__all__ = ["REPORT", "Key", "environment", "write_report"]
 
 REPORT: Final = "report.html"
 SCENARIO: Final = "scenario.yaml"
@@ -51,8 +50,15 @@ _STEPS: Final = (
     ("holding", "holding stock", -1),
     ("ordering", "ordering", -1),
     ("penalty", "penalties", -1),
+    ("late_penalty", "late orders", -1),
+    ("support_cost", "people's work", -1),
+    ("intervention_cost", "interventions", -1),
     ("margin", "margin", 1),
 )
+
+
+_SELDOM: Final = ("late_penalty", "support_cost", "intervention_cost")
+"""Costs that are drawn only where there are some."""
 
 
 class Key(NamedTuple):
@@ -99,7 +105,7 @@ def write_report(run: Path | str, measures: Mapping[str, Measured] | None = None
         compare_book(accounts, counts)
     scenario = _scenario(run)
     page = (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(_context(run, manifest, measures, picture, accounts, scenario, sections))
     )
@@ -110,7 +116,7 @@ def write_report(run: Path | str, measures: Mapping[str, Measured] | None = None
     return path
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
     return Environment(
         loader=PackageLoader("twin.report"),
         autoescape=True,
@@ -195,6 +201,8 @@ def _cost_steps(measures: Mapping[str, Measured]) -> list[charts.Cost]:
         value = measures[name].value
         if value is None:
             return []
+        if name in _SELDOM and not value:
+            continue
         steps.append(charts.Cost(label, sign * round(value)))
     return steps
 
@@ -305,19 +313,15 @@ def _keys(manifest: Manifest, measures: Mapping[str, Measured], picture: Picture
     keys.append(
         Key(
             f"stock, {manifest.currency}",
-            _bare(stock, manifest.currency),
+            bare(stock, manifest.currency),
             f"{plural(units, 'unit')} on hand at the end",
         )
     )
     margin, revenue = measures["margin"].value, measures["revenue"].value
     if margin is not None and revenue:
         detail = f"{percent(round(margin), round(revenue))} of revenue"
-        keys.append(Key(f"margin, {manifest.currency}", _bare(margin, manifest.currency), detail))
+        keys.append(Key(f"margin, {manifest.currency}", bare(margin, manifest.currency), detail))
     return keys
-
-
-def _bare(minor: Exact, currency: str) -> str:
-    return money(minor, currency, whole=True).removesuffix(currency).strip()
 
 
 def _agreement(accounts: Accounts) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 
 from twin.report.grid import DAY_MS, HOUR_MS
 
-__all__ = ["count", "digits_of", "duration", "money", "percent", "plural", "rounded"]
+__all__ = ["bare", "count", "digits_of", "duration", "money", "percent", "plural", "rounded"]
 
 _EXPONENTS: Final = {"JPY": 0, "KRW": 0, "BHD": 3, "KWD": 3, "TND": 3}
 """Minor digits of currencies that do not have two (ISO 4217)."""
@@ -54,6 +54,11 @@ def money(minor: Fraction | int, currency: str, *, whole: bool = False) -> str:
     """`1,234.50 GBP`; `whole` leaves the minor units out."""
     digits = digits_of(currency)
     return f"{rounded(Fraction(minor) / 10**digits, 0 if whole else digits)} {currency}".rstrip()
+
+
+def bare(minor: Fraction | int, currency: str) -> str:
+    """`1,234`: whole units of the currency, which is named elsewhere."""
+    return money(minor, currency, whole=True).removesuffix(currency).strip()
 
 
 def duration(ms: int) -> str:

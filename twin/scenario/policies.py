@@ -10,9 +10,11 @@ from twin.scenario import units
 from twin.scenario.base import (
     AnyItemRef,
     ChargeRate,
+    Cost,
     DurationMs,
     Level,
     Model,
+    Percent,
     Positive,
     RegionRef,
     SortedKeys,
@@ -301,3 +303,7 @@ class Costs(Model):
     """`continuous`, or `{end_of_period: 1d}`; holds for the penalty too"""
     penalty: Penalty | None = None
     """Of backordered units; none unless given"""
+    late: Percent | None = None
+    """Share of an order's value that is forfeited when it is not delivered whole by the date asked for"""
+    touch: Cost | None = None
+    """Of each command that a person gives about an order, and of each ticket; none unless given"""
