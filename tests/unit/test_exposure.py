@@ -12,6 +12,7 @@ import pytest
 
 from tests.world.stage import DAY, HOUR, tiny
 from twin.cli import main
+from twin.cli.exposing import question_of
 from twin.experiment.exposure import BudgetTooSmall, Fix, Question, dependencies, exposures
 from twin.report.risk_map import worst_losses
 from twin.scenario import Scenario
@@ -169,6 +170,26 @@ def test_options_that_make_no_sense_are_refused(
     code, out, err = told("exposure", file, "--quiet", *options)
     assert (code, out) == (2, "")
     assert why in err
+
+
+def test_a_fix_may_take_something_away(file: Path, tmp_path: Path) -> None:
+    fixes = tmp_path / "fixes.yaml"
+    fixes.write_text("careless:\n  change: {policies: null, interfaces: [{id: books, owner: null}]}\n")
+    (fix,) = question_of(business(), ["2d"], "64h", 2, "0%", [], fixes, 9).fixes
+    assert fix.change["policies"] is None
+    assert "deadline: 9d" in business().to_yaml(tmp_path)
+    assert "deadline: 9d" not in business().with_changes(fix.change).to_yaml(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "- a\n", "more: 3\n", "more: {change: {run: {horizon: 3d}}}\n", "\tx: [\n"])
+def test_a_file_of_fixes_that_is_none_is_refused(
+    told: Callable[..., tuple[int, str, str]], file: Path, tmp_path: Path, text: str
+) -> None:
+    fixes = tmp_path / "fixes.yaml"
+    fixes.write_text(text)
+    code, out, err = told("exposure", file, "--quiet", "--fixes", fixes)
+    assert (code, out) == (2, "")
+    assert "fixes.yaml" in err
 
 
 def test_a_fix_that_is_wrong_is_told_before_anything_runs(

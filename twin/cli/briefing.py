@@ -5,8 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from twin.cli.changes import named_changes
 from twin.cli.failures import InputError
 
 if TYPE_CHECKING:
@@ -40,41 +41,8 @@ def share_of(text: str) -> int:
 def options_of(path: Path, scenario: Scenario) -> tuple[Option, ...]:
     """A map of names to `change` and `cost_per_year`. Raises `InputError`, or `ScenarioError` for what is no map."""
     from twin.experiment.brief import Option
-    from twin.scenario import ScenarioError
-    from twin.scenario.merging import plain_of
-    from twin.scenario.reading import read
-    from twin.scenario.units import parse_money
-    from twin.world.sites import minor
 
-    root, problems = read(path, str(path))
-    if problems:
-        raise ScenarioError(problems)
-    # A null takes something away, and is not nothing said.
-    named: dict[str, Any] = plain_of(root, nulls=True)
-    made = []
-    for name, row in named.items():
-        if (
-            not isinstance(row, dict)
-            or not isinstance(row.get("change"), dict)
-            or set(row) - {"cost_per_year", "change"}
-        ):
-            raise InputError(
-                f"{path}: {name}: an option has a change, a map as in a scenario, and may have a cost_per_year"
-            )
-        change: dict[str, Any] = row["change"]
-        if "run" in change:
-            raise InputError(f"{path}: {name}: an option cannot change the run; the pairs would have nothing in common")
-        try:
-            scenario.with_changes(change)  # what it says wrong is told now, not in the middle of the runs
-        except ScenarioError as error:
-            told = "; ".join(problem.message for problem in error.problems)
-            raise InputError(f"{path}: {name}: {told}") from None
-        try:
-            cost = minor(parse_money(row["cost_per_year"])) if "cost_per_year" in row else 0
-        except ValueError as error:
-            raise InputError(f"{path}: {name}: cost_per_year: {error}") from None
-        made.append(Option(str(name), change, cost))
-    return tuple(made)
+    return tuple(Option(*named) for named in named_changes(path, scenario, "an option", "cost_per_year"))
 
 
 def seeds_from(first: int, number: int, most: int) -> Sequence[int]:

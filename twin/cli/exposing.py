@@ -6,8 +6,9 @@ import json
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from twin.cli.changes import named_changes
 from twin.cli.failures import InputError
 from twin.cli.terminal import line, show, table
 from twin.cli.texts import in_unit, money
@@ -74,22 +75,8 @@ def _duration(option: str, text: str) -> int:
 def _fixes(path: Path, scenario: Scenario) -> tuple[Fix, ...]:
     """A map of names to `cost` and `change`."""
     from twin.experiment.exposure import Fix
-    from twin.scenario import load_plain
-    from twin.scenario.units import parse_money
-    from twin.world.sites import minor
 
-    made = []
-    for name, row in load_plain(path).items():
-        if not isinstance(row, dict) or not isinstance(row.get("change"), dict) or set(row) - {"cost", "change"}:
-            raise InputError(f"{path}: {name}: a fix has a change, a map as in a scenario, and may have a cost")
-        change: dict[str, Any] = row["change"]
-        scenario.with_changes(change)  # what it says wrong is told now, not in the middle of the runs
-        try:
-            cost = minor(parse_money(row["cost"])) if "cost" in row else 0
-        except ValueError as error:
-            raise InputError(f"{path}: {name}: cost: {error}") from None
-        made.append(Fix(str(name), change, cost))
-    return tuple(made)
+    return tuple(Fix(*named) for named in named_changes(path, scenario, "a fix", "cost"))
 
 
 def show_exposures(title: str, found: Sequence[Exposure], currency: str, measure: str) -> None:
