@@ -23,6 +23,8 @@ from twin.scenario import Scenario, load
 __all__ = ["CURVES", "curve", "main", "table"]
 
 CURVES: Final = ("oversold units", "undersold units", "sum", "seller cancel rate")
+PAIRED: Final = "sum, less that of the first buffer"
+"""The difference under the same seed: its customers are the same, so its interval is narrower than theirs."""
 CONFIDENCE_PPM: Final = 950_000
 Key = tuple[bool, int]
 
@@ -45,7 +47,7 @@ def _run(job: tuple[Scenario, str, bool, int, int]) -> tuple[Key, tuple[Fraction
 def curve(
     scenario: Scenario, channel: str, buffers: Sequence[int], seeds: int, workers: int
 ) -> dict[Key, tuple[Interval, ...]]:
-    """The interval of each of `CURVES` by point, over seeds 1 to `seeds`."""
+    """The interval of each of `CURVES`, and of `PAIRED`, by point, over seeds 1 to `seeds`."""
     jobs = [
         (scenario, channel, faults, buffer, seed)
         for faults in (True, False)
@@ -56,19 +58,27 @@ def curve(
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         for key, values in pool.map(_run, jobs):
             points.setdefault(key, []).append(values)
+    both = CURVES.index("sum")
+    first = {faults: points[faults, buffers[0]] for faults in (True, False)}
+    paired = {
+        key: [(*row, row[both] - usual[both]) for row, usual in zip(rows, first[key[0]], strict=True)]
+        for key, rows in points.items()
+    }
     return {
         key: tuple(t_interval(values, CONFIDENCE_PPM) for values in zip(*rows, strict=True))
-        for key, rows in points.items()
+        for key, rows in paired.items()
     }
 
 
 def table(points: dict[Key, tuple[Interval, ...]]) -> str:
     """The curve as a Markdown table."""
-    rows = [f"| faults | buffer | {' | '.join(CURVES)} |", "|---|---|" + "---|" * len(CURVES)]
+    titles = (*CURVES, PAIRED)
+    rows = [f"| faults | buffer | {' | '.join(titles)} |", "|---|---|" + "---|" * len(titles)]
     for (faults, buffer), intervals in points.items():
-        cells = [f"{float(found.mean):.1f} ± {found.half_width:.1f}" for found in intervals[:-1]]
-        rate = intervals[-1]
+        *units, rate, paired = intervals
+        cells = [f"{float(found.mean):.1f} ± {found.half_width:.1f}" for found in units]
         cells.append(f"{float(rate.mean) * 100:.2f} ± {rate.half_width * 100:.2f} %")
+        cells.append(f"{float(paired.mean):+.1f} ± {paired.half_width:.1f}")
         rows.append(f"| {'yes' if faults else 'no'} | {buffer} | {' | '.join(cells)} |")
     return "\n".join(rows) + "\n"
 
