@@ -214,7 +214,7 @@ def test_a_single_seed_has_no_interval_and_says_so(scenario: Scenario, tmp_path:
 
 
 def test_each_input_is_varied_alone_and_both_ways(scenario: Scenario) -> None:
-    varied = {one.name: one for one in assumptions(scenario, 250_000)}
+    varied = {one.name: one for one in assumptions(scenario, 250_000)[0]}
     length = varied["length of the trouble"]
     assert [one.faults[0].for_ for one in (length.lower, length.higher)] == [7.5 * HOUR, 12.5 * HOUR]
     before = scenario.plain()

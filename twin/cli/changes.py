@@ -26,7 +26,8 @@ def named_changes(path: Path, scenario: Scenario, noun: str, cost: str) -> Itera
     from twin.scenario.units import parse_money
     from twin.world.sites import minor
 
-    root, problems = read(path, str(path))
+    expected = f"names, each with a change and a {cost}"
+    root, problems = read(path, str(path), f"give it {expected}", expected)
     if problems:
         raise ScenarioError(problems)
     # A null takes something away, and is not nothing said.
@@ -43,7 +44,10 @@ def named_changes(path: Path, scenario: Scenario, noun: str, cost: str) -> Itera
             told = "; ".join(problem.message for problem in error.problems)
             raise InputError(f"{path}: {name}: {told}") from None
         try:
-            paid = minor(parse_money(row[cost])) if cost in row else 0
+            money = parse_money(row[cost]) if cost in row else None
         except ValueError as error:
             raise InputError(f"{path}: {name}: {cost}: {error}") from None
-        yield str(name), change, paid
+        if money is not None and money.currency != scenario.currency:
+            given = f"{cost}: it is in {money.currency}, and the scenario counts in {scenario.currency}"
+            raise InputError(f"{path}: {name}: {given}; write it in {scenario.currency}")
+        yield str(name), change, minor(money)

@@ -13,7 +13,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from twin.experiment.break_even import BreakEven, break_even, yearly
+from twin.experiment.break_even import BreakEven, break_even, quiet_cost
 from twin.experiment.comparing import Difference, compared, holm, paired_p, with_holm
 from twin.experiment.leakage import ACCOUNTS, Waterfall, result, waterfall
 from twin.experiment.plan import Plan
@@ -233,16 +233,8 @@ class Answers:
         return _mean([self._loss(variant, seed, base) for variant in variants])
 
     def _quiet_cost(self, group: Group, seed: int) -> Fraction:
-        """What a control takes from the result in a year without outages.
-
-        Holding goes on as long as the run, everything else as long as customers order.
-        """
-        run = self.base.run
-        begin = run.start + run.warmup
         before, after = self._accounts((self._undisturbed,), seed), self._accounts(group.variants, seed)
-        holding = Fraction(after["holding"]) - Fraction(before["holding"])
-        rest = result(before) - result(after) - holding
-        return yearly([holding], run.end - begin)[0] + yearly([rest], run.demand_end - begin)[0]
+        return quiet_cost(self.base.run, before, after)
 
 
 def _mean(values: Sequence[Exact]) -> Fraction:

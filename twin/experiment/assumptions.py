@@ -11,7 +11,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from twin.scenario import Scenario, ScenarioError
-from twin.scenario.units import format_decimal, format_duration, parse_duration
+from twin.scenario.units import Money, format_decimal, format_duration, format_money, parse_duration, parse_money
 
 __all__ = ["INPUTS", "Assumption", "assumptions"]
 
@@ -31,6 +31,7 @@ INPUTS: Final[Mapping[str, tuple[str, ...]]] = {
 """What is varied together, by the places in a scenario that hold it."""
 
 _NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
+_SOME: Final = re.compile(r"[1-9]")
 
 
 class Assumption(Struct, frozen=True):
@@ -41,12 +42,13 @@ class Assumption(Struct, frozen=True):
     higher: Scenario
 
 
-def assumptions(scenario: Scenario, share_ppm: int) -> list[Assumption]:
-    """Every one of `INPUTS` that the scenario has and that can be varied both ways by so many parts per million.
+def assumptions(scenario: Scenario, share_ppm: int) -> tuple[list[Assumption], list[str]]:
+    """Every one of `INPUTS` that the scenario has, varied both ways by so many parts per million.
 
-    All values of an input are multiplied by 1 − share and by 1 + share; whole numbers are rounded.
+    All values of an input are multiplied by 1 − share and by 1 + share; whole numbers and amounts of money are rounded.
+    The names are of those that the scenario has, and that it does not accept so, or that rounding leaves as they are.
     """
-    found = []
+    found, unvaried = [], []
     plain = scenario.plain()
     for name, places in INPUTS.items():
         changed = [
@@ -55,7 +57,17 @@ def assumptions(scenario: Scenario, share_ppm: int) -> list[Assumption]:
         lower, higher = changed
         if lower is not None and higher is not None:
             found.append(Assumption(name, lower, higher))
-    return found
+        elif _has(plain, places):
+            unvaried.append(name)
+    return found, unvaried
+
+
+def _has(plain: Mapping[str, Any], places: tuple[str, ...]) -> bool:
+    """Whether one of those places holds a number other than 0."""
+    values: list[Any] = []
+    for place in places:
+        _walk(deepcopy(dict(plain)), place.split("."), values.append)
+    return any(_SOME.search(str(value)) for value in values)
 
 
 def _scaled(scenario: Scenario, plain: Mapping[str, Any], places: tuple[str, ...], by: Fraction) -> Scenario | None:
@@ -101,5 +113,10 @@ def _times(value: Any, by: Fraction) -> Any:
         return value
     try:
         return format_duration(round(parse_duration(value) * by))
+    except ValueError:
+        pass
+    try:
+        money = parse_money(value)
+        return format_money(Money(minor=round(money.minor * by), currency=money.currency))
     except ValueError:
         return _NUMBER.sub(lambda found: format_decimal(round(Fraction(found[0]) * by, 6)), value, count=1)

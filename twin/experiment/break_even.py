@@ -8,17 +8,19 @@ Fieller's (1954).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import inf, sqrt
 from typing import Final, Literal
 
 from msgspec import Struct
 
+from twin.experiment.leakage import result
 from twin.experiment.statistics import Interval, student_quantile, t_interval
 from twin.measures.measured import Exact
+from twin.scenario.model import RunSpec
 
-__all__ = ["YEAR_MS", "BreakEven", "break_even", "yearly"]
+__all__ = ["YEAR_MS", "BreakEven", "break_even", "quiet_cost", "yearly"]
 
 YEAR_MS: Final = 365 * 86_400_000
 
@@ -55,6 +57,17 @@ def yearly(amounts: Sequence[Exact], window_ms: int) -> list[Fraction]:
     if window_ms <= 0:
         raise ValueError(f"a window of {window_ms} ms cannot be made a year of")
     return [Fraction(amount) * YEAR_MS / window_ms for amount in amounts]
+
+
+def quiet_cost(run: RunSpec, before: Mapping[str, Exact], after: Mapping[str, Exact]) -> Fraction:
+    """What a control takes from the result in a year in which nothing happens, by the accounts without and with it.
+
+    Holding goes on as long as the run, everything else as long as customers order.
+    """
+    begin = run.start + run.warmup
+    holding = Fraction(after["holding"]) - Fraction(before["holding"])
+    rest = result(before) - result(after) - holding
+    return yearly([holding], run.end - begin)[0] + yearly([rest], run.demand_end - begin)[0]
 
 
 def break_even(yearly_costs: Sequence[Exact], avoided: Sequence[Exact], confidence_ppm: int = 950_000) -> BreakEven:

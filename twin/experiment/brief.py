@@ -9,10 +9,10 @@ from typing import Any, Final
 from msgspec import Struct
 
 from twin.experiment.assumptions import Assumption, assumptions
-from twin.experiment.break_even import BreakEven, break_even, yearly
+from twin.experiment.break_even import BreakEven, break_even, quiet_cost
 from twin.experiment.executors import executing_by, in_any_order
 from twin.experiment.harm import Harm, Pair, Trial, harm_of, run_pair
-from twin.experiment.leakage import Waterfall, result, waterfall
+from twin.experiment.leakage import Waterfall, waterfall
 from twin.experiment.statistics import Interval, t_interval
 from twin.experiment.steady_state import Recovery, recoveries
 from twin.run import Progress
@@ -71,7 +71,8 @@ class Influence(Struct, frozen=True):
 
 
 class Brief(Struct):
-    """All that stands on the page. `harms` are by seed, the first that of `pair`."""
+    """All that stands on the page. `harms` are by seed, the first that of `pair`; `unvaried` names inputs that could
+    not be varied."""
 
     scenario: Scenario
     pair: Pair
@@ -81,6 +82,7 @@ class Brief(Struct):
     answers: list[Answer]
     influences: list[Influence]
     influence_seeds: int
+    unvaried: list[str]
 
     @property
     def loss(self) -> Interval | None:
@@ -125,7 +127,7 @@ def _answered(
 ) -> Brief:
     returned = recoveries(scenario, seeds[0], progress=progress)
     few = seeds[:INFLUENCE_SEEDS]
-    inputs = assumptions(scenario, vary_ppm) if vary_ppm else []
+    inputs, unvaried = assumptions(scenario, vary_ppm) if vary_ppm else ([], [])
     trials = [Trial("the scenario", scenario, seed) for seed in seeds[1:]]
     for option in options:
         changed = scenario.with_changes(option.change)
@@ -140,7 +142,7 @@ def _answered(
     influences = [_influence(one, [next(found) for _ in few], assumed, [next(found) for _ in few]) for one in inputs]
     influences.sort(key=lambda one: (-one.swing_minor, -one.swing_harmed, one.assumption.name))
     fall = waterfall([(harm.calm, harm.hurt) for harm in harms], CONFIDENCE_PPM)
-    return Brief(scenario, pair, harms, returned, fall, answers, influences, len(few))
+    return Brief(scenario, pair, harms, returned, fall, answers, influences, len(few), unvaried)
 
 
 def _harms(trials: Sequence[Trial], workers: int, progress: Progress | None) -> list[Harm]:
@@ -165,9 +167,7 @@ def _named(job: tuple[int, Trial]) -> str:
 def _answer(scenario: Scenario, option: Option, harms: Sequence[Harm], with_it: Sequence[Harm]) -> Answer:
     saved = [before.lost_minor - after.lost_minor for before, after in zip(harms, with_it, strict=True)]
     spared = [_harmed(before) - _harmed(after) for before, after in zip(harms, with_it, strict=True)]
-    taken = [result(before.calm) - result(after.calm) for before, after in zip(harms, with_it, strict=True)]
-    run = scenario.run
-    running = yearly(taken, run.demand_end - run.start - run.warmup)
+    running = [quiet_cost(scenario.run, before.calm, after.calm) for before, after in zip(harms, with_it, strict=True)]
     costs = [option.cost_minor + amount for amount in running]
     return Answer(
         option,

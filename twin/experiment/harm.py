@@ -54,7 +54,7 @@ class Harm(Struct, frozen=True):
 
     @property
     def lost_minor(self) -> Fraction:
-        """What the trouble took from the result: margin less write-offs."""
+        """What the trouble took from the result: margin less invoices that were never posted, less write-offs."""
         return sum(losses_by_cause(self.calm, self.hurt).values(), Fraction(0))
 
 
@@ -163,7 +163,7 @@ def _paired(trial: Trial, calm: Run, hurt: Run, kept: TemporaryDirectory[str]) -
     found = troubles(trial.scenario, read_truth(hurt.folder))
     touched, messages = None, TotalQueue()
     if not trial.lean:
-        touched = _touched(trial.scenario, hurt, found)
+        touched = _touched(trial.scenario, hurt)
         messages = total_queue(read_entries(hurt.folder), read_truth(hurt.folder), hurt.manifest.end_ms)
     calm.measures, hurt.measures = without, measured
     detected, missed = measured.get("time_to_detect"), measured.get("missed_faults")
@@ -198,21 +198,27 @@ def _exact(value: Exact) -> Exact:
     return value if isinstance(value, int) else Fraction(value)
 
 
-def _touched(scenario: Scenario, hurt: Run, found: list[FaultTime]) -> dict[str, int] | None:
-    """Orders behind the messages hit at each gateway from its first trouble to the end of its last, with values."""
-    gateways = dict.fromkeys(one.to for one in scenario.interfaces)
+def _touched(scenario: Scenario, hurt: Run) -> dict[str, int] | None:
+    """Orders behind the messages hit at each gateway from its first fault to the end of its last, with values.
+
+    None where no interface failed: a partner that is closed, say, goes on taking messages.
+    """
+    rows = (row for row in read_truth(hurt.folder) if _at_interface(row))
     spans: dict[str, tuple[int, int]] = {}
-    for one in found:
-        if one.gateway in gateways:
-            begin, end = spans.get(one.gateway, (one.began_at, one.began_at))
-            over = hurt.manifest.end_ms if one.ended_at < 0 else one.ended_at
-            spans[one.gateway] = (min(begin, one.began_at), max(end, over))
+    for one in troubles(scenario, rows):
+        begin, end = spans.get(one.gateway, (one.began_at, one.began_at))
+        over = hurt.manifest.end_ms if one.ended_at < 0 else one.ended_at
+        spans[one.gateway] = (min(begin, one.began_at), max(end, over))
     if not spans:
         return None
     orders: dict[str, int] = {}
     for gateway, (begin, end) in spans.items():
         orders |= blast_radius(read_entries(hurt.folder), gateway, begin, end).orders
     return orders
+
+
+def _at_interface(row: TruthRow) -> bool:
+    return (row.node if row.type == "fault.hit" else row.subject).startswith("interface/")
 
 
 def _who(

@@ -225,7 +225,12 @@ def reference_page() -> str:
 
 def load_plan(path: FilePath | str) -> Plan:
     """The plan in the file at `path`. Raises `ScenarioError` with every problem by file and line."""
-    root, problems = read(FilePath(path), str(path))
+    root, problems = read(
+        FilePath(path),
+        str(path),
+        "an experiment begins with experiment: 1",
+        "keys such as experiment, title and scenarios",
+    )
     if problems:
         raise ScenarioError(problems)
     return _checked(root, plain_of(root, nulls=True), FilePath(path).parent)

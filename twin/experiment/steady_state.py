@@ -27,7 +27,7 @@ from twin.scenario import Scenario
 from twin.world.channel import Channel
 from twin.world.exposed import Exposed
 
-__all__ = ["Recovery", "Series", "Settings", "first_return", "recoveries"]
+__all__ = ["ALL", "Recovery", "Series", "Settings", "first_return", "recoveries"]
 
 ALL: Final = "*"
 """All partners together."""

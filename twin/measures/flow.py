@@ -115,7 +115,8 @@ def reporting_consistency(facts: Facts) -> Answer:
     shipped, posted = facts.shipped_by_day, facts.posted_by_day
     total = sum(shipped.values())
     apart = sum(abs(shipped.get(day, 0) - posted.get(day, 0)) for day in {**shipped, **posted})
-    return ratio(total - apart, total if posted else 0)
+    confirms = facts.messages.acknowledged.get("erp", True)
+    return ratio(total - apart, total if confirms else 0)
 
 
 @measure("L", "ratio", "whole periods of the cost rates in the window")

@@ -231,7 +231,10 @@ def loss_by_cause(fall: Waterfall, currency: str) -> Drawing | None:
 
     told = ", ".join(f"{title} {money(amount, currency, whole=True)}" for title, amount in steps)
     alt = f"Cost in all {money(fall.lost_minor, currency, whole=True)}: {told}."
-    note = "Margin less write-offs without the trouble, less the same with it. What brings money in again points back."
+    note = (
+        "The margin, less invoices that the ERP never posted and stock written off, without the trouble, less the same "
+        "with it. What brings money in again points back."
+    )
     height = 1.0 + 0.36 * (len(steps) + 1)
     return _both("loss", "What it cost, by cause", note, alt, (WIDE, height), (NARROW, height), draw)
 

@@ -11,7 +11,7 @@ from twin.experiment.break_even import BreakEven
 from twin.experiment.brief import Answer, Brief
 from twin.experiment.harm import Group, HarmedCustomer
 from twin.experiment.statistics import Interval
-from twin.experiment.steady_state import Settings
+from twin.experiment.steady_state import ALL, Settings
 from twin.report.brief_words import interval_text, mean_text, moment, span, what_of
 from twin.report.tables import Head, Row, Table
 from twin.report.words import bare, count, money, percent, plural, rounded
@@ -137,8 +137,9 @@ def influence_table(brief: Brief, currency: str, vary: str) -> Table:
     ]
     numbers = (f"Cost, −{vary}", f"Cost, +{vary}", "Swing of cost")
     orders = (f"Harmed, −{vary}", f"Harmed, +{vary}", "Swing of harmed")
+    left = f"Could not be varied: {', '.join(brief.unvaried)}." if brief.unvaried else ""
     if not rows:
-        return Table("", (), [])
+        return Table("Assumed inputs, by influence", (), [], left)
     mid = brief.influences[0]
     note = (
         f"As assumed: {money(mid.costs[1], currency, whole=True)}, {rounded(mid.harmed[1], 1)} harmed. One input at a "
@@ -146,16 +147,19 @@ def influence_table(brief: Brief, currency: str, vary: str) -> Table:
         f"mean of {plural(brief.influence_seeds, 'seed')}. Swing: from the least to the most of the three. Ranked by "
         "that of the cost, then of the orders harmed. None of these inputs was measured at your business."
     )
+    if left:
+        note += f" {left}"
     return Table("Assumed inputs, by influence", _head("Input", *numbers, *orders), rows, note)
 
 
 def trouble_table(brief: Brief) -> Table:
     """What went wrong, and when each partner was back."""
-    back = {(one.began_at, one.ended_at): one for one in brief.recoveries}
+    # A partner's time in trouble ends with the last of its troubles; what struck no partner is told for all together.
+    back = {(one.partner, one.ended_at): one for one in brief.recoveries}
     rows = []
     for one in brief.pair.troubles[:TROUBLES]:
         ended = "the end of the run" if one.ended_at < 0 else moment(one.ended_at)
-        found = back.get((one.began_at, one.ended_at))
+        found = back.get((one.gateway, one.ended_at)) or back.get((ALL, one.ended_at))
         after = ("–", "–") if found is None else (_after(found.returned_after), _after(found.cleared_after))
         rows.append(Row((what_of(one), one.gateway, moment(one.began_at), ended, *after)))
     head = (

@@ -7,12 +7,24 @@ from fractions import Fraction
 from typing import Final
 
 from twin.experiment.brief import Brief, interval_of
+from twin.experiment.leakage import losses_by_cause
 from twin.experiment.statistics import Interval
 from twin.observability import FaultTime
 from twin.report.grid import DAY_MS, date_text, instant_text, weekday
 from twin.report.words import bare, count, money, plural, rounded
 
-__all__ = ["back_at", "interval_text", "moment", "money_with_interval", "sentence", "span", "trouble_text", "what_of"]
+__all__ = [
+    "back_at",
+    "interval_text",
+    "mean_text",
+    "moment",
+    "money_with_interval",
+    "no_loss_text",
+    "sentence",
+    "span",
+    "trouble_text",
+    "what_of",
+]
 
 _DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -101,9 +113,9 @@ def sentence(brief: Brief) -> str:
     back = back_at(brief)
     if back is not None:
         began = pair.troubles[0].began_at if pair.troubles else None
-        parts.append(f"back to normal {moment(back, began)}")
+        parts.append(f"messages back to normal {moment(back, began)}")
     elif brief.recoveries:
-        parts.append("not back to normal before demand ended")
+        parts.append("messages not back to normal before demand ended")
     parts.append(f"{plural(harm.lost, 'message')} lost, {count(harm.doubled)} doubled")
     return f"{trouble_text(pair.troubles, pair.hurt.manifest.end_ms)}: {', '.join(parts)}."
 
@@ -127,8 +139,25 @@ def interval_text(interval: Interval, currency: str = "", *, digits: int = 1, fl
 
 
 def mean_text(values: Sequence[Fraction], digits: int = 1) -> str:
-    """`192.0 (180.2 to 203.8)`: the mean and its interval."""
+    """`192.0 (180.2 to 203.8)`: the mean of counts and its interval, which does not go below nothing."""
     mean = sum(values, Fraction(0)) / len(values)
     interval = interval_of(values)
     told = rounded(mean, digits)
-    return told if interval is None else f"{told} ({interval_text(interval, digits=digits)})"
+    if interval is None:
+        return told
+    low, high = (rounded(max(Fraction(0), Fraction(end)), digits) for end in (interval.low, interval.high))
+    return f"{told} ({low} to {high})"
+
+
+def no_loss_text(brief: Brief) -> str:
+    """Why no chart of the loss is drawn: nothing of the ledger moved, or not by a whole minor unit in the mean."""
+    if any(cost for harm in brief.harms for cost in losses_by_cause(harm.calm, harm.hurt).values()):
+        return "In the mean over the seeds, no account of the ledger moved; on single seeds some did."
+    costs = brief.scenario.costs
+    given = {"late": costs.late, "penalty": costs.penalty, "touch": costs.touch}
+    priced = ", ".join(f"costs.{name}" for name, value in given.items() if value)
+    late = "what is late costs nothing in this scenario"
+    if priced:
+        late = f"what it puts a price on ({priced}) came to the same with and without it"
+    told = f"The trouble moved no account of the ledger on any seed: {late}"
+    return f"{told}, and nothing was sold less, sent dearer or written off."

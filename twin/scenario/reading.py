@@ -18,10 +18,15 @@ __all__ = ["read"]
 _TAG = "tag:yaml.org,2002:"
 
 
-def read(path: FilePath, name: str) -> tuple[Node, list[Problem]]:
+def read(
+    path: FilePath,
+    name: str,
+    begins: str = "a scenario begins with schema: 1",
+    keys: str = "keys such as schema, title and run",
+) -> tuple[Node, list[Problem]]:
     """The file's tree, and mistakes that do not keep it from being used further (keys that stand twice).
 
-    `name` is what the file is called in messages. Raises `ScenarioError` for a file that is missing, empty,
+    `name` is what the file is called in messages, `begins` and `keys` what they say should be in it. Raises `ScenarioError` for a file that is missing, empty,
     not UTF-8 or no YAML map.
     """
     text = _text(path, name)
@@ -38,11 +43,11 @@ def read(path: FilePath, name: str) -> tuple[Node, list[Problem]]:
     except RecursionError:
         raise _wrong(name, 0, "not usable: maps and lists are nested too deeply") from None
     if root is None or (isinstance(root, ScalarNode) and str(root.tag) == _TAG + "null"):
-        raise _wrong(name, 0, "the file is empty; a scenario begins with schema: 1")
+        raise _wrong(name, 0, f"the file is empty; {begins}")
     if not isinstance(root, MappingNode):
         what = "a list" if isinstance(root, SequenceNode) else "one value"
         line = root.start_mark.line + 1
-        raise _wrong(name, line, f"expected keys such as schema, title and run, got {what}")
+        raise _wrong(name, line, f"expected {keys}, got {what}")
     reader = _Reader(name)
     return reader.node(root, root.start_mark.line + 1, ()), reader.problems
 
