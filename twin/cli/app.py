@@ -420,7 +420,7 @@ def recover(
 ) -> None:
     """How a business comes back after each fault, and what frees one that does not (1 if one does not)."""
     from twin.cli.recovering import print_recoveries, show_recoveries
-    from twin.experiment.steady_state import recoveries
+    from twin.experiment.steady_state import Settings, recoveries
     from twin.scenario import load
 
     loaded = load(scenario)
@@ -428,11 +428,12 @@ def recover(
         raise InputError(f"{scenario}: nothing goes wrong in it; give it faults or disruptions")
     used = loaded.run.seed if seed is None else seed
     with reporting(quiet=quiet) as progress:
-        found = recoveries(loaded, used, progress=progress)
+        found = recoveries(loaded, used, Settings(), progress)
     if as_json:
         print_recoveries(found)
     else:
-        show_recoveries(f"{loaded.title}, seed {used}", found, loaded.run.start)
+        step = max(1, loaded.run.horizon // Settings().bins)
+        show_recoveries(f"{loaded.title}, seed {used}", found, step)
     if any(one.metastable for one in found):
         raise typer.Exit(FAILED)
 

@@ -129,12 +129,12 @@ def _fitting(paths: Sequence[Path], settings: Sequence[str]) -> dict[str, tuple[
     found: dict[str, tuple[str, ...]] = {str(path): () for path in paths}
     plain = {path: load_plain(path) for path in paths} if settings else {}
     for setting in settings:
-        section = setting.partition("=")[0].strip().partition(".")[0]
+        section = setting.partition("=")[0].partition(".")[0].partition("[")[0].strip()
         having = [path for path in paths if section in plain[path]]
         fits, why = 0, ""
         for path in having or paths:
             try:
-                parse_overrides([setting], plain[path])
+                parse_overrides([*found[str(path)], setting], plain[path])
             except InputError as error:
                 why = why or str(error)
             else:

@@ -162,7 +162,7 @@ def misfits(scenario: Scenario) -> list[tuple[Path, str]]:
         text = "fallback: there is one warehouse, and nowhere else to go; leave fallback out"
         problems.append((("policies", "delivery", "warehouse"), text))
     problems += _other_suppliers(scenario) + _unbought(scenario)
-    problems += _drop_shipped(scenario) + _undisturbed(scenario) + _idle_hands(scenario)
+    problems += _drop_shipped(scenario) + _undisturbed(scenario) + _idle_hands(scenario) + _same_names(scenario)
     idle = [(("policies", "delivery", key), text) for key, text in scenario.policies.delivery.without_effect()]
     problems += [(path, f"{path[-1]}: {text}") for path, text in idle]
     return problems + interface_misfits(scenario) + _unseen(scenario)
@@ -186,6 +186,16 @@ def _other_suppliers(scenario: Scenario) -> list[tuple[Path, str]]:
         text = "fallback: no replenishment rule has alternates, so nobody else is asked; give some, or leave it out"
         problems.append((("policies", "delivery", "supplier"), text))
     return problems
+
+
+def _same_names(scenario: Scenario) -> list[tuple[Path, str]]:
+    """Disruptions that are called as a fault is: both are told of by their ids alone."""
+    faults = {fault.id: None for fault in scenario.faults if fault.id is not None}
+    return [
+        (("disruptions", index, "id"), f"a fault has the id '{one.id}' too; give one of them another")
+        for index, one in enumerate(scenario.disruptions)
+        if one.id in faults
+    ]
 
 
 def _idle_hands(scenario: Scenario) -> list[tuple[Path, str]]:

@@ -347,7 +347,7 @@ def _unburdened(policy: DeliveryPolicy, change: DeliveryChange) -> DeliveryPolic
     if _is_lifted(change.retries.budget) and change.retries.reserve is None:
         gone["retries"] = policy.retries.model_copy(update={"reserve": None})
     policy = policy.model_copy(update=gone)
-    lifts = any(_is_lifted(getattr(change, name)) for name in LIMITS)
+    lifts = change.queue.in_order is False or any(_is_lifted(getattr(change, name)) for name in LIMITS)
     if lifts and change.queue.discipline is None and not _held(policy):
         return policy.model_copy(update={"queue": policy.queue.model_copy(update={"discipline": None})})
     return policy
