@@ -308,3 +308,13 @@ def test_every_drill_is_in_the_projects_baseline() -> None:  # GV-06
     drills = sorted(f"scenarios/drills/{path.name}" for path in (ROOT / "scenarios/drills").glob("*.yaml"))
     assert sorted(baseline.runs) == drills
     assert {len(runs) for runs in baseline.runs.values()} == {6}
+
+
+@pytest.mark.parametrize("option", ["--junit", "--markdown", "--store"])
+def test_a_file_of_another_kind_is_not_written_over(told: Told, tmp_path: Path, option: str) -> None:
+    mine = tmp_path / "own.yaml"
+    mine.write_text("title: mine\n")
+    code, out, err = told("check", DRILL, "--quiet", option, mine)
+    assert (code, out) == (2, "")
+    assert "remove it, or give another name" in err
+    assert mine.read_text() == "title: mine\n"

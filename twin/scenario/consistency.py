@@ -9,9 +9,9 @@ from twin.scenario.base import Known
 from twin.scenario.delivery import GatewayKind
 from twin.scenario.demand import BookDemand, GeneratedDemand, PoissonDemand
 from twin.scenario.disruptions import CapacityCut, CarrierClosed, DemandSpike, LaneClosed
-from twin.scenario.errors import Path
+from twin.scenario.errors import Path, choices
 from twin.scenario.fault_checks import interface_misfits
-from twin.scenario.interventions import PauseBatch, ShiftVolume, ZeroFeed
+from twin.scenario.interventions import PauseBatch, Redrive, ShiftVolume, ZeroFeed
 from twin.scenario.units import CURRENCY_EXPONENTS, format_duration
 
 if TYPE_CHECKING:
@@ -204,8 +204,15 @@ def _idle_hands(scenario: Scenario) -> list[tuple[Path, str]]:
     lasts = scenario.run.end - scenario.run.start
     fed = [channel.id for channel in scenario.channels if channel.feed is not None]
     batches = [interface.id for interface in scenario.interfaces if interface.batch is not None]
+    partners = _partners(scenario)
     for index, one in enumerate(scenario.interventions):
         path: Path = ("interventions", index)
+        patterns: list[tuple[Path, str]] = [(("gateway",), one.gateway)] if isinstance(one, Redrive) else []
+        patterns += [(("when", "gateway"), one.when.gateway)] if one.when is not None else []
+        for key, pattern in patterns:
+            if not any(fnmatchcase(partner, pattern) for partner in partners):
+                text = f"gateway: {choices('partner', 'partners', pattern, partners)}"
+                problems.append(((*path, *key), text))
         if one.at is not None and one.at >= lasts:
             text = f"at: it is decided at {format_duration(one.at)}, and the run is over at {format_duration(lasts)}"
             problems.append(((*path, "at"), f"{text}; let it begin earlier"))
@@ -302,6 +309,14 @@ def _drop_shipped(scenario: Scenario) -> list[tuple[Path, str]]:
     return problems
 
 
+def _partners(scenario: Scenario) -> list[str]:
+    """All that messages may go to."""
+    partners = [f"warehouse/{site.id}" for site in scenario.warehouses]
+    partners += [f"supplier/{supplier.id}" for supplier in scenario.suppliers]
+    partners += [f"carrier/{carrier.id}" for carrier in scenario.carriers] + ["erp"]
+    return partners + [f"marketplace/{channel.id}" for channel in scenario.channels if channel.feed is not None]
+
+
 def _unseen(scenario: Scenario) -> list[tuple[Path, str]]:
     """What of the monitor has no effect: blind times after the end, and alerts where nobody waits for an answer."""
     monitor = scenario.monitor
@@ -313,10 +328,7 @@ def _unseen(scenario: Scenario) -> list[tuple[Path, str]]:
         for index, blind in enumerate(monitor.blind)
         if blind.from_ >= lasts
     ]
-    partners = [f"warehouse/{site.id}" for site in scenario.warehouses]
-    partners += [f"supplier/{supplier.id}" for supplier in scenario.suppliers]
-    partners += [f"carrier/{carrier.id}" for carrier in scenario.carriers] + ["erp"]
-    partners += [f"marketplace/{channel.id}" for channel in scenario.channels if channel.feed is not None]
+    partners = _partners(scenario)
     delivery = scenario.policies.delivery
     for index, alert in enumerate(monitor.alerts):
         path: Path = ("monitor", "alerts", index)
