@@ -381,6 +381,9 @@ def drain(business: Business, policies: dict[str, Any]) -> None:
             late = dead.stage == "expired"
             business.accept(replace(business.acknowledge(key), attempt=1) if late else business.redrive(key))
         for key in list(state.deliveries):
+            if key not in state.deliveries:
+                # Time goes on a little with each answer: a deadline may have passed. It is redriven in the next round.
+                continue
             effect = state.deliveries[key].delivery.effect
             if isinstance(effect, PostInvoice | PostCredit):
                 business.accept(business.confirm(key, effect.order))

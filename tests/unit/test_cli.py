@@ -322,3 +322,39 @@ def test_dead_letters_are_listed_with_reason_owner_age_and_value(told: Told, tmp
 
 def test_a_run_without_dead_letters_says_so(told: Told, finished: Path) -> None:
     assert told("dead-letters", finished) == (0, "no dead letters\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["interfaces", "--slo", "epr=2s@99%"], "no gateway is named so; there are"),
+        (
+            ["blast", "--interface", "erp", "--from", "100d", "--to", "101d"],
+            "the window lies outside the time of the run",
+        ),
+    ],
+)
+def test_what_can_have_found_nothing_is_refused(
+    words: list[str], why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drill = ROOT / "scenarios/drills/outage_erp.yaml"
+    assert main(["run", str(drill), "--out", str(tmp_path / "run"), "--no-report", "--quiet"]) == 0
+    capsys.readouterr()
+    assert main([words[0], str(tmp_path / "run"), *words[1:]]) == 2
+    out, err = capsys.readouterr()
+    assert why in err and not out
+
+
+def test_runs_of_different_times_are_no_pair(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = str(ROOT / "scenarios/minimal.yaml")
+    for name, horizon in (("long", "2d"), ("short", "1d")):
+        asked = ["--set", f"run.horizon={horizon}", "--no-report", "--quiet"]
+        assert main(["run", small, "--out", str(tmp_path / name), *asked]) == 0
+    assert main(["measures", str(tmp_path / "short"), "--base", str(tmp_path / "long")]) == 2
+    assert "only runs of one time are a pair" in capsys.readouterr().err
+
+
+def test_the_reader_of_a_pipe_may_have_enough(tmp_path: Path) -> None:
+    assert main(["run", str(ROOT / "scenarios/minimal.yaml"), "--out", str(tmp_path / "run"), "--quiet"]) == 0
+    asked = f"set -o pipefail; {sys.executable} -m twin measures {tmp_path / 'run'} | head -1"
+    assert subprocess.run(["bash", "-c", asked], cwd=ROOT, capture_output=True, check=False).returncode == 0

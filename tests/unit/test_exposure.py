@@ -82,7 +82,10 @@ def test_a_budget_is_kept_and_one_that_is_too_small_is_refused() -> None:
         exposures(business(), asked(runs=7))
     wide = next(one for one in exposures(business(), asked(runs=18)) if one.dependency == "warehouse/main")
     # Only the first look was affordable: all that is known is that the longest outage does harm.
-    assert (wide.worst_ms, wide.within_ms) == (0, 64 * HOUR)
+    assert (wide.worst_ms, wide.within_ms, wide.exposed) == (0, 64 * HOUR, None)
+    # As long as it takes to recover can be looked at itself.
+    looked = next(one for one in exposures(business(), asked(runs=24)) if one.dependency == "warehouse/main")
+    assert (looked.within_ms, looked.exposed) == (64 * HOUR, True)
 
 
 def test_every_part_that_may_fail_is_a_dependency() -> None:

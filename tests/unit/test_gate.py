@@ -266,6 +266,16 @@ def test_each_scenario_takes_the_changes_that_fit_it_and_its_command_names_those
     ]
 
 
+def test_a_setting_may_be_about_an_entry_that_an_earlier_one_brings(told: Told) -> None:
+    fault = "{id: a, kind: outage, interface: erp, from: 9h, for: 1h}"
+    settings = ["--set", f"faults=[{fault}]", "--set", "faults[a].for=2h", "--set", "expect=[{kind: invariants}]"]
+    base = ROOT / "scenarios/drills/base.yaml"
+    assert told("check", base, "--quiet", *settings)[0] == 0
+    code, _, err = told("check", base, DRILL, "--quiet", "--set", "faults[outage_er].for=2h")
+    assert code == 2
+    assert "no fault 'outage_er'" in err or "have no ids" in err
+
+
 def test_a_run_is_told_by_its_scenario_and_its_seed() -> None:
     assert str(CASE.job(7, "m")) == f"{CASE.name} with seed 7"
 
@@ -298,3 +308,13 @@ def test_every_drill_is_in_the_projects_baseline() -> None:  # GV-06
     drills = sorted(f"scenarios/drills/{path.name}" for path in (ROOT / "scenarios/drills").glob("*.yaml"))
     assert sorted(baseline.runs) == drills
     assert {len(runs) for runs in baseline.runs.values()} == {6}
+
+
+@pytest.mark.parametrize("option", ["--junit", "--markdown", "--store"])
+def test_a_file_of_another_kind_is_not_written_over(told: Told, tmp_path: Path, option: str) -> None:
+    mine = tmp_path / "own.yaml"
+    mine.write_text("title: mine\n")
+    code, out, err = told("check", DRILL, "--quiet", option, mine)
+    assert (code, out) == (2, "")
+    assert "remove it, or give another name" in err
+    assert mine.read_text() == "title: mine\n"

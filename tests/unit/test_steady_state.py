@@ -151,3 +151,25 @@ def test_the_command_tells_of_each_fault(capsys: pytest.CaptureFixture[str], tmp
 def test_the_flag_agrees_with_the_table(name: str, stays: bool) -> None:  # RC-15
     scenario = load(METASTABLE / f"{name}.yaml")
     assert only(scenario).metastable is stays
+
+
+def test_a_fault_that_is_over_while_another_holds_has_no_quiet_time() -> None:  # RC-15
+    minutely = {"kind": "periodic", "every": "1m", "item": "mug", "quantity": 1, "region": "home"}
+    outage = {"kind": "outage", "interface": "wms", "calls": "turned_away"}
+    faults = [{"id": "a", **outage, "from": "1h", "for": "20m"}, {"id": "b", **outage, "from": "70m", "for": "9h"}]
+
+    def found(*chosen: dict[str, Any]) -> list[Recovery]:
+        changes = {
+            "run": {"horizon": "10h", "drain": "1d"},
+            "channels": [{"id": "web", "demand": {"kind": None, **minutely}}],
+            "stock": [{"warehouse": "main", "item": "mug", "on_hand": 2_000}],
+            "interfaces": [{"id": "wms", "to": "warehouse/main"}],
+            "faults": list(chosen),
+        }
+        return recoveries(tiny(changes), 1)
+
+    (alone,) = found(faults[0])
+    assert alone.returned_after is not None and alone.quiet_ms > 0
+    overlapped = found(*faults)[0]
+    assert (overlapped.fault.partition(" ")[0], overlapped.quiet_ms) == ("a", 0)
+    assert overlapped.returned_after is None and not overlapped.metastable

@@ -258,3 +258,26 @@ def test_of_two_cuts_at_once_the_one_that_leaves_the_fewest_pickers_counts() -> 
 
     # Two of ten pickers, five once the first cut is over, and all of them at last.
     assert [picked_by(3), picked_by(9), picked_by(13), picked_by(23)] == [2, 8, 15, 45]
+
+
+def test_a_lane_and_its_carrier_that_are_closed_at_once_are_closed_once() -> None:
+    lane = {"id": "l", "kind": "lane_closed", "lane_from": "main", "lane_to": "home", "from": "2h", "for": "10h"}
+    carrier = {"id": "c", "kind": "carrier_closed", "carrier": "van", "from": "4h", "for": "10h"}
+
+    def delivered(*disruptions: dict[str, Any]) -> int:
+        stage = Stage(tiny({"disruptions": list(disruptions)}))
+        stage.order("o1", at=HOUR)
+        stage.run(40 * HOUR)
+        (row,) = stage.rows("shipment.delivered")
+        return stage.since_start(row.at)
+
+    usual = delivered()
+    assert delivered(lane) == delivered(carrier) == usual + 10 * HOUR
+    assert delivered(lane, carrier) == usual + 12 * HOUR
+
+
+def test_a_fault_and_a_disruption_of_one_id_are_refused() -> None:
+    fault = {"id": "x", "kind": "latency", "interface": "wms", "delay": "1m"}
+    closed = {"id": "x", "kind": "warehouse_closed", "warehouse": "main", "from": "3h", "for": "1h"}
+    with pytest.raises(ScenarioError, match="a fault has the id 'x' too"):
+        tiny({"interfaces": [{"id": "wms", "to": "warehouse/main"}], "faults": [fault], "disruptions": [closed]})

@@ -557,3 +557,28 @@ def test_the_answer_of_a_marketplace_may_be_lost() -> None:
     stage = Stage(market(interfaces=face, faults=[{**lost, "for": "1h"}]))
     stage.run(2 * HOUR)
     assert hits(stage)
+
+
+def test_a_call_that_waits_for_the_end_of_one_fault_is_hit_by_it_once_whatever_else_ends_meanwhile() -> None:
+    outage = {"kind": "outage", "interface": "wms", "calls": "held"}
+    partial = {"id": "a", **outage, "endpoint": "warehouse.release", "from": "1h", "for": "9h"}
+    whole = [{"id": "b", **outage, "from": "3h", "for": "1h"}, {"id": "c", **outage, "from": "5h", "for": "1h"}]
+    wms = [{"id": "wms", "to": "warehouse/main"}]
+    patient = {"delivery": {"warehouse": {"timeout": "1d"}}}
+    stage = Stage(tiny({"interfaces": wms, "policies": patient, "faults": [partial, *whole]}))
+    stage.order("o1", at=2 * HOUR)
+    stage.run(2 * DAY)
+    assert [row.detail for row in stage.rows("fault.hit") if row.detail == "a outage"] == ["a outage"]
+
+
+def test_a_copy_of_an_attempt_that_a_crash_left_unanswered_is_answered_once_the_faults_are_over() -> None:
+    faults = [
+        {"kind": "consumer_crash", "interface": "wms", "at": "after_commit", "from": "0s", "for": "1h1m"},
+        {"kind": "duplicate", "interface": "wms", "direction": "call", "after": "10m", "from": "0s", "for": "1h1m"},
+    ]
+    patient = {"delivery": {"warehouse": {"timeout": "1d"}}}
+    stage = Stage(tiny({"interfaces": [{"id": "wms", "to": "warehouse/main"}], "policies": patient, "faults": faults}))
+    stage.order("o1", at=HOUR)
+    stage.run(3 * HOUR)
+    answers = [told for told in stage.commands(AcknowledgeDelivery) if told.delivery.startswith("o1/main")]
+    assert len(answers) == 1

@@ -129,6 +129,9 @@ def test_a_fork_before_an_intervention_goes_on_as_the_whole() -> None:
         ({"kind": "redrive", "at": "31d"}, "it is decided at 31d, and the run is over at 30d"),
         ({"kind": "zero_feed", "channel": "web", "at": "1d"}, "'web' has no stock feed"),
         ({"kind": "stop_ship", "channel": "wob", "at": "1d"}, "unknown channel 'wob'"),
+        ({"kind": "redrive", "gateway": "epr", "at": "1d"}, "unknown partner 'epr'; partners here: "),
+        ({"kind": "redrive", "when": {"dead_letters_above": 3, "gateway": "sup/*"}}, "unknown partner 'sup/[*]'"),
+        ({"kind": "redrive", "actor": "", "at": "1d"}, "actor: "),
     ],
 )
 def test_one_that_makes_no_sense_is_refused(intervention: dict[str, Any], told: str) -> None:

@@ -176,10 +176,13 @@ def measures(
     from twin.measures import compare, compute, facts_of
 
     manifest = read_manifest(run)
-    if base is not None and (other := read_manifest(base)).seed != manifest.seed:
+    other = manifest if base is None else read_manifest(base)
+    if other.seed != manifest.seed:
         raise InputError(
             f"--base {base}: it has seed {other.seed}, {run} has {manifest.seed}; only runs of one seed are a pair"
         )
+    if base is not None and (other.start_ms, other.end_ms) != (manifest.start_ms, manifest.end_ms):
+        raise InputError(f"--base {base}: its run is of another time than {run}'s; only runs of one time are a pair")
     found, before = compute(run), None
     if base is not None:
         before = compute(base)
@@ -420,7 +423,7 @@ def recover(
 ) -> None:
     """How a business comes back after each fault, and what frees one that does not (1 if one does not)."""
     from twin.cli.recovering import print_recoveries, show_recoveries
-    from twin.experiment.steady_state import recoveries
+    from twin.experiment.steady_state import Settings, recoveries
     from twin.scenario import load
 
     loaded = load(scenario)
@@ -428,11 +431,12 @@ def recover(
         raise InputError(f"{scenario}: nothing goes wrong in it; give it faults or disruptions")
     used = loaded.run.seed if seed is None else seed
     with reporting(quiet=quiet) as progress:
-        found = recoveries(loaded, used, progress=progress)
+        found = recoveries(loaded, used, Settings(), progress)
     if as_json:
         print_recoveries(found)
     else:
-        show_recoveries(f"{loaded.title}, seed {used}", found, loaded.run.start)
+        step = max(1, loaded.run.horizon // Settings().bins)
+        show_recoveries(f"{loaded.title}, seed {used}", found, step)
     if any(one.metastable for one in found):
         raise typer.Exit(FAILED)
 
@@ -495,7 +499,7 @@ def interfaces(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, in ms and minor units.")] = False,
 ) -> None:
     """Calls, errors, latency and dead letters of each interface, from the log alone."""
-    from twin.cli.interfaces import parse_slos, print_interfaces, show_interfaces
+    from twin.cli.interfaces import check_slos, parse_slos, print_interfaces, show_interfaces
     from twin.log import read_entries, read_manifest
     from twin.observability import Slo, interface_figures
 
@@ -504,6 +508,7 @@ def interfaces(
     # What the interfaces' owners promise holds where nothing else is asked for.
     slos += [(one.gateway, Slo(one.latency_ms, one.share_ppm)) for one in manifest.objectives]
     figures = interface_figures(read_entries(run), manifest.end_ms)
+    check_slos(slo or [], slos, figures)
     if as_json:
         print_interfaces(figures, gateway, slos)
     else:
@@ -550,6 +555,8 @@ def blast(
     window = (parse_moment("--from", begin, manifest.start_ms), parse_moment("--to", end, manifest.start_ms))
     if window[0] >= window[1]:
         raise InputError(f"--from {begin} --to {end}: the window ends before it has begun")
+    if window[1] <= manifest.start_ms or window[0] >= manifest.end_ms:
+        raise InputError(f"--from {begin} --to {end}: the window lies outside the time of the run")
     hits = hits_of(read_truth(run), *window)
     blast = scored_blast_radius(read_entries(run), interface, *window, hits)
     asked = blast.found.gateways

@@ -19,6 +19,7 @@ from twin.cli.gating import (
     write_junit,
     write_markdown,
 )
+from twin.cli.outputs import check_output
 from twin.cli.overrides import parse_overrides
 from twin.cli.terminal import line
 from twin.cli.verdicts import show_verdicts
@@ -113,9 +114,14 @@ def _sensible(asked: Request) -> None:
         raise InputError("--budget 0s leaves no time for anything; give one such as 4m")
     if asked.store is not None and (asked.against is not None or asked.settings):
         raise InputError("--store keeps what the scenarios give as they are; leave --against and --set out")
-    for option, path in (("--junit", asked.junit), ("--markdown", asked.markdown), ("--store", asked.store)):
-        if path is not None and not path.parent.is_dir():
-            raise InputError(f"{option} {path}: there is no folder {path.parent}")
+    outputs = (
+        ("--junit", asked.junit, "JUnit XML"),
+        ("--markdown", asked.markdown, "Markdown"),
+        ("--store", asked.store, "a baseline"),
+    )
+    for option, path, kind in outputs:
+        if path is not None:
+            check_output(option, path, kind)
 
 
 def _fitting(paths: Sequence[Path], settings: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -129,12 +135,12 @@ def _fitting(paths: Sequence[Path], settings: Sequence[str]) -> dict[str, tuple[
     found: dict[str, tuple[str, ...]] = {str(path): () for path in paths}
     plain = {path: load_plain(path) for path in paths} if settings else {}
     for setting in settings:
-        section = setting.partition("=")[0].strip().partition(".")[0]
+        section = setting.partition("=")[0].partition(".")[0].partition("[")[0].strip()
         having = [path for path in paths if section in plain[path]]
         fits, why = 0, ""
         for path in having or paths:
             try:
-                parse_overrides([setting], plain[path])
+                parse_overrides([*found[str(path)], setting], plain[path])
             except InputError as error:
                 why = why or str(error)
             else:

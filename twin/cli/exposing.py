@@ -89,11 +89,13 @@ def show_exposures(title: str, found: Sequence[Exposure], currency: str, measure
             _lived(one.worst_ms, one),
             _lived(one.median_ms, one),
             "–" if one.recover_ms is None else in_unit(one.recover_ms, "ms", ""),
-            "YES" if one.exposed else "no",
+            "?" if one.exposed is None else "YES" if one.exposed else "no",
             f"{one.fix}, {money(one.fix_cost_minor, currency)}" if one.fix else "none" if one.exposed else "",
         )
     show(lives)
     line("Worst, median: the longest outage within the tolerance, by start; > where none did harm.")
+    if any(one.exposed is None for one in found):
+        line("?: the budget of runs was too small to tell, and times are at least those shown; give more --runs.")
     line("~: a longer outage did no harm where a shorter one did.")
     line()
     numbers = (measure, "Margin", "REI")
@@ -159,6 +161,8 @@ def print_exposures(found: Sequence[Exposure]) -> None:
 
 def check_map(path: Path) -> None:
     """Whether a map can be drawn there, before hours of runs. Raises `InputError`."""
+    if path.is_dir():
+        raise InputError(f"--map {path}: it is a folder; give a file such as {path / 'map.svg'}")
     if path.suffix not in (".svg", ".png"):
         raise InputError(f"--map {path}: a map is an .svg or a .png file")
     if not path.parent.is_dir():

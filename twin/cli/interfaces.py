@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from twin.observability import Histogram, InterfaceFigures, Outbound, Slo
 
-__all__ = ["chosen_slo", "parse_slos", "print_interfaces", "show_interfaces"]
+__all__ = ["check_slos", "chosen_slo", "parse_slos", "print_interfaces", "show_interfaces"]
 
 Slos = list[tuple[str, "Slo"]]
 
@@ -42,6 +42,14 @@ def parse_slos(texts: list[str]) -> Slos:
         except ValueError as error:
             raise InputError(f"--slo {text}: {error}") from None
     return slos
+
+
+def check_slos(texts: Sequence[str], slos: Slos, figures: InterfaceFigures) -> None:
+    """Raises `InputError` for a level that is asked of nobody; the first of `slos` are those of the texts."""
+    gateways = list(dict.fromkeys(gateway for gateway, _ in figures.outbound))
+    for text, (glob, _) in zip(texts, slos, strict=False):
+        if gateways and not any(fnmatchcase(gateway, glob) for gateway in gateways):
+            raise InputError(f"--slo {text}: no gateway is named so; there are {', '.join(gateways)}")
 
 
 def chosen_slo(gateway: str, slos: Slos) -> Slo | None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["print_recoveries", "show_recoveries"]
 
 
-def show_recoveries(title: str, found: Sequence[Recovery], start: int) -> None:
+def show_recoveries(title: str, found: Sequence[Recovery], bin_ms: int) -> None:
     """One row a fault and partner; below, the evidence for what stays down."""
     shown = table(
         f"{title}: after each fault; times in UTC",
@@ -35,15 +35,18 @@ def show_recoveries(title: str, found: Sequence[Recovery], start: int) -> None:
             one.fault,
             "all" if one.partner == "*" else one.partner,
             clock(one.ended_at),
-            _after(one.returned_after) if one.usual or one.returned_after is not None else "no traffic",
-            _after(one.cleared_after),
+            _returned(one),
+            _after(one.cleared_after) if one.quiet_ms else "–",
             count(one.overshoot_sent),
             count(one.overshoot_backlog),
             "YES" if one.metastable else "no",
         )
     show(shown)
-    line("Above: the most in one bin beyond the same seed without the fault. Never: not in the quiet time after it.")
-    if any(not one.usual for one in found):
+    line(f"Times are in steps of {in_unit(bin_ms, 'ms', '')}, and what is open is counted at their ends.")
+    line("Above: the most in one step beyond the same seed without the fault. Never: not in the quiet time after it.")
+    if any(not one.quiet_ms for one in found):
+        line("No quiet time: another fault held, or began just then.")
+    if any(one.quiet_ms and not one.usual for one in found):
         line("No traffic: without the fault nothing is answered either in the quiet time, so nothing shows a return.")
     for one in found:
         if one.metastable:
@@ -51,6 +54,12 @@ def show_recoveries(title: str, found: Sequence[Recovery], start: int) -> None:
                 f"{one.fault}: {one.goodput:,} of {one.load:,} messages answered in time at the end of "
                 f"{in_unit(one.quiet_ms, 'ms', '')} of quiet; {_way_out(one)}"
             )
+
+
+def _returned(one: Recovery) -> str:
+    if not one.quiet_ms:
+        return "no quiet time"
+    return _after(one.returned_after) if one.usual or one.returned_after is not None else "no traffic"
 
 
 def _after(ms: int | None) -> str:

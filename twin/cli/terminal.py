@@ -18,9 +18,15 @@ PIPED_WIDTH: Final = 140
 def _console() -> Console:
     from rich.console import Console
 
+    class Plain(Console):
+        """Rich would end the program with exit code 1 where the reader of a pipe has had enough."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPED_WIDTH
     # Ids and messages hold brackets and colons that are neither markup nor emoji.
-    return Console(width=width, markup=False, highlight=False, emoji=False)
+    return Plain(width=width, markup=False, highlight=False, emoji=False)
 
 
 def width() -> int:

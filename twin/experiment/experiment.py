@@ -148,9 +148,11 @@ class Experiment:
         problems += self._wrong_currencies(loaded)
         if problems:
             raise ScenarioError(list(dict.fromkeys(problems)))
-        for (scenario_id, variant_id), scenario in loaded.items() if warm is not None else ():
+        for (scenario_id, variant_id), scenario in loaded.items():
+            if warm is None:
+                break
             base = loaded[scenario_id, self.plan.base_id]
-            wrong = cannot_take_over(base, scenario)
+            wrong = cannot_take_over(base, scenario, warm.for_)
             if scenario.run != base.run:
                 wrong.append("another time of the run")
             text = f"variant '{variant_id}' of {scenario_id}: a warm start cannot take over"

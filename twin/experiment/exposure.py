@@ -92,9 +92,10 @@ class Looked(Struct, frozen=True):
 class Exposure(Struct, frozen=True):
     """One dependency. Times to survive (ms) are the lower ends of brackets that are `within_ms` wide.
 
-    `survives` is whether the longest outage did no harm at any start, `wavers` whether a longer outage of the grid did
-    none where a shorter one did. `rei` is None without a time to recover. `looked` are the lengths of the grid that
-    were run: only the longest where that did no harm.
+    `exposed` is None where the budget was too small to tell. `survives` is whether the longest outage did no harm
+    at any start, `wavers` whether a longer outage of the grid did none where a shorter one did. `rei` is None
+    without a time to recover. `looked` are the lengths of the grid that were run: only the longest where that did
+    no harm.
     """
 
     dependency: str
@@ -105,7 +106,7 @@ class Exposure(Struct, frozen=True):
     survives: bool
     wavers: bool
     recover_ms: int | None
-    exposed: bool
+    exposed: bool | None
     impact: Impact | None
     rei: float | None
     fix: str = ""
@@ -286,11 +287,19 @@ def _exposure(name: str, brackets: Sequence[_Bracket], question: Question) -> Ex
         all(one.survives for one in brackets),
         any(one.wavers for one in brackets),
         recover,
-        recover is not None and min(lived) < recover and not worst.survives,
+        _exposed(brackets, recover),
         None,
         None,
         looked=tuple(sorted(chain.from_iterable(one.looked for one in brackets), key=_by_start_and_length)),
     )
+
+
+def _exposed(brackets: Sequence[_Bracket], recover: int | None) -> bool | None:
+    """Whether harm is done before it is back, from some start; None where the brackets are too wide to tell."""
+    harmed = [one for one in brackets if not one.survives]
+    if recover is None or all(one.low >= recover for one in harmed):
+        return False
+    return True if any(one.high <= recover for one in harmed) else None
 
 
 def _by_start_and_length(looked: Looked) -> tuple[int, int]:
@@ -323,9 +332,14 @@ def _with_impacts(
     for one in found:
         impact = impacts.get(one.dependency)
         rei = None if impact is None or most <= 0 else max(0.0, float(impact.margin_minor.mean / most))
-        fix = _cheapest(scenario, one, question, runs) if one.exposed else None
+        exposed = one.exposed
+        if exposed is None and impact is not None:
+            exposed = impact.measure.mean > question.tolerance
+        fix = _cheapest(scenario, one, question, runs) if exposed else None
         named = ("", 0) if fix is None else (fix.name, fix.cost_minor)
-        made.append(structs.replace(one, impact=impact, rei=rei, fix=named[0], fix_cost_minor=named[1]))
+        made.append(
+            structs.replace(one, exposed=exposed, impact=impact, rei=rei, fix=named[0], fix_cost_minor=named[1])
+        )
     return made
 
 

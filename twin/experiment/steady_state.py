@@ -56,11 +56,11 @@ class Series(Struct):
 class Recovery(Struct, frozen=True):
     """What became of one partner after one fault; times in ms, None where it did not happen in the quiet time.
 
-    `quiet_ms` lasts up to the next fault or the end of demand. `overshoot_sent` and `overshoot_backlog` are the most by
-    which attempts in a bin, and open messages, were above those without the fault. `load` and `goodput` are messages in
-    the last window of the quiet time. `freed_by` is the smallest cut of the load (percent, for `cut_ms`) that frees a
-    metastable one; None where none of those tried does. `usual` is the goodput of the quiet time without the fault:
-    with none there is nothing to return to.
+    `quiet_ms` lasts up to the next fault or the end of demand; there is none where another fault still holds.
+    `overshoot_sent` and `overshoot_backlog` are the most by which attempts in a bin, and open messages, were above
+    those without the fault. `load` and `goodput` are messages in the last window of the quiet time. `freed_by` is
+    the smallest cut of the load (percent, for `cut_ms`) that frees a metastable one; None where none of those tried
+    does. `usual` is the goodput of the quiet time without the fault: with none there is nothing to return to.
     """
 
     fault: str
@@ -157,15 +157,18 @@ def recoveries(
     base = _Run(calm, seed, settings, "running without", progress)
     found = []
     began: dict[tuple[str, str], int] = {}
+    under_way: dict[tuple[str, str], None] = {}
     rows = hurt.branch.faults
     for place, (at, kind, subject, detail) in enumerate(rows):
         if kind == "fault.began":
             began[subject, detail] = at
+            under_way[subject, detail] = None
             continue
+        under_way.pop((subject, detail), None)
         actor = hurt.branch.world.actors.get(subject)
         partner = actor.party if isinstance(actor, Exposed) else ALL
         later = [row[0] for row in rows[place + 1 :] if row[1] == "fault.began"]
-        quiet_end = min([*later, scenario.run.demand_end])
+        quiet_end = at if under_way else min([*later, scenario.run.demand_end])
         judged = _judge(
             hurt, base, settings, scenario, place, partner, detail, began.get((subject, detail), at), at, quiet_end
         )
@@ -217,12 +220,15 @@ def _judge(
     tail = max(first, last - width)
     load, goodput = _sum(with_fault.wanted, tail, width), _sum(with_fault.good, tail, width)
     stays = returned is None and last - first >= 3 * width and end_backlog > 0 and 10 * end_backlog >= 9 * middle
-    sound = _healthy(_sum(without.good, tail, width), _sum(without.wanted, tail, width), settings)
+    # Over all the quiet time: of what is asked for in a single window too much is answered after it.
+    quiet = max(0, last - first)
+    sound = _healthy(_sum(without.good, first, quiet), _sum(without.wanted, first, quiet), settings)
     freed, cut_ms = None, 0
     if stays and sound:
         # Half of what is left after the fork: from three windows of quiet on, the last one is all at the full load.
         cut_ms = (last - first - width) // 2 * bin_ms
-        freed = _way_out(hurt.kept.get(place), settings, scenario, partner, last, cut_ms)
+        usual = _sum(without.good, tail, width)
+        freed = _way_out(hurt.kept.get(place), settings, scenario, partner, last, cut_ms, usual)
     return Recovery(
         fault,
         partner,
@@ -238,7 +244,7 @@ def _judge(
         stays and sound,
         freed,
         cut_ms,
-        _sum(without.good, first, max(0, last - first)),
+        _sum(without.good, first, quiet),
     )
 
 
@@ -249,15 +255,17 @@ def _way_out(
     partner: str,
     last: int,
     cut_ms: int,
+    usual: int,
 ) -> int | None:
-    """The smallest cut of the load, of those tried, after which the partner is healthy at the full load again."""
-    if fork is None or not _frees(fork, settings, scenario, partner, last, cut_ms, CUTS[-1]):
+    """The smallest cut of the load, of those tried, after which the partner is healthy at the full load again: its
+    goodput in the last window is within the tolerance of the `usual` one."""
+    if fork is None or not _frees(fork, settings, scenario, partner, last, cut_ms, usual, CUTS[-1]):
         return None
     low, high = 0, len(CUTS) - 1
     # The larger the cut, the shorter the way: bisection over those tried.
     while low < high:
         tried = (low + high) // 2
-        if _frees(fork, settings, scenario, partner, last, cut_ms, CUTS[tried]):
+        if _frees(fork, settings, scenario, partner, last, cut_ms, usual, CUTS[tried]):
             high = tried
         else:
             low = tried + 1
@@ -271,6 +279,7 @@ def _frees(
     partner: str,
     last: int,
     cut_ms: int,
+    usual: int,
     cut: int,
 ) -> bool:
     begin, bin_ms, bins = scenario.run.start, fork[1].bin_ms, settings.bins
@@ -283,7 +292,7 @@ def _frees(
     branch.run(begin + last * bin_ms)
     series = watch.of(partner)
     tail = last - settings.window
-    return _healthy(_sum(series.good, tail, settings.window), _sum(series.wanted, tail, settings.window), settings)
+    return _healthy(_sum(series.good, tail, settings.window), usual, settings)
 
 
 def _thin(branch: Branch, left_ppm: int) -> None:

@@ -20,14 +20,19 @@ from msgspec import Struct, structs
 from twin.core.commands import DefineItems, DefineNetwork, DefineReplenishment, External, LoadStock
 from twin.core.refusals import EngineError
 from twin.experiment.trial import Outcome, Trial, failed, outcome_of
+from twin.experiment.warm_rules import only_what_differs
 from twin.run import RunRefused, Simulation
 from twin.scenario import Scenario
 from twin.streams import Series, Streams
 from twin.world.build import Build, build
 from twin.world.business import Business
 from twin.world.channel import Channel
+from twin.world.disruptions import DisruptionClock
+from twin.world.faults import FaultClock
 from twin.world.kernel import Actor
+from twin.world.operations import Operations
 from twin.world.party import Link
+from twin.world.recent import Recent
 
 __all__ = ["WarmGroup", "cannot_take_over", "try_warm"]
 
@@ -78,9 +83,10 @@ class WarmGroup(Struct, frozen=True):
 
 
 class _Change(Struct):
-    """What a variant does to a business under way, and what it does that one cannot take over."""
+    """What a variant does to a business under way, and what it does that one cannot take over. `commands` have what the
+    base said in their place, if anything."""
 
-    commands: list[External] = []
+    commands: list[tuple[External | None, External]] = []
     settings: list[tuple[str, str, Any, Any]] = []
     remembered: list[tuple[str, str, Any]] = []
     tenants: bool = False
@@ -88,9 +94,23 @@ class _Change(Struct):
     refused: list[str] = []
 
 
-def cannot_take_over(base: Scenario, variant: Scenario) -> list[str]:
-    """What of a variant a warm start cannot take over; nothing where it can all be."""
-    return _change_of(base, variant).refused
+def cannot_take_over(base: Scenario, variant: Scenario, warm_ms: int) -> list[str]:
+    """What of a variant a warm start of `warm_ms` cannot take over; nothing where it can all be."""
+    change, forked_at = _change_of(base, variant), base.run.start + warm_ms
+    early = [f"{actor.id}, which is over before its variants part" for actor in change.added if _over(actor, forked_at)]
+    return change.refused + early
+
+
+def _over(actor: Actor, now: int) -> bool:
+    """Whether something added would never begin, since its time has passed."""
+    if isinstance(actor, DisruptionClock):
+        return actor.disruption.begins_at < actor.disruption.ends_at <= now
+    if isinstance(actor, FaultClock):
+        windows = actor.fault.windows
+        return bool(windows) and all(begin < end <= now for begin, end in windows)
+    if isinstance(actor, Operations):
+        return 0 <= actor.plan.trigger.at < now
+    return False
 
 
 def try_warm(group: WarmGroup) -> tuple[Outcome, ...]:
@@ -156,7 +176,7 @@ def _remember(world: Business, change: _Change) -> None:
         elif kept is None:
             setattr(actor, name, value)
     if change.tenants and world.tenants is None:
-        world.tenants = {}
+        world.tenants = Recent()
         _close_doors(world)
 
 
@@ -177,7 +197,12 @@ def _take_over(fork: Simulation, change: _Change) -> None:
         _close_doors(world)
     for added in change.added:
         world.add(added).start()  # type: ignore[attr-defined]
-    for command in change.commands:
+    for warehouse in world.warehouses.values():
+        warehouse.recount()
+    for old, new in change.commands:
+        command = only_what_differs(fork.driver.engine.state, old, new)
+        if command is None:
+            continue
         entry = fork.driver.handle(structs.replace(command, time=world.now), world.now)
         if entry.refusal is not None:
             raise RunRefused(f"the engine refuses {command.id}: {entry.refusal.code}: {entry.refusal.text}")
@@ -261,7 +286,7 @@ def _compare_commands(before: Sequence[External], after: Sequence[External], fou
             found.refused.append(f"another opening stock of {command.node}")
             continue
         told = command.id.replace("genesis/", "variant/", 1)
-        found.commands.append(structs.replace(command, id=told))
+        found.commands.append((old, structs.replace(command, id=told)))
     gone = _names(before).keys() - _names(after).keys()
     found.refused += [f"that there is no {name}" for name in sorted(gone)]
 

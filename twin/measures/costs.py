@@ -68,10 +68,15 @@ def _with_channels(facts: Facts, total: Exact, field: str, note: str = "") -> It
 
 
 @measure("L", "minor", MOVED)
-def intervention_cost(facts: Facts) -> Iterator[Answer]:
-    """What people's interventions cost; how many there were."""
-    yield answer(facts.intervention_cost)
-    yield answer(facts.interventions, part="number")
+def intervention_cost(facts: Facts) -> Answer:
+    """What people's interventions cost."""
+    return answer(facts.intervention_cost)
+
+
+@measure("L", "count", MOVED)
+def interventions(facts: Facts) -> Answer:
+    """How often people intervened."""
+    return answer(facts.interventions)
 
 
 @measure("L", "minor", MOVED)

@@ -52,6 +52,7 @@ __all__ = [
     "PartnerRef",
     "Percent",
     "Positive",
+    "PositiveMs",
     "RegionRef",
     "ShareRate",
     "SomeRate",
@@ -102,6 +103,12 @@ def refuse(text: str, *, bare: bool = False) -> PydanticCustomError:
     """An error with this text; a bare one is told without the name of its key in front."""
     # The text goes in as a value: a brace in it is no template.
     return PydanticCustomError("reference" if bare else "refused", "{text}", {"text": text})
+
+
+def _some_time(value: int) -> int:
+    if not value:
+        raise refuse("0s is no time at all; write more")
+    return value
 
 
 def _unit(
@@ -180,6 +187,8 @@ _tolerance = _unit(units.parse_tolerance, units.format_tolerance, "tolerance `0.
 
 DurationMs = Annotated[int, *_duration]
 """Milliseconds, written `30s`, `5m`, `2h`, `1d`, `1d12h`."""
+PositiveMs = Annotated[int, *_duration, AfterValidator(_some_time)]
+"""The same, and some time at least."""
 Instant = Annotated[int, *_instant, AfterValidator(_start)]
 """Milliseconds since the Unix epoch, written `2025-11-17T00:00Z`."""
 TimeOfDay = Annotated[int, *_time]

@@ -9,9 +9,9 @@ from twin.scenario.base import Known
 from twin.scenario.delivery import GatewayKind
 from twin.scenario.demand import BookDemand, GeneratedDemand, PoissonDemand
 from twin.scenario.disruptions import CapacityCut, CarrierClosed, DemandSpike, LaneClosed
-from twin.scenario.errors import Path
+from twin.scenario.errors import Path, choices
 from twin.scenario.fault_checks import interface_misfits
-from twin.scenario.interventions import PauseBatch, ShiftVolume, ZeroFeed
+from twin.scenario.interventions import PauseBatch, Redrive, ShiftVolume, ZeroFeed
 from twin.scenario.units import CURRENCY_EXPONENTS, format_duration
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def misfits(scenario: Scenario) -> list[tuple[Path, str]]:
         text = "fallback: there is one warehouse, and nowhere else to go; leave fallback out"
         problems.append((("policies", "delivery", "warehouse"), text))
     problems += _other_suppliers(scenario) + _unbought(scenario)
-    problems += _drop_shipped(scenario) + _undisturbed(scenario) + _idle_hands(scenario)
+    problems += _drop_shipped(scenario) + _undisturbed(scenario) + _idle_hands(scenario) + _same_names(scenario)
     idle = [(("policies", "delivery", key), text) for key, text in scenario.policies.delivery.without_effect()]
     problems += [(path, f"{path[-1]}: {text}") for path, text in idle]
     return problems + interface_misfits(scenario) + _unseen(scenario)
@@ -188,14 +188,31 @@ def _other_suppliers(scenario: Scenario) -> list[tuple[Path, str]]:
     return problems
 
 
+def _same_names(scenario: Scenario) -> list[tuple[Path, str]]:
+    """Disruptions that are called as a fault is: both are told of by their ids alone."""
+    faults = {fault.id: None for fault in scenario.faults if fault.id is not None}
+    return [
+        (("disruptions", index, "id"), f"a fault has the id '{one.id}' too; give one of them another")
+        for index, one in enumerate(scenario.disruptions)
+        if one.id in faults
+    ]
+
+
 def _idle_hands(scenario: Scenario) -> list[tuple[Path, str]]:
     """Interventions that could have no effect."""
     problems: list[tuple[Path, str]] = []
     lasts = scenario.run.end - scenario.run.start
     fed = [channel.id for channel in scenario.channels if channel.feed is not None]
     batches = [interface.id for interface in scenario.interfaces if interface.batch is not None]
+    partners = _partners(scenario)
     for index, one in enumerate(scenario.interventions):
         path: Path = ("interventions", index)
+        patterns: list[tuple[Path, str]] = [(("gateway",), one.gateway)] if isinstance(one, Redrive) else []
+        patterns += [(("when", "gateway"), one.when.gateway)] if one.when is not None else []
+        for key, pattern in patterns:
+            if not any(fnmatchcase(partner, pattern) for partner in partners):
+                text = f"gateway: {choices('partner', 'partners', pattern, partners)}"
+                problems.append(((*path, *key), text))
         if one.at is not None and one.at >= lasts:
             text = f"at: it is decided at {format_duration(one.at)}, and the run is over at {format_duration(lasts)}"
             problems.append(((*path, "at"), f"{text}; let it begin earlier"))
@@ -292,6 +309,14 @@ def _drop_shipped(scenario: Scenario) -> list[tuple[Path, str]]:
     return problems
 
 
+def _partners(scenario: Scenario) -> list[str]:
+    """All that messages may go to."""
+    partners = [f"warehouse/{site.id}" for site in scenario.warehouses]
+    partners += [f"supplier/{supplier.id}" for supplier in scenario.suppliers]
+    partners += [f"carrier/{carrier.id}" for carrier in scenario.carriers] + ["erp"]
+    return partners + [f"marketplace/{channel.id}" for channel in scenario.channels if channel.feed is not None]
+
+
 def _unseen(scenario: Scenario) -> list[tuple[Path, str]]:
     """What of the monitor has no effect: blind times after the end, and alerts where nobody waits for an answer."""
     monitor = scenario.monitor
@@ -303,10 +328,7 @@ def _unseen(scenario: Scenario) -> list[tuple[Path, str]]:
         for index, blind in enumerate(monitor.blind)
         if blind.from_ >= lasts
     ]
-    partners = [f"warehouse/{site.id}" for site in scenario.warehouses]
-    partners += [f"supplier/{supplier.id}" for supplier in scenario.suppliers]
-    partners += [f"carrier/{carrier.id}" for carrier in scenario.carriers] + ["erp"]
-    partners += [f"marketplace/{channel.id}" for channel in scenario.channels if channel.feed is not None]
+    partners = _partners(scenario)
     delivery = scenario.policies.delivery
     for index, alert in enumerate(monitor.alerts):
         path: Path = ("monitor", "alerts", index)

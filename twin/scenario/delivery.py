@@ -8,7 +8,19 @@ from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, Valid
 from pydantic.functional_serializers import WrapSerializer
 from pydantic.functional_validators import WrapValidator
 
-from twin.scenario.base import Count, DurationMs, Id, Model, Percent, Positive, SomeRate, SortedKeys, Tuple, refuse
+from twin.scenario.base import (
+    Count,
+    DurationMs,
+    Id,
+    Model,
+    Percent,
+    Positive,
+    PositiveMs,
+    SomeRate,
+    SortedKeys,
+    Tuple,
+    refuse,
+)
 
 __all__ = ["GATEWAYS", "Breaker", "DeliveryChange", "DeliveryPolicies", "DeliveryPolicy", "GatewayKind", "Retries"]
 
@@ -220,7 +232,7 @@ class _Sending(Model):
 class DeliveryPolicy(_Sending):
     """How messages to one kind of partner are sent, timed out and repeated."""
 
-    timeout: DurationMs = 30_000
+    timeout: PositiveMs = 30_000
     """Of one attempt"""
     deadline: DurationMs = 6 * 3_600_000
     """Of all attempts together"""
@@ -262,7 +274,7 @@ class RetriesChange(Model):
 class DeliveryChange(_Sending):
     """What differs from the default for one kind of partner; `none` lifts a limit that the default has."""
 
-    timeout: DurationMs | None = None
+    timeout: PositiveMs | None = None
     """Of one attempt"""
     deadline: DurationMs | None = None
     """Of all attempts together"""
@@ -347,7 +359,7 @@ def _unburdened(policy: DeliveryPolicy, change: DeliveryChange) -> DeliveryPolic
     if _is_lifted(change.retries.budget) and change.retries.reserve is None:
         gone["retries"] = policy.retries.model_copy(update={"reserve": None})
     policy = policy.model_copy(update=gone)
-    lifts = any(_is_lifted(getattr(change, name)) for name in LIMITS)
+    lifts = change.queue.in_order is False or any(_is_lifted(getattr(change, name)) for name in LIMITS)
     if lifts and change.queue.discipline is None and not _held(policy):
         return policy.model_copy(update={"queue": policy.queue.model_copy(update={"discipline": None})})
     return policy

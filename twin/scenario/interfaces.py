@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, model_validator
+from pydantic import Field, PlainSerializer, PlainValidator, model_validator
 
 from twin.scenario import units
 from twin.scenario.base import (
@@ -15,6 +15,7 @@ from twin.scenario.base import (
     PartnerRef,
     Percent,
     Positive,
+    PositiveMs,
     SomeRate,
     WrittenAs,
     refuse,
@@ -34,15 +35,6 @@ __all__ = [
     "RolloutStep",
     "Token",
 ]
-
-
-def _some_time(value: int) -> int:
-    if not value:
-        raise refuse("0s is no time at all; write more")
-    return value
-
-
-PositiveMs = Annotated[DurationMs, AfterValidator(_some_time)]
 
 
 class Queue(Model):

@@ -70,7 +70,7 @@ class _Intervention(Model):
     """Or what must be so"""
     by_hand: bool = False
     """Or whenever somebody asks for it: `Simulation.intervene`, or `twin resume --intervene`"""
-    actor: str = "operations"
+    actor: Annotated[str, Field(min_length=1)] = "operations"
     """Who does it"""
     delay: DistributionSpec = Fixed(0)
     """From the decision to the doing"""

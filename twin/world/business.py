@@ -56,6 +56,7 @@ class Business(World):
         self.marketplaces: dict[str, Marketplace] = {}
         self.tenants: dict[str, str] | None = None
         self.misaddressed: dict[str, int] = Recent()
+        self.looked_at: dict[str, None] = Recent()
         self.master_data: MasterData | None = None
         self.erp: Erp
         self.orchestration: Orchestration

@@ -103,15 +103,18 @@ class Carrier(Party, Closure):
         at = world.now + delay + world.misaddressed.pop(shipment) + again
         return next_open(self.config.calendar, at) - world.now
 
-    def _ways(self, lane: tuple[str, str]) -> list[Standstill]:
-        return [self.standstills[way] for way in (lane, ("", "")) if way in self.standstills]
+    def _way(self, lane: tuple[str, str]) -> Standstill | None:
+        """When a lane stood still, closures of the lane and of the whole carrier counted once."""
+        return self.standstills.get(lane, self.standstills.get(ANYWHERE))
 
     def _lost(self, lane: tuple[str, str]) -> int:
-        return sum([way.at(self.world.now) for way in self._ways(lane)]) if self.standstills else 0
+        way = self._way(lane)
+        return way.at(self.world.now) if way is not None else 0
 
     def _late(self, parcel: Parcel) -> bool:
         """Whether a parcel is not there yet, since its way stood still meanwhile; it then comes later."""
-        if any(way.closures for way in self._ways(parcel.lane)):
+        way = self._way(parcel.lane)
+        if way is not None and way.closures:
             self.held.append(parcel)
             return True
         later = parcel.due_at + self._lost(parcel.lane) - parcel.lost_ms - self.world.now
@@ -125,7 +128,9 @@ class Carrier(Party, Closure):
 
     def disrupted(self, disruption: Disruption, begins: bool) -> None:
         """All ways or one of them stand still, or are open again."""
-        if self.standstills[disruption.lane].change(begins, self.world.now):
+        hit = [way for lane, way in self.standstills.items() if disruption.lane in (ANYWHERE, lane)]
+        moves = [way.change(begins, self.world.now) for way in hit]
+        if any(moves):
             held, self.held = self.held, []
             for parcel in held:
                 self._send(parcel, 0)

@@ -14,10 +14,9 @@ from twin.core.commands import External
 from twin.core.effects import Delivery
 from twin.streams import Distribution, Fixed
 from twin.world.exposed import Exposed
-from twin.world.faults import Answer, Copy, Delay, Down, Fault, Lose, Throttle, TokenBucket
+from twin.world.faults import Answer, Copy, Delay, Down, Lose, Throttle, TokenBucket
 from twin.world.files import Batch, Row
 from twin.world.kernel import Phase
-from twin.world.recent import Recent
 from twin.world.versions import Rollout
 
 __all__ = ["Door", "Edi", "InterfaceConfig", "Redelivery"]
@@ -72,8 +71,6 @@ class Door(Exposed):
         self.config = config
         self.token_from = 0
         self.token_until = 0
-        # The last attempt that was turned away until somebody looks at it, by fault and delivery.
-        self.refused: dict[str, int] = Recent()
         plain = config.limit is None and not config.token_ms and config.batch is None and config.edi is None
         self.wide_open = plain and config.rollout is None
 
@@ -146,7 +143,7 @@ class Door(Exposed):
                 return True
         for fault in self.meets("door", seen):
             what = fault.what
-            if isinstance(what, Answer) and what.put_right and self._put_right(fault, call):
+            if isinstance(what, Answer) and what.put_right and call.key in self.world.looked_at:
                 continue
             if isinstance(what, Throttle):
                 wait = self._bucket(fault.id, what).take(self.world.now)
@@ -158,15 +155,6 @@ class Door(Exposed):
                 self.note(fault, seen)
                 self._turn_away(call, what.reason, outcome=what.outcome)
             return True
-        return False
-
-    def _put_right(self, fault: Fault, call: Delivery) -> bool:
-        """Whether a call was turned away by this fault before, and somebody looked at it before it was sent again."""
-        key = f"{fault.id}/{call.key}"
-        attempt = self.refused.get(key, call.attempt)
-        if attempt < call.attempt and self.resent.get(call.key) != call.attempt:
-            return True
-        self.refused[key] = call.attempt
         return False
 
     def _unreadable(self, call: Delivery, rollout: Rollout) -> bool:

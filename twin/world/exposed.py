@@ -54,8 +54,6 @@ class Exposed(Actor):
         self.counted: CountStock | None = None
         # Where one tenant's messages are hit: the order behind each call.
         self.orders: dict[str, str] = Recent()
-        # Attempts by which a tool sent something again that nobody had looked at, by delivery.
-        self.resent: dict[str, int] = Recent()
         # Messages of the party that wait for the way back to be open again.
         self.kept: list[tuple[External, Phase, Delivery | None, int]] = []
 

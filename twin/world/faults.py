@@ -317,7 +317,6 @@ class FaultClock(Actor):
             seen = door.as_call(delivery)
             if dead.stage == "dead" and delivery.gateway == door.party and door.is_hit(fault, seen):
                 door.note(fault, seen)
-                door.resent[key] = dead.attempt + 1
                 again = RedriveDelivery(f"{self.storms}/{key}", self.id, world.now, key, "a tool that redrives")
                 world.post(world.orchestration.receive, again, 1, Phase.COMMAND)
         world.post(self.storm, since, fault.what.every_ms, Phase.TELEMETRY)

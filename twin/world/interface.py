@@ -15,6 +15,7 @@ from twin.core.master import CRITICALITIES
 from twin.world.door import Door, InterfaceConfig
 from twin.world.faults import Answer, Crash, Fault, Misaddress
 from twin.world.kernel import Phase
+from twin.world.recent import Recent
 
 __all__ = ["Interface"]
 
@@ -31,6 +32,8 @@ class Interface(Door):
         self.closed = 0
         self.aside: list[tuple[int, int, Delivery]] = []
         self.hanging: list[Delivery] = []
+        # Attempts that a fault was seen to hold in the queue, by fault, delivery and attempt.
+        self.noted_once: dict[str, None] = Recent()
         # The next opening that is waited for.
         self.opening_at = -1
 
@@ -74,6 +77,8 @@ class Interface(Door):
         config = self.config
         # All of them, for the truth; the queue itself stands still in an outage of the whole interface.
         held = [fault for fault in self.noted("queue", self.as_call(call)) if not fault.whole] if self.met else []
+        for fault in held:
+            self.noted_once[f"{fault.id}/{call.key}/{call.attempt}"] = None
         if config.bound and len(self.queue) + len(self.aside) >= config.bound:
             self._turn_away(call, "queue full")
             return
@@ -107,10 +112,21 @@ class Interface(Door):
             call = row[2]
             if config.drops_expired and call.expires_at and call.expires_at <= world.now:
                 world.truth.record(world.now, "call.expired", call.key, self.id, "", call.attempt)
-            elif self.met and self.noted("queue", self.as_call(call)):
+            elif self.met and self._held(call):
                 self.aside.append(row)
             else:
                 self.begin(call)
+
+    def _held(self, call: Delivery) -> bool:
+        """Whether a fault keeps a call that waited from being begun; each is noted once an attempt."""
+        seen = self.as_call(call)
+        found = list(self.meets("queue", seen))
+        for fault in found:
+            place = f"{fault.id}/{call.key}/{call.attempt}"
+            if place not in self.noted_once:
+                self.noted_once[place] = None
+                self.note(fault, seen)
+        return bool(found)
 
     def _open(self) -> bool:
         """Whether people are there; otherwise the queue waits for the next opening."""
@@ -150,7 +166,7 @@ class Interface(Door):
 
     def _complete(self, call: Delivery) -> None:
         """The party has a call that was worked on, unless the worker hangs or something went wrong with it."""
-        if not self.met and not self.again:
+        if not self.met and not self.again and not self.muted:
             self.busy -= 1
             self.world.actors[self.party].receive(call)  # the usual case
             return

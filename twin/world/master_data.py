@@ -180,7 +180,9 @@ class MasterData(Actor):
         for key, value in change.values:
             self._note("master.recorded", change.field, key, value)
             before = self.earlier[key] = self.records[key]
-            new = {field: bool(value) if kind is Item else value, "recorded_at": self.world.now}
+            # Of two changes of one instant the second is the newer one.
+            at = max(self.world.now, before.recorded_at + 1)
+            new = {field: bool(value) if kind is Item else value, "recorded_at": at}
             self.records[key] = structs.replace(before, **new)
             self.unsent[key] = None
         if not self.sync.every_ms:

@@ -159,6 +159,7 @@ class Operations(Actor):
         if plan.kind == "redrive":
             for key, dead in self.state.dead_letters.items():
                 if dead.stage == "dead" and fnmatchcase(dead.delivery.gateway, plan.gateway):
+                    world.looked_at[key] = None
                     self._tell(RedriveDelivery(*self._name(), key, plan.actor))
             self._tell(EndIntervention(*self._name(), plan.id))
             self.over_at = world.now + 1 + self.sent
@@ -252,7 +253,7 @@ class Operations(Actor):
         self.world.post(self.change, (name, begins), 1 + self.sent, Phase.COMMAND)
 
     def change(self, message: tuple[Name, bool]) -> None:
-        """Change the rules as they are at this instant, or change them back; what others changed meanwhile stays."""
+        """Change the rules as they are at this instant, or change them back; what others changed elsewhere stays."""
         name, begins = message
         plan, state = self.plan, self.state
         policies = state.policies

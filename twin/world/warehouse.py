@@ -383,13 +383,17 @@ class Warehouse(Party, Closure):
                 self.cuts[disruption.id] = disruption.left_ppm
             else:
                 del self.cuts[disruption.id]
-            pickers, before = self.config.pickers, self.missing
-            self.missing = pickers - pickers * min(self.cuts.values(), default=1_000_000) // 1_000_000
-            self.free_pickers -= self.missing - before
+            self.recount()
         else:
             self.standstill.change(begins, self.world.now)
         if not begins:
             self.world.post(self.resume, None, 0, Phase.GOODS)
+
+    def recount(self) -> None:
+        """See how many pickers are missing of those that there are."""
+        pickers, before = self.config.pickers, self.missing
+        self.missing = pickers - pickers * min(self.cuts.values(), default=1_000_000) // 1_000_000
+        self.free_pickers -= self.missing - before
 
     def resume(self, message: None) -> None:
         """Go on with what waited, unless the site is still closed."""

@@ -1,0 +1,28 @@
+"""Files that a command writes: an earlier one of the same kind is replaced, anything else is left alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from twin.cli.failures import InputError
+
+__all__ = ["check_output"]
+
+BEGINNINGS: Final = {"a page": b"<!doctype html", "JUnit XML": b"<?xml", "a baseline": b'{"format"'}
+"""How files of a kind begin; Markdown may begin with anything, but a scenario is none."""
+
+
+def check_output(option: str, path: Path, kind: str) -> None:
+    """Whether a file of this kind may be written there, before anything runs. Raises `InputError`."""
+    if path.is_dir():
+        raise InputError(f"{option} {path}: it is a folder; give a file")
+    if not path.parent.is_dir():
+        raise InputError(f"{option} {path}: there is no folder {path.parent}")
+    if not path.exists():
+        return
+    begins = BEGINNINGS.get(kind, b"")
+    with path.open("rb") as file:
+        found = file.read(len(begins))
+    if (found and found.lower() != begins) or path.suffix in (".yaml", ".yml"):
+        raise InputError(f"{option} {path}: there is a file that is not {kind}; remove it, or give another name")
