@@ -92,6 +92,11 @@ def test_an_experiment_of_outages_alone_has_the_scenario_itself_as_its_base() ->
         ({"workflows": {"for": "0s", "starts": ["1h"]}}, "nothing stands still for 0s"),
         ({"workflows": {"for": "1h", "starts": []}}, "workflows.starts"),
         ({"variants": [{"id": "base"}, {"id": "closed-1h"}]}, "two variants are called 'closed-1h'"),
+        ({"controls": [PLAIN["controls"][0] | {"id": "closed"}]}, "variants are called 'closed'"),
+        (
+            {"controls": [PLAIN["controls"][0] | {"change": {"run": {"horizon": "1d"}}}]},
+            "'hands' cannot change the run",
+        ),
     ],
 )
 def test_what_could_not_be_answered_is_refused_before_it_is_run(more: dict[str, Any], told: str) -> None:
@@ -103,6 +108,14 @@ def test_a_variant_with_the_name_of_a_workflow_is_refused() -> None:
     outage = PLAIN["outages"][0] | {"id": "invoice_status"}
     with pytest.raises(ScenarioError, match="two variants are called 'invoice_status-1h'"):
         Experiment.of(PLAIN | {"outages": [outage]})
+
+
+def test_an_outage_that_takes_the_scenarios_own_troubles_away_is_refused(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    closed = "{kind: warehouse_closed, warehouse: main, from: 3h, for: 1h}"
+    own.write_text(f"extends: {ROOT / 'scenarios/minimal.yaml'}\ndisruptions: [{closed}]\n")
+    with pytest.raises(ScenarioError, match="'closed' replaces the disruptions of own; give each of both an id"):
+        Experiment.of(PLAIN | {"scenarios": [str(own)], "workflows": None})
 
 
 def served(scenario: Scenario) -> dict[str, list[str]]:

@@ -27,7 +27,7 @@ from twin.measures import compare, facts_of
 from twin.observability import blast_radius, total_queue
 from twin.report.brief_charts import timeline_of
 from twin.report.brief_page import write_brief
-from twin.report.brief_words import back_at, moment, span
+from twin.report.brief_words import back_at, moment, no_loss_text, span
 from twin.report.words import bare, count
 from twin.run import Run, load
 from twin.scenario import Scenario
@@ -228,6 +228,21 @@ def test_each_input_is_varied_alone_and_both_ways(scenario: Scenario) -> None:
 
 
 @pytest.mark.deep
+def test_amounts_are_varied_in_whole_minor_units_and_what_cannot_be_is_named() -> None:
+    varied, left = assumptions(load_scenario(ROOT / "scenarios/library/black_friday.yaml"), 250_000)
+    assert "freight" in [one.name for one in varied]
+    assert "freight" not in left
+
+
+def test_no_order_is_touched_at_a_closed_site_whose_system_goes_on_and_the_page_says_what_has_a_price() -> None:
+    closed = load_scenario(ROOT / "scenarios/drills/warehouse_closed.yaml", {"costs": {"late": "10%"}})
+    told = brief(closed, (1,))
+    with told.pair.kept:
+        assert told.harms[0].touched is None and told.harms[0].pair["harmed_orders"]
+        assert "what is late costs nothing" not in no_loss_text(told)
+        assert "costs.late" in no_loss_text(told)
+
+
 def test_inputs_are_ranked_by_how_far_the_loss_moves(scenario: Scenario, tmp_path: Path) -> None:
     made = brief(scenario, (1,), vary_ppm=250_000)
     with made.pair.kept:

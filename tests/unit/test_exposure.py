@@ -199,6 +199,10 @@ def test_a_fix_that_is_wrong_is_told_before_anything_runs(
     told: Callable[..., tuple[int, str, str]], file: Path, tmp_path: Path
 ) -> None:
     fixes = tmp_path / "fixes.yaml"
+    fixes.write_text("more: {cost: 3 USD, change: {}}\n")
+    code, _, err = told("exposure", file, "--quiet", "--fixes", fixes)
+    assert code == 2
+    assert "cost: it is in USD, and the scenario counts in" in err
     fixes.write_text("more: {price: 3, change: {}}\n")
     code, _, err = told("exposure", file, "--quiet", "--fixes", fixes)
     assert code == 2

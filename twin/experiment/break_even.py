@@ -18,7 +18,7 @@ from msgspec import Struct
 from twin.experiment.leakage import result
 from twin.experiment.statistics import Interval, student_quantile, t_interval
 from twin.measures.measured import Exact
-from twin.scenario.model import RunSpec
+from twin.scenario.times import RunSpec
 
 __all__ = ["YEAR_MS", "BreakEven", "break_even", "quiet_cost", "yearly"]
 

@@ -145,7 +145,7 @@ class Experiment:
                 except ScenarioError as error:
                     problems += [_of_variant(problem, variant.id) for problem in error.problems]
         problems += self._add_workflows(loaded)
-        problems += self._wrong_currencies(loaded)
+        problems += self._wrong_currencies(loaded) + self._replaced(loaded)
         if problems:
             raise ScenarioError(list(dict.fromkeys(problems)))
         for (scenario_id, variant_id), scenario in loaded.items():
@@ -183,6 +183,21 @@ class Experiment:
                         except ScenarioError as error:
                             problems += [_of_variant(problem, name[1]) for problem in error.problems]
         return problems
+
+    def _replaced(self, loaded: Mapping[tuple[str, str], Scenario]) -> list[Problem]:
+        """Outages that take the scenario's own troubles away: what is lost by them would be less those."""
+        found: dict[str, None] = {}
+        for entry in self.plan.scenarios:
+            base = loaded.get((entry.id, self.plan.base_id))
+            for case in self.plan.cases if base is not None else ():
+                happens = loaded.get((entry.id, case.variant))
+                if base is None or happens is None or not case.outage:
+                    continue
+                for key in ("faults", "disruptions"):
+                    if any(own not in getattr(happens, key) for own in getattr(base, key)):
+                        text = f"outages: '{case.outage}' replaces the {key} of {entry.id}"
+                        found[f"{text}; give each of both an id, so that it is added"] = None
+        return [Problem("", 0, text) for text in found]
 
     def _wrong_currencies(self, loaded: Mapping[tuple[str, str], Scenario]) -> list[Problem]:
         found = []

@@ -155,10 +155,14 @@ class Plan(Model):
         for what, ids in (
             ("scenarios", [one.id for one in self.scenarios]),
             ("variants", [one.id for one in self.all_variants]),
+            ("outages, controls or variants", self._told_by_name),
         ):
             twice = [id for index, id in enumerate(ids) if id in ids[:index]]
             if twice:
                 raise refuse(f"two {what} are called '{twice[0]}'; give each an id of its own")
+        changes = [(one.id, one.change) for one in self.outages] + [(one.id, one.change) for one in self.controls]
+        for wrong in [id for id, change in changes if "run" in change]:
+            raise refuse(f"'{wrong}' cannot change the run; the pairs would have nothing in common")
         if not self.all_variants:
             raise refuse("there are no variants; list some, the base first, or give a design, outages or workflows")
         if self.controls and not self.outages:
@@ -183,6 +187,13 @@ class Plan(Model):
         first = self._first_variants
         base = next((one.change for one in first if one.id == self.base), first[0].change) if first else {}
         return tuple(cases_of(base, self.outages, self.controls))
+
+    @property
+    def _told_by_name(self) -> list[str]:
+        """What answers call by its id."""
+        told: list[str] = [one.id for one in self.outages]
+        told += [one.id for one in self.controls]
+        return told + [one.id for one in self.variants]
 
     @property
     def _first_variants(self) -> tuple[Variant, ...]:
@@ -225,12 +236,8 @@ def reference_page() -> str:
 
 def load_plan(path: FilePath | str) -> Plan:
     """The plan in the file at `path`. Raises `ScenarioError` with every problem by file and line."""
-    root, problems = read(
-        FilePath(path),
-        str(path),
-        "an experiment begins with experiment: 1",
-        "keys such as experiment, title and scenarios",
-    )
+    keys = "keys such as experiment, title and scenarios"
+    root, problems = read(FilePath(path), str(path), "an experiment begins with experiment: 1", keys)
     if problems:
         raise ScenarioError(problems)
     return _checked(root, plain_of(root, nulls=True), FilePath(path).parent)

@@ -26,8 +26,8 @@ def read(
 ) -> tuple[Node, list[Problem]]:
     """The file's tree, and mistakes that do not keep it from being used further (keys that stand twice).
 
-    `name` is what the file is called in messages, `begins` and `keys` what they say should be in it. Raises `ScenarioError` for a file that is missing, empty,
-    not UTF-8 or no YAML map.
+    `name` is what the file is called in messages, `begins` and `keys` are what they expect in it. Raises
+    `ScenarioError` for a file that is missing, empty, not UTF-8 or no YAML map.
     """
     text = _text(path, name)
     try:
