@@ -555,13 +555,13 @@ def blast(
     window = (parse_moment("--from", begin, manifest.start_ms), parse_moment("--to", end, manifest.start_ms))
     if window[0] >= window[1]:
         raise InputError(f"--from {begin} --to {end}: the window ends before it has begun")
-    if window[1] <= manifest.start_ms or window[0] >= manifest.end_ms:
-        raise InputError(f"--from {begin} --to {end}: the window lies outside the time of the run")
     hits = hits_of(read_truth(run), *window)
     blast = scored_blast_radius(read_entries(run), interface, *window, hits)
     asked = blast.found.gateways
     if asked and not any(asked.values()):
         raise InputError(f"--interface {interface}: no gateway is named so; there are {', '.join(asked)}")
+    if window[1] <= manifest.start_ms or window[0] >= manifest.end_ms:
+        raise InputError(f"--from {begin} --to {end}: the window lies outside the time of the run")
     if as_json:
         print_blast(blast, interface, window)
     else:
