@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.pages import reaches_out
 from tests.unit.test_report import text_of
 from twin.cli import main
 from twin.cli.briefing import options_of
@@ -85,11 +86,7 @@ def runs(scenario: Scenario, tmp_path_factory: pytest.TempPathFactory) -> dict[t
 
 
 def test_the_page_asks_no_network_and_runs_no_script(page: str) -> None:
-    addresses = re.findall(r"https?://[^\s\"'<>]+", page)
-    assert [address for address in addresses if address != "http://www.w3.org/1999/xlink"] == []
-    assert not re.search(r"<(script|link|iframe|img|object|embed|base)\b|@import|\bsrc=|\bon\w+=", page)
-    assert [target for target in re.findall(r"href=\"([^\"]*)\"", page) if not target.startswith("#")] == []
-    assert [target for target in re.findall(r"url\(([^)]*)\)", page) if not target.startswith("#")] == []
+    assert reaches_out(page) == []
     assert len(page.encode()) < 300_000
 
 
@@ -348,6 +345,13 @@ def test_a_page_that_cannot_be_written_is_refused_before_anything_runs(
     assert main(["brief", str(DRILL), "--out", out, "--quiet"]) == 2
     assert told in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_page_does_not_take_the_place_of_a_scenario(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_bytes(DRILL.read_bytes())
+    assert main(["brief", str(own), "--out", str(own), "--quiet"]) == 2
+    assert own.read_bytes() == DRILL.read_bytes()
 
 
 # --- in a browser

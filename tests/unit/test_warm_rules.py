@@ -74,7 +74,7 @@ ZEROED = {"id": "z", "kind": "zero_feed", "channel": "market", "at": "1h", "for"
 )
 def test_what_has_changed_since_the_base_began_stays(
     base: Scenario, change: dict[str, Any], look: Callable[[Simulation], object], now: object, tmp_path: Path
-) -> None:  # EX-05
+) -> None:
     fork, cold = both(base, change, tmp_path)
     assert look(fork) == look(cold) == now
     for simulation in (fork, cold):

@@ -458,11 +458,12 @@ def brief(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """One page about what goes wrong in a scenario, to be forwarded: who is harmed, what it costs, what helps."""
-    from twin.cli.briefing import check_page, command_of, options_of, seeds_from, share_of
+    from twin.cli.briefing import command_of, options_of, seeds_from, share_of
+    from twin.cli.outputs import check_output
     from twin.cli.overrides import parse_overrides
     from twin.scenario import load, load_plain
 
-    check_page(out)
+    check_output("--out", out, "a page")
     share = share_of(vary)
     loaded = load(scenario, parse_overrides(settings, load_plain(scenario)) if settings else {})
     if not loaded.faults and not loaded.disruptions:

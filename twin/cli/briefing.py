@@ -14,15 +14,7 @@ if TYPE_CHECKING:
     from twin.experiment.brief import Option
     from twin.scenario import Scenario
 
-__all__ = ["check_page", "command_of", "options_of", "seeds_from", "share_of"]
-
-
-def check_page(path: Path) -> None:
-    """Raises `InputError` where no page can be written."""
-    if path.is_dir():
-        raise InputError(f"--out {path}: it is a folder; give a file such as {path / 'page.html'}")
-    if not path.parent.is_dir():
-        raise InputError(f"--out {path}: there is no folder {path.parent}")
+__all__ = ["command_of", "options_of", "seeds_from", "share_of"]
 
 
 def share_of(text: str) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from twin.cli.changes import named_changes
 from twin.cli.failures import InputError
+from twin.cli.outputs import check_output
 from twin.cli.terminal import line, show, table
 from twin.cli.texts import in_unit, money
 
@@ -161,12 +162,9 @@ def print_exposures(found: Sequence[Exposure]) -> None:
 
 def check_map(path: Path) -> None:
     """Whether a map can be drawn there, before hours of runs. Raises `InputError`."""
-    if path.is_dir():
-        raise InputError(f"--map {path}: it is a folder; give a file such as {path / 'map.svg'}")
     if path.suffix not in (".svg", ".png"):
         raise InputError(f"--map {path}: a map is an .svg or a .png file")
-    if not path.parent.is_dir():
-        raise InputError(f"--map {path}: there is no folder {path.parent}")
+    check_output("--map", path, "a map")
 
 
 def draw_map(path: Path, title: str, found: Sequence[Exposure], currency: str) -> None:

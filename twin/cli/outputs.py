@@ -10,7 +10,7 @@ from twin.cli.failures import InputError
 __all__ = ["check_output"]
 
 BEGINNINGS: Final = {"a page": b"<!doctype html", "JUnit XML": b"<?xml", "a baseline": b'{"format"'}
-"""How files of a kind begin; Markdown may begin with anything, but a scenario is none."""
+"""How files of a kind begin; maps and Markdown may begin with anything, but a scenario is neither."""
 
 
 def check_output(option: str, path: Path, kind: str) -> None:
