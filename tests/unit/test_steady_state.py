@@ -173,3 +173,22 @@ def test_a_fault_that_is_over_while_another_holds_has_no_quiet_time() -> None:  
     overlapped = found(*faults)[0]
     assert (overlapped.fault.partition(" ")[0], overlapped.quiet_ms) == ("a", 0)
     assert overlapped.returned_after is None and not overlapped.metastable
+
+
+def test_a_wave_between_the_ends_of_two_bins_is_counted() -> None:  # RC-15
+    minutely = {"kind": "periodic", "every": "1m", "item": "mug", "quantity": 1, "region": "home"}
+    held = {"kind": "outage", "interface": "wms", "calls": "held", "from": "2h", "for": "22m"}
+    scenario = tiny(
+        {
+            "run": {"horizon": "10h", "drain": "1d"},
+            "channels": [{"id": "web", "demand": {"kind": None, **minutely}}],
+            "stock": [{"warehouse": "main", "item": "mug", "on_hand": 2_000}],
+            "interfaces": [{"id": "wms", "to": "warehouse/main"}],
+            "faults": [held],
+            "policies": {"delivery": {"default": {"timeout": "1h"}}},
+        }
+    )
+    # In steps of half an hour the outage begins and is over, and its queue drained, between two ends.
+    (found,) = recoveries(scenario, 1, Settings(20, 2))
+    assert found.overshoot_backlog >= 20
+    assert found.returned_after is not None and not found.metastable

@@ -42,7 +42,7 @@ def show_recoveries(title: str, found: Sequence[Recovery], bin_ms: int) -> None:
             "YES" if one.metastable else "no",
         )
     show(shown)
-    line(f"Times are in steps of {in_unit(bin_ms, 'ms', '')}, and what is open is counted at their ends.")
+    line(f"Times are in steps of {in_unit(bin_ms, 'ms', '')}; of what is open the most in a step counts.")
     line("Above: the most in one step beyond the same seed without the fault. Never: not in the quiet time after it.")
     if any(not one.quiet_ms for one in found):
         line("No quiet time: another fault held, or began just then.")

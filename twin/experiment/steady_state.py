@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from twin.core.entry import Entry
 from twin.experiment.branching import Branch
-from twin.observability.calls import Calls
+from twin.observability.calls import Calls, StepKind
 from twin.run import Progress
 from twin.scenario import Scenario
 from twin.world.channel import Channel
@@ -45,7 +45,7 @@ class Settings(Struct, frozen=True):
 
 
 class Series(Struct):
-    """One partner's messages by bin: asked for, attempts sent, answered in time, and open at the bin's end."""
+    """One partner's messages by bin: asked for, attempts sent, answered in time, and the most open at once."""
 
     wanted: list[int] = []
     sent: list[int] = []
@@ -89,6 +89,8 @@ class _Watch:
         self.bins = bins
         self.calls = Calls()
         self.series: dict[str, Series] = {}
+        self.open: dict[str, set[str]] = {ALL: set()}
+        self.carried = 0
 
     def of(self, partner: str) -> Series:
         """A partner's series, as long as the run."""
@@ -100,51 +102,65 @@ class _Watch:
 
     def __call__(self, entry: Entry) -> None:
         index = (entry.now - self.begin) // self.bin_ms
+        self.carry(index)
         for step in self.calls.fold(entry):
-            kind = step.kind
-            if kind not in ("asked", "sent", "succeeded") or not 0 <= index < self.bins:
-                continue
-            gateway = step.message.delivery.gateway
-            if not self.calls.policy(gateway).acknowledge:
-                continue
-            for partner in (gateway, ALL):
-                series = self.of(partner)
-                row = series.wanted if kind == "asked" else series.sent if kind == "sent" else series.good
-                row[index] += 1
+            delivery = step.message.delivery
+            if self.calls.policy(delivery.gateway).acknowledge and 0 <= index < self.bins:
+                for partner in (delivery.gateway, ALL):
+                    self._count(step.kind, delivery.key, partner, index)
 
-    def look(self, index: int, branch: Branch) -> None:
-        """Note how many messages are open at the end of a bin."""
-        open_now = branch.driver.engine.state.deliveries
-        self.of(ALL).backlog[index] = len(open_now)
-        for opened in open_now.values():
-            self.of(opened.delivery.gateway).backlog[index] += 1
+    def _count(self, kind: StepKind, key: str, partner: str, index: int) -> None:
+        series, open_now = self.of(partner), self.open.setdefault(partner, set())
+        if kind in ("asked", "redriven"):
+            open_now.add(key)
+            series.backlog[index] = max(series.backlog[index], len(open_now))
+        elif kind in ("settled", "lapsed", "dead"):
+            open_now.discard(key)
+        if kind in ("asked", "sent", "succeeded"):
+            row = series.wanted if kind == "asked" else series.sent if kind == "sent" else series.good
+            row[index] += 1
+
+    def carry(self, index: int) -> None:
+        """What is open when a bin begins is open in it: up to and with the bin of this index."""
+        for begun in range(self.carried, min(index + 1, self.bins)):
+            for partner, open_now in self.open.items():
+                self.of(partner).backlog[begun] = len(open_now)
+        self.carried = max(self.carried, index + 1)
 
 
 class _Run:
-    """One business run bin by bin; `kept` are forks of it, a window after the end of a fault, by the place of that."""
+    """One business run bin by bin."""
 
     def __init__(self, scenario: Scenario, seed: int, settings: Settings, what: str, progress: Progress | None) -> None:
         run = scenario.run
+        self.scenario = scenario
+        self.seed = seed
+        self.settings = settings
         self.bin_ms = max(1, run.horizon // settings.bins)
         self.watch = _Watch(run.start, self.bin_ms, settings.bins)
         self.branch = Branch.begin(scenario, seed, self.watch)
-        self.kept: dict[int, tuple[Branch, _Watch]] = {}
-        told = 0
-        due: dict[int, list[int]] = {}
         for index in range(settings.bins):
             self.branch.run(run.start + (index + 1) * self.bin_ms)
-            self.watch.look(index, self.branch)
-            faults = self.branch.faults
-            for place in range(told, len(faults)):
-                if faults[place][1] == "fault.ended":
-                    due.setdefault(index + settings.window, []).append(place)
-            told = len(faults)
-            if index in due:
-                watch = _Watch(run.start, self.bin_ms, settings.bins)
-                watch.calls.policies = dict(self.watch.calls.policies)
-                self.kept |= dict.fromkeys(due[index], (self.branch.fork(watch), watch))
             if progress is not None:
                 progress(what, index + 1, settings.bins, self.branch.driver.engine.state.position)
+        self.watch.carry(settings.bins)
+
+    def again(self, until: int) -> tuple[Branch, _Watch]:
+        """The same business as it stood at an instant (ms), and who has watched it."""
+        watch = _Watch(self.scenario.run.start, self.bin_ms, self.settings.bins)
+        branch = Branch.begin(self.scenario, self.seed, watch)
+        branch.run(until)
+        return branch, watch
+
+
+class _Over(Struct, frozen=True):
+    """A fault that is over: of whom (`partner`), what, from when to when, and the end of the quiet time; in ms."""
+
+    partner: str
+    fault: str
+    began: int
+    ended: int
+    quiet_end: int
 
 
 def recoveries(
@@ -169,10 +185,7 @@ def recoveries(
         partner = actor.party if isinstance(actor, Exposed) else ALL
         later = [row[0] for row in rows[place + 1 :] if row[1] == "fault.began"]
         quiet_end = at if under_way else min([*later, scenario.run.demand_end])
-        judged = _judge(
-            hurt, base, settings, scenario, place, partner, detail, began.get((subject, detail), at), at, quiet_end
-        )
-        found.append(judged)
+        found.append(_judge(hurt, base, _Over(partner, detail, began.get((subject, detail), at), at, quiet_end)))
     return found
 
 
@@ -195,23 +208,12 @@ def first_return(with_fault: Series, without: Series, first: int, last: int, set
     return None
 
 
-def _judge(
-    hurt: _Run,
-    base: _Run,
-    settings: Settings,
-    scenario: Scenario,
-    place: int,
-    partner: str,
-    fault: str,
-    began: int,
-    ended: int,
-    quiet_end: int,
-) -> Recovery:
-    start, width = scenario.run.start, settings.window
-    bin_ms = hurt.bin_ms
-    with_fault, without = hurt.watch.of(partner), base.watch.of(partner)
-    first = -(-(ended - start) // bin_ms)
-    last = min((quiet_end - start) // bin_ms, settings.bins)
+def _judge(hurt: _Run, base: _Run, over: _Over) -> Recovery:
+    settings, start, bin_ms = hurt.settings, hurt.scenario.run.start, hurt.bin_ms
+    width = settings.window
+    with_fault, without = hurt.watch.of(over.partner), base.watch.of(over.partner)
+    first = -(-(over.ended - start) // bin_ms)
+    last = min((over.quiet_end - start) // bin_ms, settings.bins)
     returned = first_return(with_fault, without, first, last, settings)
     band = max(without.backlog, default=0)
     cleared = next((index for index in range(first, last) if with_fault.backlog[index] <= band), None)
@@ -227,18 +229,20 @@ def _judge(
     if stays and sound:
         # Half of what is left after the fork: from three windows of quiet on, the last one is all at the full load.
         cut_ms = (last - first - width) // 2 * bin_ms
-        usual = _sum(without.good, tail, width)
-        freed = _way_out(hurt.kept.get(place), settings, scenario, partner, last, cut_ms, usual)
+        fork = hurt.again(start + (first + width) * bin_ms)
+        freed = _Cuts(hurt, *fork, over.partner, last, cut_ms, _sum(without.good, tail, width)).smallest()
+    # The wave may come in the very bin in which the fault ends.
+    wave = range((over.ended - start) // bin_ms, last)
     return Recovery(
-        fault,
-        partner,
-        began,
-        ended,
-        max(0, quiet_end - ended),
-        None if returned is None else max(0, start + returned * bin_ms - ended),
-        None if cleared is None else max(0, start + (cleared + 1) * bin_ms - ended),
-        max([0, *(with_fault.sent[index] - without.sent[index] for index in range(first, last))]),
-        max([0, *(with_fault.backlog[index] - without.backlog[index] for index in range(first, last))]),
+        over.fault,
+        over.partner,
+        over.began,
+        over.ended,
+        max(0, over.quiet_end - over.ended),
+        None if returned is None else max(0, start + returned * bin_ms - over.ended),
+        None if cleared is None else max(0, start + (cleared + 1) * bin_ms - over.ended),
+        max([0, *(with_fault.sent[index] - without.sent[index] for index in wave)]),
+        max([0, *(with_fault.backlog[index] - without.backlog[index] for index in wave)]),
         load,
         goodput,
         stays and sound,
@@ -248,51 +252,47 @@ def _judge(
     )
 
 
-def _way_out(
-    fork: tuple[Branch, _Watch] | None,
-    settings: Settings,
-    scenario: Scenario,
-    partner: str,
-    last: int,
-    cut_ms: int,
-    usual: int,
-) -> int | None:
-    """The smallest cut of the load, of those tried, after which the partner is healthy at the full load again: its
-    goodput in the last window is within the tolerance of the `usual` one."""
-    if fork is None or not _frees(fork, settings, scenario, partner, last, cut_ms, usual, CUTS[-1]):
-        return None
-    low, high = 0, len(CUTS) - 1
-    # The larger the cut, the shorter the way: bisection over those tried.
-    while low < high:
-        tried = (low + high) // 2
-        if _frees(fork, settings, scenario, partner, last, cut_ms, usual, CUTS[tried]):
-            high = tried
-        else:
-            low = tried + 1
-    return CUTS[low]
+class _Cuts(Struct, frozen=True):
+    """Cuts of the load of a business that stays down, from a fork of it on.
 
+    A cut frees the partner if that is healthy at the full load again: if its goodput in the last window before the bin
+    `last` is within the tolerance of the `usual` one.
+    """
 
-def _frees(
-    fork: tuple[Branch, _Watch],
-    settings: Settings,
-    scenario: Scenario,
-    partner: str,
-    last: int,
-    cut_ms: int,
-    usual: int,
-    cut: int,
-) -> bool:
-    begin, bin_ms, bins = scenario.run.start, fork[1].bin_ms, settings.bins
-    watch = _Watch(begin, bin_ms, bins)
-    watch.calls.policies = dict(fork[1].calls.policies)
-    branch = fork[0].fork(watch)
-    _thin(branch, (100 - cut) * 10_000)
-    branch.run(branch.world.now + cut_ms)
-    _thin(branch, 1_000_000)
-    branch.run(begin + last * bin_ms)
-    series = watch.of(partner)
-    tail = last - settings.window
-    return _healthy(_sum(series.good, tail, settings.window), usual, settings)
+    run: _Run
+    branch: Branch
+    watch: _Watch
+    partner: str
+    last: int
+    cut_ms: int
+    usual: int
+
+    def smallest(self) -> int | None:
+        """The smallest cut of those tried that frees it, in percent."""
+        if not self.frees(CUTS[-1]):
+            return None
+        low, high = 0, len(CUTS) - 1
+        # The larger the cut, the shorter the way: bisection over those tried.
+        while low < high:
+            tried = (low + high) // 2
+            if self.frees(CUTS[tried]):
+                high = tried
+            else:
+                low = tried + 1
+        return CUTS[low]
+
+    def frees(self, cut: int) -> bool:
+        """Whether a cut of so many percent does."""
+        begin, bin_ms, settings = self.watch.begin, self.watch.bin_ms, self.run.settings
+        watch = _Watch(begin, bin_ms, settings.bins)
+        watch.calls.policies = dict(self.watch.calls.policies)
+        branch = self.branch.fork(watch)
+        _thin(branch, (100 - cut) * 10_000)
+        branch.run(branch.world.now + self.cut_ms)
+        _thin(branch, 1_000_000)
+        branch.run(begin + self.last * bin_ms)
+        good = watch.of(self.partner).good
+        return _healthy(_sum(good, self.last - settings.window, settings.window), self.usual, settings)
 
 
 def _thin(branch: Branch, left_ppm: int) -> None:
