@@ -26,7 +26,7 @@ demo: $(VENV)/.demo ## run scenarios/demo.yaml and print where its report is
 	$(BIN)/twin run scenarios/demo.yaml --out reports/demo --force
 
 test: $(VENV)/.dev ## every test but the deep ones
-	$(PY) -m pytest -n $(WORKERS)
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal
 
 lint: $(VENV)/.dev ## style, types and import contracts
 	$(BIN)/ruff check .
@@ -38,7 +38,7 @@ bench: $(VENV)/.dev ## speed and memory as JSON lines
 	$(PY) -m benchmarks
 
 deep: $(VENV)/.dev ## every test, the long checks in full
-	$(PY) -m pytest -n $(WORKERS) -m "" --hypothesis-profile=deep
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal -m "" --hypothesis-profile=deep
 
 ci-sample: $(VENV)/.dev ## the shipped scenarios against what they expect, and the drills against their baseline
 	$(BIN)/twin check --workers 2 scenarios/minimal.yaml scenarios/demo.yaml
