@@ -14,6 +14,7 @@ from tests.world.test_marketplace import market, of
 from twin.core.commands import (
     BeginIntervention,
     ConfirmInvoice,
+    DefineNetwork,
     DefinePolicies,
     HoldOrder,
     RedriveDelivery,
@@ -126,6 +127,17 @@ def test_an_order_that_somebody_else_holds_first_is_not_let_go() -> None:
     assert refused(stage) == []
 
 
+def test_two_stops_at_one_instant_do_not_let_go_what_somebody_else_held_just_before() -> None:  # RC-18
+    stops = [{"id": id, "kind": "stop_ship", "at": "1d", "for": "6h"} for id in ("a", "b")]
+    stage = Stage(tiny({"policies": WAVES, "interventions": stops}))
+    for order in ("stopped", "checked"):
+        stage.order(order, at=20 * HOUR)
+    stage.hold("checked", at=DAY + 2)
+    stage.run(2 * DAY)
+    assert {id: order.held for id, order in stage.state.orders.items()} == {"stopped": False, "checked": True}
+    assert refused(stage) == []
+
+
 def test_a_batch_job_that_two_have_stopped_goes_on_after_both() -> None:  # RC-18
     pause = {"kind": "pause_batch", "interface": "ledger"}
     stage = Stage(
@@ -154,6 +166,36 @@ def test_a_feed_that_two_have_closed_is_open_again_after_both() -> None:  # RC-1
     assert of(stage).listing["mug"].units == 0
     stage.run(14 * HOUR)
     assert of(stage).listing["mug"].units > 0
+
+
+@pytest.mark.parametrize(
+    ("closed", "hour", "after"), [(True, 0, True), (False, 4, False)], ids=["closed before", "opened meanwhile"]
+)
+def test_a_feed_stays_as_somebody_else_left_it(closed: bool, hour: int, after: bool) -> None:  # RC-18
+    close = {"kind": "zero_feed", "channel": "market"}
+    plans = [{**close, "id": "a", "at": "1h", "for": "8h"}, {**close, "id": "b", "at": "2h", "for": "10h"}]
+    stage = Stage(market(interventions=plans))
+    stage.run(hour * HOUR + MINUTE)
+    other = replace(stage.state.channels["market"], feed_closed=closed)
+    command = DefineNetwork("other", "test", stage.world.now, stage.state.currency, channels=(other,))
+    stage.send(command, hour * HOUR + 2 * MINUTE)
+    stage.run(14 * HOUR)
+    assert stage.state.channels["market"].feed_closed is after
+
+
+@pytest.mark.parametrize(("days", "after"), [(5, [5, 5]), (0, [0, 0]), (3, [2, 0])])
+def test_an_extension_that_somebody_else_has_set_anew_stays_as_they_left_it(days: int, after: list[int]) -> None:
+    # RC-18; three days is what both come to: nothing tells that somebody else meant them.
+    one = {"kind": "extend_promises", "by": "1d", "at": "1d", "for": "1d"}
+    stage = Stage(tiny(BUSY | {"interventions": [one, {**one, "by": "2d", "at": "36h"}]}))
+    stage.run(40 * HOUR)
+    other = replace(stage.state.policies, promise_extra_ms=days * DAY)
+    stage.send(DefinePolicies("other", "test", stage.world.now, other), 41 * HOUR)
+    extra = []
+    for hour in (49, 61):
+        stage.run(hour * HOUR)
+        extra.append(stage.state.policies.promise_extra_ms // DAY)
+    assert extra == after
 
 
 def test_promises_are_extended_by_the_sum_of_those_under_way() -> None:  # RC-18

@@ -118,7 +118,10 @@ def unposted_value(facts: Facts) -> Answer:
 
 @measure("L", "minor", MOVED)
 def written_off(facts: Facts) -> Answer:
-    """Stock that adjustments and counts took away, less what they found, at standard cost; not in the margin."""
+    """Stock that adjustments and counts took away, less what they found, at standard cost; not in the margin.
+
+    Below 0 where more was found than went: also where what went before the window is found again in it.
+    """
     return answer(facts.written_off)
 
 

@@ -22,6 +22,7 @@ from twin.core.commands import (
     RedriveDelivery,
     ReleaseHold,
 )
+from twin.core.master import Channel
 from twin.core.state import State
 from twin.streams import Distribution
 from twin.world.files import Files
@@ -89,9 +90,12 @@ class Operations(Actor):
         # While its change of the rules holds: its place among those of its kind, above those that began before.
         self.place = 0
         self.paused = False
-        # Orders that it holds, and what was preferred in its regions when it began.
-        self.held: dict[str, None] = {}
+        # Orders that it stops (whether it is a stop that holds them, or still only meant to), what was preferred in its
+        # regions when it began, whether its feed was closed then, and what those of its kind last made of promises.
+        self.held: dict[str, bool] = {}
         self.usual: dict[str, str] = {}
+        self.closed_before = False
+        self.extra_ms = 0
 
     @property
     def state(self) -> State:
@@ -212,21 +216,24 @@ class Operations(Actor):
                 and (not plan.channel or order.channel == plan.channel)
                 and any(any(line.buckets[: buckets.SHIPPED]) for line in order.lines.values())
             ):
-                self.held[order.id] = None
+                self.held[order.id] = order.held
                 if not order.held:
                     told = HoldOrder(*self._name(), order.id, f"{plan.id}: {cause}")
                     self.world.post(self.hold, told, 1 + self.sent, Phase.COMMAND)
 
     def _stopped(self, order_id: str) -> bool:
         """Whether another stop of shipping holds an order."""
-        return any(order_id in other.held for other in self._others())
+        return any(other.held.get(order_id) for other in self._others())
 
     def hold(self, message: HoldOrder) -> None:
         """An order is held, unless somebody came first: another stop of shipping, or one who has to let it go too."""
         order = self.state.orders.get(message.order)
         if order is None or not order.held:
             self.world.orchestration.receive(message)
-        elif not self._stopped(message.order):
+            self.held[message.order] = True
+        elif self._stopped(message.order):
+            self.held[message.order] = True
+        else:
             del self.held[message.order]
 
     def let_go(self, message: ReleaseHold) -> None:
@@ -261,21 +268,38 @@ class Operations(Actor):
         if begins:
             self._take_place()
         if plan.kind == "zero_feed":
-            closed = begins or any(one.place and one.plan.channel == plan.channel for one in self._others())
-            channel = replace(state.channels[plan.channel], feed_closed=closed)
-            told = DefineNetwork(*name, state.currency, channels=(channel,))
+            told = DefineNetwork(*name, state.currency, channels=(self._feed(begins),))
         elif plan.kind == "shift_volume":
             preferred = dict(policies.preferred)
             for region, node in plan.preferred:
                 self._shift(preferred, region, node, begins)
             told = DefinePolicies(*name, replace(policies, preferred=tuple(sorted(preferred.items()))))
         else:
-            more = plan.by_ms if begins else -plan.by_ms
-            extra_ms = max(0, policies.promise_extra_ms + more)
-            told = DefinePolicies(*name, replace(policies, promise_extra_ms=extra_ms))
+            told = DefinePolicies(*name, replace(policies, promise_extra_ms=self._extra(begins)))
         if not begins:
             self.place = 0
         self.world.orchestration.receive(told)
+
+    def _feed(self, begins: bool) -> Channel:
+        """The channel with its feed closed, or open again if it was so before the first of those that close it."""
+        channel = self.state.channels[self.plan.channel]
+        others = [one for one in self._others() if one.place and one.plan.channel == channel.id]
+        if begins:
+            self.closed_before = others[0].closed_before if others else channel.feed_closed
+            return replace(channel, feed_closed=True)
+        # Somebody else may have opened it meanwhile.
+        return replace(channel, feed_closed=channel.feed_closed and (bool(others) or self.closed_before))
+
+    def _extra(self, begins: bool) -> int:
+        """What promises are extended by, in ms: what somebody else has set meanwhile stays as it is."""
+        now_ms = self.state.policies.promise_extra_ms
+        if not begins and now_ms != self.extra_ms:
+            return now_ms
+        extra_ms = max(0, now_ms + (self.plan.by_ms if begins else -self.plan.by_ms))
+        for one in (self, *self._others()):
+            if one is self or one.extra_ms == now_ms:
+                one.extra_ms = extra_ms
+        return extra_ms
 
     def _shift(self, preferred: dict[str, str], region: str, node: str, begins: bool) -> None:
         """Prefer another warehouse in a region, or again what was preferred before."""
