@@ -22,7 +22,7 @@ from twin.measures import MEASURES
 from twin.measures.measured import DIGITS, Exact, decimal
 from twin.run import Progress
 from twin.scenario import Scenario, ScenarioError, load
-from twin.scenario.errors import Problem, choices
+from twin.scenario.errors import Problem
 from twin.scenario.expect import Expectation, Invariants, MeasureBound, Reference, Settled
 from twin.scenario.units import format_decimal, format_duration, format_percent
 
@@ -132,25 +132,12 @@ def _cases(
         except ScenarioError as error:
             problems += error.problems
             continue
-        problems += _unknown_measures(str(path), scenario)
         expectations = scenario.expect or (Invariants(kind="invariants"),)
         told = tuple(settings.get(str(path), ()))
         cases.append(_Case(len(cases), str(path), scenario, expectations, full, seeds, told))
     if problems:
         raise ScenarioError(problems)
     return cases
-
-
-def _unknown_measures(path: str, scenario: Scenario) -> Iterator[Problem]:
-    single = [name for name, spec in MEASURES.items() if spec.kind != "P"]
-    for index, expected in enumerate(scenario.expect):
-        if isinstance(expected, Invariants | Settled):
-            continue
-        name = expected.name.partition("/")[0]
-        if name in MEASURES and name not in single:
-            yield Problem(path, 0, f"expect[{index}].name: '{name}' compares two runs; a scenario is one")
-        elif name not in single:
-            yield Problem(path, 0, f"expect[{index}].name: {choices('measure', 'measures', name, single)}")
 
 
 # --- judging
