@@ -241,6 +241,10 @@ MISTAKES = [
     # what needs something that is not there
     ("kind: poisson, rate: 40/h, regions: {north: 1}", "kind: book",
      "peak.yaml:24: demand is to come from the order book; give the scenario an order_book"),
+    # percentages
+    ("kind: measure, name: unit_fill_rate, at_least: 93%",
+     "kind: reference, name: unit_fill_rate, value: 93%, half_width: 0.5",
+     "peak.yaml:36: half_width: 0.5 has no unit; write 50% for a share of 0.5, or 0.5%"),
     # measures
     ("kind: measure, name: unit_fill_rate, at_least: 93%", "kind: reference, name: lost_margin, value: 1",
      "peak.yaml:36: 'lost_margin' compares two runs; expect a measure of one, which docs/measures.md lists"),
