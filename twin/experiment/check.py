@@ -24,9 +24,10 @@ from twin.run import Progress
 from twin.scenario import Scenario, ScenarioError, load
 from twin.scenario.errors import Problem
 from twin.scenario.expect import Expectation, Invariants, MeasureBound, Reference, Settled
+from twin.scenario.loader import OVERRIDES
 from twin.scenario.units import format_decimal, format_duration, format_percent
 
-__all__ = ["Verdict", "check"]
+__all__ = ["Verdict", "check", "read_all"]
 
 SHOWN_MAX: Final = 3
 """Broken invariants in `found`; `details` has all."""
@@ -125,19 +126,28 @@ def _cases(
     settings: Mapping[str, Sequence[str]],
 ) -> list[_Case]:
     cases: list[_Case] = []
+    for name, scenario in read_all(paths, overrides):
+        expectations = scenario.expect or (Invariants(kind="invariants"),)
+        told = tuple(settings.get(name, ()))
+        cases.append(_Case(len(cases), name, scenario, expectations, full, seeds, told))
+    return cases
+
+
+def read_all(paths: Iterable[str | Path], overrides: Mapping[str, Mapping[str, object]]) -> list[tuple[str, Scenario]]:
+    """The scenarios by their names, with the overrides of each. Raises `ScenarioError` with all problems of all files;
+    one of overrides names the file that they were laid over.
+    """
+    found: list[tuple[str, Scenario]] = []
     problems: list[Problem] = []
     for path in paths:
+        name = str(path)
         try:
-            scenario = load(path, overrides.get(str(path)))
+            found.append((name, load(path, overrides.get(name))))
         except ScenarioError as error:
-            problems += error.problems
-            continue
-        expectations = scenario.expect or (Invariants(kind="invariants"),)
-        told = tuple(settings.get(str(path), ()))
-        cases.append(_Case(len(cases), str(path), scenario, expectations, full, seeds, told))
+            problems += [Problem(name, 0, str(one)) if one.file == OVERRIDES else one for one in error.problems]
     if problems:
         raise ScenarioError(problems)
-    return cases
+    return found
 
 
 # --- judging

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from os.path import dirname, join, normpath
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, Final
 
 from twin.scenario.demand import BookFile
 from twin.scenario.errors import Path, Problem, ScenarioError, dotted
@@ -13,9 +13,10 @@ from twin.scenario.merging import Node, merge, node_of, plain_of
 from twin.scenario.model import SCHEMA, Scenario, checked
 from twin.scenario.reading import read
 
-__all__ = ["load", "load_plain", "placed"]
+__all__ = ["OVERRIDES", "load", "load_plain", "placed"]
 
-OVERRIDES = "overrides"
+OVERRIDES: Final = "overrides"
+"""What messages call overrides, where others name a file."""
 
 
 def load(path: str | FilePath, overrides: Mapping[str, object] | None = None) -> Scenario:
