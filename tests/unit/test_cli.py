@@ -320,6 +320,50 @@ def test_dead_letters_are_listed_with_reason_owner_age_and_value(told: Told, tmp
     assert "--gateway bank: no dead letter is for it; there are some for erp" in err
 
 
+@pytest.fixture(scope="module")
+def troubled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A watched run in which the ERP refuses some messages, and nobody sends them again."""
+    folder = tmp_path_factory.mktemp("troubled") / "run"
+    monitor = "{every: 1m, alerts: [{id: given-up, kind: dead_letters, gateway: '*', above: 0, delay: 1m}]}"
+    settings = ["--set", "policies.delivery.erp.retries.max=0", "--set", f"monitor={monitor}"]
+    drill = str(ROOT / "scenarios/drills/errors.yaml")
+    assert main(["run", drill, "--out", str(folder), "--quiet", "--no-report", *settings]) == 0
+    return folder
+
+
+def test_messages_count_the_dead_letters_and_are_given_as_json(told: Told, troubled: Path) -> None:  # RC-03
+    letters = [row["key"] for row in json.loads(told("dead-letters", troubled, "--json")[1])]
+    assert letters
+    out = told("messages", troubled)[1]
+    assert f"dead letters {len(letters)} given up, and waiting for somebody" in " ".join(out.split())
+    code, out, _ = told("messages", troubled, "--json")
+    found = json.loads(out)
+    assert sorted(found["dead_letters"]) == sorted(letters)
+    assert found["attempted"] >= found["ok"] > 0
+    assert (found["valid"], code) in ((True, 0), (False, 1))
+
+
+def test_alerts_are_given_as_json(told: Told, troubled: Path) -> None:  # OB-05
+    code, out, _ = told("alerts", troubled, "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert {"alerts", "missed", "false_alarms"} == set(found)
+    assert found["alerts"]
+    start = read_manifest(troubled).start_ms
+    assert all(one["rule"] == "given-up" and one["raised_at"] > start for one in found["alerts"])
+
+
+def test_books_are_given_as_json(told: Told, finished: Path) -> None:  # FI-01
+    code, out, _ = told("books", finished, "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert found["order_book"] is None
+    books = found["books"]
+    ends = ("delivered", "cancelled", "rejected", "open")
+    assert books["captured"]["lines"] == sum(books[end]["lines"] for end in ends) > 0
+    assert books["differences"] == []
+
+
 def test_a_run_without_dead_letters_says_so(told: Told, finished: Path) -> None:
     assert told("dead-letters", finished) == (0, "no dead letters\n", "")
 
