@@ -20,9 +20,6 @@ __all__ = ["check_slos", "chosen_slo", "parse_slos", "print_interfaces", "show_i
 
 Slos = list[tuple[str, "Slo"]]
 
-NAME_MIN: Final = 9
-"""Characters that a name has at least in a line."""
-
 PERCENTS: Final = (50, 95, 99)
 
 
@@ -113,11 +110,7 @@ _CAME: Final = ("Messages", "Refused", "Lag p50", "p95", "max")
 
 
 def _table(title: str, *numbers: str) -> Table:
-    """Where a line is too short for all, the names are folded, and no number is cut."""
-    made = table(title, "Gateway", "Capability", *numbers, right=numbers)
-    for column in made.columns[:2]:
-        column.min_width = NAME_MIN
-    return made
+    return table(title, "Gateway", "Capability", *numbers, right=numbers)
 
 
 def _age(since: int, end: int) -> str:
