@@ -337,7 +337,7 @@ def answers(
         base = loaded.plan.base_id
         found = [Answers(results, one.id, loaded.scenarios[one.id, base]) for one in loaded.plan.scenarios]
     except TooFew as error:
-        raise InputError(f"{plan}: {error}") from None
+        raise InputError(str(loaded.plan.problem(error.path, str(error)))) from None
     if as_json:
         line(answers_as_json(loaded.plan.title, found))
     else:
