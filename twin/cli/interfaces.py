@@ -20,6 +20,9 @@ __all__ = ["check_slos", "chosen_slo", "parse_slos", "print_interfaces", "show_i
 
 Slos = list[tuple[str, "Slo"]]
 
+NAME_MIN: Final = 9
+"""Characters that a name has at least in a line."""
+
 PERCENTS: Final = (50, 95, 99)
 
 
@@ -110,7 +113,11 @@ _CAME: Final = ("Messages", "Refused", "Lag p50", "p95", "max")
 
 
 def _table(title: str, *numbers: str) -> Table:
-    return table(title, "Gateway", "Capability", *numbers, right=numbers)
+    made = table(title, "Gateway", "Capability", *numbers, right=numbers)
+    # So that a terminal of 80 columns has room for the numbers.
+    for column in made.columns[:2]:
+        column.min_width = NAME_MIN
+    return made
 
 
 def _age(since: int, end: int) -> str:

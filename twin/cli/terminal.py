@@ -69,7 +69,7 @@ def _fit(what: Table, console: Console) -> bool:
         whole = max(map(cell_len, texts))
         words = max((cell_len(word) for text in texts for word in text.split()), default=0)
         wanted.append(whole)
-        least.append(whole if column.no_wrap else min(words, WORD_MAX))
+        least.append(whole if column.no_wrap else min(words, column.min_width or WORD_MAX))
     around = Measurement.get(console, console.options.update(max_width=EVERYTHING), what).maximum - sum(wanted)
     room = console.width - around
     if sum(wanted) <= room:
