@@ -299,4 +299,10 @@ def test_the_command_refuses_an_experiment_that_answers_nothing(
 ) -> None:
     plan = ROOT / "scenarios" / "experiments" / "pickers.yaml"
     assert main(["answers", str(plan), "--out", str(tmp_path / "out")]) == 2
-    assert "no outages and no workflows" in capsys.readouterr().err
+    assert f"{plan}:3: the experiment has no outages and no workflows" in capsys.readouterr().err
+    one = tmp_path / "one.yaml"
+    one.write_text(
+        f"experiment: 1\ntitle: One\nscenarios: [{MINIMAL}]\nseeds: 1\nworkflows: {{for: 1d, starts: [9h]}}\n"
+    )
+    assert main(["answers", str(one), "--out", str(tmp_path / "out")]) == 2
+    assert f"{one}:4: one seed has no interval" in capsys.readouterr().err

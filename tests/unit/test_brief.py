@@ -14,6 +14,7 @@ from itertools import accumulate
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from tests.unit.pages import reaches_out
 from tests.unit.test_report import text_of
@@ -261,6 +262,26 @@ def test_the_shipped_options_fit_their_scenario() -> None:
     assert story.policies.delivery.supplier is not None and story.policies.delivery.supplier.bulkhead == 2
     changed = story.with_changes(made[0].change).policies.delivery.supplier
     assert changed is not None and changed.bulkhead is None
+
+
+@pytest.mark.parametrize(
+    ("seen", "told", "key"),
+    [
+        ({"usual": 0, "quiet_ms": 1}, "messages back to normal not known (no traffic after its end)", "no traffic"),
+        ({"usual": 9, "quiet_ms": 0}, "messages back to normal not known (no quiet time after its end)", "no quiet"),
+        ({"usual": 9, "quiet_ms": 1}, "messages not back to normal before demand ended", "not in time"),
+    ],
+)
+def test_where_nothing_can_show_a_return_the_page_says_so(
+    found: Brief, tmp_path: Path, seen: dict[str, int], told: str, key: str
+) -> None:
+    recoveries = [structs.replace(one, returned_after=None, **seen) for one in found.recoveries]
+    made = structs.replace(found, recoveries=recoveries)
+    text = text_of(write_brief(made, tmp_path / "page.html", COMMAND).read_text(encoding="utf-8"))
+    assert back_at(made) is None
+    assert f"{told}, " in text
+    assert key in text
+    assert ("not before demand ended" in text) == (key == "not in time")
 
 
 def test_many_troubles_are_told_in_short_and_each_partner_counts_from_its_last(tmp_path: Path) -> None:

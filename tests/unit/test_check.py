@@ -257,7 +257,7 @@ def test_mistakes_in_all_files_are_told_before_anything_runs(write: Write, tmp_p
     with pytest.raises(ScenarioError) as caught:
         check([unknown, pair, absent])
     text = str(caught.value)
-    assert "expect[0].name: unknown measure 'unit_fill_rte'" in text
+    assert f"{unknown}:5: unknown measure 'unit_fill_rte'" in text
     assert "did you mean 'unit_fill_rate'?" in text
     assert "'lost_margin' compares two runs" in text
     assert str(absent) in text

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from twin.cli import main
 from twin.cli.failures import tell
+from twin.cli.terminal import WORD_MAX
 from twin.core.refusals import CorruptLog
 from twin.log import explain, read_manifest
 
@@ -318,6 +320,106 @@ def test_dead_letters_are_listed_with_reason_owner_age_and_value(told: Told, tmp
     code, _, err = told("dead-letters", tmp_path / "run", "--gateway", "bank")
     assert code == 2
     assert "--gateway bank: no dead letter is for it; there are some for erp" in err
+
+
+@pytest.fixture(scope="module")
+def troubled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A watched run in which the ERP refuses some messages, and nobody sends them again."""
+    folder = tmp_path_factory.mktemp("troubled") / "run"
+    monitor = "{every: 1m, alerts: [{id: given-up, kind: dead_letters, gateway: '*', above: 0, delay: 1m}]}"
+    settings = ["--set", "policies.delivery.erp.retries.max=0", "--set", f"monitor={monitor}"]
+    drill = str(ROOT / "scenarios/drills/errors.yaml")
+    assert main(["run", drill, "--out", str(folder), "--quiet", "--no-report", *settings]) == 0
+    return folder
+
+
+def test_messages_count_the_dead_letters_and_are_given_as_json(told: Told, troubled: Path) -> None:  # RC-03
+    letters = [row["key"] for row in json.loads(told("dead-letters", troubled, "--json")[1])]
+    assert letters
+    out = told("messages", troubled)[1]
+    assert f"dead letters {len(letters)} given up, and waiting for somebody" in " ".join(out.split())
+    code, out, _ = told("messages", troubled, "--json")
+    found = json.loads(out)
+    assert sorted(found["dead_letters"]) == sorted(letters)
+    assert found["attempted"] >= found["ok"] > 0
+    assert (found["valid"], code) in ((True, 0), (False, 1))
+
+
+def test_alerts_are_given_as_json(told: Told, troubled: Path) -> None:  # OB-05
+    code, out, _ = told("alerts", troubled, "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert {"alerts", "missed", "false_alarms"} == set(found)
+    assert found["alerts"]
+    start = read_manifest(troubled).start_ms
+    assert all(one["rule"] == "given-up" and one["raised_at"] > start for one in found["alerts"])
+
+
+def test_books_are_given_as_json(told: Told, finished: Path) -> None:  # FI-01
+    code, out, _ = told("books", finished, "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert found["order_book"] is None
+    books = found["books"]
+    ends = ("delivered", "cancelled", "rejected", "open")
+    assert books["captured"]["lines"] == sum(books[end]["lines"] for end in ends) > 0
+    assert books["differences"] == []
+
+
+TABLES = [
+    "measures RUN",
+    "measures RUN --base RUN",
+    "alerts RUN",
+    "messages RUN",
+    "books RUN",
+    "dead-letters RUN",
+    "interfaces RUN",
+    "check SCENARIO --quiet",
+    "recover SCENARIO --quiet",
+    "experiment PLAN --out OUT --quiet --spread --regret",
+    "answers PLAN --out OUT --quiet",
+    "exposure SMALL --longest 12h --seeds 2 --start 9h --runs 40 --quiet",
+]
+
+
+@pytest.mark.parametrize("command", TABLES)
+def test_tables_stay_legible_in_60_columns(
+    told: Told, troubled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:  # OB-06
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(
+        f"experiment: 1\ntitle: A case\nscenarios: [{MINIMAL}]\nseeds: 2\n"
+        "variants: [{id: base, change: {interfaces: [{id: wms, to: warehouse/main}]}}]\n"
+        "outages:\n"
+        "  - id: a-warehouse-that-answers-nothing\n"
+        "    starts: [9h]\n"
+        "    change: {faults: [{kind: outage, id: wms, interface: wms, from: $start, for: 1h}]}\n"
+    )
+    small = tmp_path / "small.yaml"
+    small.write_text(f"extends: {MINIMAL}\ninterfaces: [{{id: wms, to: warehouse/main}}]\n")
+    places = {
+        "RUN": troubled,
+        "SCENARIO": ROOT / "scenarios/drills/outage_erp.yaml",
+        "SMALL": small,
+        "PLAN": plan,
+        "OUT": tmp_path / "out",
+    }
+    words = [places.get(word, word) for word in command.split()]
+    # Measures have notes only where there is room for them.
+    monkeypatch.setattr("twin.cli.measures.WIDE", 1_000)
+    monkeypatch.setenv("COLUMNS", "300")
+    wide = told(*words)
+    assert wide[0] in (0, 1), wide[2]
+    monkeypatch.setenv("COLUMNS", "60")
+    narrow = told(*words)
+    assert narrow[0] == wide[0]
+    # Titles and remarks are lines of their own, and left to the terminal.
+    remarks = wide[1].splitlines()
+    assert [row for row in narrow[1].splitlines() if len(row) > 60 and row not in remarks] == []
+    assert "…" not in narrow[1]
+    there = narrow[1].split()
+    rows = [row for row, below in pairwise([*remarks, ""]) if not below.startswith(" ──") and not row.startswith(" ──")]
+    assert [word for word in " ".join(rows).split() if len(word) <= WORD_MAX and word not in there] == []
 
 
 def test_a_run_without_dead_letters_says_so(told: Told, finished: Path) -> None:

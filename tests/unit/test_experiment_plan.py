@@ -78,9 +78,9 @@ def test_scenarios_are_found_from_the_experiments_own_folder(tmp_path: Path) -> 
         ("seeds: 3\n", "", "there are no variants"),
         ("variants: [{id: a}]\nbase: b\n", "", "there is no variant 'b'"),
         ("variants: [{id: a}]\nseeds: [1, 1]\n", "5", "a seed stands twice"),
-        ("variants: [{id: a}]\nmeasures: [otiff]\n", "", "unknown measure 'otiff'"),
-        ("variants: [{id: a}]\nmeasures: [lost_margin]\n", "", "'lost_margin' compares two runs"),
-        ("variants: [{id: a, change: {erpp: {}}}]\n", "", "variant 'a': erpp: unknown key"),
+        ("variants: [{id: a}]\nmeasures: [otiff]\n", "5", "unknown measure 'otiff'"),
+        ("variants: [{id: a}]\nmeasures: [lost_margin]\n", "5", "'lost_margin' compares two runs"),
+        ("variants: [{id: a, change: {erpp: {}}}]\n", "4", "variant 'a': unknown key 'erpp'"),
         ("variants: [{id: a}]\nwarm: {for: 1d, settle: 1d}\n", "", "warm-up of 2d leaves nothing"),
         ("variants: [{id: a}]\nstop: {measure: margin, half_width: 1, seeds_max: 3}\n", "", "seeds_max is below"),
     ],
@@ -96,6 +96,28 @@ def test_a_mistake_is_told_with_its_place_and_nothing_is_run(
         assert f"{path}:{place}: " in said
     assert "Traceback" not in said
     assert not (tmp_path / "out").exists()
+
+
+def test_a_mistake_that_many_variants_share_is_told_once_by_the_line_that_makes_it(write: Write) -> None:  # EX-05
+    path = write(
+        "outages:\n"
+        "  - id: erp\n"
+        "    starts: [1h, 2h]\n"
+        "    change: {faults: [{kind: outage, id: erp, interface: erp, from: $start, for: 1h}]}\n"
+        "controls:\n"
+        "  - id: more\n"
+        "    cost_per_year: 1.00 USD\n"
+        "    change:\n"
+        "      warehouses:\n"
+        "        - {id: main, pickrs: 2}\n"
+    )
+    with pytest.raises(ScenarioError) as caught:
+        Experiment.load(path)
+    assert [str(one).partition("; ")[0] for one in caught.value.problems] == [
+        f"{path}:13: variant 'more': unknown key 'pickrs'",
+        f"{path}:7: variant 'erp-1h': unknown interface 'erp'",
+        f"{path}:10: controls: 'more' costs USD, and minimal counts in GBP",
+    ]
 
 
 def test_a_mistake_in_a_plan_built_in_python_is_told_with_its_path() -> None:

@@ -266,6 +266,28 @@ def test_each_scenario_takes_the_changes_that_fit_it_and_its_command_names_those
     ]
 
 
+def test_a_setting_that_fits_no_scenario_is_told_with_the_files_that_were_looked_at(
+    told: Told, tmp_path: Path
+) -> None:  # EX-05
+    minimal = ROOT / "scenarios/minimal.yaml"
+    same = tmp_path / "same.yaml"
+    same.write_text(f"extends: {minimal}\n")
+    code, _, err = told("check", minimal, same, DRILL, "--quiet", "--set", "warehouses[moon].pickers=2")
+    assert code == 2
+    first, *reasons = err.splitlines()
+    assert first == "--set warehouses[moon].pickers=2 fits no scenario:"
+    assert reasons[0] == f"{minimal}, {same}: no warehouse 'moon'; there: main"
+    assert len(reasons) == 2
+    assert reasons[1].startswith(f"{DRILL}: no warehouse 'moon'; there: ")
+    for options in ([], ["--against", ROOT / "scenarios/baseline.jsonl", "--budget", "1s", "--plan"]):
+        code, _, err = told("check", minimal, same, "--quiet", "--set", "run.horizn=2d", *options)
+        assert code == 2
+        assert [row.partition(" run.horizn: unknown")[0] for row in err.splitlines()] == [
+            f"{minimal}: overrides:",
+            f"{same}: overrides:",
+        ]
+
+
 def test_a_setting_may_be_about_an_entry_that_an_earlier_one_brings(told: Told) -> None:
     fault = "{id: a, kind: outage, interface: erp, from: 9h, for: 1h}"
     settings = ["--set", f"faults=[{fault}]", "--set", "faults[a].for=2h", "--set", "expect=[{kind: invariants}]"]

@@ -241,6 +241,13 @@ MISTAKES = [
     # what needs something that is not there
     ("kind: poisson, rate: 40/h, regions: {north: 1}", "kind: book",
      "peak.yaml:24: demand is to come from the order book; give the scenario an order_book"),
+    # percentages
+    ("kind: measure, name: unit_fill_rate, at_least: 93%",
+     "kind: reference, name: unit_fill_rate, value: 93%, half_width: 0.5",
+     "peak.yaml:36: half_width: 0.5 has no unit; write 50% for a share of 0.5, or 0.5%"),
+    # measures
+    ("kind: measure, name: unit_fill_rate, at_least: 93%", "kind: reference, name: lost_margin, value: 1",
+     "peak.yaml:36: 'lost_margin' compares two runs; expect a measure of one, which docs/measures.md lists"),
     # YAML itself
     ("{id: ups}", "{id: ups, <<: {id: x}}", "peak.yaml:17: '<<' is not known here; use extends, or write the keys out"),
     ("title: A test", "title: !!python/object x",
@@ -279,6 +286,12 @@ def test_a_mistake_is_told_with_its_line_and_its_remedy(
     fails: Callable[..., str], old: str, new: str, message: str
 ) -> None:
     assert fails((old, new)) == message
+
+
+def test_an_unknown_measure_is_told_with_its_line_and_the_nearest_name(fails: Callable[..., str]) -> None:  # EX-05
+    told = fails(("name: unit_fill_rate", "name: unit_fill_rte/channel:web"))
+    assert told.startswith("peak.yaml:36: unknown measure 'unit_fill_rte'; measures here: ")
+    assert told.endswith(" more (did you mean 'unit_fill_rate'?)")
 
 
 def test_the_unchanged_scenario_is_accepted(tmp_path: Path) -> None:

@@ -337,7 +337,7 @@ def answers(
         base = loaded.plan.base_id
         found = [Answers(results, one.id, loaded.scenarios[one.id, base]) for one in loaded.plan.scenarios]
     except TooFew as error:
-        raise InputError(f"{plan}: {error}") from None
+        raise InputError(str(loaded.plan.problem(error.path, str(error)))) from None
     if as_json:
         line(answers_as_json(loaded.plan.title, found))
     else:
@@ -570,11 +570,14 @@ def blast(
 
 
 @app.command()
-def alerts(run: RunFolder) -> None:
+def alerts(
+    run: RunFolder,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, in ms.")] = False,
+) -> None:
     """What the monitor raised, and how soon after each fault."""
     from twin.cli.alerts import show_alerts
 
-    show_alerts(run)
+    show_alerts(run, as_json=as_json)
 
 
 @app.command()
@@ -589,15 +592,21 @@ def trace(
 
 
 @app.command()
-def books(run: RunFolder) -> None:
+def books(
+    run: RunFolder,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, amounts in minor units.")] = False,
+) -> None:
     """Every line and unit, in and out (1 if one is missing)."""
-    from twin.cli.books import show_books
+    from twin.cli.books import print_books, show_books
     from twin.log import read_manifest
     from twin.measures.accounts import account_run
 
     read_manifest(run)
     found = account_run(run)
-    show_books(run, found)
+    if as_json:
+        print_books(run, found)
+    else:
+        show_books(run, found)
     if found.differences:
         raise typer.Exit(FAILED)
 
@@ -608,14 +617,18 @@ def messages(
     settle: Annotated[
         str | None, typer.Option(metavar="TIME", help="How long a counterpart may be at work before the end: 7d.")
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, with all keys.")] = False,
 ) -> None:
     """What became of every message: lost, doubled, made up (1 if so)."""
-    from twin.cli.messages import judge_messages, show_messages
+    from twin.cli.messages import judge_messages, print_messages, show_messages
     from twin.log import read_manifest
 
     manifest = read_manifest(run)
     found = judge_messages(run, manifest, None if settle is None else _duration("--settle", settle))
-    show_messages(manifest, found)
+    if as_json:
+        print_messages(found)
+    else:
+        show_messages(manifest, found)
     if not found.valid:
         raise typer.Exit(FAILED)
 

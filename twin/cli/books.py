@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from twin.cli.terminal import line, show, table
 from twin.cli.texts import count
 
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 
     from twin.measures.accounts import Accounts, BookCounts, Tally
 
-__all__ = ["show_books", "show_books_in_short"]
+__all__ = ["print_books", "show_books", "show_books_in_short"]
 
 _NUMBERS = ("Lines", "Units")
 
@@ -48,6 +50,14 @@ def show_books(run: Path, books: Accounts) -> None:
         )
     line(f"{count(books.items)} items were added up one by one, in {count(books.cells)} places of stock.")
     _show_differences(books)
+
+
+def print_books(run: Path, books: Accounts) -> None:
+    """One JSON map: `order_book`, as its adapter read it (null without one), and `books`. Amounts are minor units."""
+    from twin.measures.accounts import read_book_counts
+
+    told = {"order_book": read_book_counts(run), "books": books}
+    line(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
 
 
 def _show_read(counts: BookCounts) -> None:

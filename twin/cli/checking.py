@@ -23,6 +23,7 @@ from twin.cli.outputs import check_output
 from twin.cli.overrides import parse_overrides
 from twin.cli.terminal import line
 from twin.cli.verdicts import show_verdicts
+from twin.scenario.errors import join_some
 
 if TYPE_CHECKING:
     from twin.experiment.check import Verdict
@@ -137,17 +138,19 @@ def _fitting(paths: Sequence[Path], settings: Sequence[str]) -> dict[str, tuple[
     for setting in settings:
         section = setting.partition("=")[0].partition(".")[0].partition("[")[0].strip()
         having = [path for path in paths if section in plain[path]]
-        fits, why = 0, ""
+        fits = 0
+        why: dict[str, list[str]] = {}
         for path in having or paths:
             try:
                 parse_overrides([*found[str(path)], setting], plain[path])
             except InputError as error:
-                why = why or str(error)
+                why.setdefault(str(error).removeprefix(f"--set {setting}: "), []).append(str(path))
             else:
                 found[str(path)] += (setting,)
                 fits += 1
         if not fits:
-            raise InputError(why)
+            reasons = "".join(f"\n{join_some(names)}: {reason}" for reason, names in why.items())
+            raise InputError(f"--set {setting} fits no scenario:{reasons}")
     return found
 
 

@@ -113,8 +113,8 @@ _CAME: Final = ("Messages", "Refused", "Lag p50", "p95", "max")
 
 
 def _table(title: str, *numbers: str) -> Table:
-    """Where a line is too short for all, the names are folded, and no number is cut."""
     made = table(title, "Gateway", "Capability", *numbers, right=numbers)
+    # So that a terminal of 80 columns has room for the numbers.
     for column in made.columns[:2]:
         column.min_width = NAME_MIN
     return made

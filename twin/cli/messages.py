@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from twin.cli.terminal import line, show, table
 from twin.cli.texts import count
@@ -12,7 +15,7 @@ if TYPE_CHECKING:
     from twin.log import Manifest
     from twin.observability import TotalQueue
 
-__all__ = ["judge_messages", "show_messages"]
+__all__ = ["judge_messages", "print_messages", "show_messages"]
 
 FIRST: Final = 5
 """Keys of each kind that are named."""
@@ -24,7 +27,11 @@ WORDS: Final = {
     "recovered": "done though no acknowledgement was taken",
     "pending": "acknowledged lately, may still be at work",
     "untraced": "nobody answers, and no act is recorded",
+    "dead": "given up, and waiting for somebody",
 }
+
+TITLES: Final = {"dead": "dead letters"}
+"""What is not called by its name."""
 
 
 def judge_messages(run: Path, manifest: Manifest, settle_ms: int | None) -> TotalQueue:
@@ -46,7 +53,7 @@ def show_messages(manifest: Manifest, found: TotalQueue) -> None:
     for name, words in WORDS.items():
         keys = getattr(found, name)
         more = f" and {count(len(keys) - FIRST)} more" if len(keys) > FIRST else ""
-        shown.add_row(name, count(len(keys)), words, ", ".join(keys[:FIRST]) + more)
+        shown.add_row(TITLES.get(name, name), count(len(keys)), words, ", ".join(keys[:FIRST]) + more)
     show(shown)
     if not manifest.truth_rows:
         line("Without truth, counterparts' own replies tell of their acts: what was done twice is not seen.")
@@ -54,3 +61,10 @@ def show_messages(manifest: Manifest, found: TotalQueue) -> None:
         line("Nothing lost, nothing unexpected, nothing done twice.")
     else:
         line("Messages were lost, made up or done twice.")
+
+
+def print_messages(found: TotalQueue) -> None:
+    """One JSON map: how many, the keys of each kind, and whether the queue is valid."""
+    told = msgspec.to_builtins(found)
+    told["dead_letters"] = told.pop("dead")
+    line(json.dumps(told | {"valid": found.valid}, indent=2, ensure_ascii=False))

@@ -35,7 +35,7 @@ def show_recoveries(title: str, found: Sequence[Recovery], bin_ms: int) -> None:
             one.fault,
             "all" if one.partner == "*" else one.partner,
             clock(one.ended_at),
-            _returned(one),
+            one.unseen or _after(one.returned_after),
             _after(one.cleared_after) if one.quiet_ms else "–",
             count(one.overshoot_sent),
             count(one.overshoot_backlog),
@@ -54,12 +54,6 @@ def show_recoveries(title: str, found: Sequence[Recovery], bin_ms: int) -> None:
                 f"{one.fault}: {one.goodput:,} of {one.load:,} messages answered in time at the end of "
                 f"{in_unit(one.quiet_ms, 'ms', '')} of quiet; {_way_out(one)}"
             )
-
-
-def _returned(one: Recovery) -> str:
-    if not one.quiet_ms:
-        return "no quiet time"
-    return _after(one.returned_after) if one.usual or one.returned_after is not None else "no traffic"
 
 
 def _after(ms: int | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from textwrap import fill, wrap
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -13,6 +14,13 @@ if TYPE_CHECKING:
 __all__ = ["line", "show", "table", "width"]
 
 PIPED_WIDTH: Final = 140
+
+WORD_MAX: Final = 16
+"""Characters of a word that stay on one line; a longer one, such as the name of a measure, may be folded."""
+
+INDENT: Final = "  "
+EVERYTHING: Final = 100_000
+"""Characters of a terminal on which every table finds room."""
 
 
 def _console() -> Console:
@@ -35,12 +43,63 @@ def width() -> int:
 
 
 def show(what: Table) -> None:
-    """Print a table below its title, which may be longer than the table is wide."""
+    """Print a table below its title, which may be longer than the table is wide.
+
+    Where the terminal is narrow, text is folded between its words; where that is not enough, every row becomes a
+    paragraph with a line for each column. No number is cut.
+    """
     console = _console()
     if what.title:
         title, what.title = str(what.title), None
         console.print(title, style="bold", soft_wrap=True)
-    console.print(what)
+    if _fit(what, console):
+        console.print(what)
+    else:
+        _show_rows(what, console.width)
+
+
+def _fit(what: Table, console: Console) -> bool:
+    """Share the terminal's width out to the columns; returns whether there is enough of it."""
+    from rich.cells import cell_len
+    from rich.measure import Measurement
+
+    wanted, least = [], []
+    for column in what.columns:
+        texts = [str(column.header), *map(str, column.cells)]
+        whole = max(map(cell_len, texts))
+        words = max((cell_len(word) for text in texts for word in text.split()), default=0)
+        wanted.append(whole)
+        least.append(whole if column.no_wrap else min(words, column.min_width or WORD_MAX))
+    around = Measurement.get(console, console.options.update(max_width=EVERYTHING), what).maximum - sum(wanted)
+    room = console.width - around
+    if sum(wanted) <= room:
+        return True
+    if sum(least) > room:
+        return False
+    # As wide as they want up to one limit for all: what is short stays whole.
+    limit = max(most for most in range(1, room + 1) if sum(_within(wanted, least, most)) <= room or most == 1)
+    for column, given in zip(what.columns, _within(wanted, least, limit), strict=True):
+        column.width = given
+    return True
+
+
+def _within(wanted: list[int], least: list[int], limit: int) -> list[int]:
+    return [max(low, min(most, limit)) for most, low in zip(wanted, least, strict=True)]
+
+
+def _show_rows(what: Table, width: int) -> None:
+    names = [str(column.header) for column in what.columns]
+    indent = max(map(len, names[1:]), default=0) + 2 * len(INDENT)
+    for cells in zip(*(column.cells for column in what.columns), strict=True):
+        first, *rest = map(str, cells)
+        line()
+        for part in wrap(first, width, break_on_hyphens=False):
+            line(part)
+        for name, text in zip(names[1:], rest, strict=True):
+            if text:
+                told = f"{INDENT}{name}".ljust(indent)
+                line(fill(text, width, initial_indent=told, subsequent_indent=" " * indent, break_on_hyphens=False))
+    line()
 
 
 def line(text: str = "") -> None:

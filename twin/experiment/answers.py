@@ -23,6 +23,7 @@ from twin.experiment.tables import Results
 from twin.experiment.workflows import interfaces_of, stands_still
 from twin.measures.measured import Exact
 from twin.scenario import Scenario
+from twin.scenario.errors import Path
 
 __all__ = ["KPIS", "Answers", "Group", "Pays", "Risk", "TooFew", "WorkflowLoss"]
 
@@ -43,7 +44,11 @@ KPIS: Final = (
 
 
 class TooFew(ValueError):
-    """There are not enough runs for an answer; the text says what is missing."""
+    """There are not enough runs for an answer; the text says what is missing, `path` where the plan would say it."""
+
+    def __init__(self, text: str, path: Path = ("seeds",)) -> None:
+        super().__init__(text)
+        self.path = path
 
 
 class Group(Struct, frozen=True):
@@ -108,7 +113,7 @@ class Answers:
     def check(plan: Plan) -> None:
         """Raises `TooFew` for an experiment that could not answer anything, before it is run."""
         if not plan.outages and plan.workflows is None:
-            raise TooFew("the experiment has no outages and no workflows; give it some, or use `twin experiment`")
+            raise TooFew("the experiment has no outages and no workflows; give it some, or use `twin experiment`", ())
         if len(plan.seeds) < 2:
             raise TooFew("one seed has no interval; give at least 2 seeds")
 

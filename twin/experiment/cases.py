@@ -10,10 +10,10 @@ from pydantic import AfterValidator, model_validator
 
 from twin.experiment.designs import filled
 from twin.scenario.base import Cost, DurationMs, Id, Model, Tuple, at_least_one, refuse
-from twin.scenario.merging import merge_plain
+from twin.scenario.merging import Node, merge, merge_plain
 from twin.scenario.units import format_duration
 
-__all__ = ["UNDISTURBED", "Case", "Control", "Happening", "cases_of"]
+__all__ = ["UNDISTURBED", "Case", "Control", "Happening", "cases_of", "tree_of"]
 
 UNDISTURBED: Final = "undisturbed"
 """The base of an experiment that lists no variants."""
@@ -73,3 +73,21 @@ def cases_of(base: Mapping[str, Any], outages: Sequence[Happening], controls: Se
             for control in controls:
                 change = merge_plain(merge_plain(base, control.change, nulls=True), happens, nulls=True)
                 yield Case(f"{named}-{control.id}", change, outage.id, start, control.id)
+
+
+def tree_of(case: Case, base: Node, outages: Node, controls: Node) -> Node:
+    """The change of a case as a tree, each value by its own file and line."""
+    tree = base
+    for name, among in ((case.control, controls), (case.outage, outages)):
+        if name and isinstance(among.value, list):
+            entry = next(one for one in among.value if one.at(("id",)).value == name)
+            tree = merge(tree, _begun(entry.at(("change",)), format_duration(case.start)))
+    return tree
+
+
+def _begun(node: Node, start: str) -> Node:
+    if isinstance(node.value, dict):
+        return Node({key: _begun(item, start) for key, item in node.value.items()}, node.file, node.line)
+    if isinstance(node.value, list):
+        return Node([_begun(item, start) for item in node.value], node.file, node.line)
+    return Node(filled(node.value, "start", start), node.file, node.line)

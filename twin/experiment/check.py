@@ -22,11 +22,12 @@ from twin.measures import MEASURES
 from twin.measures.measured import DIGITS, Exact, decimal
 from twin.run import Progress
 from twin.scenario import Scenario, ScenarioError, load
-from twin.scenario.errors import Problem, choices
+from twin.scenario.errors import Problem
 from twin.scenario.expect import Expectation, Invariants, MeasureBound, Reference, Settled
+from twin.scenario.loader import OVERRIDES
 from twin.scenario.units import format_decimal, format_duration, format_percent
 
-__all__ = ["Verdict", "check"]
+__all__ = ["Verdict", "check", "read_all"]
 
 SHOWN_MAX: Final = 3
 """Broken invariants in `found`; `details` has all."""
@@ -125,32 +126,28 @@ def _cases(
     settings: Mapping[str, Sequence[str]],
 ) -> list[_Case]:
     cases: list[_Case] = []
-    problems: list[Problem] = []
-    for path in paths:
-        try:
-            scenario = load(path, overrides.get(str(path)))
-        except ScenarioError as error:
-            problems += error.problems
-            continue
-        problems += _unknown_measures(str(path), scenario)
+    for name, scenario in read_all(paths, overrides):
         expectations = scenario.expect or (Invariants(kind="invariants"),)
-        told = tuple(settings.get(str(path), ()))
-        cases.append(_Case(len(cases), str(path), scenario, expectations, full, seeds, told))
-    if problems:
-        raise ScenarioError(problems)
+        told = tuple(settings.get(name, ()))
+        cases.append(_Case(len(cases), name, scenario, expectations, full, seeds, told))
     return cases
 
 
-def _unknown_measures(path: str, scenario: Scenario) -> Iterator[Problem]:
-    single = [name for name, spec in MEASURES.items() if spec.kind != "P"]
-    for index, expected in enumerate(scenario.expect):
-        if isinstance(expected, Invariants | Settled):
-            continue
-        name = expected.name.partition("/")[0]
-        if name in MEASURES and name not in single:
-            yield Problem(path, 0, f"expect[{index}].name: '{name}' compares two runs; a scenario is one")
-        elif name not in single:
-            yield Problem(path, 0, f"expect[{index}].name: {choices('measure', 'measures', name, single)}")
+def read_all(paths: Iterable[str | Path], overrides: Mapping[str, Mapping[str, object]]) -> list[tuple[str, Scenario]]:
+    """The scenarios by their names, with the overrides of each. Raises `ScenarioError` with all problems of all files;
+    one of overrides names the file that they were laid over.
+    """
+    found: list[tuple[str, Scenario]] = []
+    problems: list[Problem] = []
+    for path in paths:
+        name = str(path)
+        try:
+            found.append((name, load(path, overrides.get(name))))
+        except ScenarioError as error:
+            problems += [Problem(name, 0, str(one)) if one.file == OVERRIDES else one for one in error.problems]
+    if problems:
+        raise ScenarioError(problems)
+    return found
 
 
 # --- judging

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Any, Final
 
 from twin.experiment.executors import Executing, executing_by, in_any_order
-from twin.experiment.plan import Asked, Plan, Warm, load_plan
+from twin.experiment.plan import Plan, Warm, load_plan
 from twin.experiment.results import Store
 from twin.experiment.stopping import seeds_needed
 from twin.experiment.tables import Results
@@ -23,7 +23,8 @@ from twin.experiment.workflows import outage_of, stands_still
 from twin.measures import MEASURES
 from twin.run import Progress
 from twin.scenario import Problem, Scenario, ScenarioError, load
-from twin.scenario.errors import choices
+from twin.scenario.errors import Path, choices
+from twin.scenario.loader import OVERRIDES
 from twin.scenario.units import format_duration
 
 __all__ = ["Experiment"]
@@ -41,18 +42,18 @@ class Experiment:
         self.scenarios = self._load()
 
     @classmethod
-    def load(cls, path: Path | str) -> Experiment:
+    def load(cls, path: FilePath | str) -> Experiment:
         """The experiment in a YAML file. Raises `ScenarioError` with every problem by file and line."""
         return cls(load_plan(path))
 
     @classmethod
-    def of(cls, plain: Mapping[str, Any], folder: Path | str = "") -> Experiment:
+    def of(cls, plain: Mapping[str, Any], folder: FilePath | str = "") -> Experiment:
         """The experiment of a map as it would stand in a file; scenarios are found from `folder`."""
         return cls(Plan.of(plain, folder))
 
     def run(
         self,
-        out: Path | str,
+        out: FilePath | str,
         *,
         executor: str | Executing | None = None,
         workers: int = 1,
@@ -64,7 +65,7 @@ class Experiment:
         process is at work in the folder.
         """
         executing = executor if isinstance(executor, Executing) else executing_by(executor, workers)
-        store = Store(Path(out))
+        store = Store(FilePath(out))
         seeds: Sequence[int] = self.plan.seeds
         with store.locked():
             self._keep_scenarios(store.folder)
@@ -125,7 +126,7 @@ class Experiment:
             for (scenario_id, seed), members in groups.items()
         ]
 
-    def _keep_scenarios(self, folder: Path) -> None:
+    def _keep_scenarios(self, folder: FilePath) -> None:
         """Each scenario under each variant as a file of its own: `twin run` on it gives a run's digest again."""
         kept = folder / "scenarios"
         kept.mkdir(exist_ok=True)
@@ -135,16 +136,19 @@ class Experiment:
 
     def _load(self) -> dict[tuple[str, str], Scenario]:
         loaded: dict[tuple[str, str], Scenario] = {}
-        problems: list[Problem] = []
+        first: dict[Problem, Problem] = {}
+        changes = self.plan.changes()
         warm = self.plan.warm
         for entry in self.plan.scenarios:
             for variant in self.plan.all_variants:
                 try:
-                    scenario = load(self.plan.path_of(entry), variant.change)
+                    scenario = load(self.plan.path_of(entry), changes[variant.id])
                     loaded[entry.id, variant.id] = scenario if warm is None else _measured_warm(scenario, warm)
                 except ScenarioError as error:
-                    problems += [_of_variant(problem, variant.id) for problem in error.problems]
-        problems += self._add_workflows(loaded)
+                    for problem in error.problems:
+                        # What several variants share is told of the first of them.
+                        first.setdefault(problem, self._of_variant(problem, variant.id))
+        problems = [*first.values(), *self._add_workflows(loaded)]
         problems += self._wrong_currencies(loaded) + self._replaced(loaded)
         if problems:
             raise ScenarioError(list(dict.fromkeys(problems)))
@@ -156,10 +160,17 @@ class Experiment:
             if scenario.run != base.run:
                 wrong.append("another time of the run")
             text = f"variant '{variant_id}' of {scenario_id}: a warm start cannot take over"
-            problems += [Problem("", 0, f"{text} {what}; run it without warm") for what in wrong]
+            problems += [self.plan.problem(("warm",), f"{text} {what}; run it without warm") for what in wrong]
         if problems:
             raise ScenarioError(problems)
         return loaded
+
+    def _of_variant(self, problem: Problem, variant: str) -> Problem:
+        """A mistake in a change is the variant's; any other is the file's own."""
+        text = f"variant '{variant}': {problem.message}"
+        if problem.file == OVERRIDES:
+            return Problem("", 0, text)
+        return Problem(problem.file, problem.line, text) if self.plan.says(problem) else problem
 
     def _add_workflows(self, loaded: dict[tuple[str, str], Scenario]) -> list[Problem]:
         """Let every workflow stand still in every scenario that models it."""
@@ -176,17 +187,19 @@ class Experiment:
                     faults = outage_of(base, workflow, start, workflows.for_)
                     name = (entry.id, stands_still(workflow.id, start))
                     if name in loaded:
-                        problems.append(Problem("", 0, f"two variants are called '{name[1]}'; call yours otherwise"))
+                        text = f"two variants are called '{name[1]}'; call yours otherwise"
+                        problems.append(self.plan.problem(("workflows",), text))
                     if faults:
                         try:
                             loaded[name] = base.with_changes({"faults": [*base.plain().get("faults", []), *faults]})
                         except ScenarioError as error:
-                            problems += [_of_variant(problem, name[1]) for problem in error.problems]
+                            problems += [self._of_variant(problem, name[1]) for problem in error.problems]
         return problems
 
     def _replaced(self, loaded: Mapping[tuple[str, str], Scenario]) -> list[Problem]:
         """Outages that take the scenario's own troubles away: what is lost by them would be less those."""
-        found: dict[str, None] = {}
+        found: dict[Problem, None] = {}
+        places = {one.id: ("outages", index) for index, one in enumerate(self.plan.outages)}
         for entry in self.plan.scenarios:
             base = loaded.get((entry.id, self.plan.base_id))
             for case in self.plan.cases if base is not None else ():
@@ -196,34 +209,38 @@ class Experiment:
                 for key in ("faults", "disruptions"):
                     if any(own not in getattr(happens, key) for own in getattr(base, key)):
                         text = f"outages: '{case.outage}' replaces the {key} of {entry.id}"
-                        found[f"{text}; give each of both an id, so that it is added"] = None
-        return [Problem("", 0, text) for text in found]
+                        text += "; give each of both an id, so that it is added"
+                        found[self.plan.problem(places[case.outage], text)] = None
+        return list(found)
 
     def _wrong_currencies(self, loaded: Mapping[tuple[str, str], Scenario]) -> list[Problem]:
         found = []
         for entry in self.plan.scenarios:
             base = loaded.get((entry.id, self.plan.base_id))
-            for control in self.plan.controls if base is not None else ():
+            for index, control in enumerate(self.plan.controls) if base is not None else ():
                 given = control.cost_per_year.currency
                 if base is not None and given != base.currency:
                     text = f"controls: '{control.id}' costs {given}, and {entry.id} counts in {base.currency}"
-                    found.append(Problem("", 0, f"{text}; write its cost in {base.currency}"))
+                    path = ("controls", index, "cost_per_year")
+                    found.append(self.plan.problem(path, f"{text}; write its cost in {base.currency}"))
         return found
 
     def _check_measures(self) -> None:
         single = [name for name, spec in MEASURES.items() if spec.kind != "P"]
-        asked: list[Asked] = list(self.plan.measures)
+        asked: list[tuple[Path, str]] = [
+            (("measures", index), one.name) for index, one in enumerate(self.plan.measures)
+        ]
         if self.plan.stop is not None:
-            asked.append(Asked(name=self.plan.stop.measure))
+            asked.append((("stop", "measure"), self.plan.stop.measure))
         problems = []
-        for one in asked:
-            pattern = one.name.partition("/")[0]
+        for path, name in asked:
+            pattern = name.partition("/")[0]
             if not any(fnmatchcase(name, pattern) for name in single):
                 if pattern in MEASURES:
                     text = f"'{pattern}' compares two runs; an experiment compares measures of one"
                 else:
                     text = choices("measure", "measures", pattern, single)
-                problems.append(Problem("", 0, f"measures: {text}"))
+                problems.append(self.plan.problem(path, f"{path[0]}: {text}"))
         if problems:
             raise ScenarioError(problems)
 
@@ -238,10 +255,3 @@ def _name(job: Trial | WarmGroup) -> str:
 
 def _measured_warm(scenario: Scenario, warm: Warm) -> Scenario:
     return scenario.with_changes({"run": {"warmup": format_duration(warm.for_ + warm.settle)}})
-
-
-def _of_variant(problem: Problem, variant: str) -> Problem:
-    """A mistake in a change is the variant's; any other is the file's own."""
-    if problem.file != "overrides":
-        return problem
-    return Problem("", 0, f"variant '{variant}': {problem.message}")

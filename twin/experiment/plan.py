@@ -12,15 +12,16 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
 
-from twin.experiment.cases import UNDISTURBED, Case, Control, Happening, cases_of
+from twin.experiment.cases import UNDISTURBED, Case, Control, Happening, cases_of, tree_of
 from twin.experiment.designs import Factorial, LatinHypercube
 from twin.experiment.workflows import Workflows
 from twin.scenario import Problem, ScenarioError
 from twin.scenario.base import DurationMs, Id, Model, Percent, Positive, Tuple, Value, at_least_one, refuse, shorthand
+from twin.scenario.errors import Path
 from twin.scenario.explain import explain
 from twin.scenario.limits import SEED_MAX
-from twin.scenario.loader import placed
-from twin.scenario.merging import Node, plain_of
+from twin.scenario.loader import OVERRIDES, placed
+from twin.scenario.merging import Node, node_of, plain_of
 from twin.scenario.reading import read
 from twin.scenario.reference_page import reference_tables
 from twin.scenario.units import format_duration
@@ -149,6 +150,7 @@ class Plan(Model):
     """Add seeds until the answer is narrow enough"""
 
     _folder: FilePath = FilePath()
+    _root: Node | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -212,6 +214,27 @@ class Plan(Model):
         """Where a scenario's file is."""
         return self._folder / entry.path
 
+    def problem(self, path: Path, text: str) -> Problem:
+        """The problem with what the plan says at `path`, by the line that says it where it is from a file."""
+        return Problem("", 0, text) if self._root is None else placed(self._root, path, text)
+
+    def says(self, problem: Problem) -> bool:
+        """Whether the problem is with the plan's own file."""
+        return self._root is not None and problem.file == self._root.file
+
+    def changes(self) -> dict[str, Mapping[str, Any] | Node]:
+        """The change of every variant by its id; as a tree, where a file says it."""
+        found: dict[str, Mapping[str, Any] | Node] = {one.id: one.change for one in self.all_variants}
+        if self._root is None:
+            return found
+        for index, one in enumerate(self.variants):
+            if one.change:
+                found[one.id] = self._root.at(("variants", index, "change"))
+        base = found[self.base_id]
+        tree = base if isinstance(base, Node) else node_of(base, OVERRIDES)
+        outages, controls = self._root.at(("outages",)), self._root.at(("controls",))
+        return found | {case.variant: tree_of(case, tree, outages, controls) for case in self.cases}
+
     @classmethod
     def of(cls, plain: Mapping[str, Any], folder: FilePath | str = "") -> Plan:
         """The plan of a map of plain values, with paths from `folder`. Raises `ScenarioError`."""
@@ -250,6 +273,7 @@ def _checked(root: Node, plain: Any, folder: FilePath) -> Plan:
         found = explain(error, Plan, plain)
     else:
         plan._folder = folder
+        plan._root = root if root.file else None
         return plan
     if not root.file:
         raise ScenarioError([Problem("", 0, f"{'.'.join(map(str, path))}: {text}") for path, text in found])

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, structs
 
+from twin.experiment.check import read_all
 from twin.experiment.comparing import holm
 from twin.experiment.executors import executing_by, in_any_order
 from twin.experiment.observing import Job, Observation, observe
 from twin.experiment.statistics import Interval, student_quantile, t_interval
 from twin.run import Progress
-from twin.scenario import Scenario, ScenarioError, load
-from twin.scenario.errors import Problem
+from twin.scenario import Scenario
 
 if TYPE_CHECKING:
     from twin.experiment.baselines import Baseline, Kept
@@ -106,16 +106,7 @@ class Foresight(Struct, frozen=True):
 
 def cases_of(paths: Iterable[str | Path], overrides: Mapping[str, Mapping[str, object]]) -> list[Case]:
     """The scenarios, with the overrides of each by its name. Raises `ScenarioError` with all problems of all files."""
-    cases: list[Case] = []
-    problems: list[Problem] = []
-    for path in paths:
-        try:
-            cases.append(Case(len(cases), str(path), load(path, overrides.get(str(path)))))
-        except ScenarioError as error:
-            problems += error.problems
-    if problems:
-        raise ScenarioError(problems)
-    return cases
+    return [Case(number, name, scenario) for number, (name, scenario) in enumerate(read_all(paths, overrides))]
 
 
 def observed(

@@ -79,6 +79,13 @@ class Recovery(Struct, frozen=True):
     cut_ms: int = 0
     usual: int = 0
 
+    @property
+    def unseen(self) -> str:
+        """Why nothing can show whether the partner returned; empty where something does."""
+        if not self.quiet_ms:
+            return "no quiet time"
+        return "" if self.usual or self.returned_after is not None else "no traffic"
+
 
 class _Watch:
     """Counts what happens to messages, by bin and partner."""

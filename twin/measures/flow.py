@@ -111,7 +111,11 @@ def integration_failure_rate(facts: Facts) -> Answer:
 
 @measure("L", "ratio", "days of the window; where the ERP confirms invoices")
 def reporting_consistency(facts: Facts) -> Answer:
-    """1 - sum over days of |sales shipped by operations - invoices posted by finance| / sum of sales shipped."""
+    """1 - sum over days of |sales shipped by operations - invoices posted by finance| / sum of sales shipped.
+
+    What is posted on another day than it was shipped is apart on both: with nothing posted the measure is 0, with all
+    of it posted on other days it is -1.
+    """
     shipped, posted = facts.shipped_by_day, facts.posted_by_day
     total = sum(shipped.values())
     apart = sum(abs(shipped.get(day, 0) - posted.get(day, 0)) for day in {**shipped, **posted})

@@ -32,7 +32,8 @@ class TotalQueue(Struct):
     than once (a key for each time beyond the first); `recovered` were done though no acknowledgement was ever taken;
     `pending` were acknowledged so shortly before the end that they may still be at work; `untraced` went to a
     counterpart that answers nothing and whose acts are recorded nowhere, or were questions whose answer got lost: those
-    ask for no act, and are asked again. `ok` counts what was asked for and done.
+    ask for no act, and are asked again. `ok` counts what was asked for and done. `dead` were given up and still wait
+    for somebody at the end, whichever of the others they are.
     """
 
     attempted: int = 0
@@ -44,6 +45,7 @@ class TotalQueue(Struct):
     recovered: list[str] = []
     pending: list[str] = []
     untraced: list[str] = []
+    dead: list[str] = []
 
     @property
     def valid(self) -> bool:
@@ -75,6 +77,8 @@ class QueueFold:
     def __init__(self) -> None:
         self._calls = Calls()
         self.asked: dict[str, _Asked] = {}
+        self.dead: dict[str, None] = {}
+        """What was given up, and neither sent again nor done since."""
         self.task_of: dict[str, str] = {}
         """Parcel -> the task that it came from."""
         self.unasked: dict[str, None] = {}
@@ -101,6 +105,10 @@ class QueueFold:
             self.asked[delivery.key].told = True
         elif step.kind == "settled" and step.reason != ACTED:
             self.asked[delivery.key].acknowledged_at = step.at
+        if step.kind == "dead":
+            self.dead[delivery.key] = None
+        elif step.kind in ("redriven", "settled"):
+            self.dead.pop(delivery.key, None)
 
     def _command(self, command: Any) -> None:
         """Take what came in: a counterpart that answers in its own words has done what it was asked for."""
@@ -123,7 +131,7 @@ class QueueFold:
         acts = _Acts(self)
         for row in truth:
             acts.take(row)
-        found = TotalQueue(attempted=len(self.asked))
+        found = TotalQueue(attempted=len(self.asked), dead=list(self.dead))
         for key, asked in self.asked.items():
             done = max(acts.of(key, asked.units), int(asked.replied))
             acknowledged = asked.acknowledged_at >= 0

@@ -9,7 +9,7 @@ from typing import Any, Final
 from twin.experiment.brief import CONFIDENCE_PPM, Brief
 from twin.report.brief_charts import loss_by_cause, shipped_and_due, timeline_of
 from twin.report.brief_tables import by_customer, by_group, by_seed, influence_table, option_table, trouble_table
-from twin.report.brief_words import back_at, interval_text, mean_text, moment, no_loss_text, sentence, span
+from twin.report.brief_words import back_at, interval_text, mean_text, moment, no_loss_text, not_back, sentence, span
 from twin.report.page import Key, environment
 from twin.report.words import bare, count, money, plural
 
@@ -92,7 +92,7 @@ def _keys(brief: Brief) -> list[Key]:
     back = back_at(brief)
     ends = [one.ended_at for one in brief.pair.troubles if one.ended_at >= 0]
     if back is None:
-        keys.append(Key("messages back to normal", "no" if brief.recoveries else "–", "not before demand ended"))
+        keys.append(Key("messages back to normal", *not_back(brief)))
     else:
         after = f"{span(max(0, back - max(ends, default=back)))} after its end"
         keys.append(Key("messages back to normal", moment(back)[-5:], f"{moment(back)[:-6]}, {after}"))

@@ -160,7 +160,10 @@ def trouble_table(brief: Brief) -> Table:
     for one in brief.pair.troubles[:TROUBLES]:
         ended = "the end of the run" if one.ended_at < 0 else moment(one.ended_at)
         found = back.get((one.gateway, one.ended_at)) or back.get((ALL, one.ended_at))
-        after = ("–", "–") if found is None else (_after(found.returned_after), _after(found.cleared_after))
+        after = ("–", "–")
+        if found is not None:
+            cleared = _after(found.cleared_after) if found.quiet_ms else found.unseen
+            after = (found.unseen or _after(found.returned_after), cleared)
         rows.append(Row((what_of(one), one.gateway, moment(one.began_at), ended, *after)))
     head = (
         *(Head(text) for text in ("Trouble", "Where", "From", "To")),

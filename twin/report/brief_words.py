@@ -9,6 +9,7 @@ from typing import Final
 from twin.experiment.brief import Brief, interval_of
 from twin.experiment.leakage import losses_by_cause
 from twin.experiment.statistics import Interval
+from twin.experiment.steady_state import Recovery
 from twin.observability import FaultTime
 from twin.report.grid import DAY_MS, date_text, instant_text, weekday
 from twin.report.words import bare, count, money, plural, rounded
@@ -20,6 +21,7 @@ __all__ = [
     "moment",
     "money_with_interval",
     "no_loss_text",
+    "not_back",
     "sentence",
     "span",
     "trouble_text",
@@ -82,12 +84,26 @@ def back_at(brief: Brief) -> int | None:
     Each counts from the last of its troubles. None where one was not before demand ended, or nothing ever ended.
     """
     ends = []
-    last = {one.partner: one for one in sorted(brief.recoveries, key=lambda one: one.ended_at)}
-    for one in last.values():
+    for one in _last(brief):
         if one.returned_after is None or one.cleared_after is None:
             return None
         ends.append(one.ended_at + max(one.returned_after, one.cleared_after))
     return max(ends, default=None)
+
+
+def _last(brief: Brief) -> list[Recovery]:
+    """What became of each partner after the last of its troubles."""
+    return list({one.partner: one for one in sorted(brief.recoveries, key=lambda one: one.ended_at)}.values())
+
+
+def not_back(brief: Brief) -> tuple[str, str]:
+    """Where `back_at` is None: `no`, or a dash where that cannot be known, and why."""
+    last = _last(brief)
+    if not last:
+        return "–", "no trouble ended before demand did"
+    late = [one for one in last if one.returned_after is None or one.cleared_after is None]
+    why = list(dict.fromkeys(one.unseen for one in late))
+    return ("no", "not before demand ended") if "" in why else ("–", f"{' or '.join(why)} after its end")
 
 
 def sentence(brief: Brief) -> str:
@@ -115,7 +131,9 @@ def sentence(brief: Brief) -> str:
         began = pair.troubles[0].began_at if pair.troubles else None
         parts.append(f"messages back to normal {moment(back, began)}")
     elif brief.recoveries:
-        parts.append("messages not back to normal before demand ended")
+        back_told, why = not_back(brief)
+        known = "messages not back to normal before demand ended"
+        parts.append(known if back_told == "no" else f"messages back to normal not known ({why})")
     parts.append(f"{plural(harm.lost, 'message')} lost, {count(harm.doubled)} doubled")
     return f"{trouble_text(pair.troubles, pair.hurt.manifest.end_ms)}: {', '.join(parts)}."
 

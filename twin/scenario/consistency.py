@@ -10,6 +10,7 @@ from twin.scenario.delivery import GatewayKind
 from twin.scenario.demand import BookDemand, GeneratedDemand, PoissonDemand
 from twin.scenario.disruptions import CapacityCut, CarrierClosed, DemandSpike, LaneClosed
 from twin.scenario.errors import Path, choices
+from twin.scenario.expect import MeasureBound, Reference
 from twin.scenario.fault_checks import interface_misfits
 from twin.scenario.interventions import PauseBatch, Redrive, ShiftVolume, ZeroFeed
 from twin.scenario.units import CURRENCY_EXPONENTS, format_duration
@@ -165,7 +166,7 @@ def misfits(scenario: Scenario) -> list[tuple[Path, str]]:
     problems += _drop_shipped(scenario) + _undisturbed(scenario) + _idle_hands(scenario) + _same_names(scenario)
     idle = [(("policies", "delivery", key), text) for key, text in scenario.policies.delivery.without_effect()]
     problems += [(path, f"{path[-1]}: {text}") for path, text in idle]
-    return problems + interface_misfits(scenario) + _unseen(scenario)
+    return problems + interface_misfits(scenario) + _unseen(scenario) + _unmeasured(scenario)
 
 
 def _other_suppliers(scenario: Scenario) -> list[tuple[Path, str]]:
@@ -343,4 +344,23 @@ def _unseen(scenario: Scenario) -> list[tuple[Path, str]]:
                 f"set policies.delivery.{called[0]}.acknowledge: true"
             )
             problems.append((path, text))
+    return problems
+
+
+def _unmeasured(scenario: Scenario) -> list[tuple[Path, str]]:
+    """Expectations of a measure that one run does not have."""
+    asked = [(index, one) for index, one in enumerate(scenario.expect) if isinstance(one, MeasureBound | Reference)]
+    if not asked:
+        return []
+    # Measures come with the log and Parquet, which most scenarios need not load.
+    from twin.measures import MEASURES
+
+    single = [name for name, spec in MEASURES.items() if spec.kind != "P"]
+    problems: list[tuple[Path, str]] = []
+    for index, one in asked:
+        name = one.name.partition("/")[0]
+        if name not in single:
+            pair = f"'{name}' compares two runs; expect a measure of one, which docs/measures.md lists"
+            text = pair if name in MEASURES else choices("measure", "measures", name, single)
+            problems.append((("expect", index, "name"), text))
     return problems

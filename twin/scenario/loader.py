@@ -5,28 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from os.path import dirname, join, normpath
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, Final
 
-from twin.scenario.demand import BookFile
 from twin.scenario.errors import Path, Problem, ScenarioError, dotted
 from twin.scenario.merging import Node, merge, node_of, plain_of
 from twin.scenario.model import SCHEMA, Scenario, checked
 from twin.scenario.reading import read
 
-__all__ = ["load", "load_plain", "placed"]
+__all__ = ["OVERRIDES", "load", "load_plain", "placed"]
 
-OVERRIDES = "overrides"
+OVERRIDES: Final = "overrides"
+"""What messages call overrides, where others name a file."""
 
 
-def load(path: str | FilePath, overrides: Mapping[str, object] | None = None) -> Scenario:
+def load(path: str | FilePath, overrides: Mapping[str, object] | Node | None = None) -> Scenario:
     """The scenario in the file at `path`, with `overrides` merged over it by the rules of `extends`.
 
-    Raises `ScenarioError` with every problem that was found. Messages call files by the path given here, and
-    files that are extended by their path from the same place.
+    Overrides that come as a tree are told by their own file and line. Raises `ScenarioError` with every problem that
+    was found. Messages call files by the path given here, and files that are extended by their path from the same
+    place.
     """
     root, names, problems = _chain(str(path), ())
     if overrides:
-        root = merge(root, node_of(overrides, OVERRIDES))
+        root = merge(root, overrides if isinstance(overrides, Node) else node_of(overrides, OVERRIDES))
     plain = plain_of(root)
     if "schema" not in plain:
         problems.append(Problem(root.file, 0, f"missing key 'schema'; write schema: {SCHEMA}"))
@@ -38,7 +39,10 @@ def load(path: str | FilePath, overrides: Mapping[str, object] | None = None) ->
         order = {name: index for index, name in enumerate((*names, OVERRIDES))}
         raise ScenarioError(sorted(problems, key=lambda problem: (order.get(problem.file, -1), problem.line)))
     scenario._sources = tuple(FilePath(name) for name in names)
-    _place_book(scenario.order_book, root.at(("order_book", "path")))
+    said = root.at(("order_book", "path")).file
+    if scenario.order_book is not None:
+        # A path in overrides leads from where the command was given.
+        scenario.order_book._folder = FilePath(dirname(said) if said in names else "")
     return scenario
 
 
@@ -46,11 +50,6 @@ def load_plain(path: str | FilePath) -> dict[str, Any]:
     """What the file at `path` and those it extends say, unchecked. Raises `ScenarioError` where it is no YAML."""
     plain: dict[str, Any] = plain_of(_chain(str(path), ())[0])
     return plain
-
-
-def _place_book(book: BookFile | None, said: Node) -> None:
-    if book is not None:
-        book._folder = FilePath("" if said.file == OVERRIDES else dirname(said.file))
 
 
 def placed(root: Node, path: Path, text: str) -> Problem:

@@ -244,9 +244,12 @@ def format_time_of_day(time_ms: int) -> str:
 
 def parse_percent(value: object) -> int:
     """Parts per million of `93%` or `0.5%`."""
-    text = _text(value, "a percentage", "93%")
+    # A float is what Python code gives for a share; files have decimals.
+    text = _text(Decimal(str(value)) if isinstance(value, float) else value, "a percentage", "93%")
     if _is_number(text):
-        raise ValueError(f"{text} has no unit; write {text}%")
+        share = Fraction(text)
+        meant = f"{format_percent(share * 1_000_000)} for a share of {text}, or " if 0 < share <= 1 else ""
+        raise ValueError(f"{text} has no unit; write {meant}{text}%")
     if not text.endswith("%") or not _is_number(text[:-1].strip()):
         raise ValueError(f"'{text}' is no percentage; write a number and a percent sign like 93% or 0.5%")
     ppm = _whole(Fraction(text[:-1].strip()) * 10_000, text, "a part per million (0.0001%)")
@@ -255,9 +258,9 @@ def parse_percent(value: object) -> int:
     return ppm
 
 
-def format_percent(ppm: int) -> str:
+def format_percent(ppm: Fraction | int) -> str:
     """`93%`, `0.5%`."""
-    return format_decimal(Fraction(ppm, 10_000)) + "%"
+    return format_decimal(Fraction(ppm) / 10_000) + "%"
 
 
 def _parse_period(text: str, whole: str) -> int:
