@@ -394,10 +394,12 @@ def resume(
 
 
 def _check_interventions(scenario: Scenario, asked: Sequence[str]) -> None:
-    known = [name for name, _ in intervention_names(scenario)]
+    known = dict(intervention_names(scenario))
     for name in asked:
         if name not in known:
-            raise RunRefused(choices("intervention", "interventions", name, known))
+            raise RunRefused(choices("intervention", "interventions", name, list(known)))
+        if not known[name].by_hand:
+            raise RunRefused(f"intervention '{name}' begins by itself; give it by_hand: true instead of its at or when")
 
 
 def versions() -> dict[str, str]:

@@ -133,7 +133,7 @@ MISTAKES = [
     ("default: {timeout: 30s}", "erp: {supervise: {after: 2h}}",
      "peak.yaml:34: erp: it answers every message itself and is not supervised; leave supervise out"),
     ("default: {timeout: 30s}", "warehouse: {supervise: {after: 0s}}",
-     "peak.yaml:34: after: 0s of silence is no time at all; write a duration such as 4h"),
+     "peak.yaml:34: after: every 0s is too often for a run to get on; write 1s or more"),
     # types and kinds
     ("kind: poisson", "kind: poison",
      "peak.yaml:24: unknown kind 'poison'; kinds here: none, poisson, periodic, generated, book"
@@ -230,7 +230,7 @@ MISTAKES = [
      "peak.yaml:29: per_unit_period: 10000000000000.01 GBP/unit/d is too large; "
      "write at most 10000000000000.00 GBP per unit and period"),
     ("calendar: early", "calendar: early\n    counting: {every: 0s}",
-     "peak.yaml:11: counting: a count every 0s never moves on; give a period such as 7d"),
+     "peak.yaml:11: every: every 0s is too often for a run to get on; write 1s or more"),
     # what stands twice
     ("{id: ups}", "{id: dhl}", "peak.yaml:17: duplicate id 'dhl' in carriers; ids must differ"),
     ("[north, south]", "[north, south, north]", "peak.yaml:7: duplicate id 'north' in regions; ids must differ"),

@@ -125,7 +125,15 @@ def test_a_fork_before_an_intervention_goes_on_as_the_whole() -> None:
         ({"kind": "redrive"}, "give at, when or by_hand"),
         ({"kind": "redrive", "at": "1d", "when": {"tickets_above": 1}}, "give at, when or by_hand"),
         ({"kind": "redrive", "when": {}}, "needs one of dead_letters_above"),
-        ({"kind": "redrive", "when": {"tickets_above": 1, "look": "0s"}}, "sees nothing else"),
+        ({"kind": "redrive", "when": {"tickets_above": 1, "look": "0s"}}, "every 0s is too often .* write 1s or more"),
+        (
+            {"kind": "redrive", "when": {"tickets_above": 1, "look": "1ms"}},
+            "every 1ms is too often .* write 1s or more",
+        ),
+        (
+            {"kind": "redrive", "at": "26d", "delay": "5d"},
+            "decided at 26d and done 5d later, and the run is over at 30d",
+        ),
         ({"kind": "redrive", "at": "31d"}, "it is decided at 31d, and the run is over at 30d"),
         ({"kind": "zero_feed", "channel": "web", "at": "1d"}, "'web' has no stock feed"),
         ({"kind": "stop_ship", "channel": "wob", "at": "1d"}, "unknown channel 'wob'"),

@@ -250,7 +250,7 @@ def test_a_run_repeats_and_a_fork_goes_on_alike() -> None:
     [
         ({"style": "ecommerce"}, "make it a marketplace"),
         ({"on_shortage": "backorder"}, "set on_shortage: reject"),
-        ({"feed": {"every": "0s"}}, "never moves on"),
+        ({"feed": {"every": "500ms"}}, "every: every 500ms is too often"),
         ({"feed": None, "limits": {"cancellations": "1%"}}, "give it a feed"),
         ({"limits": {"late": "4%"}}, "late and ship_within belong together"),
         ({"limits": {"ship_within": "2d", "cancellations": "1%"}}, "late and ship_within belong together"),

@@ -124,7 +124,7 @@ def test_an_alert_on_a_partner_whose_answer_nobody_awaits_is_refused() -> None:
         ({"alerts": [{"id": "a", "kind": "error_rate", "above": "100%", "over": "1m"}]}, "no share is above 100%"),
         ({"alerts": [{"id": "a", "kind": "error_rate", "above": "1%", "over": "0s"}]}, "more than 0s"),
         ({"alerts": [{"id": "a", "kind": "dead_letters"}, {"id": "a", "kind": "dead_letters"}]}, "duplicate id 'a'"),
-        ({"every": "0s"}, "more than 0s"),
+        ({"every": "0s"}, "every 0s is too often"),
         ({"blind": [{"from": "2d", "for": "1h"}]}, "it would have no effect"),
     ],
 )

@@ -180,6 +180,8 @@ def test_only_an_interface_that_sends_files_can_have_its_job_stopped() -> None:
 
 RESCUE = {"id": "rescue", "kind": "redrive", "by_hand": True, "actor": "ann", "cost": "80.00 EUR"}
 
+STOP = {"id": "stop", "kind": "stop_ship", "at": "20h", "for": "1h"}
+
 
 def by_hand(tmp_path: Path, asked: bool) -> str:
     scenario = drill("base", interventions=[RESCUE])
@@ -210,11 +212,13 @@ def test_an_intervention_by_hand_begins_when_somebody_asks_and_says_why(tmp_path
 
 def test_a_run_goes_on_from_a_snapshot_with_an_intervention_by_hand(tmp_path: Path) -> None:  # RC-18
     path = tmp_path / "by_hand.yaml"
-    path.write_text(drill("base", interventions=[RESCUE], run={"drain": "3d"}).to_yaml(tmp_path))
+    path.write_text(drill("base", interventions=[RESCUE, STOP], run={"drain": "3d"}).to_yaml(tmp_path))
     saved = tmp_path / "at-noon.snapshot"
     load(path).run(1, tmp_path / "first", until_ms=12 * HOUR, snapshot=saved)
     with pytest.raises(RunRefused, match=r"unknown intervention 'resuce'.*did you mean 'rescue'"):
         resume(saved, tmp_path / "wrong", interventions=[("resuce", "a slip of the pen")])
+    with pytest.raises(RunRefused, match=r"'stop' begins by itself; give it by_hand: true"):
+        resume(saved, tmp_path / "wrong", interventions=[("stop", "asked for in vain")])
     assert not (tmp_path / "wrong").exists()
     rest = resume(saved, tmp_path / "rest", interventions=[("rescue", "a call")])
     assert rest.measures["intervention_cost"].value == 8_000

@@ -51,6 +51,7 @@ __all__ = [
     "Model",
     "PartnerRef",
     "Percent",
+    "Period",
     "Positive",
     "PositiveMs",
     "RegionRef",
@@ -103,6 +104,12 @@ def refuse(text: str, *, bare: bool = False) -> PydanticCustomError:
     """An error with this text; a bare one is told without the name of its key in front."""
     # The text goes in as a value: a brace in it is no template.
     return PydanticCustomError("reference" if bare else "refused", "{text}", {"text": text})
+
+
+def _a_second(value: int) -> int:
+    if value < 1_000:
+        raise refuse(f"every {units.format_duration(value)} is too often for a run to get on; write 1s or more")
+    return value
 
 
 def _some_time(value: int) -> int:
@@ -188,6 +195,8 @@ _tolerance = _unit(units.parse_tolerance, units.format_tolerance, "tolerance `0.
 DurationMs = Annotated[int, *_duration]
 """Milliseconds, written `30s`, `5m`, `2h`, `1d`, `1d12h`."""
 PositiveMs = Annotated[int, *_duration, AfterValidator(_some_time)]
+Period = Annotated[int, *_duration, AfterValidator(_a_second)]
+"""Time between two looks or rounds. A run whose people look every millisecond would not come to an end."""
 """The same, and some time at least."""
 Instant = Annotated[int, *_instant, AfterValidator(_start)]
 """Milliseconds since the Unix epoch, written `2025-11-17T00:00Z`."""

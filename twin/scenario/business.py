@@ -19,6 +19,7 @@ from twin.scenario.base import (
     LaneTo,
     Model,
     Percent,
+    Period,
     Positive,
     ShareRate,
     SupplierRef,
@@ -84,14 +85,8 @@ class Pickup(Model):
 class Counting(Model):
     """Cycle counts, which tell the engine what is really there."""
 
-    every: DurationMs
+    every: Period
     """Time between two counts"""
-
-    @model_validator(mode="after")
-    def _moves_on(self) -> Self:
-        if self.every == 0:
-            raise refuse("a count every 0s never moves on; give a period such as 7d")
-        return self
 
 
 class Warehouse(Model):

@@ -14,6 +14,7 @@ from twin.scenario.expect import MeasureBound, Reference
 from twin.scenario.fault_checks import interface_misfits
 from twin.scenario.interventions import PauseBatch, Redrive, ShiftVolume, ZeroFeed
 from twin.scenario.units import CURRENCY_EXPONENTS, format_duration
+from twin.streams.distributions import Fixed
 
 if TYPE_CHECKING:
     from twin.scenario.model import Scenario
@@ -214,8 +215,11 @@ def _idle_hands(scenario: Scenario) -> list[tuple[Path, str]]:
             if not any(fnmatchcase(partner, pattern) for partner in partners):
                 text = f"gateway: {choices('partner', 'partners', pattern, partners)}"
                 problems.append(((*path, *key), text))
-        if one.at is not None and one.at >= lasts:
-            text = f"at: it is decided at {format_duration(one.at)}, and the run is over at {format_duration(lasts)}"
+        delay = one.delay.value if isinstance(one.delay, Fixed) else 0
+        if one.at is not None and one.at + delay >= lasts:
+            done = f" and done {format_duration(delay)} later" if delay else ""
+            text = f"at: it is decided at {format_duration(one.at)}{done}, and the run is over at "
+            text += format_duration(lasts)
             problems.append(((*path, "at"), f"{text}; let it begin earlier"))
         if isinstance(one, ZeroFeed) and one.channel not in fed:
             problems.append(((*path, "channel"), f"channel: '{one.channel}' has no stock feed; give it one"))

@@ -14,6 +14,7 @@ from twin.scenario.base import (
     Id,
     Model,
     Percent,
+    Period,
     Positive,
     PositiveMs,
     SomeRate,
@@ -197,7 +198,7 @@ class Supervise(Model):
     on. A partner that is asked says again what it has said; what it knows nothing of is sent again.
     """
 
-    after: Annotated[DurationMs, AfterValidator(_some_time)]
+    after: Period
     """Silence until it is asked, and between two questions"""
     chases: Positive = 2
     """Questions in vain until a ticket is opened; asking goes on"""

@@ -17,6 +17,7 @@ from twin.scenario.base import (
     Milli,
     Model,
     Percent,
+    Period,
     Positive,
     RegionRef,
     Weights,
@@ -182,18 +183,12 @@ Demand = Annotated[
 class Feed(Model):
     """What a marketplace is told of the stock, and when."""
 
-    every: DurationMs
+    every: Period
     """Period"""
     offset: DurationMs = 0
     """First feed, counted from the start of the run"""
     buffer: Count = 0
     """Units of each item that it is not told of"""
-
-    @model_validator(mode="after")
-    def _moves_on(self) -> Self:
-        if self.every == 0:
-            raise refuse("a feed every 0s never moves on; give a period such as 15m")
-        return self
 
 
 class MarketplaceLimits(Model):

@@ -17,6 +17,7 @@ from twin.scenario.base import (
     InterfaceGlob,
     Model,
     Percent,
+    Period,
     Positive,
     SomeRate,
     refuse,
@@ -361,14 +362,8 @@ class RedriveStorm(_Ends):
 
     kind: Literal["redrive_storm"]
     """Dead letters come back all at once"""
-    every: DurationMs = 60_000
+    every: Period = 60_000
     """Time between two rounds"""
-
-    @model_validator(mode="after")
-    def _rounds(self) -> Self:
-        if self.every < 1_000:
-            raise refuse("every: a round takes a second at least; write a duration such as 1m")
-        return self
 
 
 class BadMasterData(FaultBase):

@@ -7,7 +7,19 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from twin.scenario.base import KNOWN, DurationMs, Id, Model, Percent, Positive, Tuple, WrittenAs, at_least_one, refuse
+from twin.scenario.base import (
+    KNOWN,
+    DurationMs,
+    Id,
+    Model,
+    Percent,
+    Period,
+    Positive,
+    Tuple,
+    WrittenAs,
+    at_least_one,
+    refuse,
+)
 from twin.scenario.errors import choices
 from twin.scenario.limits import UNITS_MAX
 
@@ -107,7 +119,7 @@ class Blind(Model):
 class Monitor(Model):
     """Who watches the log. It changes nothing in the run."""
 
-    every: Annotated[DurationMs, AfterValidator(_above_zero)] = 60_000
+    every: Period = 60_000
     """Time between two looks"""
     alerts: Annotated[Tuple[Alert], AfterValidator(at_least_one)]
     """What is alerted"""
