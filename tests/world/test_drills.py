@@ -12,13 +12,12 @@ from typing import Any, get_args
 
 import pytest
 
+from tests.world.befalling import befalling, expected_to_befall
 from twin.experiment import check
 from twin.scenario import Scenario, load
 from twin.scenario.disruptions import Disruption
-from twin.scenario.expect import Invariants, MeasureBound, Settled
+from twin.scenario.expect import Invariants, Settled
 from twin.scenario.faults import Fault
-from twin.world.interfaces import fault_ids
-from twin.world.troubles import disruption_names
 
 FOLDER = Path(__file__).resolve().parents[2] / "scenarios" / "drills"
 DRILLS = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "base")
@@ -107,12 +106,6 @@ def kinds_of(union: Any) -> set[str]:
     return {kind for member in members for kind in get_args(member.model_fields["kind"].annotation)}
 
 
-def befalling(scenario: Scenario) -> list[str]:
-    """What counts how often each fault and each disruption of a scenario hit something."""
-    names = [*fault_ids(scenario.faults), *[name for name, _ in disruption_names(scenario)]]
-    return [f"faults_hit/fault={name}" for name in names]
-
-
 def test_there_are_drills_over_every_kind_of_fault_and_disruption_and_each_has_both_phases() -> None:
     # IM-02, RC-08
     faults, disruptions = set[str](), set[str]()
@@ -135,9 +128,7 @@ def test_every_drill_expects_that_each_of_its_faults_and_disruptions_hits_someth
     # RC-08
     for name in DRILLS:
         scenario = drill(name)
-        bounds = [one for one in scenario.expect if isinstance(one, MeasureBound)]
-        held = [one.name for one in bounds if one.at_least is not None and one.at_least >= 1]
-        assert set(befalling(scenario)) <= set(held), name
+        assert set(befalling(scenario)) <= expected_to_befall(scenario), name
         assert bool(befalling(scenario)) == (name in HIT), name
 
 

@@ -9,6 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from scenarios.base.estimate import DATA, Estimate, olist, online_retail
+from tests.world.befalling import befalling, expected_to_befall
 from twin.experiment import check
 from twin.scenario import Scenario, load
 from twin.scenario.expect import Invariants, Settled
@@ -133,6 +134,7 @@ def test_the_library_asks_many_things_of_all_three_businesses() -> None:
         assert first.startswith("# ") and first.endswith("?"), name
         assert {Invariants, Settled} <= {type(one) for one in library(name).expect}, name
         assert len(library(name).expect) > 2, name
+        assert set(befalling(library(name))) <= expected_to_befall(library(name)), name
     titles = {library(name).title.partition(":")[0] for name in LIBRARY}
     assert titles == {"Regional", "National", "Marketplace"}
 
