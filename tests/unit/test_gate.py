@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import sys
+import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from random import Random
 from shlex import quote
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -192,6 +195,27 @@ def test_a_budget_stops_by_time_and_keeps_whole_turns_in_order(baseline: Path) -
     assert one.verdict == INCONCLUSIVE
 
 
+def test_the_budget_of_the_command_has_the_expectations_in_it(
+    told: Told, baseline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # GV-06
+    from twin.experiment import check as held
+
+    clock = {"late": 0.0}
+    usual = time.monotonic
+
+    def slow(*args: Any, **options: Any) -> Any:
+        clock["late"] += 100
+        return held(*args, **options)
+
+    monkeypatch.setattr(sys.modules["twin.experiment.check"], "check", slow)
+    monkeypatch.setattr("time.monotonic", lambda: usual() + clock["late"])
+    code, out, _ = told("check", DRILL, "--against", baseline, "--budget", "50s", "--quiet")
+    assert code == 3 and "n too small" in out
+    clock["late"] = 0.0
+    assert told("check", DRILL, "--against", baseline, "--budget", "500s", "--quiet")[0] == 0
+
+
 def test_a_scenario_that_is_not_in_the_baseline_is_inconclusive(baseline: Path) -> None:
     other = ROOT / "scenarios/drills/poison.yaml"
     (one,) = compare_with(cases_of([other], {}), read_baseline(baseline))
@@ -201,8 +225,11 @@ def test_a_scenario_that_is_not_in_the_baseline_is_inconclusive(baseline: Path) 
 
 def test_the_plan_says_how_many_seeds_there_will_be_and_what_they_find() -> None:
     spread = {seed: Kept(Fraction(seed, 100), "") for seed in range(1, 11)}
-    (one,) = foresee(cases_of([DRILL], {}), Baseline("otif_to_request", {str(DRILL): spread}), 3_600)
+    cases, before = cases_of([DRILL], {}), Baseline("otif_to_request", {str(DRILL): spread})
+    (one,) = foresee(cases, before, 3_600)
     assert one.seeds == 10
+    # The expectations come first, and take more than a run of the comparison.
+    assert foresee(cases, before, one.seconds)[0].seeds == 0
     # s = 0.0303, t(0.975; 9) + t(0.8; 9) = 2.262 + 0.883, sqrt(2/10).
     assert one.at_worst == pytest.approx((2.262 + 0.883) * 0.030277 * (0.2**0.5), rel=1e-3)
 

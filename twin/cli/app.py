@@ -230,7 +230,7 @@ def check(
         Path | None, typer.Option(metavar="BASELINE", help="Keep what they give, for a later --against; 30 seeds.")
     ] = None,
     margin: Annotated[str, typer.Option(metavar="SHARE", help="Loss of the measure that is borne with.")] = "-0.5%",
-    budget: Annotated[str | None, typer.Option(metavar="TIME", help="For the comparison, e.g. 4m.")] = None,
+    budget: Annotated[str | None, typer.Option(metavar="TIME", help="For all of it, e.g. 4m.")] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what the budget can find.")] = False,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML.")] = None,
     markdown: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a Markdown summary.")] = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -56,6 +57,7 @@ class Request(Struct, frozen=True):
 
 def run_check(asked: Request, progress: Progress) -> Callable[[], int]:
     """Do it; returns what shows the results and gives the exit code. Raises `InputError` and errors of the input."""
+    began = time.monotonic()
     margin = parse_margin(asked.margin)
     _sensible(asked)
     paths = expanded(asked.scenarios)
@@ -92,7 +94,8 @@ def run_check(asked: Request, progress: Progress) -> Callable[[], int]:
         baseline,
         margin=margin,
         seeds=asked.seeds,
-        budget_s=asked.budget_s,
+        # What the expectations took is gone.
+        budget_s=None if asked.budget_s is None else asked.budget_s - (time.monotonic() - began),
         workers=asked.workers,
         settings=fitting,
         progress=progress,

@@ -138,8 +138,9 @@ def compare_with(
     """Run the scenarios on the baseline's seeds, `seeds` of them at most, and judge each.
 
     Within a budget the seeds go round all scenarios in turn until the time is over, whatever they show: when to stop
-    does not depend on what was found, so the intervals mean what they say. A scenario that is not in the baseline is
-    inconclusive. `settings` are its changes as `--set` writes them, for the command that shows a verdict again.
+    does not depend on what was found, so the intervals mean what they say. What is under way then is given up. A
+    scenario that is not in the baseline is inconclusive. `settings` are its changes as `--set` writes them, for the
+    command that shows a verdict again.
     """
     ends = None if budget_s is None else time.monotonic() + budget_s
     found: dict[int, dict[int, tuple[Kept, Observation]]] = {case.number: {} for case in cases}
@@ -247,15 +248,26 @@ def overall(made: Sequence[Comparison]) -> str:
 
 
 def foresee(cases: Sequence[Case], baseline: Baseline, budget_s: float, workers: int = 1) -> list[Foresight]:
-    """How many seeds the budget is good for, from one run of each scenario, and what can be detected with them."""
-    seconds: dict[int, float] = {}
-    for case in cases:
-        began = time.monotonic()
-        observe(case.job(1, baseline.measure))
-        seconds[case.number] = time.monotonic() - began
-    one_turn = sum(seconds.values()) / workers
-    turns = int(budget_s / one_turn) if one_turn else 0
-    return [_foreseen(case, baseline, turns, seconds[case.number]) for case in cases]
+    """How many seeds the budget is good for, and what can be detected with them.
+
+    From two runs of each scenario: one as the comparison makes them, and one with the invariants, as the expectations
+    are held against before it.
+    """
+    plain = [case.job(1, baseline.measure) for case in cases]
+    jobs = [*plain, *[structs.replace(job, invariants=True) for job in plain]]
+    seconds = {
+        (job.case, job.invariants): took for job, took in in_any_order(_timed, jobs, executing_by(None, workers))
+    }
+    held, one_turn = (sum(seconds[case.number, with_all] for case in cases) / workers for with_all in (True, False))
+    turns = max(0, int((budget_s - held) / one_turn))
+    return [_foreseen(case, baseline, turns, seconds[case.number, False]) for case in cases]
+
+
+def _timed(job: Job) -> tuple[Job, float]:
+    """How long a run takes, in seconds."""
+    began = time.monotonic()
+    observe(job)
+    return job, time.monotonic() - began
 
 
 def _foreseen(case: Case, baseline: Baseline, turns: int, seconds: float) -> Foresight:
