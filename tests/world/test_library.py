@@ -55,6 +55,7 @@ WITHOUT: list[tuple[str, str, str, dict[str, Any]]] = [
     ("erp_rate_limited", "the order of messages", "leapfrogs", default(queue={"in_order": False})),
     ("portal_down_on_the_peak", "a deadline longer than the peak", "dead_letters", default(deadline="2h")),
     ("wms_frozen_on_the_peak", "a deadline longer than the freeze", "dead_letters", default(deadline="2h")),
+    ("wms_overrun_after_a_freeze", "a breaker", "otif_to_request", default(breaker="none", drain=None)),
     ("seller_portal_down", "a deadline longer than the outage", "dead_letters", default(deadline="6h")),
     (
         "wrong_packs",
