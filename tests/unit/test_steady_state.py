@@ -192,3 +192,26 @@ def test_a_wave_between_the_ends_of_two_bins_is_counted() -> None:  # RC-15
     (found,) = recoveries(scenario, 1, Settings(20, 2))
     assert found.overshoot_backlog >= 20
     assert found.returned_after is not None and not found.metastable
+
+
+def test_traffic_is_no_backlog_that_stays() -> None:  # RC-15
+    # A spike sells one of two items out: its customers are refused from then on, and nothing waits for anything.
+    def asked(item: str, rate: str) -> dict[str, Any]:
+        return {"kind": None, **{"kind": "poisson", "rate": rate, "items": {item: 1}, "regions": {"home": 1}}}
+
+    shop = {"style": "ecommerce", "on_shortage": "reject", "requested": "2d"}
+    scenario = tiny(
+        {
+            "run": {"horizon": "10d", "drain": "2d"},
+            "items": [{"id": id, "price": "4.50 GBP", "cost": "2.00 GBP"} for id in ("mug", "cup")],
+            "channels": [
+                {"id": "web", "on_shortage": "reject", "demand": asked("mug", "6/h")},
+                {"id": "two", **shop, "demand": asked("cup", "6/h")},
+            ],
+            "stock": [{"warehouse": "main", "item": id, "on_hand": on} for id, on in (("mug", 5_000), ("cup", 1_600))],
+            "disruptions": [{"kind": "demand_spike", "channel": "two", "by": "900%", "from": "1d", "for": "1d"}],
+        }
+    )
+    (found,) = recoveries(scenario, 1)
+    assert found.returned_after is None and found.cleared_after is not None
+    assert not found.metastable

@@ -45,12 +45,14 @@ class Settings(Struct, frozen=True):
 
 
 class Series(Struct):
-    """One partner's messages by bin: asked for, attempts sent, answered in time, and the most open at once."""
+    """One partner's messages by bin: asked for, attempts sent, answered in time, the most open at once, and those open
+    at its end."""
 
     wanted: list[int] = []
     sent: list[int] = []
     good: list[int] = []
     backlog: list[int] = []
+    left: list[int] = []
 
 
 class Recovery(Struct, frozen=True):
@@ -103,8 +105,7 @@ class _Watch:
         """A partner's series, as long as the run."""
         found = self.series.get(partner)
         if found is None:
-            zeros = [0] * self.bins
-            found = self.series[partner] = Series(zeros[:], zeros[:], zeros[:], zeros[:])
+            found = self.series[partner] = Series(*([0] * self.bins for _ in range(5)))
         return found
 
     def __call__(self, entry: Entry) -> None:
@@ -128,10 +129,14 @@ class _Watch:
             row[index] += 1
 
     def carry(self, index: int) -> None:
-        """What is open when a bin begins is open in it: up to and with the bin of this index."""
-        for begun in range(self.carried, min(index + 1, self.bins)):
+        """What is open when a bin begins was left by the one before: up to and with the bin of this index."""
+        for begun in range(self.carried, min(index, self.bins) + 1):
             for partner, open_now in self.open.items():
-                self.of(partner).backlog[begun] = len(open_now)
+                series = self.of(partner)
+                if begun:
+                    series.left[begun - 1] = len(open_now)
+                if begun < self.bins:
+                    series.backlog[begun] = len(open_now)
         self.carried = max(self.carried, index + 1)
 
 
@@ -224,8 +229,9 @@ def _judge(hurt: _Run, base: _Run, over: _Over) -> Recovery:
     returned = first_return(with_fault, without, first, last, settings)
     band = max(without.backlog, default=0)
     cleared = next((index for index in range(first, last) if with_fault.backlog[index] <= band), None)
-    middle = with_fault.backlog[(first + last) // 2] if last > first else 0
-    end_backlog = with_fault.backlog[last - 1] if last > first else 0
+    # Every bin with traffic has something open at some moment; what stays is open between them.
+    middle = with_fault.left[(first + last) // 2] if last > first else 0
+    end_backlog = with_fault.left[last - 1] if last > first else 0
     tail = max(first, last - width)
     load, goodput = _sum(with_fault.wanted, tail, width), _sum(with_fault.good, tail, width)
     stays = returned is None and last - first >= 3 * width and end_backlog > 0 and 10 * end_backlog >= 9 * middle
