@@ -17,11 +17,13 @@ from tests.negative.test_world_bugs import (
 )
 from tests.world.stage import DAY, Stage, tiny
 from twin.core.effects import PickLine, ReleaseToWarehouse
+from twin.experiment import check
 from twin.log import read_truth
 from twin.observability import TotalQueue, total_queue
 from twin.run import load
 from twin.world.erp import Erp
 from twin.world.party import Party
+from twin.world.warehouse import Job, Warehouse
 
 Patch = pytest.MonkeyPatch
 
@@ -67,6 +69,22 @@ def test_a_task_that_is_taken_and_never_done_is_lost(monkeypatch: Patch) -> None
     assert judged(stage).lost == tasks("o7")
     assert judged(stage, truth=False).lost == tasks("o7")
     assert not judged(stage).valid
+
+
+def test_a_checked_scenario_finds_what_was_lost_in_its_last_days(monkeypatch: Patch) -> None:  # IM-02
+    # The whole business is over within the days in which a message may still be at work.
+    original = Warehouse.finish
+
+    def finish(site: Warehouse, job: Job) -> None:
+        if job.effect.order != "web-70":
+            original(site, job)
+
+    monkeypatch.setattr(Warehouse, "finish", finish)
+    path = DRILLS / "base.yaml"
+    alone = {str(path): {"policies": {"delivery": {"default": {"supervise": None}}}}}
+    (found,) = [one for one in check([path], overrides=alone) if one.expectation == "invariants"]
+    assert not found.holds
+    assert any(told.startswith("messages lost: 1, web-70/") for told in found.details)
 
 
 def test_a_purchase_order_that_is_taken_and_never_done_is_lost(monkeypatch: Patch) -> None:

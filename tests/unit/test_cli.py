@@ -346,6 +346,20 @@ def test_messages_count_the_dead_letters_and_are_given_as_json(told: Told, troub
     assert (found["valid"], code) in ((True, 0), (False, 1))
 
 
+def test_what_was_taken_back_is_neither_lost_nor_a_dead_letter(told: Told, tmp_path: Path) -> None:  # RC-03, IM-02
+    # Releases that were given up fall back to another warehouse once they are cancelled here.
+    drill = ROOT / "scenarios/drills/warehouse_gone.yaml"
+    assert told("run", drill, "--out", tmp_path / "run", "--quiet", "--no-report")[0] == 0
+    code, out, _ = told("dead-letters", tmp_path / "run", "--json")
+    assert code == 0
+    letters = [row["key"] for row in json.loads(out)]
+    code, out, _ = told("messages", tmp_path / "run", "--json")
+    found = json.loads(out)
+    assert (code, found["lost"]) == (0, [])
+    assert sorted(found["dead_letters"]) == sorted(letters)
+    assert len(found["withdrawn"]) > 10 and set(found["withdrawn"]).isdisjoint(letters)
+
+
 def test_alerts_are_given_as_json(told: Told, troubled: Path) -> None:  # OB-05
     code, out, _ = told("alerts", troubled, "--json")
     assert code == 0

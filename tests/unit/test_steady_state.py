@@ -197,7 +197,7 @@ def test_a_wave_between_the_ends_of_two_bins_is_counted() -> None:  # RC-15
 def test_traffic_is_no_backlog_that_stays() -> None:  # RC-15
     # A spike sells one of two items out: its customers are refused from then on, and nothing waits for anything.
     def asked(item: str, rate: str) -> dict[str, Any]:
-        return {"kind": None, **{"kind": "poisson", "rate": rate, "items": {item: 1}, "regions": {"home": 1}}}
+        return {"kind": None} | {"kind": "poisson", "rate": rate, "items": {item: 1}, "regions": {"home": 1}}
 
     shop = {"style": "ecommerce", "on_shortage": "reject", "requested": "2d"}
     scenario = tiny(

@@ -27,6 +27,7 @@ WORDS: Final = {
     "recovered": "done though no acknowledgement was taken",
     "pending": "acknowledged lately, may still be at work",
     "untraced": "nobody answers, and no act is recorded",
+    "withdrawn": "taken back before anything was done",
     "dead": "given up, and waiting for somebody",
 }
 

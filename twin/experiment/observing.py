@@ -88,7 +88,7 @@ def _observed(job: Job, folder: Path, progress: Progress | None) -> Observation:
     measured = run.measures
     # With the Fraction's own type, a value crosses to another process exactly.
     values = {name: _exact(measured[name].value) for name in job.measures if name in measured}
-    broken = tuple(_broken(folder, simulation.driver.engine.state)) if job.invariants else ()
+    broken = tuple(_broken(folder, simulation.driver.engine.state, job.scenario.run.end)) if job.invariants else ()
     if job.invariants:
         zeros = [measured[name] for name in MUST_BE_ZERO]
         broken += tuple(f"{found.name} is {found.text()}, not 0: {found.note}" for found in zeros if found.value)
@@ -109,8 +109,8 @@ def _exact(value: Exact | None) -> Exact | None:
     return value if value is None or isinstance(value, int) else Fraction(value)
 
 
-def _broken(folder: Path, state: State) -> Iterator[str]:
-    """Every invariant that does not hold in a finished run whose engine ended in `state`."""
+def _broken(folder: Path, state: State, end: int) -> Iterator[str]:
+    """Every invariant that does not hold in a run finished at `end` (ms) whose engine ended in `state`."""
     try:
         verify_run(folder)
     except RunError as error:
@@ -122,7 +122,8 @@ def _broken(folder: Path, state: State) -> Iterator[str]:
         folded.apply(entry)
     if encode_state(folded.state) != encode_state(state):
         yield "the log does not fold to the state that the run ended in"
-    judged = messages.judge(read_truth(folder), state.now)
+    # At the run's end: by the last entry's instant all of the days before it might still be at work.
+    judged = messages.judge(read_truth(folder), end)
     for what in ("lost", "unexpected", "duplicated"):
         if keys := getattr(judged, what):
             yield f"messages {what}: {len(keys)}, {', '.join(keys[:3])}"

@@ -15,7 +15,7 @@ from twin.core.effects import Delivery
 from twin.core.entry import Entry
 from twin.core.master import DEFAULT_DELIVERY, DeliveryPolicy
 
-__all__ = ["ACTED", "Calls", "Message", "Step", "StepKind"]
+__all__ = ["ACTED", "Calls", "Message", "Step", "StepKind", "note_dead"]
 
 ACTED: Final = "the counterpart acted on it"
 """Reason of a message that is settled by what its counterpart did, and was never answered."""
@@ -72,6 +72,17 @@ class Step(NamedTuple):
     message: Message
     attempt: int
     reason: str = ""
+
+
+def note_dead(dead: dict[str, str], step: Step) -> None:
+    """Keep the dead letters that wait for somebody, by key with their reasons, after one more step.
+
+    One that was sent again, settled or withdrawn waits no more.
+    """
+    if step.kind == "dead":
+        dead[step.message.delivery.key] = step.reason
+    elif step.kind in ("redriven", "settled", "lapsed"):
+        dead.pop(step.message.delivery.key, None)
 
 
 class Calls:

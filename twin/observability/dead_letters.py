@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from twin.core.entry import Entry
-from twin.observability.calls import Calls
+from twin.observability.calls import Calls, note_dead
 from twin.observability.values import Values
 
 __all__ = ["DeadLetter", "dead_letters_of"]
@@ -43,11 +43,7 @@ def dead_letters_of(entries: Iterable[Entry], owners: Mapping[str, str] | None =
     for entry in entries:
         values.fold(entry)
         for step in calls.fold(entry):
-            key = step.message.delivery.key
-            if step.kind == "dead":
-                reasons[key] = step.reason
-            elif step.kind in ("redriven", "settled"):
-                reasons.pop(key, None)
+            note_dead(reasons, step)
     found = []
     for key, reason in reasons.items():
         message = calls.open[key]

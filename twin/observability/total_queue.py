@@ -16,8 +16,9 @@ from msgspec import Struct
 from twin.core.commands import AcknowledgeDelivery, ConfirmShipment, Wake
 from twin.core.effects import AskStatus, CreatePurchaseOrder, Effect, ReleaseToWarehouse
 from twin.core.entry import Entry
+from twin.core.events import PurchaseOrderWithdrawn, ReleaseWithdrawn
 from twin.log import TruthRow
-from twin.observability.calls import ACTED, Calls, Step
+from twin.observability.calls import ACTED, Calls, Step, note_dead
 
 __all__ = ["QueueFold", "TotalQueue", "total_queue"]
 
@@ -32,8 +33,9 @@ class TotalQueue(Struct):
     than once (a key for each time beyond the first); `recovered` were done though no acknowledgement was ever taken;
     `pending` were acknowledged so shortly before the end that they may still be at work; `untraced` went to a
     counterpart that answers nothing and whose acts are recorded nowhere, or were questions whose answer got lost: those
-    ask for no act, and are asked again. `ok` counts what was asked for and done. `dead` were given up and still wait
-    for somebody at the end, whichever of the others they are.
+    ask for no act, and are asked again; `withdrawn` were taken back on the engine's own request before they were done.
+    `ok` counts what was asked for and done. `dead` were given up and still wait for somebody at the end, whichever of
+    the others they are.
     """
 
     attempted: int = 0
@@ -45,6 +47,7 @@ class TotalQueue(Struct):
     recovered: list[str] = []
     pending: list[str] = []
     untraced: list[str] = []
+    withdrawn: list[str] = []
     dead: list[str] = []
 
     @property
@@ -77,8 +80,10 @@ class QueueFold:
     def __init__(self) -> None:
         self._calls = Calls()
         self.asked: dict[str, _Asked] = {}
-        self.dead: dict[str, None] = {}
-        """What was given up, and neither sent again nor done since."""
+        self.dead: dict[str, str] = {}
+        """What was given up and still waits for somebody, with the reason."""
+        self.withdrawn: dict[str, None] = {}
+        """What the engine had taken back."""
         self.task_of: dict[str, str] = {}
         """Parcel -> the task that it came from."""
         self.unasked: dict[str, None] = {}
@@ -93,6 +98,11 @@ class QueueFold:
     def fold(self, entry: Entry) -> None:
         """Take one more entry."""
         self._command(entry.command)
+        for event in entry.events:
+            if isinstance(event, ReleaseWithdrawn):
+                self.withdrawn[event.fulfillment_order] = None
+            elif isinstance(event, PurchaseOrderWithdrawn):
+                self.withdrawn[event.purchase_order] = None
         for step in self._calls.fold(entry):
             self._step(step)
 
@@ -105,10 +115,7 @@ class QueueFold:
             self.asked[delivery.key].told = True
         elif step.kind == "settled" and step.reason != ACTED:
             self.asked[delivery.key].acknowledged_at = step.at
-        if step.kind == "dead":
-            self.dead[delivery.key] = None
-        elif step.kind in ("redriven", "settled"):
-            self.dead.pop(delivery.key, None)
+        note_dead(self.dead, step)
 
     def _command(self, command: Any) -> None:
         """Take what came in: a counterpart that answers in its own words has done what it was asked for."""
@@ -141,6 +148,8 @@ class QueueFold:
                 found.duplicated += [key] * (done - 1)
                 if not acknowledged:
                     found.recovered.append(key)
+            elif key in self.withdrawn:
+                found.withdrawn.append(key)
             elif acknowledged:
                 if asked.acknowledged_at > end - settle_ms:
                     found.pending.append(key)
