@@ -11,6 +11,8 @@ from fractions import Fraction
 from pathlib import Path
 from statistics import variance
 
+from msgspec.structs import replace
+
 from twin.experiment.regression import MAIN, cases_of, observed
 
 LIBRARY = Path(__file__).parents[1] / "scenarios" / "library"
@@ -35,7 +37,7 @@ def main() -> None:
         for overrides in ({}, change):
             (case,) = cases_of([path], {path: overrides})
             jobs = [case.job(seed, MAIN) for seed in range(1, SEEDS + 1)]
-            asked = [type(job)(job.case, job.name, job.scenario, job.seed, MEASURES, False) for job in jobs]
+            asked = [replace(job, measures=MEASURES) for job in jobs]
             found = sorted(observed(asked, WORKERS, "", None), key=lambda pair: pair[0].seed)
             sides.append({m: [float(Fraction(one.values[m] or 0)) for _, one in found] for m in MEASURES})
         for measure in MEASURES:

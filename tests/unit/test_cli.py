@@ -16,7 +16,7 @@ import pytest
 
 from twin.cli import main
 from twin.cli.failures import tell
-from twin.cli.terminal import WORD_MAX
+from twin.cli.terminal import WORD_MAX, show, table
 from twin.core.refusals import CorruptLog
 from twin.log import explain, read_manifest
 
@@ -475,3 +475,13 @@ def test_the_reader_of_a_pipe_may_have_enough(tmp_path: Path) -> None:
     assert main(["run", str(ROOT / "scenarios/minimal.yaml"), "--out", str(tmp_path / "run"), "--quiet"]) == 0
     asked = f"set -o pipefail; {sys.executable} -m twin measures {tmp_path / 'run'} | head -1"
     assert subprocess.run(["bash", "-c", asked], cwd=ROOT, capture_output=True, check=False).returncode == 0
+
+
+def test_a_number_stays_on_one_line_however_narrow_the_terminal_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    made = table("", "What", "Units")
+    made.add_row("all that was sent to the north", "123,456,789,012,345")
+    show(made)
+    assert "123,456,789,012,345" in capsys.readouterr().out

@@ -183,6 +183,22 @@ def test_a_feed_stays_as_somebody_else_left_it(closed: bool, hour: int, after: b
     assert stage.state.channels["market"].feed_closed is after
 
 
+def test_a_feed_that_somebody_opened_between_two_is_open_after_both() -> None:  # RC-18
+    close = {"kind": "zero_feed", "channel": "market"}
+    plans = [{**close, "id": "a", "at": "2h", "for": "6h"}, {**close, "id": "b", "at": "5h", "for": "5h"}]
+    stage = Stage(market(interventions=plans))
+    for hour, closed in ((1, True), (3, False)):
+        stage.run(hour * HOUR)
+        other = replace(stage.state.channels["market"], feed_closed=closed)
+        told = DefineNetwork(f"at {hour}", "test", stage.world.now, stage.state.currency, channels=(other,))
+        stage.send(told, hour * HOUR + MINUTE)
+    seen = []
+    for hour in (4, 7, 9, 14):
+        stage.run(hour * HOUR)
+        seen.append(stage.state.channels["market"].feed_closed)
+    assert seen == [False, True, True, False]
+
+
 @pytest.mark.parametrize(("days", "after"), [(5, [5, 5]), (0, [0, 0]), (3, [2, 0])])
 def test_an_extension_that_somebody_else_has_set_anew_stays_as_they_left_it(days: int, after: list[int]) -> None:
     # RC-18; three days is what both come to: nothing tells that somebody else meant them.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from textwrap import fill, wrap
+from textwrap import fill
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -87,19 +87,25 @@ def _within(wanted: list[int], least: list[int], limit: int) -> list[int]:
     return [max(low, min(most, limit)) for most, low in zip(wanted, least, strict=True)]
 
 
-def _show_rows(what: Table, width: int) -> None:
+def _show_rows(what: Table, across: int) -> None:
     names = [str(column.header) for column in what.columns]
     indent = max(map(len, names[1:]), default=0) + 2 * len(INDENT)
     for cells in zip(*(column.cells for column in what.columns), strict=True):
         first, *rest = map(str, cells)
         line()
-        for part in wrap(first, width, break_on_hyphens=False):
-            line(part)
+        line(_folded(first, across))
         for name, text in zip(names[1:], rest, strict=True):
             if text:
                 told = f"{INDENT}{name}".ljust(indent)
-                line(fill(text, width, initial_indent=told, subsequent_indent=" " * indent, break_on_hyphens=False))
+                line(_folded(text, across, told, " " * indent))
     line()
+
+
+def _folded(text: str, across: int, first: str = "", rest: str = "") -> str:
+    """Folded between words only: a number on two lines would be two numbers."""
+    return fill(
+        text, across, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False, break_long_words=False
+    )
 
 
 def line(text: str = "") -> None:

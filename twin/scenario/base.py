@@ -195,9 +195,9 @@ _tolerance = _unit(units.parse_tolerance, units.format_tolerance, "tolerance `0.
 DurationMs = Annotated[int, *_duration]
 """Milliseconds, written `30s`, `5m`, `2h`, `1d`, `1d12h`."""
 PositiveMs = Annotated[int, *_duration, AfterValidator(_some_time)]
+"""The same, and some time at least."""
 Period = Annotated[int, *_duration, AfterValidator(_a_second)]
 """Time between two looks or rounds. A run whose people look every millisecond would not come to an end."""
-"""The same, and some time at least."""
 Instant = Annotated[int, *_instant, AfterValidator(_start)]
 """Milliseconds since the Unix epoch, written `2025-11-17T00:00Z`."""
 TimeOfDay = Annotated[int, *_time]

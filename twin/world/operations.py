@@ -285,7 +285,8 @@ class Operations(Actor):
         channel = self.state.channels[self.plan.channel]
         others = [one for one in self._others() if one.place and one.plan.channel == channel.id]
         if begins:
-            self.closed_before = others[0].closed_before if others else channel.feed_closed
+            # Closed before the first of them, and not opened by somebody since.
+            self.closed_before = channel.feed_closed and (not others or others[0].closed_before)
             return replace(channel, feed_closed=True)
         # Somebody else may have opened it meanwhile.
         return replace(channel, feed_closed=channel.feed_closed and (bool(others) or self.closed_before))
