@@ -27,6 +27,7 @@ from twin.experiment.regression import (
     Case,
     Comparison,
     _compared,
+    _foreseen,
     cases_of,
     compare_with,
     foresee,
@@ -189,10 +190,30 @@ def test_what_is_not_certain_is_inconclusive_and_may_be_let_through(told: Told, 
     assert told(*asked, "--margin", "-10%")[0] == 0
 
 
-def test_a_budget_stops_by_time_and_keeps_whole_turns_in_order(baseline: Path) -> None:
-    (one,) = compare_with(cases_of([DRILL], {}), read_baseline(baseline), budget_s=0.001)
-    assert one.count == 1
-    assert one.verdict == INCONCLUSIVE
+def test_a_budget_begins_no_run_too_late_finishes_those_begun_and_takes_turns(
+    baseline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = read_baseline(baseline)
+    other = ROOT / "scenarios/drills/outage_erp.yaml"
+    both = Baseline(known.measure, {name: known.runs[str(DRILL)] for name in (str(DRILL), str(other))})
+    # The clock goes on by a second with each look at it, and it is looked at before each run: each has its turn.
+    for budget_s, counts in ((2.5, (1, 0)), (3.5, (1, 1)), (4.5, (2, 1)), (5.5, (2, 2))):
+        ticks = iter(range(1_000))
+        monkeypatch.setattr("time.monotonic", lambda ticks=ticks: float(next(ticks)))
+        first, second = compare_with(cases_of([DRILL, other], {}), both, budget_s=budget_s)
+        assert (first.count, second.count) == counts
+    (none,) = compare_with(cases_of([DRILL], {}), known, budget_s=-1)
+    assert (none.count, none.verdict) == (0, INCONCLUSIVE)
+    assert none.note == "no time was left for it; give a larger --budget"
+
+
+def test_seeds_that_lose_the_measure_are_not_left_out_of_a_verdict() -> None:
+    kept = Kept(Fraction(9, 10), "a")
+    found = {seed: (kept, Observation(0, seed, {"m": Fraction(9, 10)}, digest="b")) for seed in (1, 2, 3)}
+    assert judge([_compared(CASE, found, "m", MARGIN, ())], MARGIN)[0].verdict == PASS
+    found[4] = (kept, Observation(0, 4, {"m": None}, digest="b"))
+    (one,) = judge([_compared(CASE, found, "m", MARGIN, ())], MARGIN)
+    assert (one.verdict, one.note) == (INCONCLUSIVE, "1 of 4 seeds have no value on one side")
 
 
 def test_the_budget_of_the_command_has_the_expectations_in_it(
@@ -211,7 +232,7 @@ def test_the_budget_of_the_command_has_the_expectations_in_it(
     monkeypatch.setattr(sys.modules["twin.experiment.check"], "check", slow)
     monkeypatch.setattr("time.monotonic", lambda: usual() + clock["late"])
     code, out, _ = told("check", DRILL, "--against", baseline, "--budget", "50s", "--quiet")
-    assert code == 3 and "n too small" in out
+    assert code == 3 and "no time was left for it" in out
     clock["late"] = 0.0
     assert told("check", DRILL, "--against", baseline, "--budget", "500s", "--quiet")[0] == 0
 
@@ -228,10 +249,16 @@ def test_the_plan_says_how_many_seeds_there_will_be_and_what_they_find() -> None
     cases, before = cases_of([DRILL], {}), Baseline("otif_to_request", {str(DRILL): spread})
     (one,) = foresee(cases, before, 3_600)
     assert one.seeds == 10
+    # Among five, one has to stand t(0.995; 9) = 3.250.
+    five = cases_of([DRILL, *sorted((ROOT / "scenarios/drills").glob("outage_*.yaml"))[:4]], {})
+    many = Baseline("otif_to_request", {case.name: spread for case in five})
+    assert _foreseen(five[0], many, 10, 1.0, 5, MARGIN).at_worst == pytest.approx(
+        0.005 + (3.250 + 0.883) * 0.030277 * (0.2**0.5), rel=1e-3
+    )
     # The expectations come first, and take more than a run of the comparison.
     assert foresee(cases, before, one.seconds)[0].seeds == 0
-    # s = 0.0303, t(0.975; 9) + t(0.8; 9) = 2.262 + 0.883, sqrt(2/10).
-    assert one.at_worst == pytest.approx((2.262 + 0.883) * 0.030277 * (0.2**0.5), rel=1e-3)
+    # The margin, and s = 0.0303, t(0.975; 9) + t(0.8; 9) = 2.262 + 0.883, sqrt(2/10).
+    assert one.at_worst == pytest.approx(0.005 + (2.262 + 0.883) * 0.030277 * (0.2**0.5), rel=1e-3)
 
 
 @pytest.mark.parametrize(

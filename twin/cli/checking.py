@@ -66,7 +66,7 @@ def run_check(asked: Request, progress: Progress) -> Callable[[], int]:
     fitting = _fitting(paths, asked.settings)
     overrides = _overrides(paths, fitting)
     if asked.plan:
-        return _plan(asked, paths, overrides)
+        return _plan(asked, paths, overrides, margin)
     from twin.experiment.check import check as hold
 
     baseline = None
@@ -180,14 +180,16 @@ def _store(asked: Request, paths: Sequence[Path], progress: Progress) -> Callabl
     return tell
 
 
-def _plan(asked: Request, paths: Sequence[Path], overrides: Mapping[str, Mapping[str, object]]) -> Callable[[], int]:
+def _plan(
+    asked: Request, paths: Sequence[Path], overrides: Mapping[str, Mapping[str, object]], margin: Fraction
+) -> Callable[[], int]:
     from twin.experiment.baselines import read_baseline
     from twin.experiment.regression import cases_of, foresee
 
     if asked.against is None or asked.budget_s is None:
         raise AssertionError("checked before")
     baseline = read_baseline(asked.against)
-    planned = foresee(cases_of(paths, overrides), baseline, asked.budget_s, asked.workers)
+    planned = foresee(cases_of(paths, overrides), baseline, asked.budget_s, asked.workers, margin)
 
     def tell() -> int:
         show_foresight(planned, baseline.measure)

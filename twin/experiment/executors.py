@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -68,15 +69,22 @@ def executing_by(name: str | None, workers: int) -> Executing:
 
 
 def in_any_order(
-    function: Callable[[J], T], jobs: Sequence[J], executing: Executing, named: Callable[[J], str] = str
+    function: Callable[[J], T],
+    jobs: Sequence[J],
+    executing: Executing,
+    named: Callable[[J], str] = str,
+    until: float | None = None,
 ) -> Iterator[T]:
-    """The results of all jobs as they are done; a dead worker's are run again. `named` is what errors call one."""
+    """The results of all jobs as they are done; a dead worker's are run again. `named` is what errors call one.
+
+    None is begun once the clock (`time.monotonic`) has passed `until`; those under way then are finished.
+    """
     left = dict(enumerate(jobs))
     restarts = 0
-    while left:
+    while left and _in_time(until):
         before = len(left)
         try:
-            for index, done in _by_one(function, left, executing):
+            for index, done in _by_one(function, left, executing, until):
                 del left[index]
                 yield done
         except executing.lost as error:
@@ -90,12 +98,18 @@ def in_any_order(
                 raise
 
 
-def _by_one(function: Callable[[J], T], left: dict[int, J], executing: Executing) -> Iterator[tuple[int, T]]:
+def _in_time(until: float | None) -> bool:
+    return until is None or time.monotonic() < until
+
+
+def _by_one(
+    function: Callable[[J], T], left: dict[int, J], executing: Executing, until: float | None
+) -> Iterator[tuple[int, T]]:
     waiting: dict[Future[T], int] = {}
     coming = iter(list(left.items()))
     with _shut_down(executing.opened()) as executor:
         while True:
-            for index, job in islice(coming, executing.ahead - len(waiting)):
+            for index, job in islice(coming, executing.ahead - len(waiting) if _in_time(until) else 0):
                 waiting[executor.submit(function, job)] = index
             if not waiting:
                 return

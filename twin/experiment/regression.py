@@ -49,6 +49,8 @@ __all__ = [
 
 MAIN: Final = "otif_to_request"
 """Orders on time and in full by the date that the customer asked for; refused and cancelled ones count as failed."""
+_NO_TIME: Final = "no time was left for it; give a larger --budget"
+_UNKNOWN: Final = "not in the baseline; store it anew"
 MARGIN: Final = Fraction(-1, 200)
 """Half a point less of the main measure is borne with."""
 CONFIDENCE: Final = 950_000
@@ -92,7 +94,8 @@ class Comparison(Struct, frozen=True):
 class Foresight(Struct, frozen=True):
     """What the budget is good for in one scenario: so many seeds, and the smallest loss that is then found.
 
-    `at_worst` is as if both sides were independent; on the same seeds it is less, by how much the change leaves alone.
+    `at_worst` is as if both sides were independent and no other scenario failed; on the same seeds it is less, by how
+    much the change leaves alone.
     """
 
     scenario: str
@@ -112,16 +115,14 @@ def cases_of(paths: Iterable[str | Path], overrides: Mapping[str, Mapping[str, o
 def observed(
     jobs: Sequence[Job], workers: int, what: str, progress: Progress | None, until: float | None = None
 ) -> Iterator[tuple[Job, Observation]]:
-    """Jobs with what they gave, as they are done; none more once the clock (`time.monotonic`) has passed `until`."""
+    """Jobs with what they gave, as they are done; none is begun once `time.monotonic` has passed `until`."""
     by_place = {(job.case, job.seed): job for job in jobs}
     entries = 0
-    for done, one in enumerate(in_any_order(observe, jobs, executing_by(None, workers)), start=1):
+    for done, one in enumerate(in_any_order(observe, jobs, executing_by(None, workers), until=until), start=1):
         entries += one.entries
         if progress is not None:
             progress(what, done, len(jobs), entries)
         yield by_place[one.case, one.seed], one
-        if until is not None and time.monotonic() > until:
-            return
 
 
 def compare_with(
@@ -138,9 +139,9 @@ def compare_with(
     """Run the scenarios on the baseline's seeds, `seeds` of them at most, and judge each.
 
     Within a budget the seeds go round all scenarios in turn until the time is over, whatever they show: when to stop
-    does not depend on what was found, so the intervals mean what they say. What is under way then is given up. A
-    scenario that is not in the baseline is inconclusive. `settings` are its changes as `--set` writes them, for the
-    command that shows a verdict again.
+    does not depend on what was found, so the intervals mean what they say. What is under way then is finished, slow or
+    not. A scenario that is not in the baseline is inconclusive. `settings` are its changes as `--set` writes them, for
+    the command that shows a verdict again.
     """
     ends = None if budget_s is None else time.monotonic() + budget_s
     found: dict[int, dict[int, tuple[Kept, Observation]]] = {case.number: {} for case in cases}
@@ -153,7 +154,12 @@ def compare_with(
     for job, one in observed(jobs, workers, "comparing", progress, ends):
         found[job.case][job.seed] = (before[job.case][job.seed], one)
     told = settings or {}
-    made = [_compared(case, found[case.number], baseline.measure, margin, told.get(case.name, ())) for case in cases]
+    made = []
+    for case in cases:
+        compared = _compared(case, found[case.number], baseline.measure, margin, told.get(case.name, ()))
+        if not found[case.number]:
+            compared = structs.replace(compared, note=_NO_TIME if before[case.number] else _UNKNOWN)
+        made.append(compared)
     return judge(made, margin)
 
 
@@ -174,18 +180,18 @@ def _compared(
             base.append(kept.value)
             differences[seed] = Fraction(value) - kept.value
     lost = len(found) - len(differences)
-    if not found:
-        notes.append("not in the baseline; store it anew")
-    elif lost:
+    # To lose the measure is no reason to be left out: such seeds may be the bad ones.
+    gone = any(kept.value is not None and one.values.get(measure) is None for kept, one in found.values())
+    if lost:
         notes.append(f"{lost} of {len(found)} seeds have no value on one side")
     worst = min(differences, key=lambda seed: (differences[seed], seed)) if differences else 1
     verdict, interval = INCONCLUSIVE, None
     if broken:
         worst, verdict = broken[0][0], FAIL
         notes = [f"seed {broken[0][0]}: {broken[0][1]}"]
-    elif len(differences) >= 2:
+    elif len(differences) >= 2 and not gone:
         interval = t_interval(list(differences.values()), CONFIDENCE)
-    elif differences:
+    elif len(differences) == 1:
         notes.append("n too small")
     words = ["twin", "run", quote(case.name), "--seed", str(worst)]
     words += [word for setting in settings for word in ("--set", quote(setting))]
@@ -247,7 +253,9 @@ def overall(made: Sequence[Comparison]) -> str:
 # --- planning
 
 
-def foresee(cases: Sequence[Case], baseline: Baseline, budget_s: float, workers: int = 1) -> list[Foresight]:
+def foresee(
+    cases: Sequence[Case], baseline: Baseline, budget_s: float, workers: int = 1, margin: Fraction = MARGIN
+) -> list[Foresight]:
     """How many seeds the budget is good for, and what can be detected with them.
 
     From two runs of each scenario: one as the comparison makes them, and one with the invariants, as the expectations
@@ -260,7 +268,8 @@ def foresee(cases: Sequence[Case], baseline: Baseline, budget_s: float, workers:
     }
     held, one_turn = (sum(seconds[case.number, with_all] for case in cases) / workers for with_all in (True, False))
     turns = max(0, int((budget_s - held) / one_turn))
-    return [_foreseen(case, baseline, turns, seconds[case.number, False]) for case in cases]
+    tests = len([case for case in cases if baseline.runs.get(case.name)])
+    return [_foreseen(case, baseline, turns, seconds[case.number, False], tests, margin) for case in cases]
 
 
 def _timed(job: Job) -> tuple[Job, float]:
@@ -270,14 +279,16 @@ def _timed(job: Job) -> tuple[Job, float]:
     return job, time.monotonic() - began
 
 
-def _foreseen(case: Case, baseline: Baseline, turns: int, seconds: float) -> Foresight:
+def _foreseen(case: Case, baseline: Baseline, turns: int, seconds: float, tests: int, margin: Fraction) -> Foresight:
     kept = [one.value for one in baseline.runs.get(case.name, {}).values() if one.value is not None]
     count = min(turns, len(kept))
     if count < 2:
         return Foresight(case.name, count, round(seconds, 2), None)
     if len(dict.fromkeys(kept)) == 1:
-        return Foresight(case.name, count, round(seconds, 2), 0.0)
+        return Foresight(case.name, count, round(seconds, 2), -float(margin))
     mean = sum(kept, Fraction(0)) / len(kept)
     variance = float(sum(((value - mean) ** 2 for value in kept), Fraction(0)) / (len(kept) - 1))
-    high = student_quantile(0.5 + CONFIDENCE / 2_000_000, count - 1) + student_quantile(POWER, count - 1)
-    return Foresight(case.name, count, round(seconds, 2), high * sqrt(2 * variance / count))
+    # One that fails alone among all of them has to stand Holm's first step.
+    level = (1 - CONFIDENCE / 1_000_000) / 2 / tests
+    high = student_quantile(1 - level, count - 1) + student_quantile(POWER, count - 1)
+    return Foresight(case.name, count, round(seconds, 2), high * sqrt(2 * variance / count) - float(margin))
