@@ -170,13 +170,13 @@ def test_runs_lost_with_a_killed_process_are_run_again(write: Write, monkeypatch
     whole = executors._by_one
     broken: list[int] = []
 
-    def by_one(function: Any, left: dict[int, Any], executing: Any) -> Iterator[tuple[int, Any]]:
+    def by_one(function: Any, left: dict[int, Any], executing: Any, until: float | None) -> Iterator[tuple[int, Any]]:
         if not broken:
             broken.append(len(left))
             yield 0, function(left[0])
             raise BrokenProcessPool("a process was killed")
         assert len(left) == broken[0] - 1
-        yield from whole(function, left, executing)
+        yield from whole(function, left, executing, until)
 
     path = write("{kind: reference, name: orders_captured, value: 96, replications: {sample: 3}}")
     alone = check([path])
@@ -188,7 +188,7 @@ def test_runs_lost_with_a_killed_process_are_run_again(write: Write, monkeypatch
 def test_processes_that_are_killed_again_and_again_end_the_check_with_the_seed(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def by_one(function: Any, left: dict[int, Any], executing: Any) -> Iterator[tuple[int, Any]]:
+    def by_one(function: Any, left: dict[int, Any], executing: Any, until: float | None) -> Iterator[tuple[int, Any]]:
         raise BrokenProcessPool("a process was killed")
         yield
 

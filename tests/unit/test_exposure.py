@@ -13,7 +13,8 @@ import pytest
 from tests.world.stage import DAY, HOUR, tiny
 from twin.cli import main
 from twin.cli.exposing import question_of
-from twin.experiment.exposure import BudgetTooSmall, Fix, Question, dependencies, exposures
+from twin.experiment.exposure import BudgetTooSmall, Fix, Question, _losses, dependencies, exposures
+from twin.experiment.observing import Observation
 from twin.report.risk_map import worst_losses
 from twin.scenario import Scenario
 
@@ -65,6 +66,20 @@ def test_exposed_is_who_survives_for_less_than_it_takes_to_recover() -> None:  #
     assert abs(first.impact.measure.mean - Fraction(10, 240)) <= Fraction(1, 240)
     assert not any(one.exposed for one in others)
     assert [one.recover_ms for one in others if one.dependency == "carrier/van"] == [None]
+
+
+def test_who_is_back_only_after_the_longest_outage_is_looked_at_there() -> None:  # EX-03
+    # Twelve hours do no harm; what thirty do is seen in outages of thirty, or else not known.
+    found = exposures(business(), asked(longest_ms=12 * HOUR))
+    assert (found[0].dependency, found[0].survives, found[0].exposed) == ("warehouse/main", True, True)
+    unseen = {one.dependency: one for one in exposures(business(), asked(longest_ms=12 * HOUR, runs=18))}
+    assert (unseen["warehouse/main"].survives, unseen["warehouse/main"].exposed) == (True, None)
+
+
+def test_an_outage_that_leaves_nothing_of_the_measure_loses_all_of_it() -> None:  # EX-03
+    before = {seed: Observation(0, seed, {"m": Fraction(9, 10)}) for seed in (1, 2)}
+    stopped = {1: Observation(0, 1, {"m": Fraction(8, 10)}), 2: Observation(0, 2, {}, failure="CorruptLog: a hole")}
+    assert list(_losses("m", before, stopped)) == [Fraction(1, 10), Fraction(9, 10)]
 
 
 def test_the_cheapest_fix_that_helps_is_named() -> None:  # EX-03

@@ -230,10 +230,11 @@ def _loser(measure: str, base: Mapping[int, Observation]) -> Callable[[Mapping[i
 
 
 def _losses(measure: str, base: Mapping[int, Observation], hit: Mapping[int, Observation]) -> Iterator[Fraction]:
+    """By seed; where the outage leaves nothing of the measure, as where the engine stops, all of it is lost."""
     for seed, one in hit.items():
-        before, after = base[seed].values.get(measure), one.values.get(measure)
-        if before is not None and after is not None:
-            yield Fraction(before) - Fraction(after)
+        before = base[seed].values.get(measure)
+        if before is not None:
+            yield Fraction(before) - Fraction(one.values.get(measure) or 0)
 
 
 Loser = Callable[[Mapping[int, Observation]], Fraction]
@@ -287,19 +288,20 @@ def _exposure(name: str, brackets: Sequence[_Bracket], question: Question) -> Ex
         all(one.survives for one in brackets),
         any(one.wavers for one in brackets),
         recover,
-        _exposed(brackets, recover),
+        _exposed(brackets, recover, question.longest_ms),
         None,
         None,
         looked=tuple(sorted(chain.from_iterable(one.looked for one in brackets), key=_by_start_and_length)),
     )
 
 
-def _exposed(brackets: Sequence[_Bracket], recover: int | None) -> bool | None:
-    """Whether harm is done before it is back, from some start; None where the brackets are too wide to tell."""
-    harmed = [one for one in brackets if not one.survives]
-    if recover is None or all(one.low >= recover for one in harmed):
+def _exposed(brackets: Sequence[_Bracket], recover: int | None, longest: int) -> bool | None:
+    """Whether harm is done before it is back, from some start; None where that was not looked at closely enough."""
+    if recover is None:
         return False
-    return True if any(one.high <= recover for one in harmed) else None
+    if any(one.high <= recover for one in brackets if not one.survives):
+        return True
+    return False if all((longest if one.survives else one.low) >= recover for one in brackets) else None
 
 
 def _by_start_and_length(looked: Looked) -> tuple[int, int]:

@@ -55,16 +55,6 @@ def _some(value: int) -> int:
     return value
 
 
-def _some_time(value: int) -> int:
-    if not value:
-        raise refuse("0s of silence is no time at all; write a duration such as 4h")
-    return value
-
-
-def _never_or_some_time(value: int | None) -> int | None:
-    return value if value is None else _some_time(value)
-
-
 RetryBudget = Annotated[Percent, AfterValidator(_some)]
 
 
@@ -170,7 +160,7 @@ class Hedge(Model):
     """An attempt without an answer is sent a second time beside the first; the first answer counts, and the partner
     does it once (Dean and Barroso 2013). It spends a retry, and a share of the retry budget."""
 
-    after: Annotated[DurationMs, AfterValidator(_some_time)]
+    after: PositiveMs
     """Without an answer for so long; a high percentile of the usual times, such as the 95th"""
     max: Positive = 1
     """Attempts beside the first"""
@@ -181,7 +171,7 @@ class DeadLetters(Model):
 
     owner: str = ""
     """Who answers for them; the owner of the interface unless given"""
-    expire: Annotated[DurationMs | None, AfterValidator(_never_or_some_time)] = None
+    expire: PositiveMs | None = None
     """After so long one can no longer be sent again, and holds up nothing behind it; never unless given"""
 
     @model_validator(mode="after")
