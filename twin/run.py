@@ -9,6 +9,7 @@ from __future__ import annotations
 import pickle
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
@@ -22,6 +23,7 @@ from twin.codec import FORMAT, decode_state, encode_state
 from twin.core.commands import External
 from twin.core.engine import Engine
 from twin.core.entry import Entry
+from twin.decisions import Decider, ServiceRefused
 from twin.driver import Driver
 from twin.log import (
     AlertRule,
@@ -36,6 +38,7 @@ from twin.log import (
     read_manifest,
     write_manifest,
 )
+from twin.log.decisions import DECISIONS, Recorded, Recorder
 from twin.log.folder import RunRefused, check_apart, check_file, check_way, make_way
 from twin.log.parts import Part, find_parts
 from twin.measures import Measured, compute, write_measures
@@ -50,6 +53,7 @@ from twin.scenario.units import DAY_MS, YEAR_MS, Share, format_duration, format_
 from twin.world.book_fit import check_fit
 from twin.world.build import build, gateways, load_book
 from twin.world.business import Business
+from twin.world.decision_service import open_service
 from twin.world.troubles import intervention_names
 
 __all__ = ["Run", "RunRefused", "Simulation", "SnapshotError", "Twin", "load", "resume"]
@@ -97,14 +101,24 @@ class Simulation:
         self.log = log
         self.truth = truth
         self.book: OrderBook | None = None
+        self.recorder: Recorder | None = None
 
     @classmethod
     def begin(
-        cls, scenario: Scenario, seed: int, folder: Path, progress: Progress | None = None, *, force: bool = False
+        cls,
+        scenario: Scenario,
+        seed: int,
+        folder: Path,
+        progress: Progress | None = None,
+        *,
+        force: bool = False,
+        services: Mapping[str, Decider] | None = None,
     ) -> Simulation:
         """Build the world, define the business to the engine, and open the logs in `folder`.
 
+        `services` decide in the engine's place, by their id; those not given are asked at the scenario's address.
         Raises `RunRefused` where `folder` is taken and not `force`d; an earlier run in it goes once the input is read.
+        Raises `ServiceRefused` for a service that cannot be asked.
         """
         reading = None
         if progress is not None:
@@ -117,6 +131,7 @@ class Simulation:
         built = build(scenario, seed, reading)
         if built.book is not None:
             check_fit(scenario, built.book)
+        deciders = _opened(scenario, services or {})
         make_way(folder, force)
         log = RunLog(folder, scenario.run.part_rows)
         truth = TruthLog(folder, scenario.run.part_rows)
@@ -136,6 +151,9 @@ class Simulation:
                 start()
         simulation = cls(scenario, seed, world, driver, log, truth)
         simulation._keep_scenario()
+        simulation._record(deciders)
+        for decider in deciders.values():
+            decider.reset(seed)
         if built.book is not None:
             simulation._open_book(built.book)
         return simulation
@@ -145,6 +163,12 @@ class Simulation:
         folder = self.log.folder.parent
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "scenario.yaml").write_text(self.scenario.to_yaml(folder), encoding="utf-8")
+
+    def _record(self, deciders: Mapping[str, Decider]) -> None:
+        """Keep what outside services decide, beside the log."""
+        if deciders:
+            self.recorder = Recorder(self.log.folder.parent, deciders)
+            self.world.deciders.update(self.recorder.deciders)
 
     def _open_book(self, book: OrderBook) -> None:
         """Count what is to come before anything of it does."""
@@ -212,11 +236,13 @@ class Simulation:
         parent = self.log.folder.parent
         saved = self._saved(str(parent))
         _take_over(_parts_before(parent, saved), parent, folder)
-        return Simulation.restore(saved, folder)
+        return Simulation.restore(saved, folder, {} if self.recorder is None else self.recorder.asked)
 
     def _saved(self, parent: str) -> _Snapshot:
         self.log.close_part()
         self.truth.close_part()
+        if self.recorder is not None:
+            self.recorder.flush()
         return _Snapshot(
             __version__,
             pickle.dumps(self.scenario, protocol=5),
@@ -232,8 +258,11 @@ class Simulation:
         )
 
     @classmethod
-    def restore(cls, saved: _Snapshot, folder: Path) -> Simulation:
-        """Go on from a snapshot, with the logs in `folder`, which holds the parts so far or none of them."""
+    def restore(cls, saved: _Snapshot, folder: Path, services: Mapping[str, Decider] | None = None) -> Simulation:
+        """Go on from a snapshot, with the logs in `folder`, which holds the parts so far or none of them.
+
+        `services` are as in `begin`, and are not reset.
+        """
         scenario: Scenario = pickle.loads(saved.scenario)
         world = Business.restore(saved.world)
         log = RunLog(folder, scenario.run.part_rows, saved.position, saved.digest)
@@ -243,6 +272,7 @@ class Simulation:
         world.orchestration.attach(driver)
         simulation = cls(scenario, saved.seed, world, driver, log, truth)
         simulation._keep_scenario()
+        simulation._record(_opened(scenario, services or {}))
         return simulation
 
     def close(self, *, parent: str = "", position: int = 0) -> Manifest:
@@ -265,6 +295,8 @@ class Simulation:
 
     def _sum_up(self, parent: str, position: int) -> Manifest:
         scenario = self.scenario
+        if self.recorder is not None:
+            self.recorder.flush()
         for warehouse in self.world.warehouses.values():
             warehouse.take_stock()
         self.world.erp.close_books()
@@ -329,10 +361,13 @@ class Twin:
         until_ms: int | None = None,
         snapshot: Path | None = None,
         progress: Progress | None = None,
+        services: Mapping[str, str | Decider] | None = None,
     ) -> Run:
         """Run the scenario under a seed (the scenario's own unless given) into the folder `out`, or a temporary one.
 
         `until_ms` stops early, that long after the start; `snapshot` writes a file from which `resume` goes on.
+        `services` says where those are that decide, by their id: an address, `recorded:RUN` for the answers of an
+        earlier run, or an object. Raises `ServiceRefused` for one that cannot be asked.
         Raises `RunRefused` where `out` or `snapshot` is taken and not `force`d, `OrderBookError` for a wrong book.
         """
         kept = TemporaryDirectory(prefix="twin-") if out is None else None
@@ -346,11 +381,12 @@ class Twin:
         if snapshot is not None:
             check_file(snapshot, folder, _SNAPSHOT_MARK, force)
         seed = run_spec.seed if seed is None else seed
-        simulation = Simulation.begin(self.scenario, seed, folder, progress, force=force)
-        simulation.advance(end, progress)
-        if snapshot is not None:
-            _write_whole(snapshot, simulation.snapshot(str(folder)))
-        run = simulation.finish(progress=progress)
+        with _asking(self.scenario, services or {}) as deciders:
+            simulation = Simulation.begin(self.scenario, seed, folder, progress, force=force, services=deciders)
+            simulation.advance(end, progress)
+            if snapshot is not None:
+                _write_whole(snapshot, simulation.snapshot(str(folder)))
+            run = simulation.finish(progress=progress)
         run._kept = kept
         return run
 
@@ -371,26 +407,68 @@ def resume(
     force: bool = False,
     progress: Progress | None = None,
     interventions: Sequence[tuple[str, str]] = (),
+    services: Mapping[str, str | Decider] | None = None,
 ) -> Run:
     """Go on from a snapshot to the scenario's end, in a new folder that takes over the parts of the parent's log.
 
     `interventions` (id and cause) are begun by hand at once. `parent` is the folder that the snapshot was taken in, as
-    it was named then unless given. Raises `SnapshotError` for a file that is no snapshot of this version and
-    `RunRefused` where the parent's parts, or an intervention, are not there.
+    it was named then unless given; `services` are as in `Twin.run`. Raises `SnapshotError` for a file that is no
+    snapshot of this version and `RunRefused` where the parent's parts, or an intervention, are not there.
     """
     saved = _read_snapshot(snapshot)
     before = Path(saved.parent) if parent is None else parent
-    _check_interventions(pickle.loads(saved.scenario), [name for name, _ in interventions])
+    scenario: Scenario = pickle.loads(saved.scenario)
+    _check_interventions(scenario, [name for name, _ in interventions])
     check_way(out, force)
     check_apart(before, out)
     parts = _parts_before(before, saved)
     make_way(out, force)
-    _take_over(parts, before, out)
-    simulation = Simulation.restore(saved, out)
-    for intervention, cause in interventions:
-        simulation.intervene(intervention, cause)
-    simulation.advance(simulation.scenario.run.end, progress)
-    return simulation.finish(parent=saved.digest.hex(), position=saved.position, progress=progress)
+    with _asking(scenario, services or {}) as deciders:
+        _take_over(parts, before, out)
+        simulation = Simulation.restore(saved, out, deciders)
+        for intervention, cause in interventions:
+            simulation.intervene(intervention, cause)
+        simulation.advance(simulation.scenario.run.end, progress)
+        return simulation.finish(parent=saved.digest.hex(), position=saved.position, progress=progress)
+
+
+RECORDED: Final = "recorded:"
+"""An address that stands for the answers of an earlier run, whose folder follows."""
+
+
+@contextmanager
+def _asking(scenario: Scenario, services: Mapping[str, str | Decider]) -> Iterator[dict[str, Decider]]:
+    """The services that a scenario asks, opened where only their address is known, and those closed afterwards.
+
+    One run may ask a live-only service: it is recorded, so it can be repeated.
+    """
+    known = [service.id for service in scenario.services]
+    for name in services:
+        if name not in known:
+            raise ServiceRefused(choices("service", "services", name, known))
+    asked: dict[str, Decider] = {}
+    with ExitStack() as opened:
+        for service in scenario.services:
+            given = services.get(service.id, service.address)
+            if not isinstance(given, str):
+                asked[service.id] = given
+                continue
+            if given.startswith(RECORDED):
+                asked[service.id] = Recorded(service.id, Path(given.removeprefix(RECORDED)))
+            else:
+                asked[service.id] = open_service(service.id, given, live_only=True)
+            opened.callback(asked[service.id].close)
+        yield asked
+
+
+def _opened(scenario: Scenario, given: Mapping[str, Decider]) -> dict[str, Decider]:
+    """The services of a scenario; those not given are asked at its address, which must do for repetitions."""
+    return {
+        service.id: given[service.id]
+        if service.id in given
+        else open_service(service.id, service.address, live_only=False)
+        for service in scenario.services
+    }
 
 
 def _check_interventions(scenario: Scenario, asked: Sequence[str]) -> None:
@@ -488,8 +566,9 @@ def _take_over(parts: list[Part], parent: Path, folder: Path) -> None:
     for part in parts:
         (folder / part.path.parent.name).mkdir(parents=True, exist_ok=True)
         shutil.copy2(part.path, folder / part.path.parent.name / part.path.name)
-    if (parent / BOOK).exists():
-        shutil.copy2(parent / BOOK, folder / BOOK)
+    for name in (BOOK, DECISIONS):
+        if (parent / name).exists():
+            shutil.copy2(parent / name, folder / name)
 
 
 def _write_whole(path: Path, data: bytes) -> None:

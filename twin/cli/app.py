@@ -41,6 +41,12 @@ Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the 
 Force = Annotated[bool, typer.Option("--force", help="Replace an earlier run in that folder.")]
 NoReport = Annotated[bool, typer.Option("--no-report", help="Write no report.html.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Only the digest and the report's path.")]
+Services = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--service", metavar="ID=ADDRESS", help="Who decides: http://HOST:PORT, stdio:COMMAND or recorded:RUN."
+    ),
+]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,6 +86,7 @@ def run(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change the scenario, e.g. warehouses[north].pickers=8."),
     ] = None,
+    services: Services = None,
     no_report: NoReport = False,
     quiet: Quiet = False,
 ) -> None:
@@ -94,14 +101,18 @@ def run(
     from twin.scenario import load_plain
 
     overrides = parse_overrides(settings, load_plain(scenario)) if settings else {}
+    asked = _addresses(services)
 
     with reporting(quiet=quiet) as progress:
         twin = load(scenario, overrides)
         used = twin.scenario.run.seed if seed is None else seed
         again = ["twin", "run", str(scenario), "--seed", str(used)]
         again += [word for setting in settings or () for word in ("--set", setting)]
+        again += [word for service in services or () for word in ("--service", service)]
         with _leaving(out, shlex.join(again)):
-            done = twin.run(used, out, force=force, until_ms=until_ms, snapshot=snapshot, progress=progress)
+            done = twin.run(
+                used, out, force=force, until_ms=until_ms, snapshot=snapshot, progress=progress, services=asked
+            )
         summary = _sum_up(done, progress, no_report=no_report, quiet=quiet)
     summary()
     if snapshot is not None:
@@ -119,6 +130,7 @@ def resume(
         list[str] | None,
         typer.Option(metavar="ID=WHY", help="Begin an intervention now, by hand, e.g. 'rescue=a call'."),
     ] = None,
+    services: Services = None,
     force: Force = False,
     no_report: NoReport = False,
     quiet: Quiet = False,
@@ -133,9 +145,19 @@ def resume(
             raise InputError(f"--intervene {text}: give ID=WHY, as in 'rescue=the carrier called'")
         asked.append((name, why))
     again = ["twin", "resume", str(snapshot)] + [word for text in intervene or () for word in ("--intervene", text)]
+    again += [word for service in services or () for word in ("--service", service)]
+    addresses = _addresses(services)
     with reporting(quiet=quiet) as progress:
         with _leaving(out, shlex.join(again)):
-            done = go_on(snapshot, out, parent=parent, force=force, progress=progress, interventions=asked)
+            done = go_on(
+                snapshot,
+                out,
+                parent=parent,
+                force=force,
+                progress=progress,
+                interventions=asked,
+                services=addresses,
+            )
         summary = _sum_up(done, progress, no_report=no_report, quiet=quiet)
     summary()
 
@@ -683,6 +705,18 @@ def version() -> None:
     from twin import __version__
 
     line(f"ordertwin {__version__}")
+
+
+def _addresses(services: Sequence[str] | None) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in services or ():
+        name, _, address = text.partition("=")
+        if not name or not address:
+            raise InputError(f"--service {text}: give ID=ADDRESS, as in nearest=http://127.0.0.1:8080")
+        if name in found:
+            raise InputError(f"--service {text}: '{name}' has an address already; give one")
+        found[name] = address
+    return found
 
 
 def _duration(option: str, text: str) -> int:

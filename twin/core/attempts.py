@@ -13,7 +13,14 @@ from msgspec.structs import replace
 from twin.core.breaker import FAILED, SLOW, WELL, verdict
 from twin.core.compensation import give_up
 from twin.core.draft import Draft
-from twin.core.effects import CancelPurchaseOrder, CancelRelease, CreatePurchaseOrder, Effect, ReleaseToWarehouse
+from twin.core.effects import (
+    AskSourcing,
+    CancelPurchaseOrder,
+    CancelRelease,
+    CreatePurchaseOrder,
+    Delivery,
+    ReleaseToWarehouse,
+)
 from twin.core.events import DeliveryFailed, DeliveryHedged, DeliverySucceeded
 from twin.core.master import DEFAULT_DELIVERY, DeliveryPolicy, expires_at
 from twin.core.state import OpenDelivery, State
@@ -46,8 +53,9 @@ def retries_left(state: State, policy: DeliveryPolicy, gateway: str) -> int:
     return min(state.retry_budgets.get(gateway, full), full)
 
 
-def acted_on(state: State, effect: Effect) -> bool:
+def acted_on(state: State, delivery: Delivery) -> bool:
     """Whether a counterpart has done what it was asked for, or it is over anyhow, whatever it answered."""
+    effect = delivery.effect
     if isinstance(effect, ReleaseToWarehouse):
         fulfillment = state.fulfillment_orders.get(effect.fulfillment_order)
         return fulfillment is None or fulfillment.stage != "released"
@@ -58,6 +66,9 @@ def acted_on(state: State, effect: Effect) -> bool:
         return effect.fulfillment_order not in state.fulfillment_orders
     if isinstance(effect, CancelPurchaseOrder):
         return effect.purchase_order not in state.purchase_orders
+    if isinstance(effect, AskSourcing):
+        order = state.orders.get(effect.order)
+        return order is None or order.asked != delivery.key
     return False
 
 
@@ -145,7 +156,7 @@ def fail_attempt(
     `outcome` is failed, unknown, or unsent where the attempt never left the engine.
     """
     delivery = opened.delivery
-    if acted_on(state, delivery.effect):
+    if acted_on(state, delivery):
         succeed_attempt(state, opened, now, draft)
         return
     policy = policy_of(state, delivery.gateway)

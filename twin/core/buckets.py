@@ -45,6 +45,7 @@ INDEX: Final = {name: index for index, name in enumerate(BUCKETS)}
 
 MOVES: Final[dict[str, tuple[tuple[int, int], ...]]] = {
     "sourcing.requested": ((OPEN, SOURCING),),
+    "sourcing.unanswered": ((SOURCING, OPEN),),
     "sourcing.decided": ((SOURCING, BACKORDERED), (SOURCING, ON_ORDER), (SOURCING, REJECTED)),
     "reservation.decided": ((SOURCING, RESERVED), (BACKORDERED, RESERVED), (ON_ORDER, RESERVED)),
     "reservation.expired": ((RESERVED, OPEN),),

@@ -26,6 +26,8 @@ __all__ = [
     "ConfirmPurchaseCancellation",
     "ConfirmShipment",
     "CountStock",
+    "DecideSourcing",
+    "DecidedLeg",
     "DefineItems",
     "DefineNetwork",
     "DefinePolicies",
@@ -305,6 +307,27 @@ class ConfirmPurchaseCancellation(_Envelope, frozen=True, tag="supplier.confirm_
     causation: str = ""
 
 
+class DecidedLeg(Struct, frozen=True, gc=False, omit_defaults=True):
+    """Units of a line on one route (stock, backorder, replenish, reject) at one node, and why there."""
+
+    line: int
+    route: str
+    node: str
+    quantity: int
+    reason: str = ""
+    runner_up: str = ""
+
+
+class DecideSourcing(_Envelope, frozen=True, tag="decision.sourcing"):
+    """An outside service's answer to `request`, the key of the delivery that asked where an order's lines come from."""
+
+    request: str
+    order: str
+    legs: tuple[DecidedLeg, ...]
+    criticality: str = ""
+    causation: str = ""
+
+
 class BeginIntervention(_Envelope, frozen=True, tag="intervention.begin"):
     """Somebody intervenes: `actor` does `kind` because of `cause`, at a cost; the commands that it takes follow."""
 
@@ -371,6 +394,7 @@ External = (
     | ReportStatus
     | ConfirmCancellation
     | ConfirmPurchaseCancellation
+    | DecideSourcing
     | BeginIntervention
     | EndIntervention
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from twin.core.commands import ConfirmCancellation
 from twin.core.draft import Draft
-from twin.core.effects import AskStatus, CancelRelease, CreatePurchaseOrder, ReleaseToWarehouse
+from twin.core.effects import AskSourcing, AskStatus, CancelRelease, CreatePurchaseOrder, ReleaseToWarehouse
 from twin.core.events import (
     CancellationRefused,
     CancellationRequested,
@@ -18,6 +18,7 @@ from twin.core.events import (
     DeliveryLapsed,
     DeliverySucceeded,
     ReleaseWithdrawn,
+    SourcingUnanswered,
 )
 from twin.core.master import DEFAULT_DELIVERY
 from twin.core.refusals import Refusal
@@ -44,8 +45,10 @@ def give_up(
     """
     delivery = opened.delivery
     effect = delivery.effect
-    if isinstance(effect, AskStatus):
+    if isinstance(effect, AskStatus | AskSourcing):
         draft.events.append(DeliveryLapsed(delivery.key, opened.attempt, reason, outcome))
+        if isinstance(effect, AskSourcing) and _waits_for(state, effect, delivery.key):
+            draft.events.append(SourcingUnanswered(effect.order, delivery.key, reason))
         return
     draft.events.append(DeliveryDeadLettered(delivery.key, opened.attempt, reason, outcome))
     policy = state.gateways.get(delivery.gateway.partition("/")[0], DEFAULT_DELIVERY)
@@ -64,6 +67,11 @@ def give_up(
         undo_it(state, key, request, effect.node, cancel, effect.order, delivery.criticality, now, draft)
     else:
         draft.events.append(ReleaseWithdrawn(effect.order, effect.fulfillment_order, effect.node, reason))
+
+
+def _waits_for(state: State, effect: AskSourcing, key: str) -> bool:
+    order = state.orders.get(effect.order)
+    return order is not None and order.asked == key
 
 
 def _elsewhere(state: State, fulfillment: FulfillmentOrder) -> bool:

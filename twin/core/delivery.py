@@ -61,12 +61,12 @@ def wake_delivery(state: State, key: str, now: int, draft: Draft) -> None:
         fail_attempt(state, opened, "unknown", "no answer in time", now, draft)
         return
     if opened.stage == "queued":
-        if acted_on(state, opened.delivery.effect):
+        if acted_on(state, opened.delivery):
             succeed_attempt(state, opened, now, draft)
             return
         give_up(state, opened, LATE, now, draft, outcome="unsent")
         return
-    if acted_on(state, opened.delivery.effect):
+    if acted_on(state, opened.delivery):
         # Its counterpart has done it, whatever became of the answer to that.
         succeed_attempt(state, opened, now, draft)
         return

@@ -6,7 +6,10 @@ from msgspec import Struct
 
 __all__ = [
     "AskOrderFacts",
+    "AskSourcing",
     "AskStatus",
+    "AskedCandidate",
+    "AskedLine",
     "AvailableUnits",
     "CancelPurchaseOrder",
     "CancelRelease",
@@ -149,6 +152,46 @@ class RefuseOrderUnits(Struct, frozen=True, gc=False, tag="marketplace.refusal",
     lines: tuple[tuple[int, int], ...]
 
 
+class AskedCandidate(Struct, frozen=True, gc=False, omit_defaults=True):
+    """A node that could serve a line, as the engine sees it: units available to this order there, known since a count
+    or a load at `seen_at` (ms; 0: never) and kept up by what was reported since; promised transit (ms), freight of the
+    line shipped alone (minor units), the date (ms) that could be promised if it is in stock (0: past what the calendars
+    know), whether the node buys the item to order, and the stage of the breaker before it."""
+
+    node: str
+    available: int
+    seen_at: int
+    transit_ms: int
+    cost_minor: int
+    promise_at: int
+    to_order: bool = False
+    health: str = "closed"
+
+
+class AskedLine(Struct, frozen=True, omit_defaults=True):
+    """Units of an order line that need a source, and all nodes that could be one."""
+
+    line: int
+    sku: str
+    quantity: int
+    price_minor: int
+    candidates: tuple[AskedCandidate, ...]
+
+
+class AskSourcing(Struct, frozen=True, tag="decision.source", omit_defaults=True):
+    """Ask an outside service where an order's lines come from; times are ms, money is minor units."""
+
+    order: str
+    channel: str
+    customer: str
+    region: str
+    requested_at: int
+    lines: tuple[AskedLine, ...]
+    preferred: str = ""
+    split_lines: bool = True
+    reject_shortage: bool = False
+
+
 Effect = (
     ReleaseToWarehouse
     | CreatePurchaseOrder
@@ -160,6 +203,7 @@ Effect = (
     | CancelPurchaseOrder
     | PublishAvailability
     | RefuseOrderUnits
+    | AskSourcing
 )
 
 

@@ -76,6 +76,7 @@ __all__ = [
     "ShipmentMilestoneReached",
     "SourcingDecided",
     "SourcingRequested",
+    "SourcingUnanswered",
     "StatusAsked",
     "StatusReported",
     "StockAdjusted",
@@ -164,10 +165,20 @@ class OrderHoldReleased(Struct, frozen=True, gc=False, tag="order.hold_released"
 
 
 class SourcingRequested(Struct, frozen=True, gc=False, tag="sourcing.requested", omit_defaults=True):
-    """The open units of these lines (empty: all) need a source."""
+    """The open units of these lines (empty: all) need a source. `request` is the key of the delivery that asks an
+    outside service; without one the built-in rules decide in the same entry."""
 
     order: str
     lines: tuple[int, ...] = ()
+    request: str = ""
+
+
+class SourcingUnanswered(Struct, frozen=True, gc=False, tag="sourcing.unanswered"):
+    """An outside service gave no decision on `request` that could be carried out; the units are open again."""
+
+    order: str
+    request: str
+    reason: str
 
 
 class Leg(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -193,11 +204,15 @@ class Considered(Struct, frozen=True, gc=False):
 
 
 class SourcingDecided(Struct, frozen=True, gc=False, tag="sourcing.decided", omit_defaults=True):
-    """Where each line comes from, why, and what else was considered (kept where there was a choice or a shortage)."""
+    """Where each line comes from, why, and what else was considered (kept where there was a choice or a shortage).
+
+    `decided_by` is the outside service that decided; what it considered is in the delivery that asked it.
+    """
 
     order: str
     legs: tuple[Leg, ...]
     considered: tuple[Considered, ...] = ()
+    decided_by: str = ""
 
 
 class ReservationRequested(Struct, frozen=True, gc=False, tag="reservation.requested"):
@@ -672,6 +687,7 @@ class TicketOpened(Struct, frozen=True, gc=False, tag="ticket.opened"):
 
 Event = (
     NetworkDefined
+    | SourcingUnanswered
     | AvailabilityPublished
     | MarketplaceUnitsRefused
     | ItemsDefined

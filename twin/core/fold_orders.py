@@ -43,6 +43,7 @@ from twin.core.events import (
     ShipmentMilestoneReached,
     SourcingDecided,
     SourcingRequested,
+    SourcingUnanswered,
     UnitsShorted,
 )
 from twin.core.fold_stock import move, supply_changed, touch, unwait, wait
@@ -100,6 +101,7 @@ def order_held(state: State, event: OrderHeld, now: int) -> None:
 def order_hold_released(state: State, event: OrderHoldReleased, now: int) -> None:
     order = state.orders[event.order]
     order.held = False
+    order.unanswered = 0
     set_timer(state.timers, f"source/{event.order}", now)
     for line in order.lines.values():
         for node in state.nodes_of.get(line.sku, ()) if line.buckets[ON_ORDER] else ():
@@ -110,14 +112,34 @@ def order_hold_released(state: State, event: OrderHoldReleased, now: int) -> Non
 
 def sourcing_requested(state: State, event: SourcingRequested, now: int) -> None:
     order = state.orders[event.order]
+    if event.request:
+        order.asked = event.request
+        order.asks += 1
     for number in event.lines or order.lines:
         held = order.lines[number].buckets
         held[SOURCING] += held[OPEN]
         held[OPEN] = 0
 
 
+def sourcing_unanswered(state: State, event: SourcingUnanswered, now: int) -> None:
+    order = state.orders[event.order]
+    order.asked = ""
+    order.unanswered += 1
+    for line in order.lines.values():
+        line.buckets[OPEN] += line.buckets[SOURCING]
+        line.buckets[SOURCING] = 0
+    if not order.held:
+        set_timer(state.timers, f"source/{order.id}", now)
+
+
 def sourcing_decided(state: State, event: SourcingDecided, now: int) -> None:
     order = state.orders[event.order]
+    if event.decided_by:
+        order.asked = ""
+        order.unanswered = 0
+        if not order.held and any(line.buckets[OPEN] for line in order.lines.values()):
+            # It came open while the question was: after a short pick, say.
+            set_timer(state.timers, f"source/{order.id}", now)
     rejected = False
     for leg in event.legs:
         if leg.route == "stock":
@@ -432,6 +454,8 @@ def order_cancelled(state: State, event: OrderCancelled, now: int) -> None:
         elif bucket >= 2 and bucket <= BACKORDERED:
             unwait(state, taken.node, line.sku, order.id, taken.line, bucket, taken.quantity)
             supply_changed(state, taken.node, line.sku, state.stock[taken.node][line.sku])
+    if order.asked and not any(line.buckets[SOURCING] for line in order.lines.values()):
+        order.asked = ""
     if order.soft and not order.held:
         # What the rest of the order waited for may be what was cancelled.
         set_timer(state.timers, f"source/{order.id}", now)

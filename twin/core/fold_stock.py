@@ -188,6 +188,7 @@ def stock_loaded(state: State, event: StockLoaded, now: int) -> None:
     for line in event.lines:
         cell = cell_at(state, event.node, line.sku)
         cell.free += line.quantity
+        cell.seen_at = now
         supply_changed(state, event.node, line.sku, cell)
         touch(state, event.node, line.sku, cell)
 
@@ -205,6 +206,7 @@ def stock_counted(state: State, event: StockCounted, now: int) -> None:
         cell = state.stock[event.node][sku]
         cell.free += correction
         cell.counted_at = event.sequence
+        cell.seen_at = now
         cell.movements = [movement for movement in cell.movements if movement[0] > event.sequence]
         if correction:
             supply_changed(state, event.node, sku, cell)

@@ -83,13 +83,17 @@ def _orders(state: State) -> Iterator[str]:
                 yield f"{place}: {sum(line.buckets)} units in all, {line.ordered} were ordered"
             if min(line.buckets) < 0:
                 yield f"{place}: {min(line.buckets)} units in {buckets.BUCKETS[line.buckets.index(min(line.buckets))]}"
-            if line.buckets[buckets.SOURCING] or line.buckets[buckets.IN_TRANSFER]:
-                yield f"{place}: units were left behind in sourcing or in transfer"
+            if line.buckets[buckets.IN_TRANSFER]:
+                yield f"{place}: units were left behind in transfer"
+            if line.buckets[buckets.SOURCING] and order.asked not in state.deliveries:
+                yield f"{place}: units were left behind in sourcing, and nobody is asked"
             gone = sum(line.buckets[buckets.SHIPPED : buckets.REJECTED])
             if not 0 <= line.credited <= line.billed:
                 yield f"{place}: {line.credited} units credited, {line.billed} billed"
             if line.billed != gone:
                 yield f"{place}: {line.billed} units billed, {gone} shipped"
+        if order.asked and not any(line.buckets[buckets.SOURCING] for line in order.lines.values()):
+            yield f"{order.id}: '{order.asked}' is asked, and nothing waits for it"
         for pending in order.credits:
             if pending.quantity <= 0 or pending.line not in order.lines:
                 yield f"{order.id}: credit {pending.credit} waits for {pending.quantity} units of line {pending.line}"
@@ -311,7 +315,7 @@ def _stuck(state: State) -> Iterator[str]:
     timers = state.timers.due
     for order in state.orders.values():
         unplaced = sum([line.buckets[buckets.OPEN] for line in order.lines.values()])
-        if unplaced and not order.held and f"source/{order.id}" not in timers:
+        if unplaced and not order.held and not order.asked and f"source/{order.id}" not in timers:
             yield f"{order.id}: {unplaced} open units that nothing sources"
         if any(held.expires_at for held in order.soft) and f"reservation/{order.id}" not in timers:
             yield f"{order.id}: reservations that never expire though they should"

@@ -122,6 +122,10 @@ def define_policies(state: State, command: DefinePolicies, now: int, draft: Draf
     for name in command.policies.sourcing:
         if name not in sourcing.RULES:
             return Refusal("unknown_rule", f"'{name}'; sourcing rules here: {', '.join(sourcing.RULES)}")
+    if command.policies.decider_otherwise not in ("rules", "reject", "hold"):
+        return Refusal("decider", f"'{command.policies.decider_otherwise}'; otherwise is rules, reject or hold")
+    if command.policies.decider and command.policies.decider_attempts < 1:
+        return Refusal("decider", "an outside service is asked at least once")
     if command.policies.retention_ms < 1:
         return Refusal("retention", "keys of messages are kept for at least 1 ms")
     if command.policies.batch < 1:

@@ -262,7 +262,10 @@ class Policies(Struct, frozen=True, omit_defaults=True):
     order stays open for credits after its delivery. `batch` bounds the steps of backorder and wave runs,
     `close_batch` the orders closed in one step. `rejection_wait_ms` is how long a supplier that refused a purchase is
     not asked for the item again by a continuous rule; a periodic one waits for its next review. `pools` are the
-    senders that gateways share. Promises are `promise_extra_ms` later than what the calendars allow.
+    senders that gateways share. Promises are `promise_extra_ms` later than what the calendars allow. Where `decider`
+    is not empty that outside service is asked where orders come from; after `decider_attempts` questions about an order
+    in a row without a decision that can be carried out, `decider_otherwise` holds: `rules` (`sourcing` decides),
+    `reject` or `hold`.
     """
 
     sourcing: tuple[str, ...] = ("preferred_node", "minimize_splits", "nearest")
@@ -278,3 +281,6 @@ class Policies(Struct, frozen=True, omit_defaults=True):
     rejection_wait_ms: int = 86_400_000
     pools: tuple[Pool, ...] = ()
     promise_extra_ms: int = 0
+    decider: str = ""
+    decider_attempts: int = 2
+    decider_otherwise: str = "rules"

@@ -12,10 +12,11 @@ from twin.core import buckets
 from twin.core.calendar import CalendarExhausted
 from twin.core.commands import CancelOrder, CaptureOrder, HoldOrder, ReleaseHold
 from twin.core.draft import Draft
-from twin.core.effects import PickLine, ReleaseToWarehouse
+from twin.core.effects import AskedCandidate, AskedLine, AskSourcing, PickLine, ReleaseToWarehouse
 from twin.core.events import (
     CancelledUnits,
     FulfillmentPlan,
+    Leg,
     OrderCancelled,
     OrderCaptured,
     OrderHeld,
@@ -33,14 +34,16 @@ from twin.core.events import (
 )
 from twin.core.feeds import refuse_units
 from twin.core.master import CRITICALITIES
-from twin.core.promising import promise_lines
+from twin.core.promising import date_from, promise_lines
 from twin.core.refusals import Refusal
-from twin.core.sourcing import Candidate, SourcingContext, SourcingLine, source
+from twin.core.sourcing import Candidate, Plan, SourcingContext, SourcingLine, source
 from twin.core.state import Line, Order, State
 
 __all__ = [
     "cancel_order",
     "capture_order",
+    "carry_out",
+    "context_of",
     "expire_reservations",
     "hold_order",
     "new_order",
@@ -143,19 +146,103 @@ def resource_order(state: State, order: Order, now: int, draft: Draft) -> None:
         if line.buckets[buckets.OPEN] > 0
     ]
     if wanted:
-        _source(state, order, wanted, now, draft)
+        # What is open once a question has its answer is sourced then.
+        if not order.asked:
+            _source(state, order, wanted, now, draft)
     elif order.soft and not order.held:
         _release_or_wait(state, order, order.soft, now, draft)
 
 
 def _source(state: State, order: Order, wanted: Sequence[tuple[int, str, int]], now: int, draft: Draft) -> None:
+    """Decide where units come from, or ask who decides it."""
+    policies = state.policies
+    numbers = () if len(wanted) == len(order.lines) else tuple([number for number, _, _ in wanted])
+    if policies.decider:
+        if order.unanswered < policies.decider_attempts:
+            _ask(state, order, wanted, numbers, now, draft)
+            return
+        if policies.decider_otherwise == "hold":
+            draft.events.append(OrderHeld(order.id, f"{policies.decider} gave no decision that can be carried out"))
+            return
+    context = context_of(state, order, wanted, now)
+    draft.events.append(SourcingRequested(order.id, numbers))
+    if policies.decider and policies.decider_otherwise == "reject":
+        plan = Plan(tuple([Leg(number, "reject", "", units, "no_decision") for number, _, units in wanted]), ())
+    else:
+        plan = source(context, policies.sourcing)
+    carry_out(state, order, wanted, plan, now, draft)
+
+
+def _ask(
+    state: State,
+    order: Order,
+    wanted: Sequence[tuple[int, str, int]],
+    numbers: tuple[int, ...],
+    now: int,
+    draft: Draft,
+) -> None:
+    """Ask the outside service that decides; its answer is a command."""
+    decider = state.policies.decider
+    context = context_of(state, order, wanted, now)
+    lines = tuple(
+        [
+            AskedLine(
+                line.line,
+                line.sku,
+                line.quantity,
+                order.lines[line.line].price_minor,
+                tuple([_asked(state, order, line.sku, candidate, now) for candidate in line.candidates]),
+            )
+            for line in context.lines
+        ]
+    )
+    key = f"{order.id}/source/{order.asks + 1}"
+    draft.events.append(SourcingRequested(order.id, numbers, key))
+    effect = AskSourcing(
+        order.id,
+        order.channel,
+        order.customer,
+        order.region,
+        order.requested_at,
+        lines,
+        context.preferred,
+        context.split_lines,
+        context.reject_shortage,
+    )
+    draft.deliver(state, key, "decision", decider, effect, order.id, order.criticality, now)
+
+
+def _asked(state: State, order: Order, sku: str, candidate: Candidate, now: int) -> AskedCandidate:
+    node = candidate.node
+    party = f"supplier/{node}" if state.warehouses[node].drop_ship else f"warehouse/{node}"
+    sender = state.senders.get(party)
+    return AskedCandidate(
+        node,
+        candidate.available,
+        state.stock[node][sku].seen_at,
+        candidate.transit_ms,
+        candidate.cost_minor,
+        date_from(state, state.lanes[order.region][node], now),
+        candidate.to_order,
+        "closed" if sender is None else sender.breaker.stage,
+    )
+
+
+def carry_out(
+    state: State,
+    order: Order,
+    wanted: Sequence[tuple[int, str, int]],
+    plan: Plan,
+    now: int,
+    draft: Draft,
+    *,
+    decided_by: str = "",
+) -> None:
+    """Reserve, promise and release as a sourcing decision says."""
     policies = state.policies
     channel = state.channels[order.channel]
-    context = _context(state, order, wanted, now)
     events = draft.events
-    events.append(SourcingRequested(order.id, () if len(wanted) == len(order.lines) else tuple(w[0] for w in wanted)))
-    plan = source(context, policies.sourcing)
-    events.append(SourcingDecided(order.id, plan.legs, plan.considered))
+    events.append(SourcingDecided(order.id, plan.legs, plan.considered, decided_by))
     if channel.feed_ms:
         refuse_units(state, order, plan.legs, now, draft)
     lines = order.lines
@@ -184,7 +271,8 @@ def _source(state: State, order: Order, wanted: Sequence[tuple[int, str, int]], 
             release(state, order, kept, now, draft)
 
 
-def _context(state: State, order: Order, wanted: Sequence[tuple[int, str, int]], now: int) -> SourcingContext:
+def context_of(state: State, order: Order, wanted: Sequence[tuple[int, str, int]], now: int) -> SourcingContext:
+    """Everything that a decision on these units, as (line, sku, quantity), may look at."""
     channel = state.channels[order.channel]
     withheld = channel.safety_stock
     lanes = state.lanes[order.region]
@@ -350,10 +438,11 @@ def cancellable(state: State, order: Order, number: int, most: int) -> list[Canc
     line = order.lines[number]
     units: list[CancelledUnits] = []
     left = most
-    if line.buckets[buckets.OPEN] > 0 and left > 0:
-        take = min(left, line.buckets[buckets.OPEN])
-        units.append(CancelledUnits(number, "open", take))
-        left -= take
+    for bucket in (buckets.OPEN, buckets.SOURCING):
+        if line.buckets[bucket] > 0 and left > 0:
+            take = min(left, line.buckets[bucket])
+            units.append(CancelledUnits(number, buckets.BUCKETS[bucket], take))
+            left -= take
     if line.buckets[buckets.BACKORDERED] + line.buckets[buckets.ON_ORDER] > 0:
         for node in state.nodes_of.get(line.sku, ()):
             # What a supplier was told to send to the customer is as good as released.

@@ -9,7 +9,7 @@ from twin.core.events import Leg
 from twin.core.master import Carrier, Lane, Warehouse
 from twin.core.state import Order, State
 
-__all__ = ["delivery_date", "expected_supply", "promise_lines"]
+__all__ = ["date_from", "delivery_date", "expected_supply", "promise_lines"]
 
 
 def delivery_date(warehouse: Warehouse, lane: Lane, carrier: Carrier | None, ready_at: int) -> int:
@@ -69,6 +69,14 @@ def promise_lines(state: State, order: Order, legs: tuple[Leg, ...], now: int) -
         if at > dates.get(leg.line, -1):
             dates[leg.line] = at
     return tuple(dates.items())
+
+
+def date_from(state: State, lane: Lane, now: int) -> int:
+    """When goods that are in stock now would reach the customer, in ms; 0 where the known calendar ends before."""
+    try:
+        return _date(state, lane, now)
+    except CalendarExhausted:
+        return 0
 
 
 def _date(state: State, lane: Lane, ready_at: int) -> int:

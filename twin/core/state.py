@@ -57,7 +57,11 @@ class PendingMilestone(Struct):
 
 
 class Order(Struct):
-    """An open order; it leaves the state when it is closed."""
+    """An open order; it leaves the state when it is closed.
+
+    `asked` is the question to an outside service that its units in `sourcing` wait for, one of `asks` so far, of which
+    the last `unanswered` got no decision that could be carried out.
+    """
 
     id: str
     channel: str
@@ -76,6 +80,9 @@ class Order(Struct):
     closing: bool = False
     early: list[PendingMilestone] = []
     avoid: tuple[str, ...] = ()
+    asked: str = ""
+    asks: int = 0
+    unanswered: int = 0
 
 
 class FulfillmentOrder(Struct):
@@ -137,6 +144,7 @@ class Cell(Struct):
 
     `movements` are (sequence, delta) pairs since the last count, kept where the node is counted; `counted_at` is
     the last count's sequence. A continuous rule buys nothing before `review_from` (ms): its supplier refused.
+    `seen_at` (ms) is when the stock was last counted or loaded.
     """
 
     free: int = 0
@@ -150,6 +158,7 @@ class Cell(Struct):
     movements: list[tuple[int, int]] = []
     waiting: list[Backorder] = []
     review_from: int = 0
+    seen_at: int = 0
 
     @property
     def on_hand(self) -> int:

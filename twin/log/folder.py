@@ -11,7 +11,16 @@ from twin.log.manifest import MANIFEST
 
 __all__ = ["RunRefused", "check_apart", "check_file", "check_way", "make_way"]
 
-_OWN: Final = ("book.json", "entries", MANIFEST, "measures.json", "report.html", "scenario.yaml", "truth")
+_OWN: Final = (
+    "book.json",
+    "decisions.jsonl",
+    "entries",
+    MANIFEST,
+    "measures.json",
+    "report.html",
+    "scenario.yaml",
+    "truth",
+)
 """What a run's folder holds."""
 
 

@@ -154,7 +154,8 @@ def _sourcing(event: ev.SourcingDecided) -> Iterator[str]:
         second = f", before {leg.runner_up}" if leg.runner_up else ""
         seen = ", ".join(f"{look.node} {look.available}" for look in event.considered if look.line == leg.line)
         looked_at = f"; available to it: {seen}" if seen else ""
-        yield f"line {leg.line}: {leg.quantity} by {leg.route}{place}, decided by {leg.rule}{second}{looked_at}"
+        who = f"{event.decided_by}: {leg.rule}" if event.decided_by else leg.rule
+        yield f"line {leg.line}: {leg.quantity} by {leg.route}{place}, decided by {who}{second}{looked_at}"
 
 
 def _plain(event: ev.Event) -> str:

@@ -29,6 +29,7 @@ FOLDS: Final[dict[type, Callable[[Any, Any, int], None] | None]] = {
     ev.OrderHeld: fold_orders.order_held,
     ev.OrderHoldReleased: fold_orders.order_hold_released,
     ev.SourcingRequested: None,
+    ev.SourcingUnanswered: None,
     ev.SourcingDecided: fold_orders.sourcing_decided,
     ev.ReservationRequested: None,
     ev.ReservationDecided: fold_orders.reservation_decided,

@@ -55,6 +55,7 @@ __all__ = [
     "Positive",
     "PositiveMs",
     "RegionRef",
+    "ServiceRef",
     "ShareRate",
     "SomeRate",
     "SupplierRef",
@@ -289,7 +290,9 @@ ItemRef = Annotated[str, AfterValidator(_Ref("item", "items"))]
 AnyItemRef = Annotated[str, AfterValidator(_Ref("item", "items", also="*"))]
 ChannelRef = Annotated[str, AfterValidator(_Ref("channel", "channels"))]
 PartnerRef = Annotated[str, AfterValidator(_Ref("partner", "partners")), WrittenAs("partner")]
-"""`warehouse/`, `supplier/` or `carrier/` with an id of the scenario, or `erp`."""
+"""`warehouse/`, `supplier/` or `carrier/` with an id of the scenario, `erp`, or `marketplace/` or
+`decision/` with a channel that has a feed, or a service."""
+ServiceRef = Annotated[str, AfterValidator(_Ref("service", "services"))]
 InterfaceRef = Annotated[str, AfterValidator(_Ref("interface", "interfaces"))]
 InterfaceGlob = Annotated[str, AfterValidator(_Glob("interface", "interfaces")), WrittenAs("pattern of interface ids")]
 LaneFrom = Annotated[str, AfterValidator(_Ref("warehouse", "warehouses", lead="lane from nowhere: ", beside="dock"))]

@@ -27,6 +27,7 @@ _LISTS = {
     "supplier": "suppliers",
     "carrier": "carriers",
     "channel": "channels",
+    "service": "services",
     "interface": "interfaces",
     "disruption": "disruptions",
     "intervention": "interventions",
@@ -48,7 +49,8 @@ def known_ids(plain: Any) -> Known:
     if all(noun in ids for noun in kinds):
         partners = (f"{noun}/{name}" for noun in kinds for name in ids[noun])
         fed = (f"marketplace/{name}" for name in _fed(top))
-        ids["partner"] = (*partners, "erp", *fed)
+        asked = (f"decision/{name}" for name in ids.get("service", ()))
+        ids["partner"] = (*partners, "erp", *fed, *asked)
     ids["dock"] = tuple(
         source["id"]
         for source in _list(top, "suppliers")
@@ -167,6 +169,7 @@ def misfits(scenario: Scenario) -> list[tuple[Path, str]]:
     problems += _drop_shipped(scenario) + _undisturbed(scenario) + _idle_hands(scenario) + _same_names(scenario)
     idle = [(("policies", "delivery", key), text) for key, text in scenario.policies.delivery.without_effect()]
     problems += [(path, f"{path[-1]}: {text}") for path, text in idle]
+    problems += _unasked(scenario)
     return problems + interface_misfits(scenario) + _unseen(scenario) + _unmeasured(scenario)
 
 
@@ -319,7 +322,22 @@ def _partners(scenario: Scenario) -> list[str]:
     partners = [f"warehouse/{site.id}" for site in scenario.warehouses]
     partners += [f"supplier/{supplier.id}" for supplier in scenario.suppliers]
     partners += [f"carrier/{carrier.id}" for carrier in scenario.carriers] + ["erp"]
-    return partners + [f"marketplace/{channel.id}" for channel in scenario.channels if channel.feed is not None]
+    partners += [f"marketplace/{channel.id}" for channel in scenario.channels if channel.feed is not None]
+    return partners + [f"decision/{service.id}" for service in scenario.services]
+
+
+def _unasked(scenario: Scenario) -> list[tuple[Path, str]]:
+    """Services that nobody asks, and settings for questions that are never put."""
+    outside = scenario.policies.sourcing.outside
+    problems: list[tuple[Path, str]] = [
+        (("services", index, "id"), f"id: nobody asks '{one.id}'; give policies.sourcing.outside, or leave it out")
+        for index, one in enumerate(scenario.services)
+        if outside is None or one.id != outside.service
+    ]
+    if outside is not None and not scenario.policies.delivery.of("decision").acknowledge:
+        text = "acknowledge: a decision is an answer, which has to be waited for; set acknowledge: true"
+        problems.append((("policies", "delivery", "decision"), text))
+    return problems
 
 
 def _unseen(scenario: Scenario) -> list[tuple[Path, str]]:

@@ -39,6 +39,7 @@ from twin.scenario.master_data import MasterData
 from twin.scenario.merging import merge_plain
 from twin.scenario.monitor import Monitor
 from twin.scenario.policies import Costs, Policies
+from twin.scenario.services import Service
 from twin.scenario.times import CalendarSpec, RunSpec
 from twin.scenario.units import CURRENCY_EXPONENTS
 from twin.streams.distributions import Fixed
@@ -108,6 +109,8 @@ class Scenario(Model):
     """What stock and shortages cost"""
     erp: Erp = Erp()
     """The ERP"""
+    services: Tuple[Service] = ()
+    """Services outside that decide in the engine's place"""
     interfaces: Tuple[Interface] = ()
     """What serves the engine's calls to its partners; calls to others reach them unhindered"""
     faults: Tuple[Fault] = ()

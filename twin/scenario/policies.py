@@ -29,6 +29,7 @@ from twin.scenario.base import (
     shorthand,
 )
 from twin.scenario.delivery import DeliveryPolicies
+from twin.scenario.services import DecidedOutside
 
 __all__ = [
     "CONTINUOUS",
@@ -173,6 +174,8 @@ class Sourcing(Model):
     """Preferred warehouse of a region"""
     split_lines: bool = True
     """Whether one line may come from several warehouses"""
+    outside: DecidedOutside | None = None
+    """A service that decides instead of the rules; none unless given"""
 
 
 class Immediate(Model):

@@ -51,6 +51,7 @@ from twin.world.channel import (
     Weighted,
     zipf_mandelbrot,
 )
+from twin.world.decision_service import DecisionService
 from twin.world.erp import Erp
 from twin.world.interfaces import add_interfaces
 from twin.world.marketplace import Limits, Marketplace
@@ -104,6 +105,9 @@ def build(scenario: Scenario, seed: int, progress: Progress | None = None, *, sh
     world.orchestration = world.add(Orchestration(ENGINE))
     _add_parties(scenario, sites, catalog, world)
     _add_marketplaces(scenario, world)
+    for service in scenario.services:
+        link = _link(scenario, service.latency, "decision")
+        world.add(DecisionService(f"decision/{service.id}", link, service.id, service.address, service.thinking))
     add_interfaces(scenario, sites, world)
     _add_channels(scenario, catalog, world, book)
     add_disruptions(scenario, world)
@@ -328,8 +332,12 @@ def _chunks(rows: tuple[Any, ...]) -> list[tuple[Any, ...]]:
 
 def _policies(scenario: Scenario) -> Policies:
     rules = scenario.policies
-    fed = any(channel.feed is not None for channel in scenario.channels)
-    kinds = [kind for kind in GATEWAYS if fed or kind != "marketplace"]
+    unused = {
+        "marketplace": all(channel.feed is None for channel in scenario.channels),
+        "decision": not scenario.services,
+    }
+    kinds = [kind for kind in GATEWAYS if not unused.get(kind)]
+    outside = rules.sourcing.outside
     delivery = [_delivery(kind, rules.delivery.of(kind)) for kind in kinds]
     return Policies(
         rules.sourcing.rules,
@@ -342,6 +350,10 @@ def _policies(scenario: Scenario) -> Policies:
         rules.backorder.batch,
         tuple(delivery),
         pools=tuple([Pool(name, size) for name, size in rules.delivery.pools.items()]),
+        decider=outside.service if outside is not None else "",
+        decider_attempts=outside.attempts if outside is not None else 2,
+        # As with jitter: the very same text.
+        decider_otherwise=intern(outside.otherwise) if outside is not None else "rules",
     )
 
 

@@ -9,6 +9,7 @@ from twin.world.kernel import World
 from twin.world.recent import Recent
 
 if TYPE_CHECKING:
+    from twin.decisions import Decider
     from twin.world.carrier import Carrier
     from twin.world.erp import Erp
     from twin.world.interface import Interface
@@ -38,7 +39,8 @@ class Truth(Protocol):
 
 
 class Business(World):
-    """A world of one business. `truth` is attached from outside and is no part of a snapshot.
+    """A world of one business. `truth` and `deciders`, the services outside by their id, are attached from outside and
+    are no part of a snapshot.
 
     `shuffle` permutes ties, see `World`. `tenants` maps an order to the channel that it came by, and is kept only where
     a fault hits one tenant's messages. `misaddressed` are shipments whose label is wrong, with the time that putting it
@@ -58,6 +60,7 @@ class Business(World):
         self.misaddressed: dict[str, int] = Recent()
         self.looked_at: dict[str, None] = Recent()
         self.master_data: MasterData | None = None
+        self.deciders: dict[str, Decider] = {}
         self.erp: Erp
         self.orchestration: Orchestration
 
@@ -72,4 +75,5 @@ class Business(World):
     def __getstate__(self) -> Any:
         actors, contents, queue, rest = super().__getstate__()
         rest.pop("truth", None)
+        rest["deciders"] = {}
         return actors, contents, queue, rest

@@ -1,0 +1,146 @@
+"""A decision service as a process: one line of JSON in, one line out.
+
+The first line it gets is `{"about":true}`, and `{"reset":SEED}` comes before a run if it is resettable; it answers
+both with what it says of itself. Every other line is a question. What it writes to standard error goes through.
+"""
+
+from __future__ import annotations
+
+import selectors
+import shlex
+import subprocess
+from contextlib import suppress
+from typing import Final
+
+import msgspec
+
+from twin.decisions import About, Answer, DecisionFailed, Question, ServiceRefused, answer_of, question_of
+
+__all__ = ["StdioDecider", "connect_stdio"]
+
+TIMEOUT_S: Final = 10.0
+"""How long a line is waited for, in real seconds."""
+START_S: Final = 60.0
+"""How long the process may take to say what it is."""
+LINE_MAX: Final = 16 * 1024 * 1024
+"""Longest line that it may write, in bytes."""
+
+
+def connect_stdio(address: str) -> StdioDecider:
+    """Starts `stdio:COMMAND`, split as a shell does. Raises `ServiceRefused` where it cannot be started or asked."""
+    try:
+        command = shlex.split(address.partition(":")[2])
+    except ValueError as error:
+        raise ServiceRefused(f"'{address}': {error}; quote the command as in a shell") from error
+    if not command:
+        raise ServiceRefused(f"'{address}' names no command; write stdio:COMMAND")
+    return StdioDecider(command)
+
+
+class StdioDecider:
+    """A process that is asked; one that has ended is started again for the next question."""
+
+    def __init__(self, command: list[str]) -> None:
+        self._command = command
+        self._process: subprocess.Popen[bytes] | None = None
+        self._rest = b""
+        self._seed: int | None = None
+        try:
+            self._about = self._start()
+        except DecisionFailed as failed:
+            raise ServiceRefused(
+                f"'{shlex.join(command)}': no decision service: {failed.reason}; see docs/decisions.md for what it has "
+                "to answer"
+            ) from failed
+
+    @property
+    def about(self) -> About:
+        """What the service says of itself."""
+        return self._about
+
+    def decide(self, question: Question) -> Answer:
+        """Ask; a process that ends or is silent for too long has failed. Raises `DecisionFailed`."""
+        if self._process is None:
+            self._start()
+        return answer_of(self._ask(question_of(question), TIMEOUT_S))
+
+    def reset(self, seed: int) -> None:
+        """Have a resettable service forget. Raises `ServiceRefused` where it does not."""
+        if self._about.mode != "resettable":
+            return
+        self._seed = seed
+        try:
+            self._tell_seed(seed)
+        except DecisionFailed as failed:
+            raise ServiceRefused(f"'{shlex.join(self._command)}' could not be reset: {failed.reason}") from failed
+
+    def close(self) -> None:
+        """End the process."""
+        process, self._process, self._rest = self._process, None, b""
+        if process is None:
+            return
+        if process.stdin is not None and process.stdout is not None:
+            process.stdout.close()
+            with suppress(BrokenPipeError):
+                process.stdin.close()
+        try:
+            process.wait(1)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def __del__(self) -> None:
+        """A run that nobody closed, as one of many, leaves no process behind."""
+        self.close()
+
+    def _start(self) -> About:
+        try:
+            self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        except OSError as error:
+            raise DecisionFailed("failed", f"{error.strerror or error}") from error
+        about = _about_of(self._ask(b'{"about":true}', START_S))
+        if self._seed is not None:
+            self._tell_seed(self._seed)
+        return about
+
+    def _tell_seed(self, seed: int) -> None:
+        _about_of(self._ask(msgspec.json.encode({"reset": seed}), TIMEOUT_S))
+
+    def _ask(self, line: bytes, timeout: float) -> bytes:
+        process = self._process
+        if process is None or process.stdin is None or process.stdout is None:
+            raise DecisionFailed("failed", "the process has ended")
+        try:
+            process.stdin.write(line + b"\n")
+        except BrokenPipeError as error:
+            code = process.wait()
+            self.close()
+            raise DecisionFailed("failed", f"the process has ended with code {code}") from error
+        return self._line(process, timeout)
+
+    def _line(self, process: subprocess.Popen[bytes], timeout: float) -> bytes:
+        """The next line, up to its end."""
+        out = process.stdout
+        if out is None:
+            raise DecisionFailed("failed", "the process has no output")
+        with selectors.DefaultSelector() as selector:
+            selector.register(out, selectors.EVENT_READ)
+            while b"\n" not in self._rest:
+                if not selector.select(timeout):
+                    self.close()
+                    raise DecisionFailed("failed", f"no answer within {timeout:g} s")
+                data = out.read(65_536)
+                if not data or len(self._rest) > LINE_MAX:
+                    self.close()
+                    what = f"it writes a line of more than {LINE_MAX} bytes" if data else "the process has ended"
+                    raise DecisionFailed("failed", f"{what}, code {process.returncode}" if not data else what)
+                self._rest += data
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line
+
+
+def _about_of(line: bytes) -> About:
+    try:
+        return msgspec.json.decode(line, type=About)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise DecisionFailed("failed", f"its first line is not what it says of itself: {error}") from error

@@ -1,0 +1,1 @@
+"""Sample decision services: start yours from one of them."""

@@ -1,0 +1,360 @@
+"""Real decision services, over HTTP and as processes: a sample in Java and one in Python, and some that misbehave."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from time import sleep
+from typing import Any
+
+import msgspec
+import pytest
+
+from adapters.decisions import connect_http, connect_stdio
+from adapters.services.nearest import ABOUT, decide
+from tests.world.deciders import between_two, nearest, outside
+from twin.cli import main
+from twin.decisions import (
+    Answer,
+    AnswerLeg,
+    Candidate,
+    DecisionFailed,
+    Line,
+    Question,
+    ServiceRefused,
+    connect,
+    question_of,
+    schema_text,
+    schemas,
+)
+from twin.run import Twin
+
+JAVA = Path(__file__).resolve().parents[2] / "adapters" / "services" / "java" / "Nearest.java"
+
+
+def question(request: str = "O1/source/1", **changes: Any) -> Question:
+    """Three units of a mug, five of which are near and fifty far; `changes` on top."""
+    near = Candidate("near", 5, 0, 4, 100, 0, False, "closed")
+    far = Candidate("far", 50, 0, 9, 300, 0, False, "open")
+    asked = Question(
+        1, "sourcing", request, 7, "O1", "web", "ann", "home", "A", 9, "", True, False, (Line(1, "mug", 3, 450, (far, near)),)
+    )
+    return msgspec.structs.replace(asked, **changes)
+
+
+@pytest.fixture(scope="module")
+def java(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
+    """Starts the Java sample, compiled once, with so many ms for an answer; gives its address."""
+    if shutil.which("javac") is None:
+        pytest.skip("no JDK here: javac is not on the path")
+    classes = tmp_path_factory.mktemp("classes")
+    subprocess.run(["javac", "-Xlint:all", "-Werror", "-d", str(classes), str(JAVA)], check=True)
+    started: list[subprocess.Popen[str]] = []
+
+    def start(delay_ms: int = 0) -> str:
+        command = ["java", "-cp", str(classes), "Nearest", "0", str(delay_ms)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout is not None
+        return f"http://127.0.0.1:{process.stdout.readline().split()[-1]}"
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@contextmanager
+def server(answer: Callable[[str, bytes], tuple[int, bytes]]) -> Iterator[str]:
+    """An HTTP server on loopback whose answers are a function of path and body."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.do_POST()
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            status, data = answer(self.path, body)
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=running.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{running.server_port}"
+    running.shutdown()
+    running.server_close()
+
+
+def saying(**changes: Any) -> Callable[[str, bytes], tuple[int, bytes]]:
+    """A sound service that says of itself what the sample says, with `changes`."""
+
+    def answer(path: str, body: bytes) -> tuple[int, bytes]:
+        told = {**ABOUT, **changes} if path == "/about" else decide(json.loads(body)) if path == "/sourcing" else {}
+        return 200, json.dumps(told).encode()
+
+    return answer
+
+
+# --- the samples
+
+
+def test_the_java_sample_decides_as_the_python_one(java: Callable[..., str]) -> None:  # PL-01
+    service = connect_http(java())
+    assert service.about.version == "java 1"
+    sample = nearest()
+    awkward = question(order='O"1\\\n\u20ac', customer="\u0001 M\u00fcller")
+    for asked in (
+        question(),
+        awkward,
+        question(lines=()),
+        question(lines=(Line(1, "mug", 60, 450, question().lines[0].candidates),)),
+        question(lines=(Line(1, "mug", 30, 450, question().lines[0].candidates),), split_lines=False),
+        question(lines=(Line(1, "mug", 60, 450, question().lines[0].candidates),), reject_shortage=True),
+        question(lines=(Line(1, "mug", 1, 450, ()),)),
+        question(lines=tuple(Line(number, "mug", 4, 450, question().lines[0].candidates) for number in (1, 2, 3))),
+    ):
+        assert service.decide(asked) == sample.decide(asked)
+    service.close()
+
+
+def test_a_run_with_the_java_sample_is_the_run_with_the_rule_inside(  # PL-01
+    java: Callable[..., str], tmp_path: Path
+) -> None:
+    scenario = outside(between_two(busy=True))
+    with_java = Twin(scenario).run(out=tmp_path / "java", services={"nearest": java()})
+    slower = Twin(scenario).run(out=tmp_path / "slow", services={"nearest": java(3)})
+    sample = Twin(scenario).run(out=tmp_path / "sample", services={"nearest": nearest()})
+    off = Twin(scenario).run(out=tmp_path / "off", services={"nearest": f"recorded:{tmp_path / 'java'}"})
+    assert with_java.digest == slower.digest == sample.digest == off.digest
+
+
+def test_the_python_sample_answers_over_http_by_fastapi(tmp_path: Path) -> None:  # PL-01
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    command = [sys.executable, "-m", "uvicorn", "adapters.services.app:app", "--port", str(port), "--log-level", "error"]
+    with subprocess.Popen(command) as process:
+        try:
+            for _ in range(200):
+                with socket.socket() as probe:
+                    if probe.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+                sleep(0.05)
+            service = connect_http(f"http://127.0.0.1:{port}")
+            assert service.decide(question()) == nearest().decide(question())
+            service.close()
+        finally:
+            process.kill()
+
+
+def test_the_python_sample_answers_as_a_process(tmp_path: Path) -> None:  # PL-01
+    scenario = outside(between_two(busy=True))
+    command = f"stdio:{sys.executable} -m adapters.services"
+    run = Twin(scenario).run(out=tmp_path / "run", services={"nearest": command})
+    assert run.digest == Twin(scenario).run(out=tmp_path / "sample", services={"nearest": nearest()}).digest
+
+
+# --- HTTP services that misbehave
+
+
+@pytest.mark.parametrize(
+    ("status", "data", "outcome", "reason"),
+    [
+        (500, b"boom", "failed", "HTTP 500 boom"),
+        (503, b"", "failed", "HTTP 503"),
+        (429, b"later", "failed", "HTTP 429 later"),
+        (422, b'{"detail":"no such region"}', "refused", 'HTTP 422 {"detail":"no such region"}'),
+        (200, b"", "refused", "no answer: Input data was truncated"),
+        (200, b"\xff\xfe", "refused", "no answer: JSON is malformed"),
+        (200, b'{"legs":[{"line":1,"route":"stock"', "refused", "no answer: Input data was truncated"),
+        (200, b'{"legs":[{"line":1,"route":"by_mule","node":"a","quantity":1}]}', "refused", "Invalid enum value"),
+        (200, b'{"legs":[{"line":1,"route":"stock","node":"a","quantity":1.5}]}', "refused", "Expected `int`"),
+        (200, b'{"legs":[],"note":"hi"}', "refused", "unknown field `note`"),
+        (200, b'{"legs":[{"line":1,"route":"stock","node":"a","quantity":1,"reason":"A b"}]}', "refused", "matching regex"),
+    ],
+)
+def test_what_is_no_answer_has_failed_or_is_refused(status: int, data: bytes, outcome: str, reason: str) -> None:
+    with server(lambda path, body: (200, json.dumps(ABOUT).encode()) if path == "/about" else (status, data)) as at:
+        service = connect_http(at)
+        with pytest.raises(DecisionFailed) as caught:
+            service.decide(question())
+        service.close()
+    assert caught.value.outcome == outcome
+    assert reason in caught.value.reason
+
+
+def test_a_service_that_takes_too_long_has_failed_and_is_asked_anew() -> None:
+    sound, slow = saying(), [True]
+
+    def answer(path: str, body: bytes) -> tuple[int, bytes]:
+        if path == "/sourcing" and slow:
+            slow.clear()
+            sleep(1.0)
+        return sound(path, body)
+
+    with server(answer) as at:
+        service = connect_http(f"{at}?timeout=0.2")
+        with pytest.raises(DecisionFailed, match=r"failed: no answer within 0\.2 s"):
+            service.decide(question())
+        assert service.decide(question()).legs[0].node == "near"
+        service.close()
+
+
+def test_a_connection_that_was_closed_meanwhile_is_opened_again() -> None:
+    with server(saying()) as at:
+        service = connect_http(at)
+        service.decide(question())
+        assert service._connection.sock is not None
+        service._connection.sock.shutdown(socket.SHUT_RDWR)
+        assert service.decide(question()).legs[0].node == "near"
+        service.close()
+
+
+def test_a_service_that_goes_away_has_failed() -> None:
+    with server(saying()) as at:
+        service = connect_http(at)
+    service._connection.close()
+    with pytest.raises(DecisionFailed, match="failed: connection refused"):
+        service.decide(question())
+
+
+@pytest.mark.parametrize(
+    ("address", "text"),
+    [
+        ("http://", "names no host; write http://HOST:PORT"),
+        ("http://127.0.0.1:99999", "Port out of range"),
+        ("http://127.0.0.1:1?timeout=soon", r"only timeout=SECONDS is known, more than 0 and at most 3600"),
+        ("http://127.0.0.1:1?retries=2", r"only timeout=SECONDS is known"),
+        ("http://127.0.0.1:1", "no decision service: connection refused; start one"),
+        ("stdio:", "names no command"),
+        ("stdio:'", "No closing quotation; quote the command as in a shell"),
+        ("stdio:/no/such/program", "no decision service: No such file or directory"),
+        ("stdio:true", "no decision service: the process has ended"),
+        ("stdio:echo hello", "no decision service: its first line is not what it says of itself"),
+    ],
+)
+def test_an_address_where_nobody_decides_is_told(address: str, text: str) -> None:
+    with pytest.raises(ServiceRefused, match=text):
+        connect(address, live_only=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"mode": "sometimes"}, "no decision service: Invalid enum value 'sometimes'"),
+        ({"decisions": ["promise"]}, "says that it decides promise; it is asked about sourcing"),
+        ({"mode": "live_only"}, "live_only: its answers hang on what it was asked before"),
+    ],
+)
+def test_a_service_that_is_not_fit_for_it_is_refused(changes: dict[str, Any], text: str) -> None:  # PL-02
+    with server(saying(**changes)) as at, pytest.raises(ServiceRefused, match=text):
+        connect(at, live_only=False)
+
+
+def test_a_live_only_service_decides_one_run_and_no_experiment(tmp_path: Path) -> None:  # PL-02
+    with server(saying(mode="live_only")) as at:
+        scenario = outside(between_two()).with_changes({"services": [{"id": "nearest", "address": at}]})
+        path = tmp_path / "live.yaml"
+        path.write_text(scenario.to_yaml(), encoding="utf-8")
+        assert main(["run", str(path), "--out", str(tmp_path / "run"), "--quiet", "--no-report"]) == 0
+        assert main(["check", str(path), "--quiet"]) == 2
+
+
+def test_a_resettable_service_is_reset_before_a_run(tmp_path: Path) -> None:  # PL-02
+    sound, resets = saying(mode="resettable"), []
+
+    def answer(path: str, body: bytes) -> tuple[int, bytes]:
+        if path == "/reset":
+            resets.append(json.loads(body))
+        return sound(path, body)
+
+    with server(answer) as at:
+        for seed in (5, 6):
+            Twin(outside(between_two())).run(seed, tmp_path / str(seed), services={"nearest": at})
+    assert resets == [{"seed": 5}, {"seed": 6}]
+
+
+def test_a_service_that_cannot_be_reset_is_told(tmp_path: Path) -> None:
+    sound = saying(mode="resettable")
+    with server(lambda path, body: (404, b"") if path == "/reset" else sound(path, body)) as at:
+        with pytest.raises(ServiceRefused, match="POST /reset answers 404; a resettable service answers 200"):
+            Twin(outside(between_two())).run(1, tmp_path / "run", services={"nearest": at})
+
+
+# --- processes that misbehave
+
+
+def script(folder: Path, text: str) -> str:
+    """A Python program as a service; `say` writes a line."""
+    path = folder / "service.py"
+    head = "import json, sys, time\ndef say(x): print(json.dumps(x), flush=True)\n"
+    path.write_text(f"{head}ABOUT = {ABOUT!r}\n{text}", encoding="utf-8")
+    return f"stdio:{sys.executable} {path}"
+
+
+def test_a_process_that_dies_is_started_again(tmp_path: Path) -> None:
+    service = connect_stdio(
+        script(
+            tmp_path,
+            "sys.stdin.readline(); say(ABOUT)\n"
+            "from adapters.services.nearest import decide\n"
+            "say(decide(json.loads(sys.stdin.readline())))\n",
+        )
+    )
+    assert service.decide(question()).legs[0].node == "near"
+    with pytest.raises(DecisionFailed, match="the process has ended"):
+        service.decide(question())
+    assert service.decide(question()).legs[0].node == "near"
+    service.close()
+
+
+def test_a_process_that_writes_nonsense_is_refused(tmp_path: Path) -> None:
+    service = connect_stdio(
+        script(tmp_path, "sys.stdin.readline(); say(ABOUT)\nfor line in sys.stdin: print('a mule', flush=True)\n")
+    )
+    with pytest.raises(DecisionFailed, match="refused: no answer: JSON is malformed"):
+        service.decide(question())
+    service.close()
+
+
+def test_a_silent_process_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.decisions.stdio.TIMEOUT_S", 0.2)
+    service = connect_stdio(script(tmp_path, "sys.stdin.readline(); say(ABOUT)\ntime.sleep(60)\n"))
+    with pytest.raises(DecisionFailed, match=r"failed: no answer within 0\.2 s"):
+        service.decide(question())
+
+
+# --- the wire
+
+
+def test_every_field_goes_over_the_wire() -> None:
+    plain = json.loads(question_of(question()))
+    assert list(plain) == list(Question.__struct_fields__)
+    assert list(plain["lines"][0]["candidates"][0]) == list(Candidate.__struct_fields__)
+    assert msgspec.json.decode(question_of(question()), type=Question) == question()
+
+
+def test_an_answer_of_the_sample_is_one_of_the_schema() -> None:
+    answer = nearest().decide(question())
+    assert answer == Answer((AnswerLeg(1, "stock", "near", 3, "nearest"),))
+
+
+@pytest.mark.parametrize("name", list(schemas()))
+def test_the_published_schemas_are_those_of_the_code(name: str) -> None:  # PL-01
+    path = Path(__file__).resolve().parents[2] / "docs" / "decisions" / f"{name}.schema.json"
+    assert path.read_text(encoding="utf-8") == schema_text(schemas()[name]), "run python -m twin.decisions"

@@ -1,0 +1,98 @@
+"""Sourcing that an outside service decides: what it is asked, and its answer checked against the state as it is then.
+
+Order, question and answer are three entries. Between them the units are in `sourcing`; a question without a decision
+that can be carried out opens them again, and the follow-up asks anew, or does what the policy says instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from twin.core import buckets
+from twin.core.attempts import succeed_attempt
+from twin.core.commands import DecidedLeg, DecideSourcing
+from twin.core.draft import Draft
+from twin.core.events import Considered, Leg, SourcingUnanswered
+from twin.core.ordering import carry_out, context_of
+from twin.core.refusals import Refusal
+from twin.core.sourcing import Candidate, Plan, SourcingLine
+from twin.core.state import State
+
+__all__ = ["decide_sourcing"]
+
+_ROUTES: Final = ("stock", "backorder", "replenish", "reject")
+
+
+def decide_sourcing(state: State, command: DecideSourcing, now: int, draft: Draft) -> Refusal | None:
+    """Take an outside service's decision, and carry it out where the state still allows it."""
+    order = state.orders.get(command.order)
+    if order is None:
+        return Refusal("unknown_order", f"order '{command.order}' is not open")
+    if not order.asked or order.asked != command.request:
+        return Refusal("not_asked", f"'{command.request}' is no open question about order '{order.id}'")
+    opened = state.deliveries.get(command.request)
+    if opened is not None:
+        succeed_attempt(state, opened, now, draft)
+    wanted = [
+        (number, line.sku, line.buckets[buckets.SOURCING])
+        for number, line in order.lines.items()
+        if line.buckets[buckets.SOURCING]
+    ]
+    lines = context_of(state, order, wanted, now).lines
+    reason = _miscounted(wanted, command.legs) or _unreal(lines, command.legs)
+    if reason:
+        draft.events.append(SourcingUnanswered(order.id, command.request, reason))
+        return None
+    legs = [
+        Leg(leg.line, leg.route, leg.node, leg.quantity, leg.reason or "outside", leg.runner_up) for leg in command.legs
+    ]
+    considered = [
+        Considered(line.line, candidate.node, candidate.available)
+        for line in lines
+        if len(line.candidates) != 1 or line.candidates[0].available < line.quantity
+        for candidate in line.candidates
+    ]
+    carry_out(state, order, wanted, Plan(tuple(legs), tuple(considered)), now, draft, decided_by=command.source)
+    return None
+
+
+def _miscounted(wanted: Sequence[tuple[int, str, int]], legs: Sequence[DecidedLeg]) -> str:
+    """What is wrong with the lines, routes and numbers of legs; empty where nothing is."""
+    left = {number: quantity for number, _, quantity in wanted}
+    for leg in legs:
+        if leg.line not in left:
+            return f"line {leg.line} was not asked for"
+        if leg.quantity <= 0:
+            return f"line {leg.line}: {leg.quantity} units from '{leg.node}'"
+        if leg.route not in _ROUTES:
+            return f"line {leg.line}: route '{leg.route}'; routes are {', '.join(_ROUTES)}"
+        left[leg.line] -= leg.quantity
+    for number, units in left.items():
+        if units:
+            return f"line {number}: {abs(units)} units too {'few' if units > 0 else 'many'}"
+    return ""
+
+
+def _unreal(lines: Sequence[SourcingLine], legs: Sequence[DecidedLeg]) -> str:
+    """Which leg is from a place that is no candidate, or has not the units any more."""
+    nodes: dict[int, dict[str, Candidate]] = {
+        line.line: {candidate.node: candidate for candidate in line.candidates} for line in lines
+    }
+    skus = {line.line: line.sku for line in lines}
+    taken: dict[tuple[str, str], int] = {}
+    for leg in legs:
+        if leg.route == "reject":
+            continue
+        candidate = nodes[leg.line].get(leg.node)
+        if candidate is None:
+            return f"line {leg.line}: '{leg.node}' is no candidate"
+        if leg.route == "stock":
+            key = (leg.node, skus[leg.line])
+            taken[key] = taken.get(key, 0) + leg.quantity
+            if taken[key] > candidate.available:
+                return f"line {leg.line}: {taken[key]} units from '{leg.node}', which has {max(0, candidate.available)}"
+        elif (leg.route == "replenish") != candidate.to_order:
+            kind = "buys to order" if candidate.to_order else "stocks it"
+            return f"line {leg.line}: route '{leg.route}' from '{leg.node}', which {kind}"
+    return ""
