@@ -45,7 +45,20 @@ def question(request: str = "O1/source/1", **changes: Any) -> Question:
     near = Candidate("near", 5, 0, 4, 100, 0, False, "closed")
     far = Candidate("far", 50, 0, 9, 300, 0, False, "open")
     asked = Question(
-        1, "sourcing", request, 7, "O1", "web", "ann", "home", "A", 9, "", True, False, (Line(1, "mug", 3, 450, (far, near)),)
+        1,
+        "sourcing",
+        request,
+        7,
+        "O1",
+        "web",
+        "ann",
+        "home",
+        "A",
+        9,
+        "",
+        True,
+        False,
+        (Line(1, "mug", 3, 450, (far, near)),),
     )
     return msgspec.structs.replace(asked, **changes)
 
@@ -147,7 +160,16 @@ def test_the_python_sample_answers_over_http_by_fastapi(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "adapters.services.app:app", "--port", str(port), "--log-level", "error"]
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "adapters.services.app:app",
+        "--port",
+        str(port),
+        "--log-level",
+        "error",
+    ]
     with subprocess.Popen(command) as process:
         try:
             for _ in range(200):
@@ -185,7 +207,12 @@ def test_the_python_sample_answers_as_a_process(tmp_path: Path) -> None:  # PL-0
         (200, b'{"legs":[{"line":1,"route":"by_mule","node":"a","quantity":1}]}', "refused", "Invalid enum value"),
         (200, b'{"legs":[{"line":1,"route":"stock","node":"a","quantity":1.5}]}', "refused", "Expected `int`"),
         (200, b'{"legs":[],"note":"hi"}', "refused", "unknown field `note`"),
-        (200, b'{"legs":[{"line":1,"route":"stock","node":"a","quantity":1,"reason":"A b"}]}', "refused", "matching regex"),
+        (
+            200,
+            b'{"legs":[{"line":1,"route":"stock","node":"a","quantity":1,"reason":"A b"}]}',
+            "refused",
+            "matching regex",
+        ),
     ],
 )
 def test_what_is_no_answer_has_failed_or_is_refused(status: int, data: bytes, outcome: str, reason: str) -> None:
@@ -291,9 +318,11 @@ def test_a_resettable_service_is_reset_before_a_run(tmp_path: Path) -> None:  # 
 
 def test_a_service_that_cannot_be_reset_is_told(tmp_path: Path) -> None:
     sound = saying(mode="resettable")
-    with server(lambda path, body: (404, b"") if path == "/reset" else sound(path, body)) as at:
-        with pytest.raises(ServiceRefused, match="POST /reset answers 404; a resettable service answers 200"):
-            Twin(outside(between_two())).run(1, tmp_path / "run", services={"nearest": at})
+    with (
+        server(lambda path, body: (404, b"") if path == "/reset" else sound(path, body)) as at,
+        pytest.raises(ServiceRefused, match="POST /reset answers 404; a resettable service answers 200"),
+    ):
+        Twin(outside(between_two())).run(1, tmp_path / "run", services={"nearest": at})
 
 
 # --- processes that misbehave

@@ -1,4 +1,4 @@
-"""Deciders for tests: functions that stand in for a service, and a business with two warehouses that one decides for."""
+"""Deciders for tests: functions that stand in for a service, and a business of two warehouses to decide for."""
 
 from __future__ import annotations
 

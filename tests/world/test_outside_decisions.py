@@ -173,7 +173,9 @@ def test_where_no_decision_comes_the_policy_says_what_happens(otherwise: str) ->
 
 def test_a_held_order_is_asked_about_anew_when_it_is_released() -> None:
     right = nearest()
-    service = Function(lambda question: Answer(()) if question.now < stage.scenario.run.start + HOUR else right.decide(question))
+    service = Function(
+        lambda question: Answer(()) if question.now < stage.scenario.run.start + HOUR else right.decide(question)
+    )
     stage = service.on(outside(between_two(), otherwise="hold"))
     stage.order("O1", {"mug": 3})
     stage.release_hold("O1", at=2 * HOUR)
@@ -339,7 +341,7 @@ def test_a_recording_of_another_run_says_where_it_ends(tmp_path: Path) -> None:
     with pytest.raises(ServiceRefused, match="give the folder of a run that asked service 'nearest'"):
         Twin(scenario).run(1, tmp_path / "none", services={"nearest": f"recorded:{tmp_path}"})
     (tmp_path / "first" / DECISIONS).write_text("{}\n")
-    with pytest.raises(ServiceRefused, match="decisions.jsonl:1: no decision"):
+    with pytest.raises(ServiceRefused, match=r"decisions\.jsonl:1: no decision"):
         Twin(scenario).run(1, tmp_path / "none", services={"nearest": f"recorded:{tmp_path / 'first'}"})
     assert not (tmp_path / "none").exists()
 
@@ -347,9 +349,7 @@ def test_a_recording_of_another_run_says_where_it_ends(tmp_path: Path) -> None:
 def test_a_run_that_goes_on_from_a_snapshot_asks_and_records_on(tmp_path: Path) -> None:  # PL-01
     scenario = outside(between_two(busy=True))
     whole = Twin(scenario).run(out=tmp_path / "whole", services={"nearest": nearest()})
-    Twin(scenario).run(
-        out=tmp_path / "half", until_ms=DAY, snapshot=tmp_path / "snap", services={"nearest": nearest()}
-    )
+    Twin(scenario).run(out=tmp_path / "half", until_ms=DAY, snapshot=tmp_path / "snap", services={"nearest": nearest()})
     rest = resume(tmp_path / "snap", tmp_path / "rest", services={"nearest": nearest()})
     assert rest.digest == whole.digest
     assert (tmp_path / "rest" / DECISIONS).read_bytes() == (tmp_path / "whole" / DECISIONS).read_bytes()
