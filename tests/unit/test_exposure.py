@@ -13,7 +13,7 @@ import pytest
 from tests.world.stage import DAY, HOUR, tiny
 from twin.cli import main
 from twin.cli.exposing import question_of
-from twin.experiment.exposure import BudgetTooSmall, Fix, Question, _losses, dependencies, exposures
+from twin.experiment.exposure import BudgetTooSmall, Fix, NothingToLose, Question, _losses, dependencies, exposures
 from twin.experiment.observing import Observation
 from twin.report.risk_map import worst_losses
 from twin.scenario import Scenario
@@ -80,6 +80,12 @@ def test_an_outage_that_leaves_nothing_of_the_measure_loses_all_of_it() -> None:
     before = {seed: Observation(0, seed, {"m": Fraction(9, 10)}) for seed in (1, 2)}
     stopped = {1: Observation(0, 1, {"m": Fraction(8, 10)}), 2: Observation(0, 2, {}, failure="CorruptLog: a hole")}
     assert list(_losses("m", before, stopped)) == [Fraction(1, 10), Fraction(9, 10)]
+
+
+def test_a_business_that_has_nothing_to_lose_is_told() -> None:  # EX-03
+    nobody = business(channels=[{"id": "web", "demand": {"kind": "none"}}])
+    with pytest.raises(NothingToLose, match="otif_to_request has no value in 'A tiny business' even without an outage"):
+        exposures(nobody, asked())
 
 
 def test_the_cheapest_fix_that_helps_is_named() -> None:  # EX-03

@@ -141,7 +141,7 @@ def test_a_scenario_that_is_not_there_is_named(refused: Refused) -> None:
 
 def test_a_setting_that_the_scenario_does_not_know_is_named(refused: Refused) -> None:
     message = refused("run", MINIMAL, "--out", "out", "--set", "run.horizn=5d")
-    assert message.startswith("twin: overrides: run.horizn: unknown key 'horizn'")
+    assert message.startswith("twin: --set: run.horizn: unknown key 'horizn'")
     assert message.endswith("(did you mean 'horizon'?)")
 
 

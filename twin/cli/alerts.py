@@ -54,7 +54,7 @@ def _show(manifest: Manifest, alerts: Sequence[Alert], found: Detection) -> None
         cleared = "" if alert.cleared_at < 0 else clock(alert.cleared_at)
         shown.add_row(alert.rule, alert.gateway, clock(alert.raised_at), cleared, *told)
     show(shown)
-    line(f"{count(len(alerts))} alerts")
+    line(f"{count(len(alerts))} {'alert' if len(alerts) == 1 else 'alerts'}")
     if manifest.truth_rows:
         failures, missed = len(found.detected) + len(found.missed), len(found.missed)
         line(f"times at which an interface failed: {count(failures)}, {count(missed)} not noticed")

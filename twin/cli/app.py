@@ -399,7 +399,7 @@ def exposure(
 ) -> None:
     """Which dependency hurts first: time to survive against time to recover, in one ranking."""
     from twin.cli.exposing import check_map, draw_map, print_exposures, question_of, show_exposures
-    from twin.experiment.exposure import BudgetTooSmall, exposures
+    from twin.experiment.exposure import BudgetTooSmall, NothingToLose, exposures
     from twin.scenario import load
 
     loaded = load(scenario)
@@ -411,6 +411,8 @@ def exposure(
             found = exposures(loaded, question, workers=workers, progress=progress)
         except BudgetTooSmall as error:
             raise InputError(f"--runs {error}") from None
+        except NothingToLose as error:
+            raise InputError(str(error)) from None
     if risk_map is not None:
         draw_map(risk_map, loaded.title, found, loaded.currency)
     if as_json:

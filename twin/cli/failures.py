@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from typing import Final
@@ -37,6 +38,9 @@ _INPUT_ERRORS: Final = (
 """Errors of the input, by name: to import them all would cost every command a second."""
 
 
+_OVERRIDES: Final = re.compile(r"^overrides: ", re.MULTILINE)
+
+
 class InputError(ValueError):
     """An option or argument that cannot be used; the text says what would be right."""
 
@@ -44,7 +48,8 @@ class InputError(ValueError):
 def tell(error: BaseException) -> int:
     """Say on stderr what went wrong; returns the exit code."""
     if _is_input_error(error):
-        _say(str(error))
+        # What Python calls overrides came by an option here.
+        _say(_OVERRIDES.sub("--set: ", str(error)))
         return WRONG_INPUT
     if isinstance(error, OSError):
         # A full disk or a missing permission; a stream has no file name.

@@ -20,7 +20,7 @@ from twin.experiment.tables import Results
 from twin.experiment.trial import Outcome, Trial, trial_of, try_out
 from twin.experiment.warm_start import WarmGroup, cannot_take_over, try_warm
 from twin.experiment.workflows import outage_of, stands_still
-from twin.measures import MEASURES
+from twin.measures import MEASURES, of_one_run
 from twin.run import Progress
 from twin.scenario import Problem, Scenario, ScenarioError, load
 from twin.scenario.errors import Path, choices
@@ -226,7 +226,7 @@ class Experiment:
         return found
 
     def _check_measures(self) -> None:
-        single = [name for name, spec in MEASURES.items() if spec.kind != "P"]
+        single = of_one_run()
         asked: list[tuple[Path, str]] = [
             (("measures", index), one.name) for index, one in enumerate(self.plan.measures)
         ]

@@ -31,7 +31,17 @@ from twin.scenario.disruptions import CarrierClosed, LaneClosed, SupplierClosed,
 from twin.scenario.faults import Outage
 from twin.scenario.units import format_duration
 
-__all__ = ["BudgetTooSmall", "Exposure", "Fix", "Impact", "Looked", "Question", "dependencies", "exposures"]
+__all__ = [
+    "BudgetTooSmall",
+    "Exposure",
+    "Fix",
+    "Impact",
+    "Looked",
+    "NothingToLose",
+    "Question",
+    "dependencies",
+    "exposures",
+]
 
 GRID: Final = (8, 4, 2)
 """Parts of the longest outage at which the bracket is looked for."""
@@ -43,6 +53,10 @@ MARGIN: Final = "margin"
 
 class BudgetTooSmall(ValueError):
     """The budget of runs does not allow the first look at every dependency."""
+
+
+class NothingToLose(ValueError):
+    """Without any outage the business has no value of the measure, so none can be lost."""
 
 
 class Fix(Struct, frozen=True):
@@ -192,7 +206,7 @@ def exposures(
 ) -> list[Exposure]:
     """Every dependency of a scenario, those that are exposed first, then by the time to survive.
 
-    Raises `BudgetTooSmall`.
+    Raises `BudgetTooSmall` and `NothingToLose`.
     """
     runs = _Runs(question, workers, progress)
     names = dependencies(scenario)
@@ -201,6 +215,11 @@ def exposures(
         needed = (1 + len(brackets)) * len(question.seeds)
         raise BudgetTooSmall(f"{question.runs} is too few: the first look at each dependency takes {needed}")
     base = runs.of([scenario], "without an outage")[0]
+    if all(one.values.get(question.measure) is None for one in base.values()):
+        raise NothingToLose(
+            f"{question.measure} has no value in '{scenario.title}' even without an outage; take a horizon in which "
+            "orders are served"
+        )
     lost = _loser(question.measure, base)
     margin = _loser(MARGIN, base)
     for bracket, hit in zip(

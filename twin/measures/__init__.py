@@ -5,7 +5,7 @@ from __future__ import annotations
 from twin.log import CostRates
 from twin.measures.compute import compare, compute, compute_facts, facts_of, write_measures
 from twin.measures.facts import Facts, Series
-from twin.measures.measured import MEASURES, Measured, Spec, decimal
+from twin.measures.measured import MEASURES, Measured, Spec, decimal, of_one_run
 from twin.measures.pairs import HarmedOrder, collateral_delay, harmed
 
 __all__ = [
@@ -23,5 +23,6 @@ __all__ = [
     "decimal",
     "facts_of",
     "harmed",
+    "of_one_run",
     "write_measures",
 ]

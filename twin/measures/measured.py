@@ -19,6 +19,7 @@ __all__ = [
     "decimal",
     "mean",
     "measure",
+    "of_one_run",
     "percentile",
     "ratio",
 ]
@@ -106,6 +107,11 @@ class Spec(Struct, frozen=True):
 
 MEASURES: Final[dict[str, Spec]] = {}
 """Every measure by name, in the order of definition."""
+
+
+def of_one_run() -> list[str]:
+    """The measures that one run has: all but those of a pair."""
+    return [name for name, spec in MEASURES.items() if spec.kind != "P"]
 
 
 _Function = TypeVar("_Function", bound=Callable[..., Answer | Iterable[Answer]])

@@ -375,9 +375,9 @@ def _unmeasured(scenario: Scenario) -> list[tuple[Path, str]]:
     if not asked:
         return []
     # Measures come with the log and Parquet, which most scenarios need not load.
-    from twin.measures import MEASURES
+    from twin.measures import MEASURES, of_one_run
 
-    single = [name for name, spec in MEASURES.items() if spec.kind != "P"]
+    single = of_one_run()
     problems: list[tuple[Path, str]] = []
     for index, one in asked:
         name = one.name.partition("/")[0]
