@@ -23,13 +23,6 @@ from twin.scenario.units import Rate, format_decimal, format_duration, format_pe
 
 __all__ = ["MAPPERS"]
 
-_WAIT_FIELDS: Final = (
-    "enableExponentialBackoff",
-    "exponentialBackoffMultiplier",
-    "exponentialMaxWaitDuration",
-    "enableRandomizedWait",
-    "randomizedWaitFactor",
-)
 SECOND_MS: Final = 1_000
 WAITS: Final = "a message waits in the send queue up to its deadline; there a call fails after this time"
 
@@ -98,8 +91,10 @@ def _waits(mapper: Mapper, attempts: int) -> None:
         told["exponentialMaxWaitDuration"] = (shown_cap, why)
     told["enableRandomizedWait"] = ({"retries.jitter": jitter.kind}, "")
     if randomized:
-        told["randomizedWaitFactor"] = ({}, f"jitter {jitter.kind} comes nearest" if factor else "")
-    for field in _WAIT_FIELDS:
+        told["randomizedWaitFactor"] = ({}, f"of the kinds of jitter {jitter.kind} is nearest" if factor else "")
+    for field, parse in _WAIT_FIELDS.items():
+        # What has no effect must be right all the same: the application would not start.
+        mapper.read(field, parse)
         _wait_row(mapper, field, begin, told.get(field))
 
 
@@ -110,7 +105,10 @@ def _wait_row(mapper: Mapper, field: str, begin: int, told: tuple[Mapping[str, o
     overlooked = "no effect there: it is read only with a waitDuration in the same place, or nearer to the instance"
     if told is None:
         if found is not None:
-            mapper.row(field, note="no effect without its enable flag" if found is used else overlooked)
+            mapper.row(
+                field,
+                note="no effect without its enable flag" if used is not None and found[0] is used[0] else overlooked,
+            )
         return
     settings, note = told
     if found is None or (used is not None and found[0] is used[0]):
@@ -205,12 +203,29 @@ def _breaker(mapper: Mapper) -> None:
             mapper.refuse(
                 flag, "it is not imported: a breaker is open for the same time every time; write false, or take it out"
             )
-    quiet = ("enableExponentialBackoff", "exponentialBackoffMultiplier", "exponentialMaxWaitDurationInOpenState")
-    for field in (*quiet, "enableRandomizedWait", "randomizedWaitFactor", "maxWaitDurationInHalfOpenState"):
+    for field, parse in _OPEN_FIELDS.items():
+        mapper.read(field, parse)
         if mapper.instance.find(field) is not None:
             mapper.row(field, note="no effect with this value, or without its enable flag")
     if mapper.instance.find("initialState") is not None:
         mapper.row("initialState", note="as it always is here")
+
+
+_WAIT_FIELDS: Final[dict[str, Callable[[object], object]]] = {
+    "enableExponentialBackoff": parse_flag,
+    "exponentialBackoffMultiplier": parse_number,
+    "exponentialMaxWaitDuration": _optional_ms,
+    "enableRandomizedWait": parse_flag,
+    "randomizedWaitFactor": _factor,
+}
+_OPEN_FIELDS: Final[dict[str, Callable[[object], object]]] = {
+    "enableExponentialBackoff": parse_flag,
+    "exponentialBackoffMultiplier": parse_number,
+    "exponentialMaxWaitDurationInOpenState": _optional_ms,
+    "enableRandomizedWait": parse_flag,
+    "randomizedWaitFactor": _factor,
+    "maxWaitDurationInHalfOpenState": parse_duration_ns,
+}
 
 
 def _loose_text(value: object) -> str:

@@ -44,10 +44,11 @@ class Jittered(Struct, frozen=True):
 
 
 def jittered(factor: Fraction) -> Jittered:
-    """The jitter nearest to a `randomizedWaitFactor`: Resilience4j draws evenly from 1 - factor to 1 + factor.
+    """The jitter for a `randomizedWaitFactor`: Resilience4j draws evenly from 1 - factor to 1 + factor.
 
     `equal` draws from the upper half of a ceiling, `full` from all of it. With the ceiling at 4/3 and at 2 of the wait
-    both have its mean, and are what the factors 1/3 and 1 would be.
+    both have its mean, and are what the factors 1/3 and 1 would be. The nearer one is taken; a small factor is not
+    rounded to none, or all that failed at one instant would come back at one instant.
     """
     if not factor:
         return Jittered("none", Fraction(1), Fraction(1), Fraction(1))
