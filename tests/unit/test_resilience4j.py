@@ -1,6 +1,4 @@
-"""Settings of Resilience4j become delivery policies: every field is told, or refused with its place."""
-
-# PL-03
+"""Settings of Resilience4j become delivery policies: every field is told, or refused with its place (PL-03)."""
 
 from __future__ import annotations
 
@@ -21,6 +19,8 @@ from twin.log import connect
 from twin.scenario import ScenarioError, load, units
 from twin.scenario.delivery import DeliveryPolicies
 from twin.scenario.resilience4j import Imported, fragment_text, import_policies, read_configuration
+from twin.scenario.resilience4j.fields import FIELDS
+from twin.scenario.resilience4j.fields import REFUSED as REFUSED_FIELDS
 from twin.scenario.resilience4j.spring import parse_duration_ms, parse_duration_ns
 from twin.scenario.resilience4j.waits import doubled, jittered, waits_of
 
@@ -60,7 +60,7 @@ def module(name: str, *fields: str) -> str:
 # --- the sample as a whole
 
 
-def test_the_sample_becomes_the_policies_that_it_means() -> None:
+def test_the_sample_becomes_the_policies_that_it_means() -> None:  # PL-03
     found = import_policies(read_configuration(SAMPLE), BOUND).policies["policies"]["delivery"]
     assert found == {
         "supplier": {
@@ -265,6 +265,14 @@ def test_what_the_file_does_not_speak_of_is_remarked(tmp_path: Path) -> None:
     assert remarks[2].startswith("supplier has no timelimiter: the scenario's own timeout holds (30s unless")
 
 
+def test_a_module_that_only_the_default_has_holds_for_the_others_and_is_remarked(tmp_path: Path) -> None:
+    text = "resilience4j: {retry: {instances: {all: {}}}, bulkhead: {instances: {portal: {}}}}\n"
+    found = imported(tmp_path, text, all="default", portal="supplier")
+    assert "supplier has no retry: what is bound to default holds, as for any other module" in found.remarks
+    delivery = load(BUSINESS).with_changes(found.policies).policies.delivery
+    assert (delivery.of("supplier").retries.max, delivery.of("supplier").bulkhead) == (2, 25)
+
+
 # --- waits
 
 
@@ -412,6 +420,19 @@ def test_a_base_that_is_not_there_or_goes_in_a_circle_is_told(tmp_path: Path) ->
 
 
 # --- what is refused
+
+
+@pytest.mark.parametrize(("name", "field"), [(name, field) for name, fields in FIELDS.items() for field in fields])
+def test_no_field_that_a_file_says_is_left_out_silently(tmp_path: Path, name: str, field: str) -> None:  # PL-03
+    text = module(name, f"{field}: {FIELDS[name][field] or '1s'}")
+    if field in REFUSED_FIELDS[name]:
+        (told,) = problems(tmp_path, text)
+        assert told.startswith(f"r4j.yml:5: {name}.{field}: it is not imported: ")
+    else:
+        rows = [row for row in imported(tmp_path, text).rows if row.field == f"{name}.{field}"]
+        assert [row.said for row in rows] == ["line 5"]
+        assert rows[0].settings or rows[0].note
+
 
 REFUSED = [
     ("retry", "ignoreExceptions: [java.io.IOException]"),
@@ -685,7 +706,7 @@ def test_a_folder_and_a_file_that_is_not_there_are_told(told: Told, tmp_path: Pa
     assert "it is a folder; give a file" in err
 
 
-def test_a_run_waits_between_attempts_as_production_does(told: Told, tmp_path: Path) -> None:
+def test_a_run_waits_between_attempts_as_production_does(told: Told, tmp_path: Path) -> None:  # PL-03
     binding = ("--bind", "portal=erp", "--bind", "erp=none", "--bind", "pricing=none")
     assert told("policies", SAMPLE, *binding, "--extends", BUSINESS, "--out", tmp_path / "fragment.yaml")[0] == 0
     (tmp_path / "mine.yaml").write_text(

@@ -36,11 +36,14 @@ class Row(Struct, frozen=True):
     @property
     def becomes(self) -> str:
         """`retries.max: 2`, or a dash."""
-        told = [f"{'.'.join(path)}: {_shown(value)}" for path, value in self.settings if value is not None]
-        return ", ".join(told) or "–"
+        # A null beside a setting only makes room for it.
+        shown = [pair for pair in self.settings if pair[1] is not None] or self.settings
+        return ", ".join(f"{'.'.join(path)}: {_shown(value)}" for path, value in shown) or "–"
 
 
 def _shown(value: object) -> str:
+    if value is None:
+        return "null"
     return "[]" if value == () else _text(value)
 
 

@@ -105,22 +105,28 @@ def _unused(configuration: Configuration, taken: Mapping[tuple[str, str], Instan
 def _unsaid(bindings: Mapping[str, str], taken: Mapping[tuple[str, str], Instance]) -> list[str]:
     """What the scenario's own settings decide, since the file does not."""
     remarks = []
-    for gateway in dict.fromkeys(gateway for gateway in bindings.values() if gateway != LEFT_OUT):
-        if (gateway, "retry") not in taken:
-            remarks.append(
-                f"{gateway} has no retry: the scenario's own retries hold (5 unless it says otherwise); give "
-                "retries: {max: 0} where production makes none"
-            )
-        if (gateway, "timelimiter") not in taken:
-            remarks.append(
-                f"{gateway} has no timelimiter: the scenario's own timeout holds (30s unless it says otherwise); the "
-                "timeouts of an HTTP client do not stand in this file"
-            )
-    if remarks or taken:
-        remarks.append(
-            "Resilience4j has no deadline over all attempts: the scenario's own holds (6h unless it says otherwise)"
-        )
-        remarks.append(
-            "limits are counted for each partner; in Resilience4j an instance is one for all its calls, in each process"
-        )
+    gateways = list(dict.fromkeys(gateway for gateway in bindings.values() if gateway != LEFT_OUT))
+    for gateway in gateways:
+        for module, own in _OWN.items():
+            if (gateway, module) in taken:
+                continue
+            if gateway != "default" and ("default", module) in taken:
+                remarks.append(f"{gateway} has no {module}: what is bound to default holds, as for any other module")
+            else:
+                remarks.append(f"{gateway} has no {module}: {own}")
+    if gateways:
+        remarks += _ALWAYS
     return remarks
+
+
+_OWN: Final = {
+    "retry": "the scenario's own retries hold (5 unless it says otherwise); give retries: {max: 0} where production "
+    "makes none",
+    "timelimiter": "the scenario's own timeout holds (30s unless it says otherwise); the timeouts of an HTTP client do "
+    "not stand in this file",
+}
+_ALWAYS: Final = (
+    "Resilience4j has no deadline over all attempts: the scenario's own holds (6h unless it says otherwise), also for "
+    "what waits for a limit; give a deadline where production gives up sooner",
+    "limits are counted for each partner; in Resilience4j an instance is one for all its calls, in each process",
+)
