@@ -484,6 +484,7 @@ WRONG = [
     ("retry", "waitDuration: 0.5", "'0.5' is no duration"),
     ("retry", "waitDuration: true", "'true' is no duration"),
     ("retry", "waitDuration: 700us", "700us is finer than a millisecond"),
+    ("retry", "waitDuration: 36526d", "36526d is longer than any run; write at most 36525d"),
     ("retry", "waitDuration: [1s]", "expected a duration like 500ms, got a map or a list"),
     ("retry", "waitDuration: '${WAIT:1s}'", "'${WAIT:1s}' stands for a value that this file does not hold"),
     ("retry", "maxAttempts: many", "'many' is no whole number"),

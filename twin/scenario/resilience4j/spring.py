@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Final
 
 from twin.scenario.errors import Problem
+from twin.scenario.limits import RUN_MS_MAX
 from twin.scenario.merging import Node
 
 __all__ = [
@@ -119,6 +120,8 @@ def parse_duration_ms(value: object) -> int:
     found_ns = parse_duration_ns(value)
     if found_ns % MS_NS:
         raise ValueError(f"{_text(value, 'a duration')} is finer than a millisecond; write whole milliseconds")
+    if found_ns > RUN_MS_MAX * MS_NS:
+        raise ValueError(f"{_text(value, 'a duration')} is longer than any run; write at most 36525d")
     return found_ns // MS_NS
 
 
