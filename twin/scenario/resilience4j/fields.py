@@ -84,8 +84,10 @@ _EXCEPTIONS: Final = "the engine knows outcomes (failed, unknown, refused), no c
 
 REFUSED: Final[dict[str, dict[str, str]]] = {
     "retry": {
-        "retryExceptions": f"{_EXCEPTIONS}; take it out, and list in the scenario, under retries.permanent, what is not repeated",
-        "ignoreExceptions": f"{_EXCEPTIONS}; take it out, and list the reasons (such as 404) in the scenario, under retries.permanent",
+        "retryExceptions": f"{_EXCEPTIONS}; take it out, and list in the scenario, under retries.permanent, "
+        "what is not repeated",
+        "ignoreExceptions": f"{_EXCEPTIONS}; take it out, and list in the scenario, under retries.permanent, "
+        "the reasons (such as 404)",
         "retryExceptionPredicate": f"{_EXCEPTIONS}; take it out, and use retries.permanent in the scenario",
         "resultPredicate": "a class of the application cannot be run here; take it out, and let the interface fail so",
         "intervalBiFunction": "a class of the application cannot be run here; take it out, and say waitDuration",
