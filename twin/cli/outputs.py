@@ -9,7 +9,12 @@ from twin.cli.failures import InputError
 
 __all__ = ["check_output"]
 
-BEGINNINGS: Final = {"a page": b"<!doctype html", "JUnit XML": b"<?xml", "a baseline": b'{"format"'}
+BEGINNINGS: Final = {
+    "a page": b"<!doctype html",
+    "JUnit XML": b"<?xml",
+    "a baseline": b'{"format"',
+    "a fragment of policies": b"# delivery policies read from ",
+}
 """How files of a kind begin; maps and Markdown may begin with anything, but a scenario is neither."""
 
 
@@ -24,5 +29,7 @@ def check_output(option: str, path: Path, kind: str) -> None:
     begins = BEGINNINGS.get(kind, b"")
     with path.open("rb") as file:
         found = file.read(len(begins))
-    if (found and found.lower() != begins) or path.suffix in (".yaml", ".yml"):
+    # Of the kinds only a fragment is YAML, and it is known by how it begins.
+    scenario = path.suffix in (".yaml", ".yml") and not begins.startswith(b"#")
+    if (found and found.lower() != begins) or scenario:
         raise InputError(f"{option} {path}: there is a file that is not {kind}; remove it, or give another name")
