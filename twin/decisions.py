@@ -7,7 +7,7 @@ item's base units. JSON Schemas of both are in `docs/decisions/`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from twin.core.commands import DecidedLeg
-from twin.core.effects import AskSourcing
+from twin.core.effects import AskPromise, AskSourcing
 
 __all__ = [
     "SCHEMA",
@@ -29,12 +29,20 @@ __all__ = [
     "Decider",
     "DecisionFailed",
     "Line",
+    "PromiseAnswer",
+    "PromiseLine",
+    "PromiseQuestion",
+    "Promised",
     "Question",
     "ServiceRefused",
+    "Source",
+    "SourcingAnswer",
+    "SourcingQuestion",
     "answer_of",
     "connect",
     "digest_of",
     "legs_of",
+    "promise_question",
     "question_of",
     "schema_text",
     "schemas",
@@ -79,7 +87,7 @@ class Line(Struct, frozen=True):
     candidates: tuple[Candidate, ...]
 
 
-class Question(Struct, frozen=True):
+class SourcingQuestion(Struct, frozen=True):
     """Where do an order's lines come from? `request` names the question: the same one again wants the same answer.
 
     `preferred` is the region's preferred node or empty. Whether a line may come from several nodes (`split_lines`), and
@@ -103,6 +111,54 @@ class Question(Struct, frozen=True):
     lines: tuple[Line, ...]
 
 
+class Source(Struct, frozen=True):
+    """Units of a line on their route: `stock` at a node, or `backorder` or `replenish` there."""
+
+    route: str
+    node: str
+    quantity: int
+
+
+class PromiseLine(Struct, frozen=True):
+    """A line that needs a date: where its units come from, the date that the calendars allow (`earliest_at`), and the
+    one that the customer was told before (`promised_at`, 0: none)."""
+
+    line: int
+    sku: str
+    sources: tuple[Source, ...]
+    earliest_at: int
+    promised_at: int
+
+
+class PromiseQuestion(Struct, frozen=True):
+    """When is an order promised? Asked once its lines have a source, and again where one comes later than was told."""
+
+    schema: int
+    decision: Literal["promise"]
+    request: str
+    now: int
+    order: str
+    channel: str
+    customer: str
+    region: str
+    criticality: str
+    requested_at: int
+    lines: tuple[PromiseLine, ...]
+
+
+class Promised(Struct, frozen=True, forbid_unknown_fields=True):
+    """The instant (ms) told for a line."""
+
+    line: int
+    at: int
+
+
+class PromiseAnswer(Struct, frozen=True, forbid_unknown_fields=True):
+    """A date for every line that was asked for, and for no other."""
+
+    lines: tuple[Promised, ...]
+
+
 class AnswerLeg(Struct, frozen=True, forbid_unknown_fields=True):
     """Units of a line on one route at one node.
 
@@ -118,10 +174,14 @@ class AnswerLeg(Struct, frozen=True, forbid_unknown_fields=True):
     runner_up: str = ""
 
 
-class Answer(Struct, frozen=True, forbid_unknown_fields=True):
+class SourcingAnswer(Struct, frozen=True, forbid_unknown_fields=True):
     """The decision: legs whose quantities add up to what was asked, line by line."""
 
     legs: tuple[AnswerLeg, ...]
+
+
+Question = SourcingQuestion | PromiseQuestion
+Answer = SourcingAnswer | PromiseAnswer
 
 
 class About(Struct, frozen=True):
@@ -178,11 +238,11 @@ Connect = Callable[[str], Decider]
 """What an entry point of `ordertwin.decisions` gives: a client for an address. Raises `ServiceRefused`."""
 
 
-def connect(address: str, *, live_only: bool) -> Decider:
+def connect(address: str, decisions: Sequence[str], *, live_only: bool) -> Decider:
     """A client for the service at an address such as `http://127.0.0.1:8080`, by the entry point of its scheme.
 
-    Raises `ServiceRefused` where nothing installed knows the scheme, nobody answers, it decides nothing of what it
-    could be asked, or it is live-only and not to be asked unless `live_only`.
+    Raises `ServiceRefused` where nothing installed knows the scheme, nobody answers, it does not decide `decisions`
+    (sourcing, promise), or it is live-only and not to be asked unless `live_only`.
     """
     scheme = address.partition(":")[0]
     found = {point.name: point for point in entry_points(group="ordertwin.decisions")}
@@ -192,10 +252,11 @@ def connect(address: str, *, live_only: bool) -> Decider:
     opened: Connect = found[scheme].load()
     decider = opened(address)
     about = decider.about
-    if "sourcing" not in about.decisions:
+    missing = [decision for decision in decisions if decision not in about.decisions]
+    if missing:
         decider.close()
         decides = ", ".join(about.decisions) or "nothing"
-        raise ServiceRefused(f"'{address}' says that it decides {decides}; it is asked about sourcing")
+        raise ServiceRefused(f"'{address}' says that it decides {decides}; it is asked about {', '.join(missing)}")
     if about.mode == "live_only" and not live_only:
         decider.close()
         raise ServiceRefused(
@@ -205,12 +266,13 @@ def connect(address: str, *, live_only: bool) -> Decider:
     return decider
 
 
-_ANSWER: Final = msgspec.json.Decoder(Answer)
+_SOURCING: Final = msgspec.json.Decoder(SourcingAnswer)
+_PROMISE: Final = msgspec.json.Decoder(PromiseAnswer)
 
 
-def sourcing_question(request: str, effect: AskSourcing, criticality: str, now: int) -> Question:
+def sourcing_question(request: str, effect: AskSourcing, criticality: str, now: int) -> SourcingQuestion:
     """The question that an effect asks at `now` (ms)."""
-    return Question(
+    return SourcingQuestion(
         SCHEMA,
         "sourcing",
         request,
@@ -237,6 +299,32 @@ def sourcing_question(request: str, effect: AskSourcing, criticality: str, now: 
     )
 
 
+def promise_question(request: str, effect: AskPromise, criticality: str, now: int) -> PromiseQuestion:
+    """The question that an effect asks at `now` (ms)."""
+    return PromiseQuestion(
+        SCHEMA,
+        "promise",
+        request,
+        now,
+        effect.order,
+        effect.channel,
+        effect.customer,
+        effect.region,
+        criticality,
+        effect.requested_at,
+        tuple(
+            PromiseLine(
+                line.line,
+                line.sku,
+                tuple(Source(route, node, units) for route, node, units in line.sources),
+                line.earliest_at,
+                line.promised_at,
+            )
+            for line in effect.lines
+        ),
+    )
+
+
 def question_of(question: Question) -> bytes:
     """A question as one line of JSON, every field in it."""
     return msgspec.json.encode(question)
@@ -247,15 +335,20 @@ def digest_of(question: Question) -> str:
     return blake2b(question_of(question), digest_size=8).hexdigest()
 
 
-def answer_of(data: bytes) -> Answer:
-    """An answer from its JSON. Raises `DecisionFailed` (refused) where it is none: what is wrong stays wrong."""
+def answer_of(decision: str, data: bytes) -> Answer:
+    """The answer to a question about `decision` from its JSON.
+
+    Raises `DecisionFailed` (refused) where it is none: what is wrong stays wrong.
+    """
+    decoder: msgspec.json.Decoder[SourcingAnswer] | msgspec.json.Decoder[PromiseAnswer]
+    decoder = _SOURCING if decision == "sourcing" else _PROMISE
     try:
-        return _ANSWER.decode(data)
+        return decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DecisionFailed("refused", f"no answer: {error}") from error
 
 
-def legs_of(answer: Answer) -> tuple[DecidedLeg, ...]:
+def legs_of(answer: SourcingAnswer) -> tuple[DecidedLeg, ...]:
     """The legs as the engine's command has them."""
     return tuple(
         DecidedLeg(leg.line, leg.route, leg.node, leg.quantity, leg.reason, leg.runner_up) for leg in answer.legs
@@ -265,8 +358,10 @@ def legs_of(answer: Answer) -> tuple[DecidedLeg, ...]:
 def schemas() -> dict[str, dict[str, object]]:
     """JSON Schema of the question, the answer, and what a service says of itself, by name."""
     return {
-        "sourcing_question": msgspec.json.schema(Question),
-        "sourcing_answer": msgspec.json.schema(Answer),
+        "sourcing_question": msgspec.json.schema(SourcingQuestion),
+        "sourcing_answer": msgspec.json.schema(SourcingAnswer),
+        "promise_question": msgspec.json.schema(PromiseQuestion),
+        "promise_answer": msgspec.json.schema(PromiseAnswer),
         "about": msgspec.json.schema(About),
     }
 

@@ -456,7 +456,7 @@ def _asking(scenario: Scenario, services: Mapping[str, str | Decider]) -> Iterat
             if given.startswith(RECORDED):
                 asked[service.id] = Recorded(service.id, Path(given.removeprefix(RECORDED)))
             else:
-                asked[service.id] = open_service(service.id, given, live_only=True)
+                asked[service.id] = open_service(service.id, given, scenario.decisions_of(service.id), live_only=True)
             opened.callback(asked[service.id].close)
         yield asked
 
@@ -466,7 +466,7 @@ def _opened(scenario: Scenario, given: Mapping[str, Decider]) -> dict[str, Decid
     return {
         service.id: given[service.id]
         if service.id in given
-        else open_service(service.id, service.address, live_only=False)
+        else open_service(service.id, service.address, scenario.decisions_of(service.id), live_only=False)
         for service in scenario.services
     }
 

@@ -1,6 +1,7 @@
-"""A decision service over HTTP: `GET /about`, `POST /sourcing`, `POST /reset`, all JSON, on one connection kept open.
+"""A decision service over HTTP: `GET /about`, `POST /sourcing`, `POST /promise`, `POST /reset`, all of them JSON.
 
-`http.client` is enough: one call at a time, since the simulated clock stands still meanwhile.
+`http.client` is enough, on a connection that is kept open: there is one call at a time, since the simulated clock
+stands still meanwhile.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class HttpDecider:
         """Ask; a 4xx is refused, anything else that is not 200 has failed. Raises `DecisionFailed`."""
         status, data = self._call("POST", f"/{question.decision}", question_of(question))
         if status == http.client.OK:
-            return answer_of(data)
+            return answer_of(question.decision, data)
         text = data[:200].decode(errors="replace").strip()
         permanent = 400 <= status < 500 and status not in (http.client.REQUEST_TIMEOUT, http.client.TOO_MANY_REQUESTS)
         raise DecisionFailed("refused" if permanent else "failed", f"HTTP {status} {text}".rstrip())

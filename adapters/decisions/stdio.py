@@ -62,7 +62,7 @@ class StdioDecider:
         """Ask; a process that ends or is silent for too long has failed. Raises `DecisionFailed`."""
         if self._process is None:
             self._start()
-        return answer_of(self._ask(question_of(question), TIMEOUT_S))
+        return answer_of(question.decision, self._ask(question_of(question), TIMEOUT_S))
 
     def reset(self, seed: int) -> None:
         """Have a resettable service forget. Raises `ServiceRefused` where it does not."""

@@ -20,6 +20,7 @@ def about() -> dict[str, Any]:
 
 
 @app.post("/sourcing")
-def sourcing(question: dict[str, Any] = Body()) -> dict[str, Any]:  # noqa: B008  (how FastAPI says what a body is)
-    """Where an order's lines come from."""
+@app.post("/promise")
+def answer(question: dict[str, Any] = Body()) -> dict[str, Any]:  # noqa: B008  (how FastAPI says what a body is)
+    """Where an order's lines come from, or for when they are promised."""
     return decide(question)

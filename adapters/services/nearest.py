@@ -1,4 +1,4 @@
-"""A sample decision service in Python: each line comes from the nearest node that has it.
+"""A sample decision service in Python: each line comes from the nearest node that has it, and is promised by the hour.
 
 The rule itself, without any server around it; `app` serves it over HTTP, `python -m adapters.services` over standard
 input and output. It takes and gives plain JSON values, as a service written elsewhere would.
@@ -10,11 +10,28 @@ from typing import Any, Final
 
 __all__ = ["ABOUT", "decide"]
 
-ABOUT: Final[dict[str, Any]] = {"name": "nearest", "mode": "stateless", "decisions": ["sourcing"], "version": "1"}
+ABOUT: Final[dict[str, Any]] = {
+    "name": "nearest",
+    "mode": "stateless",
+    "decisions": ["sourcing", "promise"],
+    "version": "1",
+}
+HOUR_MS: Final = 3_600_000
 
 
 def decide(question: dict[str, Any]) -> dict[str, Any]:
-    """The answer to a question: stock by the shortest transit, then by the node's name; what is short waits there."""
+    """The answer to a question of either kind."""
+    return _promise(question) if question["decision"] == "promise" else _source(question)
+
+
+def _promise(question: dict[str, Any]) -> dict[str, Any]:
+    """The next full hour after the date that the calendars allow."""
+    lines = [(line["line"], -(-line["earliest_at"] // HOUR_MS) * HOUR_MS) for line in question["lines"]]
+    return {"lines": [{"line": line, "at": at} for line, at in lines]}
+
+
+def _source(question: dict[str, Any]) -> dict[str, Any]:
+    """Stock by the shortest transit, then by the node's name; what is short waits there."""
     taken: dict[tuple[str, str], int] = {}
     legs: list[dict[str, Any]] = []
     for line in question["lines"]:

@@ -23,13 +23,15 @@ from adapters.services.nearest import ABOUT, decide
 from tests.world.deciders import between_two, nearest, outside
 from twin.cli import main
 from twin.decisions import (
-    Answer,
     AnswerLeg,
     Candidate,
     DecisionFailed,
     Line,
-    Question,
+    PromiseLine,
+    PromiseQuestion,
     ServiceRefused,
+    SourcingAnswer,
+    SourcingQuestion,
     connect,
     question_of,
     schema_text,
@@ -40,11 +42,11 @@ from twin.run import Twin
 JAVA = Path(__file__).resolve().parents[2] / "adapters" / "services" / "java" / "Nearest.java"
 
 
-def question(request: str = "O1/source/1", **changes: Any) -> Question:
+def question(request: str = "O1/source/1", **changes: Any) -> SourcingQuestion:
     """Three units of a mug, five of which are near and fifty far; `changes` on top."""
     near = Candidate("near", 5, 0, 4, 100, 0, False, "closed")
     far = Candidate("far", 50, 0, 9, 300, 0, False, "open")
-    asked = Question(
+    asked = SourcingQuestion(
         1,
         "sourcing",
         request,
@@ -142,6 +144,14 @@ def test_the_java_sample_decides_as_the_python_one(java: Callable[..., str]) -> 
         question(lines=tuple(Line(number, "mug", 4, 450, question().lines[0].candidates) for number in (1, 2, 3))),
     ):
         assert service.decide(asked) == sample.decide(asked)
+    service.close()
+
+
+def test_the_java_sample_promises_as_the_python_one(java: Callable[..., str]) -> None:  # PL-01
+    service = connect_http(java())
+    lines = tuple(PromiseLine(number, "mug", (), at, 0) for number, at in enumerate((0, 1, 3_599_999, 3_600_000), 1))
+    asked = PromiseQuestion(1, "promise", "O1/promise/1", 7, "O1", "web", "ann", "home", "A", 9, lines)
+    assert service.decide(asked) == nearest().decide(asked)
     service.close()
 
 
@@ -277,7 +287,7 @@ def test_a_service_that_goes_away_has_failed() -> None:
 )
 def test_an_address_where_nobody_decides_is_told(address: str, text: str) -> None:
     with pytest.raises(ServiceRefused, match=text):
-        connect(address, live_only=True)
+        connect(address, ("sourcing",), live_only=True)
 
 
 @pytest.mark.parametrize(
@@ -290,7 +300,7 @@ def test_an_address_where_nobody_decides_is_told(address: str, text: str) -> Non
 )
 def test_a_service_that_is_not_fit_for_it_is_refused(changes: dict[str, Any], text: str) -> None:  # PL-02
     with server(saying(**changes)) as at, pytest.raises(ServiceRefused, match=text):
-        connect(at, live_only=False)
+        connect(at, ("sourcing",), live_only=False)
 
 
 def test_a_live_only_service_decides_one_run_and_no_experiment(tmp_path: Path) -> None:  # PL-02
@@ -373,14 +383,14 @@ def test_a_silent_process_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_every_field_goes_over_the_wire() -> None:
     plain = json.loads(question_of(question()))
-    assert list(plain) == list(Question.__struct_fields__)
+    assert list(plain) == list(SourcingQuestion.__struct_fields__)
     assert list(plain["lines"][0]["candidates"][0]) == list(Candidate.__struct_fields__)
-    assert msgspec.json.decode(question_of(question()), type=Question) == question()
+    assert msgspec.json.decode(question_of(question()), type=SourcingQuestion) == question()
 
 
 def test_an_answer_of_the_sample_is_one_of_the_schema() -> None:
     answer = nearest().decide(question())
-    assert answer == Answer((AnswerLeg(1, "stock", "near", 3, "nearest"),))
+    assert answer == SourcingAnswer((AnswerLeg(1, "stock", "near", 3, "nearest"),))
 
 
 @pytest.mark.parametrize("name", list(schemas()))

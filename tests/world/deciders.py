@@ -89,4 +89,8 @@ class Function:
 
 def nearest() -> Function:
     """The sample service, by way of its JSON."""
-    return Function(lambda question: answer_of(msgspec.json.encode(decide(msgspec.json.decode(question_of(question))))))
+
+    def answer(question: Question) -> Answer:
+        return answer_of(question.decision, msgspec.json.encode(decide(msgspec.json.decode(question_of(question)))))
+
+    return Function(answer)

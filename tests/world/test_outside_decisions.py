@@ -16,17 +16,31 @@ from twin.core.effects import AskSourcing
 from twin.core.events import (
     DeliveryLapsed,
     OrderCancelled,
+    OrderCaptured,
     OrderHeld,
+    PromiseDecided,
+    PromiseUnanswered,
+    ReleaseDecided,
     ReservationDecided,
     SourcingDecided,
     SourcingRequested,
     SourcingUnanswered,
 )
 from twin.core.refusals import Refusal
-from twin.decisions import Answer, AnswerLeg, DecisionFailed, Question, ServiceRefused
+from twin.decisions import (
+    AnswerLeg,
+    DecisionFailed,
+    PromiseAnswer,
+    Promised,
+    PromiseQuestion,
+    Question,
+    ServiceRefused,
+    SourcingAnswer,
+    SourcingQuestion,
+)
 from twin.log.decisions import DECISIONS
 from twin.run import Simulation, Twin, resume
-from twin.scenario import ScenarioError
+from twin.scenario import Scenario, ScenarioError
 
 
 def legs(stage: Stage) -> list[tuple[str, int, str, str, int]]:
@@ -38,9 +52,11 @@ def legs(stage: Stage) -> list[tuple[str, int, str, str, int]]:
     ]
 
 
-def stock(question: Question, node: str) -> Answer:
+def stock(question: SourcingQuestion, node: str) -> Any:
     """Everything from one node's stock."""
-    return Answer(tuple(AnswerLeg(line.line, "stock", node, line.quantity, "chosen") for line in question.lines))
+    return SourcingAnswer(
+        tuple(AnswerLeg(line.line, "stock", node, line.quantity, "chosen") for line in question.lines)
+    )
 
 
 # --- the plain way
@@ -97,7 +113,7 @@ def test_the_same_rule_outside_decides_as_the_one_inside() -> None:  # PL-01, PL
 # --- answers that cannot be carried out
 
 
-def wrong(answer: Answer, **changes: Any) -> tuple[Stage, Function]:
+def wrong(answer: SourcingAnswer, **changes: Any) -> tuple[Stage, Function]:
     """A stage whose service gives this answer first, and the nearest node's after that."""
     sample = nearest()
     service = Function(lambda question: answer if question.request == "O1/source/1" else sample.decide(question))
@@ -122,7 +138,7 @@ def wrong(answer: Answer, **changes: Any) -> tuple[Stage, Function]:
 def test_what_makes_no_sense_is_not_carried_out_and_asked_again(  # PL-01
     answer: tuple[AnswerLeg, ...], reason: str
 ) -> None:
-    stage, service = wrong(Answer(answer))
+    stage, service = wrong(SourcingAnswer(answer))
     assert [event.reason for _, event in stage.events(SourcingUnanswered)] == [reason]
     assert [question.request for question in service.asked] == ["O1/source/1", "O1/source/2"]
     assert legs(stage) == [("O1", 1, "stock", "main", 3)]
@@ -156,7 +172,7 @@ def test_an_answer_is_checked_against_the_stock_as_it_is_then() -> None:  # PL-0
 
 @pytest.mark.parametrize("otherwise", ["rules", "reject", "hold"])
 def test_where_no_decision_comes_the_policy_says_what_happens(otherwise: str) -> None:  # PL-01
-    service = Function(lambda question: Answer(()))
+    service = Function(lambda question: SourcingAnswer(()))
     stage = service.on(outside(between_two(), otherwise=otherwise, attempts=3))
     stage.order("O1", {"mug": 3})
     stage.run(3 * DAY)
@@ -174,7 +190,9 @@ def test_where_no_decision_comes_the_policy_says_what_happens(otherwise: str) ->
 def test_a_held_order_is_asked_about_anew_when_it_is_released() -> None:
     right = nearest()
     service = Function(
-        lambda question: Answer(()) if question.now < stage.scenario.run.start + HOUR else right.decide(question)
+        lambda question: (
+            SourcingAnswer(()) if question.now < stage.scenario.run.start + HOUR else right.decide(question)
+        )
     )
     stage = service.on(outside(between_two(), otherwise="hold"))
     stage.order("O1", {"mug": 3})
@@ -190,7 +208,7 @@ def test_a_held_order_is_asked_about_anew_when_it_is_released() -> None:
 def failing(outcome: Any, times: int) -> tuple[Stage, Function]:
     sample, calls = nearest(), []
 
-    def answer(question: Question) -> Answer:
+    def answer(question: Question) -> Any:
         calls.append(question)
         if len(calls) <= times:
             raise DecisionFailed(outcome, "out of memory")
@@ -312,6 +330,86 @@ def test_a_state_with_open_questions_survives_its_snapshot() -> None:
     stage.check_books()
 
 
+# --- dates
+
+
+def promised(scenario: Scenario) -> Scenario:
+    """The same business, whose dates the service tells; the rules source."""
+    outside = {"promise": {"outside": {"service": "nearest"}}}
+    return scenario.with_changes({"services": [{"id": "nearest", "latency": "1ms"}], "policies": outside})
+
+
+def dates(stage: Stage) -> list[tuple[int, int]]:
+    """When an order was promised, and for when, in ms since the start."""
+    return [(at, stage.since_start(event.promised_at)) for at, event in stage.events(PromiseDecided)]
+
+
+def test_the_service_promises_and_the_order_does_not_wait_for_it() -> None:  # PL-01
+    service = nearest()
+    stage = service.on(promised(between_two()).with_changes({"services": [{"id": "nearest", "thinking": "10s"}]}))
+    stage.order("O1", {"mug": 3}, at=MINUTE)
+    stage.run(3 * DAY)
+    (question,) = service.asked
+    assert isinstance(question, PromiseQuestion)
+    (line,) = question.lines
+    assert [(one.route, one.node, one.quantity) for one in line.sources] == [("stock", "main", 3)]
+    captured, released = stage.events(OrderCaptured)[0][0], stage.events(ReleaseDecided)[0][0]
+    # Four hours by van from then, told as the next full hour, ten seconds and two messages later.
+    assert stage.since_start(line.earliest_at) == captured + 4 * HOUR
+    assert dates(stage) == [(captured + 10 * SECOND + 2, 5 * HOUR)]
+    assert released == captured
+    stage.check_books()
+
+
+def test_a_line_that_comes_later_is_promised_anew() -> None:  # PL-01
+    service = nearest()
+    stage = service.on(promised(between_two()))
+    stage.order("O1", {"mug": 150})
+    stage.run(12 * DAY)
+    told = [line.promised_at for question in service.asked for line in question.lines]
+    assert [question.request for question in service.asked] == ["O1/promise/1", "O1/promise/2"][: len(told)]
+    assert told[0] == 0
+    assert dates(stage) == sorted(dates(stage))
+    assert stage.state.orders["O1"].lines[1].promised_at % HOUR == 0
+    stage.check_books()
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (PromiseAnswer(()), "dates for lines none; asked for were 1"),
+        (PromiseAnswer((Promised(2, 10**13),)), "dates for lines 2; asked for were 1"),
+        (PromiseAnswer((Promised(1, 10**13), Promised(1, 10**13))), "dates for lines 1, 1; asked for were 1"),
+        (PromiseAnswer((Promised(1, 5),)), "a date before the order was captured"),
+        (DecisionFailed("refused", "closed on Mondays"), "refused: closed on Mondays"),
+        (DecisionFailed("failed", "busy"), "retries used up: busy"),
+    ],
+)
+def test_without_a_date_that_makes_sense_the_calendars_decide(answer: Any, reason: str) -> None:  # PL-01
+    def told(question: Any) -> Any:
+        if isinstance(answer, DecisionFailed):
+            raise answer
+        return answer
+
+    stage = Function(told).on(promised(between_two()))
+    stage.order("O1", {"mug": 3})
+    stage.run(3 * DAY)
+    assert [event.reason for _, event in stage.events(PromiseUnanswered)] == [reason]
+    captured = stage.events(OrderCaptured)[0][0]
+    assert [promise for _, promise in dates(stage)] == [captured + 4 * HOUR]
+    assert not stage.state.deliveries
+    stage.check_books()
+
+
+def test_one_service_may_source_and_promise_in_a_run_that_repeats(tmp_path: Path) -> None:  # PL-01
+    scenario = promised(outside(between_two(busy=True)))
+    first = Twin(scenario).run(out=tmp_path / "first", services={"nearest": nearest()})
+    again = Twin(scenario).run(out=tmp_path / "again", services={"nearest": f"recorded:{tmp_path / 'first'}"})
+    assert again.digest == first.digest
+    kinds = [line.count(b'"promise":') for line in (tmp_path / "first" / DECISIONS).read_bytes().splitlines()[1:]]
+    assert 0 < sum(kinds) < len(kinds)
+
+
 # --- runs, and runs that repeat
 
 
@@ -319,7 +417,7 @@ def test_a_run_repeats_with_the_service_off(tmp_path: Path) -> None:  # PL-01
     scenario = outside(between_two(busy=True))
     service, calls = nearest(), []
 
-    def unsteady(question: Question) -> Answer:
+    def unsteady(question: Question) -> Any:
         calls.append(question)
         if len(calls) % 7 == 0:
             raise DecisionFailed("failed", "busy")
@@ -375,7 +473,7 @@ def test_how_long_a_service_really_takes_changes_nothing(tmp_path: Path) -> None
     for name, delay in (("fast", 0.0), ("slow", 0.05)):
         sample = nearest()
 
-        def late(question: Question, delay: float = delay, sample: Function = sample) -> Answer:
+        def late(question: Question, delay: float = delay, sample: Function = sample) -> Any:
             sleep(delay)
             return sample.decide(question)
 

@@ -14,6 +14,7 @@ from twin.core.breaker import FAILED, SLOW, WELL, verdict
 from twin.core.compensation import give_up
 from twin.core.draft import Draft
 from twin.core.effects import (
+    AskPromise,
     AskSourcing,
     CancelPurchaseOrder,
     CancelRelease,
@@ -66,6 +67,8 @@ def acted_on(state: State, delivery: Delivery) -> bool:
         return effect.fulfillment_order not in state.fulfillment_orders
     if isinstance(effect, CancelPurchaseOrder):
         return effect.purchase_order not in state.purchase_orders
+    if isinstance(effect, AskPromise):
+        return effect.order not in state.orders
     if isinstance(effect, AskSourcing):
         order = state.orders.get(effect.order)
         return order is None or order.asked != delivery.key

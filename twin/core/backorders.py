@@ -10,7 +10,6 @@ from twin.core.calendar import CalendarExhausted
 from twin.core.draft import Draft
 from twin.core.events import Leg, Reservation, ReservationDecided, ReservationRequested
 from twin.core.ordering import release, repromise
-from twin.core.promising import promise_lines
 from twin.core.state import Backorder, Order, State, withheld
 
 __all__ = ["serve", "serve_waiting"]
@@ -56,7 +55,7 @@ def serve(state: State, node: str, sku: str, served: Sequence[tuple[Backorder, i
         legs = tuple(Leg(held.line, "stock", node, held.quantity, "served") for held in reserved)
         # The goods go all the same where the known calendar ends: a date past it cannot be told.
         with suppress(CalendarExhausted):
-            repromise(order, promise_lines(state, order, legs, now), draft)
+            repromise(state, order, legs, now, draft)
         _release(state, order, reserved, now, draft)
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "ConfirmPurchaseCancellation",
     "ConfirmShipment",
     "CountStock",
+    "DecidePromise",
     "DecideSourcing",
     "DecidedLeg",
     "DefineItems",
@@ -328,6 +329,16 @@ class DecideSourcing(_Envelope, frozen=True, tag="decision.sourcing"):
     causation: str = ""
 
 
+class DecidePromise(_Envelope, frozen=True, tag="decision.promised"):
+    """An outside service's dates for an order's lines, as (line, instant in ms), in answer to `request`."""
+
+    request: str
+    order: str
+    lines: tuple[tuple[int, int], ...]
+    criticality: str = ""
+    causation: str = ""
+
+
 class BeginIntervention(_Envelope, frozen=True, tag="intervention.begin"):
     """Somebody intervenes: `actor` does `kind` because of `cause`, at a cost; the commands that it takes follow."""
 
@@ -395,6 +406,7 @@ External = (
     | ConfirmCancellation
     | ConfirmPurchaseCancellation
     | DecideSourcing
+    | DecidePromise
     | BeginIntervention
     | EndIntervention
 )

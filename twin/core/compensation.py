@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from twin.core.commands import ConfirmCancellation
 from twin.core.draft import Draft
-from twin.core.effects import AskSourcing, AskStatus, CancelRelease, CreatePurchaseOrder, ReleaseToWarehouse
+from twin.core.effects import AskPromise, AskSourcing, AskStatus, CancelRelease, CreatePurchaseOrder, ReleaseToWarehouse
 from twin.core.events import (
     CancellationRefused,
     CancellationRequested,
@@ -21,6 +21,7 @@ from twin.core.events import (
     SourcingUnanswered,
 )
 from twin.core.master import DEFAULT_DELIVERY
+from twin.core.ordering import not_promised
 from twin.core.refusals import Refusal
 from twin.core.resupply import ask_another
 from twin.core.state import FulfillmentOrder, OpenDelivery, State
@@ -45,8 +46,10 @@ def give_up(
     """
     delivery = opened.delivery
     effect = delivery.effect
-    if isinstance(effect, AskStatus | AskSourcing):
+    if isinstance(effect, AskStatus | AskSourcing | AskPromise):
         draft.events.append(DeliveryLapsed(delivery.key, opened.attempt, reason, outcome))
+        if isinstance(effect, AskPromise) and effect.order in state.orders:
+            not_promised(state.orders[effect.order], effect, delivery.key, reason, draft)
         if isinstance(effect, AskSourcing) and _waits_for(state, effect, delivery.key):
             draft.events.append(SourcingUnanswered(effect.order, delivery.key, reason))
         return

@@ -1,7 +1,8 @@
-"""Sourcing that an outside service decides: what it is asked, and its answer checked against the state as it is then.
+"""Sourcing and promising that outside services decide: their answers, checked against the state as it is then.
 
 Order, question and answer are three entries. Between them the units are in `sourcing`; a question without a decision
-that can be carried out opens them again, and the follow-up asks anew, or does what the policy says instead.
+that can be carried out opens them again, and the follow-up asks anew, or does what the policy says instead. An order
+waits for no date: it goes on while the question for one is open.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ from typing import Final
 
 from twin.core import buckets
 from twin.core.attempts import succeed_attempt
-from twin.core.commands import DecidedLeg, DecideSourcing
+from twin.core.commands import DecidedLeg, DecidePromise, DecideSourcing
 from twin.core.draft import Draft
+from twin.core.effects import AskPromise
 from twin.core.events import Considered, Leg, SourcingUnanswered
-from twin.core.ordering import carry_out, context_of
+from twin.core.ordering import carry_out, context_of, not_promised, promise
 from twin.core.refusals import Refusal
 from twin.core.sourcing import Candidate, Plan, SourcingLine
 from twin.core.state import State
 
-__all__ = ["decide_sourcing"]
+__all__ = ["decide_promise", "decide_sourcing"]
 
 _ROUTES: Final = ("stock", "backorder", "replenish", "reject")
 
@@ -55,6 +57,32 @@ def decide_sourcing(state: State, command: DecideSourcing, now: int, draft: Draf
     ]
     carry_out(state, order, wanted, Plan(tuple(legs), tuple(considered)), now, draft, decided_by=command.source)
     return None
+
+
+def decide_promise(state: State, command: DecidePromise, now: int, draft: Draft) -> Refusal | None:
+    """Take an outside service's dates; where they make no sense those that the calendars allow hold."""
+    opened = state.deliveries.get(command.request)
+    order = state.orders.get(command.order)
+    effect = None if opened is None else opened.delivery.effect
+    if opened is None or order is None or not isinstance(effect, AskPromise) or effect.order != command.order:
+        return Refusal("not_asked", f"'{command.request}' is no open question about order '{command.order}'")
+    succeed_attempt(state, opened, now, draft)
+    asked = [line.line for line in effect.lines]
+    told = [number for number, _ in command.lines]
+    reason = ""
+    if sorted(told) != sorted(asked):
+        reason = f"dates for lines {_numbers(told)}; asked for were {_numbers(asked)}"
+    elif any(at < order.captured_at for _, at in command.lines):
+        reason = "a date before the order was captured"
+    if reason:
+        not_promised(order, effect, command.request, reason, draft)
+    else:
+        promise(order, command.lines, draft)
+    return None
+
+
+def _numbers(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers)) or "none"
 
 
 def _miscounted(wanted: Sequence[tuple[int, str, int]], legs: Sequence[DecidedLeg]) -> str:

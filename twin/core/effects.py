@@ -6,9 +6,11 @@ from msgspec import Struct
 
 __all__ = [
     "AskOrderFacts",
+    "AskPromise",
     "AskSourcing",
     "AskStatus",
     "AskedCandidate",
+    "AskedDate",
     "AskedLine",
     "AvailableUnits",
     "CancelPurchaseOrder",
@@ -192,6 +194,28 @@ class AskSourcing(Struct, frozen=True, tag="decision.source", omit_defaults=True
     reject_shortage: bool = False
 
 
+class AskedDate(Struct, frozen=True, omit_defaults=True):
+    """A line that needs a date: where its units come from as (route, node, units), the date (ms) that the calendars
+    allow, and the one that the customer was told before (0: none)."""
+
+    line: int
+    sku: str
+    sources: tuple[tuple[str, str, int], ...]
+    earliest_at: int
+    promised_at: int = 0
+
+
+class AskPromise(Struct, frozen=True, tag="decision.promise", omit_defaults=True):
+    """Ask an outside service for which dates an order's lines are promised; times are ms."""
+
+    order: str
+    channel: str
+    customer: str
+    region: str
+    requested_at: int
+    lines: tuple[AskedDate, ...]
+
+
 Effect = (
     ReleaseToWarehouse
     | CreatePurchaseOrder
@@ -204,6 +228,7 @@ Effect = (
     | PublishAvailability
     | RefuseOrderUnits
     | AskSourcing
+    | AskPromise
 )
 
 

@@ -58,6 +58,7 @@ __all__ = [
     "PoliciesDefined",
     "PromiseDecided",
     "PromiseRequested",
+    "PromiseUnanswered",
     "PurchaseCancellationRefused",
     "PurchaseCancellationRequested",
     "PurchaseOrderAcknowledged",
@@ -247,10 +248,19 @@ class ReservationExpired(Struct, frozen=True, gc=False, tag="reservation.expired
     reservations: tuple[Reservation, ...]
 
 
-class PromiseRequested(Struct, frozen=True, gc=False, tag="promise.requested"):
-    """The order needs a promise date."""
+class PromiseRequested(Struct, frozen=True, gc=False, tag="promise.requested", omit_defaults=True):
+    """The order needs a promise date. `request` is the key of the delivery that asks an outside service for it."""
 
     order: str
+    request: str = ""
+
+
+class PromiseUnanswered(Struct, frozen=True, gc=False, tag="promise.unanswered"):
+    """An outside service gave no date in answer to `request`; the one that the calendars allow holds."""
+
+    order: str
+    request: str
+    reason: str
 
 
 class PromiseDecided(Struct, frozen=True, gc=False, tag="promise.decided"):
@@ -702,6 +712,7 @@ Event = (
     | ReservationDecided
     | ReservationExpired
     | PromiseRequested
+    | PromiseUnanswered
     | PromiseDecided
     | ReleaseRequested
     | ReleaseDecided

@@ -35,6 +35,7 @@ from twin.core.events import (
     OrderHeld,
     OrderHoldReleased,
     PromiseDecided,
+    PromiseRequested,
     ReleaseDecided,
     ReleaseWithdrawn,
     ReservationDecided,
@@ -246,6 +247,11 @@ def reservation_expired(state: State, event: ReservationExpired, now: int) -> No
         supply_changed(state, reserved.node, reserved.sku, cell)
     if not order.held:
         set_timer(state.timers, f"source/{order.id}", now)
+
+
+def promise_requested(state: State, event: PromiseRequested, now: int) -> None:
+    if event.request:
+        state.orders[event.order].promise_asks += 1
 
 
 def promise_decided(state: State, event: PromiseDecided, now: int) -> None:

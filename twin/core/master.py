@@ -265,7 +265,8 @@ class Policies(Struct, frozen=True, omit_defaults=True):
     senders that gateways share. Promises are `promise_extra_ms` later than what the calendars allow. Where `decider`
     is not empty that outside service is asked where orders come from; after `decider_attempts` questions about an order
     in a row without a decision that can be carried out, `decider_otherwise` holds: `rules` (`sourcing` decides),
-    `reject` or `hold`.
+    `reject` or `hold`. Where `promiser` is not empty that outside service is asked for the dates that customers are
+    told; where it gives none the calendars decide.
     """
 
     sourcing: tuple[str, ...] = ("preferred_node", "minimize_splits", "nearest")
@@ -284,3 +285,4 @@ class Policies(Struct, frozen=True, omit_defaults=True):
     decider: str = ""
     decider_attempts: int = 2
     decider_otherwise: str = "rules"
+    promiser: str = ""

@@ -12,7 +12,15 @@ from twin.core import buckets
 from twin.core.calendar import CalendarExhausted
 from twin.core.commands import CancelOrder, CaptureOrder, HoldOrder, ReleaseHold
 from twin.core.draft import Draft
-from twin.core.effects import AskedCandidate, AskedLine, AskSourcing, PickLine, ReleaseToWarehouse
+from twin.core.effects import (
+    AskedCandidate,
+    AskedDate,
+    AskedLine,
+    AskPromise,
+    AskSourcing,
+    PickLine,
+    ReleaseToWarehouse,
+)
 from twin.core.events import (
     CancelledUnits,
     FulfillmentPlan,
@@ -23,6 +31,7 @@ from twin.core.events import (
     OrderHoldReleased,
     PromiseDecided,
     PromiseRequested,
+    PromiseUnanswered,
     ReleaseDecided,
     ReleaseRequested,
     Reservation,
@@ -47,6 +56,8 @@ __all__ = [
     "expire_reservations",
     "hold_order",
     "new_order",
+    "not_promised",
+    "promise",
     "ready_to_ship",
     "release",
     "release_hold",
@@ -259,7 +270,7 @@ def carry_out(
         events.append(ReservationRequested(order.id))
         events.append(ReservationDecided(order.id, reservations))
     try:
-        repromise(order, promise_lines(state, order, plan.legs, now), draft)
+        repromise(state, order, plan.legs, now, draft)
     except CalendarExhausted:
         # A new order is refused; the units of an accepted one go all the same, with the date they were told.
         if order.id not in state.orders:
@@ -317,7 +328,7 @@ def _unreserved(order: Order, wanted: Sequence[tuple[int, str, int]]) -> int:
     return units - sum(quantity for _, _, quantity in wanted)
 
 
-def _promise(order: Order, promises: tuple[tuple[int, int], ...], draft: Draft) -> None:
+def promise(order: Order, promises: tuple[tuple[int, int], ...], draft: Draft) -> None:
     """Promise, or re-promise where a date moved."""
     moved = tuple([(number, at) for number, at in promises if order.lines[number].promised_at != at])
     if not moved:
@@ -326,15 +337,49 @@ def _promise(order: Order, promises: tuple[tuple[int, int], ...], draft: Draft) 
     if order.promised_at > promised_at:
         now_told = dict(promises)
         promised_at = max(now_told.get(number, line.promised_at) for number, line in order.lines.items())
-    draft.events.append(PromiseRequested(order.id))
     draft.events.append(PromiseDecided(order.id, promised_at, moved))
 
 
-def repromise(order: Order, promises: tuple[tuple[int, int], ...], draft: Draft) -> None:
-    """Tell the customer where a line now comes later than was promised; an earlier date is not announced."""
+def repromise(state: State, order: Order, legs: tuple[Leg, ...], now: int, draft: Draft) -> None:
+    """Tell the customer where a line now comes later than was promised; an earlier date is not announced.
+
+    Raises `CalendarExhausted` where the known calendar ends before the goods leave.
+    """
+    promises = promise_lines(state, order, legs, now)
     later = tuple([(number, at) for number, at in promises if at > order.lines[number].promised_at])
-    if later:
-        _promise(order, later, draft)
+    if later and state.policies.promiser:
+        _ask_for_dates(state, order, legs, later, now, draft)
+    elif later:
+        draft.events.append(PromiseRequested(order.id))
+        promise(order, later, draft)
+
+
+def _ask_for_dates(
+    state: State, order: Order, legs: tuple[Leg, ...], dates: tuple[tuple[int, int], ...], now: int, draft: Draft
+) -> None:
+    """Ask the outside service that promises; its answer is a command."""
+    lines = tuple(
+        [
+            AskedDate(
+                number,
+                order.lines[number].sku,
+                tuple([(leg.route, leg.node, leg.quantity) for leg in legs if leg.line == number]),
+                at,
+                order.lines[number].promised_at,
+            )
+            for number, at in dates
+        ]
+    )
+    key = f"{order.id}/promise/{order.promise_asks + 1}"
+    draft.events.append(PromiseRequested(order.id, key))
+    effect = AskPromise(order.id, order.channel, order.customer, order.region, order.requested_at, lines)
+    draft.deliver(state, key, "decision", state.policies.promiser, effect, order.id, order.criticality, now)
+
+
+def not_promised(order: Order, asked: AskPromise, request: str, reason: str, draft: Draft) -> None:
+    """An outside service gave no date that makes sense: what the calendars allowed when it was asked holds."""
+    draft.events.append(PromiseUnanswered(order.id, request, reason))
+    promise(order, tuple([(line.line, line.earliest_at) for line in asked.lines]), draft)
 
 
 def _release_or_wait(state: State, order: Order, reservations: Sequence[Reservation], now: int, draft: Draft) -> None:

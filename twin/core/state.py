@@ -60,7 +60,7 @@ class Order(Struct):
     """An open order; it leaves the state when it is closed.
 
     `asked` is the question to an outside service that its units in `sourcing` wait for, one of `asks` so far, of which
-    the last `unanswered` got no decision that could be carried out.
+    the last `unanswered` got no decision that could be carried out. `promise_asks` counts the questions for dates.
     """
 
     id: str
@@ -83,6 +83,7 @@ class Order(Struct):
     asked: str = ""
     asks: int = 0
     unanswered: int = 0
+    promise_asks: int = 0
 
 
 class FulfillmentOrder(Struct):

@@ -10,7 +10,17 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
-from twin.decisions import About, Answer, Decider, DecisionFailed, Question, ServiceRefused, digest_of
+from twin.decisions import (
+    About,
+    Answer,
+    Decider,
+    DecisionFailed,
+    PromiseAnswer,
+    Question,
+    ServiceRefused,
+    SourcingAnswer,
+    digest_of,
+)
 
 __all__ = ["DECISIONS", "Recorded", "Recorder", "Recording"]
 
@@ -25,7 +35,8 @@ class Kept(Struct, frozen=True, omit_defaults=True, tag="decision"):
     service: str
     request: str
     question: str
-    answer: Answer | None = None
+    sourcing: SourcingAnswer | None = None
+    promise: PromiseAnswer | None = None
     outcome: Literal["failed", "refused", ""] = ""
     reason: str = ""
 
@@ -91,9 +102,11 @@ class Recording:
         try:
             answer = self._decider.decide(question)
         except DecisionFailed as failed:
-            self._recorder.write(Kept(self._name, question.request, digest, None, failed.outcome, failed.reason))
+            self._recorder.write(Kept(self._name, question.request, digest, None, None, failed.outcome, failed.reason))
             raise
-        self._recorder.write(Kept(self._name, question.request, digest, answer))
+        sourcing = answer if isinstance(answer, SourcingAnswer) else None
+        promise = answer if isinstance(answer, PromiseAnswer) else None
+        self._recorder.write(Kept(self._name, question.request, digest, sourcing, promise))
         return answer
 
     def reset(self, seed: int) -> None:
@@ -156,9 +169,10 @@ class Recorded:
                 f"{self._folder / DECISIONS}: '{question.request}' {what} in that run; "
                 "repeat it with the same scenario, seed and version, or ask the service itself"
             )
-        if kept.answer is None:
+        answer = kept.sourcing or kept.promise
+        if answer is None:
             raise DecisionFailed("refused" if kept.outcome == "refused" else "failed", kept.reason)
-        return kept.answer
+        return answer
 
     def reset(self, seed: int) -> None:
         """Nothing to forget."""

@@ -35,6 +35,7 @@ FOLDS: Final[dict[type, Callable[[Any, Any, int], None] | None]] = {
     ev.ReservationDecided: fold_orders.reservation_decided,
     ev.ReservationExpired: fold_orders.reservation_expired,
     ev.PromiseRequested: None,
+    ev.PromiseUnanswered: None,
     ev.PromiseDecided: fold_orders.promise_decided,
     ev.ReleaseRequested: None,
     ev.ReleaseDecided: fold_orders.release_decided,

@@ -328,13 +328,13 @@ def _partners(scenario: Scenario) -> list[str]:
 
 def _unasked(scenario: Scenario) -> list[tuple[Path, str]]:
     """Services that nobody asks, and settings for questions that are never put."""
-    outside = scenario.policies.sourcing.outside
+    text = "give policies.sourcing.outside or policies.promise.outside, or leave it out"
     problems: list[tuple[Path, str]] = [
-        (("services", index, "id"), f"id: nobody asks '{one.id}'; give policies.sourcing.outside, or leave it out")
+        (("services", index, "id"), f"id: nobody asks '{one.id}'; {text}")
         for index, one in enumerate(scenario.services)
-        if outside is None or one.id != outside.service
+        if not scenario.decisions_of(one.id)
     ]
-    if outside is not None and not scenario.policies.delivery.of("decision").acknowledge:
+    if scenario.services and not scenario.policies.delivery.of("decision").acknowledge:
         text = "acknowledge: a decision is an answer, which has to be waited for; set acknowledge: true"
         problems.append((("policies", "delivery", "decision"), text))
     return problems

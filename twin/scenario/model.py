@@ -147,6 +147,11 @@ class Scenario(Model):
         text = json.dumps(plain, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return blake2b(text.encode(), digest_size=16).hexdigest()
 
+    def decisions_of(self, service: str) -> tuple[str, ...]:
+        """What a service is asked to decide: sourcing, promise."""
+        outside = {"sourcing": self.policies.sourcing.outside, "promise": self.policies.promise.outside}
+        return tuple(decision for decision, asked in outside.items() if asked is not None and asked.service == service)
+
     def plain(self) -> dict[str, Any]:
         """Maps, lists, text, whole numbers and truth values, as they would stand in one file."""
         return _without_empty_maps(_dumped(self))

@@ -29,7 +29,7 @@ from twin.scenario.base import (
     shorthand,
 )
 from twin.scenario.delivery import DeliveryPolicies
-from twin.scenario.services import DecidedOutside
+from twin.scenario.services import DecidedOutside, PromisedOutside
 
 __all__ = [
     "CONTINUOUS",
@@ -178,6 +178,13 @@ class Sourcing(Model):
     """A service that decides instead of the rules; none unless given"""
 
 
+class Promise(Model):
+    """Which date a customer is told."""
+
+    outside: PromisedOutside | None = None
+    """A service that promises instead of the calendars, whose date holds where it gives none; none unless given"""
+
+
 class Immediate(Model):
     """Release each order as soon as it is reserved."""
 
@@ -230,6 +237,8 @@ class Policies(Model):
 
     sourcing: Sourcing = Sourcing()
     """Which warehouse serves an order"""
+    promise: Promise = Promise()
+    """Which date a customer is told"""
     replenishment: Tuple[Replenishment] = ()
     """When and how much is bought"""
     release: Release = Immediate(kind="immediate")

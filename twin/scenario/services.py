@@ -8,7 +8,7 @@ from twin.scenario.base import Id, Model, Positive, ServiceRef
 from twin.scenario.distributions import DistributionSpec
 from twin.streams.distributions import Fixed
 
-__all__ = ["DecidedOutside", "Service"]
+__all__ = ["DecidedOutside", "PromisedOutside", "Service"]
 
 
 class Service(Model):
@@ -33,3 +33,10 @@ class DecidedOutside(Model):
     """Questions about an order in a row; each waits as `policies.delivery.decision` says"""
     otherwise: Literal["rules", "reject", "hold"] = "rules"
     """Then: the rules decide, the units are rejected, or the order is held until somebody releases it"""
+
+
+class PromisedOutside(Model):
+    """Which service promises. An order goes on while it is asked."""
+
+    service: ServiceRef
+    """Who is asked"""

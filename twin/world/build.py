@@ -107,7 +107,16 @@ def build(scenario: Scenario, seed: int, progress: Progress | None = None, *, sh
     _add_marketplaces(scenario, world)
     for service in scenario.services:
         link = _link(scenario, service.latency, "decision")
-        world.add(DecisionService(f"decision/{service.id}", link, service.id, service.address, service.thinking))
+        world.add(
+            DecisionService(
+                f"decision/{service.id}",
+                link,
+                service.id,
+                service.address,
+                scenario.decisions_of(service.id),
+                service.thinking,
+            )
+        )
     add_interfaces(scenario, sites, world)
     _add_channels(scenario, catalog, world, book)
     add_disruptions(scenario, world)
@@ -351,6 +360,7 @@ def _policies(scenario: Scenario) -> Policies:
         tuple(delivery),
         pools=tuple([Pool(name, size) for name, size in rules.delivery.pools.items()]),
         decider=outside.service if outside is not None else "",
+        promiser=rules.promise.outside.service if rules.promise.outside is not None else "",
         decider_attempts=outside.attempts if outside is not None else 2,
         # As with jitter: the very same text.
         decider_otherwise=intern(outside.otherwise) if outside is not None else "rules",

@@ -6,11 +6,23 @@ from the scenario, so that nothing hangs on how fast the service happens to be.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-from twin.core.commands import DecideSourcing
-from twin.core.effects import AskSourcing, Delivery
-from twin.decisions import Answer, Decider, DecisionFailed, ServiceRefused, connect, legs_of, sourcing_question
+from twin.core.commands import DecidePromise, DecideSourcing
+from twin.core.effects import AskPromise, AskSourcing, Delivery
+from twin.decisions import (
+    Answer,
+    Decider,
+    DecisionFailed,
+    Question,
+    ServiceRefused,
+    SourcingAnswer,
+    connect,
+    legs_of,
+    promise_question,
+    sourcing_question,
+)
 from twin.streams import Distribution
 from twin.world.kernel import Phase
 from twin.world.party import Link, Party
@@ -22,24 +34,30 @@ REASON_MAX: Final = 200
 """Longest reason of a failure that goes into the log, in characters."""
 
 
-def open_service(service: str, address: str, *, live_only: bool) -> Decider:
-    """A client for a scenario's service. Raises `ServiceRefused`, also where nobody has said where it is."""
+def open_service(service: str, address: str, decisions: Sequence[str], *, live_only: bool) -> Decider:
+    """A client for a scenario's service, which is to decide `decisions`.
+
+    Raises `ServiceRefused`, also where nobody has said where it is.
+    """
     if not address:
         raise ServiceRefused(
             f"service '{service}' decides here, and nobody has said where it is; "
             f"give --service {service}=ADDRESS, or the scenario its address"
         )
-    return connect(address, live_only=live_only)
+    return connect(address, decisions, live_only=live_only)
 
 
 class DecisionService(Party):
     """Stands for the service `service`. `business.deciders` has the real one; it is no part of a snapshot, and one that
-    is not there yet is asked at `address`."""
+    is not there yet is asked at `address`. It is asked for `decisions`: sourcing, promise."""
 
-    def __init__(self, id: str, link: Link, service: str, address: str, thinking: Distribution) -> None:
+    def __init__(
+        self, id: str, link: Link, service: str, address: str, decisions: tuple[str, ...], thinking: Distribution
+    ) -> None:
         super().__init__(id, link)
         self.service = service
         self.address = address
+        self.decisions = decisions
         self.thinking = thinking
         self.answers: Recent[Answer] = Recent()
         # Keys of questions that it is thinking about.
@@ -71,34 +89,31 @@ class DecisionService(Party):
         deciders = self.world.deciders
         decider = deciders.get(self.service)
         if decider is None:
-            decider = deciders[self.service] = open_service(self.service, self.address, live_only=False)
+            decider = deciders[self.service] = open_service(self.service, self.address, self.decisions, live_only=False)
             decider.reset(self.world.streams.seed)
         return decider
 
     def _answer(self, message: Delivery) -> None:
-        effect = message.effect
-        if not isinstance(effect, AskSourcing):
-            return
-        world = self.world
         answer = self.answers.get(message.key)
         if answer is None:
-            question = sourcing_question(message.key, effect, message.criticality, world.now)
             try:
-                answer = self._decider().decide(question)
+                answer = self._decider().decide(self._question(message))
             except DecisionFailed as failed:
                 self.answer_transport(message, failed.outcome, failed.reason[:REASON_MAX])
                 return
             self.answers[message.key] = answer
-        self.respond(
-            message,
-            DecideSourcing(
-                f"{message.key}/decided/{message.attempt}",
-                self.id,
-                world.now,
-                message.key,
-                effect.order,
-                legs_of(answer),
-                message.criticality,
-                message.key,
-            ),
-        )
+        id = f"{message.key}/decided/{message.attempt}"
+        head = (id, self.id, self.world.now, message.key, message.correlation)
+        if isinstance(answer, SourcingAnswer):
+            self.respond(message, DecideSourcing(*head, legs_of(answer), message.criticality, message.key))
+        else:
+            dates = tuple([(promised.line, promised.at) for promised in answer.lines])
+            self.respond(message, DecidePromise(*head, dates, message.criticality, message.key))
+
+    def _question(self, message: Delivery) -> Question:
+        effect = message.effect
+        if isinstance(effect, AskPromise):
+            return promise_question(message.key, effect, message.criticality, self.world.now)
+        if isinstance(effect, AskSourcing):
+            return sourcing_question(message.key, effect, message.criticality, self.world.now)
+        raise TypeError(f"{self.id} decides nothing about {type(effect).__name__}")

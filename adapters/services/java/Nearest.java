@@ -12,16 +12,19 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Executors;
+import java.util.function.UnaryOperator;
 
 /**
- * A sample decision service on nothing but the JDK: each line comes from the nearest node that has it.
+ * A sample decision service on nothing but the JDK: each line comes from the nearest node that has it, and is
+ * promised by the hour.
  *
  * <p>{@code java Nearest.java [PORT [DELAY_MS]]} listens on the loopback address, prints "listening on PORT" once it
  * does, and takes DELAY_MS for each answer. Port 0 takes any that is free.
  */
 public final class Nearest {
     private static final String ABOUT =
-            "{\"name\":\"nearest\",\"mode\":\"stateless\",\"decisions\":[\"sourcing\"],\"version\":\"java 1\"}";
+            "{\"name\":\"nearest\",\"mode\":\"stateless\",\"decisions\":[\"sourcing\",\"promise\"],\"version\":\"java 1\"}";
+    private static final long HOUR_MS = 3_600_000;
 
     private Nearest() {}
 
@@ -33,22 +36,26 @@ public final class Nearest {
         HttpServer server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 0);
         server.setExecutor(Executors.newFixedThreadPool(4));
         server.createContext("/about", exchange -> answer(exchange, 200, ABOUT));
-        server.createContext("/sourcing", exchange -> {
-            try {
-                if (delay > 0) {
-                    Thread.sleep(delay);
-                }
-                String text = new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8);
-                answer(exchange, 200, Json.write(decide(Json.map(Json.read(text)))));
-            } catch (RuntimeException wrong) {
-                answer(exchange, 400, Json.write(Map.of("error", String.valueOf(wrong.getMessage()))));
-            } catch (InterruptedException interrupted) {
-                Thread.currentThread().interrupt();
-            }
-        });
+        server.createContext("/sourcing", exchange -> serve(exchange, delay, Nearest::source));
+        server.createContext("/promise", exchange -> serve(exchange, delay, Nearest::promise));
         server.start();
         System.out.println("listening on " + server.getAddress().getPort());
         System.out.flush();
+    }
+
+    private static void serve(
+            HttpExchange exchange, long delay, UnaryOperator<Map<String, Object>> decide) throws IOException {
+        try {
+            if (delay > 0) {
+                Thread.sleep(delay);
+            }
+            String text = new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8);
+            answer(exchange, 200, Json.write(decide.apply(Json.map(Json.read(text)))));
+        } catch (RuntimeException wrong) {
+            answer(exchange, 400, Json.write(Map.of("error", String.valueOf(wrong.getMessage()))));
+        } catch (InterruptedException interrupted) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     private static void answer(HttpExchange exchange, int status, String json) throws IOException {
@@ -60,8 +67,19 @@ public final class Nearest {
         }
     }
 
+    /** The next full hour after the date that the calendars allow. */
+    static Map<String, Object> promise(Map<String, Object> question) {
+        List<Object> lines = new ArrayList<>();
+        for (Object each : Json.list(question.get("lines"))) {
+            Map<String, Object> line = Json.map(each);
+            long at = -Math.floorDiv(-(Long) line.get("earliest_at"), HOUR_MS) * HOUR_MS;
+            lines.add(Map.of("line", line.get("line"), "at", at));
+        }
+        return Map.of("lines", lines);
+    }
+
     /** Stock by the shortest transit, then by the node's name; what is short waits at the nearest node. */
-    static Map<String, Object> decide(Map<String, Object> question) {
+    static Map<String, Object> source(Map<String, Object> question) {
         boolean splits = (Boolean) question.get("split_lines");
         boolean rejects = (Boolean) question.get("reject_shortage");
         Map<String, Long> taken = new HashMap<>();
