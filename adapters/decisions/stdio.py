@@ -6,11 +6,12 @@ both with what it says of itself. Every other line is a question. What it writes
 
 from __future__ import annotations
 
+import select
 import selectors
 import shlex
 import subprocess
 from contextlib import suppress
-from typing import Final
+from typing import IO, Final, NoReturn
 
 import msgspec
 
@@ -110,13 +111,21 @@ class StdioDecider:
         process = self._process
         if process is None or process.stdin is None or process.stdout is None:
             raise DecisionFailed("failed", "the process has ended")
-        try:
+        if self._rest or select.select([process.stdout], [], [], 0)[0]:
+            self._unasked(process.stdout)
+        # One that has ended may have written something before; what it wrote, or that it wrote nothing, is told below.
+        with suppress(BrokenPipeError):
             process.stdin.write(line + b"\n")
-        except BrokenPipeError as error:
-            code = process.wait()
-            self.close()
-            raise DecisionFailed("failed", f"the process has ended with code {code}") from error
         return self._line(process, timeout)
+
+    def _unasked(self, out: IO[bytes]) -> NoReturn:
+        """Something is there before the question: its end, or a line that would be taken for the answer."""
+        more = self._rest or out.read(1)
+        process = self._process
+        self.close()
+        code = None if process is None else process.returncode
+        what = "it wrote a line that nobody asked for" if more else f"the process has ended with code {code}"
+        raise DecisionFailed("failed", what)
 
     def _line(self, process: subprocess.Popen[bytes], timeout: float) -> bytes:
         """The next line, up to its end."""
@@ -130,10 +139,12 @@ class StdioDecider:
                     self.close()
                     raise DecisionFailed("failed", f"no answer within {timeout:g} s")
                 data = out.read(65_536)
-                if not data or len(self._rest) > LINE_MAX:
+                if not data:
                     self.close()
-                    what = f"it writes a line of more than {LINE_MAX} bytes" if data else "the process has ended"
-                    raise DecisionFailed("failed", f"{what}, code {process.returncode}" if not data else what)
+                    raise DecisionFailed("failed", f"the process has ended with code {process.returncode}")
+                if len(self._rest) > LINE_MAX:
+                    self.close()
+                    raise DecisionFailed("failed", f"it writes a line of more than {LINE_MAX} bytes")
                 self._rest += data
         line, _, self._rest = self._rest.partition(b"\n")
         return line

@@ -371,6 +371,24 @@ def test_a_process_that_writes_nonsense_is_refused(tmp_path: Path) -> None:
     service.close()
 
 
+def test_a_process_that_writes_a_line_too_many_has_failed(tmp_path: Path) -> None:
+    # Otherwise each question from then on would get the answer of the one before.
+    service = connect_stdio(
+        script(
+            tmp_path,
+            "from adapters.services.nearest import decide\n"
+            "sys.stdin.readline(); say(ABOUT)\n"
+            "for line in sys.stdin: say(decide(json.loads(line))); say({'legs': []}) if 'O1/source/1' in line else None\n",
+        )
+    )
+    assert service.decide(question()).legs[0].node == "near"
+    sleep(0.2)
+    with pytest.raises(DecisionFailed, match="failed: it wrote a line that nobody asked for"):
+        service.decide(question("O2/source/1"))
+    assert service.decide(question("O2/source/1")).legs[0].node == "near"
+    service.close()
+
+
 def test_a_silent_process_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adapters.decisions.stdio.TIMEOUT_S", 0.2)
     service = connect_stdio(script(tmp_path, "sys.stdin.readline(); say(ABOUT)\ntime.sleep(60)\n"))
