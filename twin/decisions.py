@@ -7,7 +7,7 @@ item's base units. JSON Schemas of both are in `docs/decisions/`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from twin.core.commands import DecidedLeg
-from twin.core.effects import AskPromise, AskSourcing
+from twin.core.effects import AskPromise, AskRelease, AskSourcing
 
 __all__ = [
     "SCHEMA",
@@ -28,12 +28,15 @@ __all__ = [
     "Connect",
     "Decider",
     "DecisionFailed",
+    "Held",
     "Line",
     "PromiseAnswer",
     "PromiseLine",
     "PromiseQuestion",
     "Promised",
     "Question",
+    "ReleaseAnswer",
+    "ReleaseQuestion",
     "ServiceRefused",
     "Source",
     "SourcingAnswer",
@@ -44,6 +47,7 @@ __all__ = [
     "legs_of",
     "promise_question",
     "question_of",
+    "release_question",
     "schema_text",
     "schemas",
     "sourcing_question",
@@ -159,6 +163,39 @@ class PromiseAnswer(Struct, frozen=True, forbid_unknown_fields=True):
     lines: tuple[Promised, ...]
 
 
+class Held(Struct, frozen=True):
+    """Units of an order line that are reserved at a node."""
+
+    line: int
+    sku: str
+    node: str
+    quantity: int
+
+
+class ReleaseQuestion(Struct, frozen=True):
+    """May an order's reserved units go to their warehouses? `promised_at` is the date told (0: none)."""
+
+    schema: int
+    decision: Literal["release"]
+    request: str
+    now: int
+    order: str
+    channel: str
+    customer: str
+    region: str
+    criticality: str
+    requested_at: int
+    promised_at: int
+    lines: tuple[Held, ...]
+
+
+class ReleaseAnswer(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether they may. Where not, the order is held for `reason` until somebody releases it, and asked about anew."""
+
+    release: bool
+    reason: Annotated[str, Meta(max_length=200)] = ""
+
+
 class AnswerLeg(Struct, frozen=True, forbid_unknown_fields=True):
     """Units of a line on one route at one node.
 
@@ -180,8 +217,8 @@ class SourcingAnswer(Struct, frozen=True, forbid_unknown_fields=True):
     legs: tuple[AnswerLeg, ...]
 
 
-Question = SourcingQuestion | PromiseQuestion
-Answer = SourcingAnswer | PromiseAnswer
+Question = SourcingQuestion | PromiseQuestion | ReleaseQuestion
+Answer = SourcingAnswer | PromiseAnswer | ReleaseAnswer
 
 
 class About(Struct, frozen=True):
@@ -242,7 +279,7 @@ def connect(address: str, decisions: Sequence[str], *, live_only: bool) -> Decid
     """A client for the service at an address such as `http://127.0.0.1:8080`, by the entry point of its scheme.
 
     Raises `ServiceRefused` where nothing installed knows the scheme, nobody answers, it does not decide `decisions`
-    (sourcing, promise), or it is live-only and not to be asked unless `live_only`.
+    (sourcing, promise, release), or it is live-only and not to be asked unless `live_only`.
     """
     scheme = address.partition(":")[0]
     found = {point.name: point for point in entry_points(group="ordertwin.decisions")}
@@ -266,8 +303,11 @@ def connect(address: str, decisions: Sequence[str], *, live_only: bool) -> Decid
     return decider
 
 
-_SOURCING: Final = msgspec.json.Decoder(SourcingAnswer)
-_PROMISE: Final = msgspec.json.Decoder(PromiseAnswer)
+_DECODERS: Final[Mapping[str, msgspec.json.Decoder[Answer]]] = {
+    "sourcing": msgspec.json.Decoder(SourcingAnswer),
+    "promise": msgspec.json.Decoder(PromiseAnswer),
+    "release": msgspec.json.Decoder(ReleaseAnswer),
+}
 
 
 def sourcing_question(request: str, effect: AskSourcing, criticality: str, now: int) -> SourcingQuestion:
@@ -325,6 +365,24 @@ def promise_question(request: str, effect: AskPromise, criticality: str, now: in
     )
 
 
+def release_question(request: str, effect: AskRelease, criticality: str, now: int) -> ReleaseQuestion:
+    """The question that an effect asks at `now` (ms)."""
+    return ReleaseQuestion(
+        SCHEMA,
+        "release",
+        request,
+        now,
+        effect.order,
+        effect.channel,
+        effect.customer,
+        effect.region,
+        criticality,
+        effect.requested_at,
+        effect.promised_at,
+        tuple(msgspec.convert(line, Held, from_attributes=True) for line in effect.lines),
+    )
+
+
 def question_of(question: Question) -> bytes:
     """A question as one line of JSON, every field in it."""
     return msgspec.json.encode(question)
@@ -340,10 +398,8 @@ def answer_of(decision: str, data: bytes) -> Answer:
 
     Raises `DecisionFailed` (refused) where it is none: what is wrong stays wrong.
     """
-    decoder: msgspec.json.Decoder[SourcingAnswer] | msgspec.json.Decoder[PromiseAnswer]
-    decoder = _SOURCING if decision == "sourcing" else _PROMISE
     try:
-        return decoder.decode(data)
+        return _DECODERS[decision].decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DecisionFailed("refused", f"no answer: {error}") from error
 
@@ -362,6 +418,8 @@ def schemas() -> dict[str, dict[str, object]]:
         "sourcing_answer": msgspec.json.schema(SourcingAnswer),
         "promise_question": msgspec.json.schema(PromiseQuestion),
         "promise_answer": msgspec.json.schema(PromiseAnswer),
+        "release_question": msgspec.json.schema(ReleaseQuestion),
+        "release_answer": msgspec.json.schema(ReleaseAnswer),
         "about": msgspec.json.schema(About),
     }
 

@@ -1,4 +1,4 @@
-"""A decision service over HTTP: `GET /about`, `POST /sourcing`, `POST /promise`, `POST /reset`, all of them JSON.
+"""A decision service over HTTP: `GET /about`, `POST /sourcing`, `/promise`, `/release` and `/reset`, all JSON.
 
 `http.client` is enough, on a connection that is kept open: there is one call at a time, since the simulated clock
 stands still meanwhile.

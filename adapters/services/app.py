@@ -21,6 +21,7 @@ def about() -> dict[str, Any]:
 
 @app.post("/sourcing")
 @app.post("/promise")
+@app.post("/release")
 def answer(question: dict[str, Any] = Body()) -> dict[str, Any]:  # noqa: B008  (how FastAPI says what a body is)
-    """Where an order's lines come from, or for when they are promised."""
+    """Where an order's lines come from, for when they are promised, or whether they may go."""
     return decide(question)

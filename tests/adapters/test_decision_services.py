@@ -378,7 +378,9 @@ def test_a_process_that_writes_a_line_too_many_has_failed(tmp_path: Path) -> Non
             tmp_path,
             "from adapters.services.nearest import decide\n"
             "sys.stdin.readline(); say(ABOUT)\n"
-            "for line in sys.stdin: say(decide(json.loads(line))); say({'legs': []}) if 'O1/source/1' in line else None\n",
+            "for line in sys.stdin:\n"
+            "    say(decide(json.loads(line)))\n"
+            "    if 'O1/source/1' in line: say({'legs': []})\n",
         )
     )
     assert service.decide(question()).legs[0].node == "near"

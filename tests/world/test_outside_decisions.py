@@ -21,11 +21,13 @@ from twin.core.events import (
     PromiseDecided,
     PromiseUnanswered,
     ReleaseDecided,
+    ReleaseUnanswered,
     ReservationDecided,
     SourcingDecided,
     SourcingRequested,
     SourcingUnanswered,
 )
+from twin.core.invariants import violations
 from twin.core.refusals import Refusal
 from twin.decisions import (
     AnswerLeg,
@@ -34,6 +36,8 @@ from twin.decisions import (
     Promised,
     PromiseQuestion,
     Question,
+    ReleaseAnswer,
+    ReleaseQuestion,
     ServiceRefused,
     SourcingAnswer,
     SourcingQuestion,
@@ -408,6 +412,105 @@ def test_one_service_may_source_and_promise_in_a_run_that_repeats(tmp_path: Path
     assert again.digest == first.digest
     kinds = [line.count(b'"promise":') for line in (tmp_path / "first" / DECISIONS).read_bytes().splitlines()[1:]]
     assert 0 < sum(kinds) < len(kinds)
+
+
+# --- releases
+
+
+def released(scenario: Scenario, **changes: Any) -> Scenario:
+    """The same business, whose orders go when the service lets them; `changes` are those of the question."""
+    release = {"kind": "immediate", "outside": {"service": "nearest", **changes}}
+    return scenario.with_changes({"services": [{"id": "nearest", "latency": "1ms"}], "policies": {"release": release}})
+
+
+def test_an_order_goes_when_the_service_lets_it(tmp_path: Path) -> None:  # PL-01
+    service = nearest()
+    stage = service.on(released(between_two()).with_changes({"services": [{"id": "nearest", "thinking": "10s"}]}))
+    stage.order("O1", {"mug": 3}, at=MINUTE)
+    stage.run(MINUTE + 5 * SECOND)
+    assert len(stage.events(ReservationDecided)) == 1
+    assert not stage.state.fulfillment_orders
+    assert violations(stage.state) == []
+    stage.run(3 * DAY)
+    (question,) = service.asked
+    assert isinstance(question, ReleaseQuestion)
+    assert [(held.line, held.sku, held.node, held.quantity) for held in question.lines] == [(1, "mug", "main", 3)]
+    captured, (at, decided) = stage.events(OrderCaptured)[0][0], stage.events(ReleaseDecided)[0]
+    assert stage.since_start(question.promised_at) == captured + 4 * HOUR
+    assert (at - captured, decided.request) == (10 * SECOND + 2, "O1/release/1")
+    stage.check_books()
+
+
+def test_an_order_that_may_not_go_is_held_and_asked_about_anew() -> None:  # PL-01
+    answers = [ReleaseAnswer(False, "credit limit"), ReleaseAnswer(True)]
+    service = Function(lambda question: answers.pop(0))
+    stage = service.on(released(between_two()))
+    stage.order("O1", {"mug": 3})
+    stage.release_hold("O1", at=2 * HOUR)
+    stage.run(3 * DAY)
+    assert [event.reason for _, event in stage.events(OrderHeld)] == ["credit limit"]
+    assert [question.request for question in service.asked] == ["O1/release/1", "O1/release/2"]
+    ((at, _),) = stage.events(ReleaseDecided)
+    assert 2 * HOUR <= at < 2 * HOUR + MINUTE
+    stage.check_books()
+
+
+@pytest.mark.parametrize(("otherwise", "goes"), [("release", True), ("hold", False)])
+def test_without_an_answer_the_policy_says_whether_it_goes(otherwise: str, goes: bool) -> None:  # PL-01
+    def busy(question: Any) -> Any:
+        raise DecisionFailed("refused", "closed")
+
+    stage = Function(busy).on(released(between_two(), otherwise=otherwise))
+    stage.order("O1", {"mug": 3})
+    stage.run(3 * DAY)
+    assert len(stage.events(ReleaseDecided)) == goes
+    held = [event.reason for _, event in stage.events(OrderHeld)]
+    assert held == ([] if goes else ["nearest did not release it: refused: closed"])
+    assert violations(stage.state) == []
+    stage.check_books()
+
+
+def test_what_is_cancelled_or_held_while_it_is_asked_does_not_go() -> None:
+    service = nearest()
+    late = {
+        "services": [{"id": "nearest", "thinking": "10m"}],
+        "policies": {"delivery": {"decision": {"timeout": "1h"}}},
+    }
+    stage = service.on(released(between_two()).with_changes(late))
+    stage.order("O1", {"mug": 3})
+    stage.order("O2", {"mug": 2})
+    stage.send(CancelOrder("c1", "web", stage.scenario.run.start + MINUTE, "O1", "customer"), MINUTE)
+    stage.hold("O2", at=MINUTE)
+    stage.run(DAY)
+    assert [event.reason for _, event in stage.events(ReleaseUnanswered)] == ["nothing of it is reserved any more"]
+    assert [refusal.code for refusal in refusals(stage)] == ["not_asked"]
+    assert not stage.events(ReleaseDecided)
+    stage.release_hold("O2", at=DAY)
+    stage.run(3 * DAY)
+    assert [event.order for _, event in stage.events(ReleaseDecided)] == ["O2"]
+    stage.check_books()
+
+
+def test_one_service_may_decide_everything_through_every_fault(tmp_path: Path) -> None:  # PL-01
+    everything = released(promised(outside(between_two(busy=True))))
+    interface = {"id": "decider", "to": "decision/nearest", "workers": 2, "service": "100ms"}
+    faults = [
+        {"kind": "loss", "interface": "decider", "direction": "reply", "probability": "20%"},
+        {"kind": "duplicate", "interface": "decider", "probability": "20%"},
+        {"kind": "outage", "interface": "decider", "from": "20h", "for": "10h"},
+    ]
+    policies = {"delivery": {"decision": {"timeout": "2s", "deadline": "10m"}}}
+    troubled = everything.with_changes({"interfaces": [interface], "faults": faults, "policies": policies})
+    stage = nearest().on(troubled)
+    stage.run_checked(12 * DAY)
+    stage.check_books()
+    assert not stage.state.deliveries
+    assert all(not order.asked and not order.release_asked for order in stage.state.orders.values())
+    for kind in (SourcingUnanswered, PromiseUnanswered, ReleaseDecided):
+        assert len(stage.events(kind)) > 20
+    first = Twin(troubled).run(out=tmp_path / "first", services={"nearest": nearest()})
+    again = Twin(troubled).run(out=tmp_path / "again", services={"nearest": f"recorded:{tmp_path / 'first'}"})
+    assert again.digest == first.digest
 
 
 # --- runs, and runs that repeat

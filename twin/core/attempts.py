@@ -15,6 +15,7 @@ from twin.core.compensation import give_up
 from twin.core.draft import Draft
 from twin.core.effects import (
     AskPromise,
+    AskRelease,
     AskSourcing,
     CancelPurchaseOrder,
     CancelRelease,
@@ -67,6 +68,9 @@ def acted_on(state: State, delivery: Delivery) -> bool:
         return effect.fulfillment_order not in state.fulfillment_orders
     if isinstance(effect, CancelPurchaseOrder):
         return effect.purchase_order not in state.purchase_orders
+    if isinstance(effect, AskRelease):
+        order = state.orders.get(effect.order)
+        return order is None or order.release_asked != delivery.key
     if isinstance(effect, AskPromise):
         return effect.order not in state.orders
     if isinstance(effect, AskSourcing):

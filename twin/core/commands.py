@@ -27,6 +27,7 @@ __all__ = [
     "ConfirmShipment",
     "CountStock",
     "DecidePromise",
+    "DecideRelease",
     "DecideSourcing",
     "DecidedLeg",
     "DefineItems",
@@ -339,6 +340,17 @@ class DecidePromise(_Envelope, frozen=True, tag="decision.promised"):
     causation: str = ""
 
 
+class DecideRelease(_Envelope, frozen=True, tag="decision.released"):
+    """An outside service's word on whether an order may go, in answer to `request`; one that may not is held."""
+
+    request: str
+    order: str
+    release: bool
+    reason: str = ""
+    criticality: str = ""
+    causation: str = ""
+
+
 class BeginIntervention(_Envelope, frozen=True, tag="intervention.begin"):
     """Somebody intervenes: `actor` does `kind` because of `cause`, at a cost; the commands that it takes follow."""
 
@@ -407,6 +419,7 @@ External = (
     | ConfirmPurchaseCancellation
     | DecideSourcing
     | DecidePromise
+    | DecideRelease
     | BeginIntervention
     | EndIntervention
 )

@@ -10,7 +10,15 @@ from __future__ import annotations
 
 from twin.core.commands import ConfirmCancellation
 from twin.core.draft import Draft
-from twin.core.effects import AskPromise, AskSourcing, AskStatus, CancelRelease, CreatePurchaseOrder, ReleaseToWarehouse
+from twin.core.effects import (
+    AskPromise,
+    AskRelease,
+    AskSourcing,
+    AskStatus,
+    CancelRelease,
+    CreatePurchaseOrder,
+    ReleaseToWarehouse,
+)
 from twin.core.events import (
     CancellationRefused,
     CancellationRequested,
@@ -21,7 +29,7 @@ from twin.core.events import (
     SourcingUnanswered,
 )
 from twin.core.master import DEFAULT_DELIVERY
-from twin.core.ordering import not_promised
+from twin.core.ordering import not_answered, not_promised
 from twin.core.refusals import Refusal
 from twin.core.resupply import ask_another
 from twin.core.state import FulfillmentOrder, OpenDelivery, State
@@ -46,11 +54,14 @@ def give_up(
     """
     delivery = opened.delivery
     effect = delivery.effect
-    if isinstance(effect, AskStatus | AskSourcing | AskPromise):
+    if isinstance(effect, AskStatus | AskSourcing | AskPromise | AskRelease):
         draft.events.append(DeliveryLapsed(delivery.key, opened.attempt, reason, outcome))
-        if isinstance(effect, AskPromise) and effect.order in state.orders:
-            not_promised(state.orders[effect.order], effect, delivery.key, reason, draft)
-        if isinstance(effect, AskSourcing) and _waits_for(state, effect, delivery.key):
+        order = state.orders.get(effect.order)
+        if isinstance(effect, AskPromise) and order is not None:
+            not_promised(order, effect, delivery.key, reason, draft)
+        if isinstance(effect, AskRelease) and order is not None and order.release_asked == delivery.key:
+            not_answered(state, order, effect, delivery.key, reason, now, draft)
+        if isinstance(effect, AskSourcing) and order is not None and order.asked == delivery.key:
             draft.events.append(SourcingUnanswered(effect.order, delivery.key, reason))
         return
     draft.events.append(DeliveryDeadLettered(delivery.key, opened.attempt, reason, outcome))
@@ -70,11 +81,6 @@ def give_up(
         undo_it(state, key, request, effect.node, cancel, effect.order, delivery.criticality, now, draft)
     else:
         draft.events.append(ReleaseWithdrawn(effect.order, effect.fulfillment_order, effect.node, reason))
-
-
-def _waits_for(state: State, effect: AskSourcing, key: str) -> bool:
-    order = state.orders.get(effect.order)
-    return order is not None and order.asked == key
 
 
 def _elsewhere(state: State, fulfillment: FulfillmentOrder) -> bool:

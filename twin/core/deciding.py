@@ -1,8 +1,8 @@
-"""Sourcing and promising that outside services decide: their answers, checked against the state as it is then.
+"""What outside services decide (sourcing, promises, releases): their answers, held against the state as it is then.
 
 Order, question and answer are three entries. Between them the units are in `sourcing`; a question without a decision
 that can be carried out opens them again, and the follow-up asks anew, or does what the policy says instead. An order
-waits for no date: it goes on while the question for one is open.
+waits for no date: it goes on while the question for one is open. Units that may or may not be released stay reserved.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import Final
 
 from twin.core import buckets
 from twin.core.attempts import succeed_attempt
-from twin.core.commands import DecidedLeg, DecidePromise, DecideSourcing
+from twin.core.commands import DecidedLeg, DecidePromise, DecideRelease, DecideSourcing
 from twin.core.draft import Draft
-from twin.core.effects import AskPromise
-from twin.core.events import Considered, Leg, SourcingUnanswered
-from twin.core.ordering import carry_out, context_of, not_promised, promise
+from twin.core.effects import AskPromise, AskRelease
+from twin.core.events import Considered, Leg, OrderHeld, SourcingUnanswered
+from twin.core.ordering import carry_out, context_of, not_promised, promise, release_asked_for
 from twin.core.refusals import Refusal
 from twin.core.sourcing import Candidate, Plan, SourcingLine
 from twin.core.state import State
 
-__all__ = ["decide_promise", "decide_sourcing"]
+__all__ = ["decide_promise", "decide_release", "decide_sourcing"]
 
 _ROUTES: Final = ("stock", "backorder", "replenish", "reject")
 
@@ -78,6 +78,21 @@ def decide_promise(state: State, command: DecidePromise, now: int, draft: Draft)
         not_promised(order, effect, command.request, reason, draft)
     else:
         promise(order, command.lines, draft)
+    return None
+
+
+def decide_release(state: State, command: DecideRelease, now: int, draft: Draft) -> Refusal | None:
+    """Take an outside service's word on whether an order may go; one that may not is held."""
+    order = state.orders.get(command.order)
+    opened = state.deliveries.get(command.request)
+    effect = None if opened is None else opened.delivery.effect
+    if opened is None or order is None or order.release_asked != command.request or not isinstance(effect, AskRelease):
+        return Refusal("not_asked", f"'{command.request}' is no open question about order '{command.order}'")
+    succeed_attempt(state, opened, now, draft)
+    if command.release or not order.soft:
+        release_asked_for(state, order, effect, command.request, now, draft)
+    else:
+        draft.events.append(OrderHeld(order.id, command.reason or f"{command.source} does not release it"))
     return None
 
 

@@ -7,6 +7,7 @@ from msgspec import Struct
 __all__ = [
     "AskOrderFacts",
     "AskPromise",
+    "AskRelease",
     "AskSourcing",
     "AskStatus",
     "AskedCandidate",
@@ -18,6 +19,7 @@ __all__ = [
     "CreatePurchaseOrder",
     "Delivery",
     "Effect",
+    "HeldLine",
     "PickLine",
     "PostCredit",
     "PostInvoice",
@@ -216,6 +218,27 @@ class AskPromise(Struct, frozen=True, tag="decision.promise", omit_defaults=True
     lines: tuple[AskedDate, ...]
 
 
+class HeldLine(Struct, frozen=True, gc=False):
+    """Units of an order line that are reserved at a node."""
+
+    line: int
+    sku: str
+    node: str
+    quantity: int
+
+
+class AskRelease(Struct, frozen=True, tag="decision.release", omit_defaults=True):
+    """Ask an outside service whether an order's reserved units may go to their warehouses; times are ms (0: none)."""
+
+    order: str
+    channel: str
+    customer: str
+    region: str
+    requested_at: int
+    promised_at: int
+    lines: tuple[HeldLine, ...]
+
+
 Effect = (
     ReleaseToWarehouse
     | CreatePurchaseOrder
@@ -229,6 +252,7 @@ Effect = (
     | RefuseOrderUnits
     | AskSourcing
     | AskPromise
+    | AskRelease
 )
 
 

@@ -67,6 +67,7 @@ __all__ = [
     "PurchaseOrderWithdrawn",
     "ReleaseDecided",
     "ReleaseRequested",
+    "ReleaseUnanswered",
     "ReleaseWithdrawn",
     "ReplenishmentDefined",
     "Reservation",
@@ -271,10 +272,20 @@ class PromiseDecided(Struct, frozen=True, gc=False, tag="promise.decided"):
     lines: tuple[tuple[int, int], ...]
 
 
-class ReleaseRequested(Struct, frozen=True, gc=False, tag="release.requested"):
-    """The order's reserved units are to be released."""
+class ReleaseRequested(Struct, frozen=True, gc=False, tag="release.requested", omit_defaults=True):
+    """The order's reserved units are to be released. `request` is the key of the delivery that asks an outside service
+    whether they may."""
 
     order: str
+    request: str = ""
+
+
+class ReleaseUnanswered(Struct, frozen=True, gc=False, tag="release.unanswered"):
+    """An outside service gave no answer to `request`, or none that there is anything left to do about."""
+
+    order: str
+    request: str
+    reason: str
 
 
 class FulfillmentPlan(Struct, frozen=True, gc=False):
@@ -286,11 +297,12 @@ class FulfillmentPlan(Struct, frozen=True, gc=False):
     lines: tuple[PickLine, ...]
 
 
-class ReleaseDecided(Struct, frozen=True, gc=False, tag="release.decided"):
-    """Fulfillment orders were created and instructed."""
+class ReleaseDecided(Struct, frozen=True, gc=False, tag="release.decided", omit_defaults=True):
+    """Fulfillment orders were created and instructed, as an outside service allowed in answer to `request` if any."""
 
     order: str
     fulfillment_orders: tuple[FulfillmentPlan, ...]
+    request: str = ""
 
 
 class GoodsPicked(Struct, frozen=True, gc=False, tag="fulfillment.picked"):
@@ -715,6 +727,7 @@ Event = (
     | PromiseUnanswered
     | PromiseDecided
     | ReleaseRequested
+    | ReleaseUnanswered
     | ReleaseDecided
     | GoodsPicked
     | UnitsShorted

@@ -37,6 +37,8 @@ from twin.core.events import (
     PromiseDecided,
     PromiseRequested,
     ReleaseDecided,
+    ReleaseRequested,
+    ReleaseUnanswered,
     ReleaseWithdrawn,
     ReservationDecided,
     ReservationExpired,
@@ -96,7 +98,10 @@ def order_captured(state: State, event: OrderCaptured, now: int) -> None:
 
 
 def order_held(state: State, event: OrderHeld, now: int) -> None:
-    state.orders[event.order].held = True
+    order = state.orders[event.order]
+    order.held = True
+    # Whoever is asked whether it may go has been overtaken.
+    order.release_asked = ""
 
 
 def order_hold_released(state: State, event: OrderHoldReleased, now: int) -> None:
@@ -261,6 +266,20 @@ def promise_decided(state: State, event: PromiseDecided, now: int) -> None:
         order.lines[number].promised_at = at
 
 
+def release_requested(state: State, event: ReleaseRequested, now: int) -> None:
+    if event.request:
+        order = state.orders[event.order]
+        order.release_asked = event.request
+        order.release_asks += 1
+
+
+def release_unanswered(state: State, event: ReleaseUnanswered, now: int) -> None:
+    order = state.orders[event.order]
+    order.release_asked = ""
+    if order.soft and not order.held:
+        set_timer(state.timers, f"source/{order.id}", now)
+
+
 def release_decided(state: State, event: ReleaseDecided, now: int) -> None:
     order = state.orders[event.order]
     order.releases += 1
@@ -282,7 +301,15 @@ def release_decided(state: State, event: ReleaseDecided, now: int) -> None:
         state.fulfillment_orders[plan.id] = FulfillmentOrder(order.id, node, plan.carrier, plan.lines, units)
         if state.supervised and not state.warehouses[node].drop_ship:
             watch(state, "warehouse", plan.id, now)
-    order.soft = [reserved for reserved in order.soft if reserved.node not in nodes]
+    if event.request:
+        order.release_asked = ""
+        released = [(pick.line, plan.node) for plan in event.fulfillment_orders for pick in plan.lines]
+        order.soft = [reserved for reserved in order.soft if (reserved.line, reserved.node) not in released]
+        if order.soft:
+            # It was reserved while the question was open.
+            set_timer(state.timers, f"source/{order.id}", now)
+    else:
+        order.soft = [reserved for reserved in order.soft if reserved.node not in nodes]
     if not order.soft:
         cancel_timer(state.timers, f"reservation/{order.id}")
 

@@ -319,7 +319,10 @@ def _stuck(state: State) -> Iterator[str]:
             yield f"{order.id}: {unplaced} open units that nothing sources"
         if any(held.expires_at for held in order.soft) and f"reservation/{order.id}" not in timers:
             yield f"{order.id}: reservations that never expire though they should"
-        if order.soft and not order.held and not _waits_for_the_rest(state, order):
+        asked = order.release_asked in state.deliveries
+        if order.release_asked and not asked:
+            yield f"{order.id}: nobody is asked '{order.release_asked}', which its release waits for"
+        if order.soft and not order.held and not asked and not _waits_for_the_rest(state, order):
             for node in dict.fromkeys([held.node for held in order.soft]):
                 queue = state.waves.get(node)
                 in_wave = queue is not None and order.id in queue.orders and f"wave/{node}" in timers

@@ -124,6 +124,8 @@ def define_policies(state: State, command: DefinePolicies, now: int, draft: Draf
             return Refusal("unknown_rule", f"'{name}'; sourcing rules here: {', '.join(sourcing.RULES)}")
     if command.policies.decider_otherwise not in ("rules", "reject", "hold"):
         return Refusal("decider", f"'{command.policies.decider_otherwise}'; otherwise is rules, reject or hold")
+    if command.policies.releaser_otherwise not in ("release", "hold"):
+        return Refusal("releaser", f"'{command.policies.releaser_otherwise}'; otherwise is release or hold")
     if command.policies.decider and command.policies.decider_attempts < 1:
         return Refusal("decider", "an outside service is asked at least once")
     if command.policies.retention_ms < 1:

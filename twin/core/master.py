@@ -266,7 +266,8 @@ class Policies(Struct, frozen=True, omit_defaults=True):
     is not empty that outside service is asked where orders come from; after `decider_attempts` questions about an order
     in a row without a decision that can be carried out, `decider_otherwise` holds: `rules` (`sourcing` decides),
     `reject` or `hold`. Where `promiser` is not empty that outside service is asked for the dates that customers are
-    told; where it gives none the calendars decide.
+    told; where it gives none the calendars decide. Where `releaser` is not empty that outside service is asked before
+    an order goes to its warehouses; without an answer `releaser_otherwise` holds: `release` or `hold`.
     """
 
     sourcing: tuple[str, ...] = ("preferred_node", "minimize_splits", "nearest")
@@ -286,3 +287,5 @@ class Policies(Struct, frozen=True, omit_defaults=True):
     decider_attempts: int = 2
     decider_otherwise: str = "rules"
     promiser: str = ""
+    releaser: str = ""
+    releaser_otherwise: str = "release"

@@ -17,7 +17,9 @@ from twin.core.effects import (
     AskedDate,
     AskedLine,
     AskPromise,
+    AskRelease,
     AskSourcing,
+    HeldLine,
     PickLine,
     ReleaseToWarehouse,
 )
@@ -34,6 +36,7 @@ from twin.core.events import (
     PromiseUnanswered,
     ReleaseDecided,
     ReleaseRequested,
+    ReleaseUnanswered,
     Reservation,
     ReservationDecided,
     ReservationExpired,
@@ -56,10 +59,12 @@ __all__ = [
     "expire_reservations",
     "hold_order",
     "new_order",
+    "not_answered",
     "not_promised",
     "promise",
     "ready_to_ship",
     "release",
+    "release_asked_for",
     "release_hold",
     "release_wave",
     "repromise",
@@ -399,6 +404,59 @@ def ready_to_ship(state: State, order: Order, arriving: int) -> Sequence[Reserva
 
 
 def release(state: State, order: Order, reservations: Sequence[Reservation], now: int, draft: Draft) -> None:
+    """Release reserved units, or ask the outside service that decides whether they may go."""
+    releaser = state.policies.releaser
+    if not releaser:
+        _release_now(state, order, reservations, now, draft)
+        return
+    if order.release_asked:
+        return
+    key = f"{order.id}/release/{order.release_asks + 1}"
+    promised = [event.promised_at for event in draft.events if isinstance(event, PromiseDecided)]
+    effect = AskRelease(
+        order.id,
+        order.channel,
+        order.customer,
+        order.region,
+        order.requested_at,
+        promised[-1] if promised else order.promised_at,
+        tuple([HeldLine(held.line, held.sku, held.node, held.quantity) for held in reservations]),
+    )
+    draft.events.append(ReleaseRequested(order.id, key))
+    draft.deliver(state, key, "decision", releaser, effect, order.id, order.criticality, now)
+
+
+def release_asked_for(state: State, order: Order, asked: AskRelease, request: str, now: int, draft: Draft) -> None:
+    """Release what an outside service was asked about, as far as it is still reserved and may go."""
+    places = [(line.line, line.node) for line in asked.lines]
+    kept = [held for held in order.soft if (held.line, held.node) in places]
+    incomplete = state.channels[order.channel].ship_complete and _unreserved(order, ())
+    if kept and not incomplete:
+        _release_now(state, order, kept, now, draft, request)
+    else:
+        why = "the order is to ship complete, and is not any more" if kept else "nothing of it is reserved any more"
+        draft.events.append(ReleaseUnanswered(order.id, request, why))
+
+
+def not_answered(
+    state: State, order: Order, asked: AskRelease, request: str, reason: str, now: int, draft: Draft
+) -> None:
+    """An outside service did not say whether an order may go: the policy decides."""
+    if state.policies.releaser_otherwise == "hold" and order.soft:
+        draft.events.append(ReleaseUnanswered(order.id, request, reason))
+        draft.events.append(OrderHeld(order.id, f"{state.policies.releaser or 'nobody'} did not release it: {reason}"))
+    else:
+        release_asked_for(state, order, asked, request, now, draft)
+
+
+def _release_now(
+    state: State,
+    order: Order,
+    reservations: Sequence[Reservation],
+    now: int,
+    draft: Draft,
+    request: str = "",
+) -> None:
     """Turn reservations into fulfillment orders, one a node, and instruct the warehouses."""
     by_node: dict[str, list[PickLine]] = {}
     for held in reservations:
@@ -409,8 +467,9 @@ def release(state: State, order: Order, reservations: Sequence[Reservation], now
         plans.append(
             FulfillmentPlan(f"{order.id}/{node}/{order.releases + 1}", node, lanes[node].carrier, tuple(picks))
         )
-    draft.events.append(ReleaseRequested(order.id))
-    draft.events.append(ReleaseDecided(order.id, tuple(plans)))
+    if not request:
+        draft.events.append(ReleaseRequested(order.id))
+    draft.events.append(ReleaseDecided(order.id, tuple(plans), request))
     for plan in plans:
         effect = ReleaseToWarehouse(plan.id, order.id, plan.node, plan.carrier, order.region, plan.lines)
         draft.deliver(state, plan.id, "warehouse", plan.node, effect, order.id, order.criticality, now)

@@ -61,6 +61,7 @@ class Order(Struct):
 
     `asked` is the question to an outside service that its units in `sourcing` wait for, one of `asks` so far, of which
     the last `unanswered` got no decision that could be carried out. `promise_asks` counts the questions for dates.
+    `release_asked` is the question to an outside service that its reserved units wait for, one of `release_asks`.
     """
 
     id: str
@@ -84,6 +85,8 @@ class Order(Struct):
     asks: int = 0
     unanswered: int = 0
     promise_asks: int = 0
+    release_asked: str = ""
+    release_asks: int = 0
 
 
 class FulfillmentOrder(Struct):

@@ -17,6 +17,7 @@ from twin.decisions import (
     DecisionFailed,
     PromiseAnswer,
     Question,
+    ReleaseAnswer,
     ServiceRefused,
     SourcingAnswer,
     digest_of,
@@ -37,6 +38,7 @@ class Kept(Struct, frozen=True, omit_defaults=True, tag="decision"):
     question: str
     sourcing: SourcingAnswer | None = None
     promise: PromiseAnswer | None = None
+    release: ReleaseAnswer | None = None
     outcome: Literal["failed", "refused", ""] = ""
     reason: str = ""
 
@@ -102,11 +104,14 @@ class Recording:
         try:
             answer = self._decider.decide(question)
         except DecisionFailed as failed:
-            self._recorder.write(Kept(self._name, question.request, digest, None, None, failed.outcome, failed.reason))
+            self._recorder.write(
+                Kept(self._name, question.request, digest, outcome=failed.outcome, reason=failed.reason)
+            )
             raise
         sourcing = answer if isinstance(answer, SourcingAnswer) else None
         promise = answer if isinstance(answer, PromiseAnswer) else None
-        self._recorder.write(Kept(self._name, question.request, digest, sourcing, promise))
+        release = answer if isinstance(answer, ReleaseAnswer) else None
+        self._recorder.write(Kept(self._name, question.request, digest, sourcing, promise, release))
         return answer
 
     def reset(self, seed: int) -> None:
@@ -169,7 +174,7 @@ class Recorded:
                 f"{self._folder / DECISIONS}: '{question.request}' {what} in that run; "
                 "repeat it with the same scenario, seed and version, or ask the service itself"
             )
-        answer = kept.sourcing or kept.promise
+        answer = kept.sourcing or kept.promise or kept.release
         if answer is None:
             raise DecisionFailed("refused" if kept.outcome == "refused" else "failed", kept.reason)
         return answer

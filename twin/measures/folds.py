@@ -38,6 +38,7 @@ FOLDS: Final[dict[type, Callable[[Any, Any, int], None] | None]] = {
     ev.PromiseUnanswered: None,
     ev.PromiseDecided: fold_orders.promise_decided,
     ev.ReleaseRequested: None,
+    ev.ReleaseUnanswered: None,
     ev.ReleaseDecided: fold_orders.release_decided,
     ev.GoodsPicked: fold_orders.goods_picked,
     ev.UnitsShorted: fold_orders.units_shorted,

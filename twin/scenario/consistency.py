@@ -328,7 +328,7 @@ def _partners(scenario: Scenario) -> list[str]:
 
 def _unasked(scenario: Scenario) -> list[tuple[Path, str]]:
     """Services that nobody asks, and settings for questions that are never put."""
-    text = "give policies.sourcing.outside or policies.promise.outside, or leave it out"
+    text = "give policies.sourcing, promise or release its outside, or leave it out"
     problems: list[tuple[Path, str]] = [
         (("services", index, "id"), f"id: nobody asks '{one.id}'; {text}")
         for index, one in enumerate(scenario.services)

@@ -148,8 +148,12 @@ class Scenario(Model):
         return blake2b(text.encode(), digest_size=16).hexdigest()
 
     def decisions_of(self, service: str) -> tuple[str, ...]:
-        """What a service is asked to decide: sourcing, promise."""
-        outside = {"sourcing": self.policies.sourcing.outside, "promise": self.policies.promise.outside}
+        """What a service is asked to decide: sourcing, promise, release."""
+        outside = {
+            "sourcing": self.policies.sourcing.outside,
+            "promise": self.policies.promise.outside,
+            "release": self.policies.release.outside,
+        }
         return tuple(decision for decision, asked in outside.items() if asked is not None and asked.service == service)
 
     def plain(self) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from twin.scenario.base import (
     shorthand,
 )
 from twin.scenario.delivery import DeliveryPolicies
-from twin.scenario.services import DecidedOutside, PromisedOutside
+from twin.scenario.services import DecidedOutside, PromisedOutside, ReleasedOutside
 
 __all__ = [
     "CONTINUOUS",
@@ -190,6 +190,8 @@ class Immediate(Model):
 
     kind: Literal["immediate"]
     """At once"""
+    outside: ReleasedOutside | None = None
+    """A service that is asked first whether an order may go; none unless given"""
 
 
 class Waves(Model):
@@ -199,6 +201,8 @@ class Waves(Model):
     """In waves"""
     at: Annotated[Tuple[TimeOfDay], AfterValidator(at_least_one)]
     """Times of day in the zone of the warehouse's calendar"""
+    outside: ReleasedOutside | None = None
+    """A service that is asked first whether an order may go; none unless given"""
 
 
 Release = Annotated[Immediate | Waves, Field(discriminator="kind")]

@@ -8,7 +8,7 @@ from twin.scenario.base import Id, Model, Positive, ServiceRef
 from twin.scenario.distributions import DistributionSpec
 from twin.streams.distributions import Fixed
 
-__all__ = ["DecidedOutside", "PromisedOutside", "Service"]
+__all__ = ["DecidedOutside", "PromisedOutside", "ReleasedOutside", "Service"]
 
 
 class Service(Model):
@@ -40,3 +40,12 @@ class PromisedOutside(Model):
 
     service: ServiceRef
     """Who is asked"""
+
+
+class ReleasedOutside(Model):
+    """Which service says whether an order may go to its warehouses; one that may not is held."""
+
+    service: ServiceRef
+    """Who is asked"""
+    otherwise: Literal["release", "hold"] = "release"
+    """Where it gives no answer: the order goes, or is held until somebody releases it"""

@@ -346,7 +346,7 @@ def _policies(scenario: Scenario) -> Policies:
         "decision": not scenario.services,
     }
     kinds = [kind for kind in GATEWAYS if not unused.get(kind)]
-    outside = rules.sourcing.outside
+    outside, release = rules.sourcing.outside, rules.release.outside
     delivery = [_delivery(kind, rules.delivery.of(kind)) for kind in kinds]
     return Policies(
         rules.sourcing.rules,
@@ -361,6 +361,8 @@ def _policies(scenario: Scenario) -> Policies:
         pools=tuple([Pool(name, size) for name, size in rules.delivery.pools.items()]),
         decider=outside.service if outside is not None else "",
         promiser=rules.promise.outside.service if rules.promise.outside is not None else "",
+        releaser=release.service if release is not None else "",
+        releaser_otherwise=intern(release.otherwise) if release is not None else "release",
         decider_attempts=outside.attempts if outside is not None else 2,
         # As with jitter: the very same text.
         decider_otherwise=intern(outside.otherwise) if outside is not None else "rules",

@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from twin.core.commands import DecidePromise, DecideSourcing
-from twin.core.effects import AskPromise, AskSourcing, Delivery
+from twin.core.commands import DecidePromise, DecideRelease, DecideSourcing
+from twin.core.effects import AskPromise, AskRelease, AskSourcing, Delivery
 from twin.decisions import (
     Answer,
     Decider,
     DecisionFailed,
     Question,
+    ReleaseAnswer,
     ServiceRefused,
     SourcingAnswer,
     connect,
     legs_of,
     promise_question,
+    release_question,
     sourcing_question,
 )
 from twin.streams import Distribution
@@ -49,7 +51,7 @@ def open_service(service: str, address: str, decisions: Sequence[str], *, live_o
 
 class DecisionService(Party):
     """Stands for the service `service`. `business.deciders` has the real one; it is no part of a snapshot, and one that
-    is not there yet is asked at `address`. It is asked for `decisions`: sourcing, promise."""
+    is not there yet is asked at `address`. It is asked for `decisions`: sourcing, promise, release."""
 
     def __init__(
         self, id: str, link: Link, service: str, address: str, decisions: tuple[str, ...], thinking: Distribution
@@ -106,6 +108,9 @@ class DecisionService(Party):
         head = (id, self.id, self.world.now, message.key, message.correlation)
         if isinstance(answer, SourcingAnswer):
             self.respond(message, DecideSourcing(*head, legs_of(answer), message.criticality, message.key))
+        elif isinstance(answer, ReleaseAnswer):
+            said = (answer.release, answer.reason)
+            self.respond(message, DecideRelease(*head, *said, message.criticality, message.key))
         else:
             dates = tuple([(promised.line, promised.at) for promised in answer.lines])
             self.respond(message, DecidePromise(*head, dates, message.criticality, message.key))
@@ -114,6 +119,8 @@ class DecisionService(Party):
         effect = message.effect
         if isinstance(effect, AskPromise):
             return promise_question(message.key, effect, message.criticality, self.world.now)
+        if isinstance(effect, AskRelease):
+            return release_question(message.key, effect, message.criticality, self.world.now)
         if isinstance(effect, AskSourcing):
             return sourcing_question(message.key, effect, message.criticality, self.world.now)
         raise TypeError(f"{self.id} decides nothing about {type(effect).__name__}")

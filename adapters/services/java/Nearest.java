@@ -23,7 +23,7 @@ import java.util.function.UnaryOperator;
  */
 public final class Nearest {
     private static final String ABOUT =
-            "{\"name\":\"nearest\",\"mode\":\"stateless\",\"decisions\":[\"sourcing\",\"promise\"],\"version\":\"java 1\"}";
+            "{\"name\":\"nearest\",\"mode\":\"stateless\",\"decisions\":[\"sourcing\",\"promise\",\"release\"],\"version\":\"java 1\"}";
     private static final long HOUR_MS = 3_600_000;
 
     private Nearest() {}
@@ -38,6 +38,7 @@ public final class Nearest {
         server.createContext("/about", exchange -> answer(exchange, 200, ABOUT));
         server.createContext("/sourcing", exchange -> serve(exchange, delay, Nearest::source));
         server.createContext("/promise", exchange -> serve(exchange, delay, Nearest::promise));
+        server.createContext("/release", exchange -> serve(exchange, delay, question -> Map.of("release", true)));
         server.start();
         System.out.println("listening on " + server.getAddress().getPort());
         System.out.flush();
