@@ -99,7 +99,7 @@ class StdioDecider:
             self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
         except OSError as error:
             raise DecisionFailed("failed", f"{error.strerror or error}") from error
-        about = _about_of(self._ask(b'{"about":true}', START_S))
+        about = _about_of(self._ask(b'{"about":true}', START_S, first=True))
         if self._seed is not None:
             self._tell_seed(self._seed)
         return about
@@ -107,11 +107,11 @@ class StdioDecider:
     def _tell_seed(self, seed: int) -> None:
         _about_of(self._ask(msgspec.json.encode({"reset": seed}), TIMEOUT_S))
 
-    def _ask(self, line: bytes, timeout: float) -> bytes:
+    def _ask(self, line: bytes, timeout: float, *, first: bool = False) -> bytes:
         process = self._process
         if process is None or process.stdin is None or process.stdout is None:
             raise DecisionFailed("failed", "the process has ended")
-        if self._rest or select.select([process.stdout], [], [], 0)[0]:
+        if not first and (self._rest or select.select([process.stdout], [], [], 0)[0]):
             self._unasked(process.stdout)
         # One that has ended may have written something before; what it wrote, or that it wrote nothing, is told below.
         with suppress(BrokenPipeError):
