@@ -22,13 +22,20 @@ from adapters.decisions import connect_http, connect_stdio
 from adapters.services.nearest import ABOUT, decide
 from tests.world.deciders import between_two, nearest, outside
 from twin.cli import main
+from twin.core.events import SourcingDecided
+from twin.core.sourcing import Candidate as RuleCandidate
+from twin.core.sourcing import SourcingContext, source
+from twin.core.sourcing import SourcingLine as RuleLine
 from twin.decisions import (
+    Answer,
     AnswerLeg,
     Candidate,
+    Decider,
     DecisionFailed,
     Line,
     PromiseLine,
     PromiseQuestion,
+    Question,
     ServiceRefused,
     SourcingAnswer,
     SourcingQuestion,
@@ -37,9 +44,11 @@ from twin.decisions import (
     schema_text,
     schemas,
 )
-from twin.run import Twin
+from twin.run import Twin, load
 
-JAVA = Path(__file__).resolve().parents[2] / "adapters" / "services" / "java" / "Nearest.java"
+ROOT = Path(__file__).resolve().parents[2]
+BOOK = ROOT.parent / "shared/data/online_retail/orders_2010-03_2010-04.csv.gz"
+JAVA = ROOT / "adapters" / "services" / "java" / "Nearest.java"
 
 
 def question(request: str = "O1/source/1", **changes: Any) -> SourcingQuestion:
@@ -164,6 +173,74 @@ def test_a_run_with_the_java_sample_is_the_run_with_the_rule_inside(  # PL-01
     sample = Twin(scenario).run(out=tmp_path / "sample", services={"nearest": nearest()})
     off = Twin(scenario).run(out=tmp_path / "off", services={"nearest": f"recorded:{tmp_path / 'java'}"})
     assert with_java.digest == slower.digest == sample.digest == off.digest
+
+
+class Compared:
+    """A service whose decisions are held against the built-in rule `nearest` on the same question."""
+
+    def __init__(self, service: Decider) -> None:
+        self.service = service
+        self.about = service.about
+        self.asked = self.agreed = 0
+
+    def decide(self, question: Question) -> Answer:
+        answer = self.service.decide(question)
+        assert isinstance(question, SourcingQuestion)
+        assert isinstance(answer, SourcingAnswer)
+        lines = [
+            RuleLine(
+                line.line,
+                line.sku,
+                line.quantity,
+                tuple(
+                    RuleCandidate(one.node, one.available, one.transit_ms, one.cost_minor, one.to_order)
+                    for one in line.candidates
+                ),
+            )
+            for line in question.lines
+        ]
+        context = SourcingContext(
+            question.now,
+            question.order,
+            question.region,
+            tuple(lines),
+            question.preferred,
+            question.split_lines,
+            question.reject_shortage,
+        )
+        inside = [(leg.line, leg.route, leg.node, leg.quantity) for leg in source(context, ["nearest"]).legs]
+        self.asked += 1
+        self.agreed += inside == [(leg.line, leg.route, leg.node, leg.quantity) for leg in answer.legs]
+        return answer
+
+    def reset(self, seed: int) -> None:
+        self.service.reset(seed)
+
+    def close(self) -> None:
+        self.service.close()
+
+
+@pytest.mark.skipif(not BOOK.exists(), reason="the Online Retail II sample is not beside the project")
+@pytest.mark.parametrize("horizon", ["4d", pytest.param("61d", marks=pytest.mark.deep)])
+def test_the_java_sample_sources_the_real_book_as_the_rule_inside(  # PL-01, PL-04
+    java: Callable[..., str], tmp_path: Path, horizon: str
+) -> None:
+    scenario = load(
+        ROOT / "scenarios" / "online_retail.yaml",
+        {
+            "run": {"horizon": horizon},
+            "services": [{"id": "nearest"}],
+            "policies": {"sourcing": {"rules": ["nearest"], "outside": {"service": "nearest"}}},
+        },
+    ).scenario
+    compared = Compared(connect_http(java()))
+    run = Twin(scenario).run(out=tmp_path / "run", services={"nearest": compared})
+    assert compared.agreed == compared.asked > 100
+    compared.close()
+    decided = [event for entry in run.entries() for event in entry.events if isinstance(event, SourcingDecided)]
+    assert {event.decided_by for event in decided} == {"decision/nearest"}
+    off = Twin(scenario).run(out=tmp_path / "off", services={"nearest": f"recorded:{tmp_path / 'run'}"})
+    assert off.digest == run.digest
 
 
 def test_the_python_sample_answers_over_http_by_fastapi(tmp_path: Path) -> None:  # PL-01
