@@ -17,6 +17,7 @@ import pytest
 
 from tests.unit.log_samples import DAY, HOUR, START, Business, busy_week
 from tests.unit.pages import reaches_out
+from tests.world.deciders import between_two, nearest, outside
 from twin.core.commands import CancelOrder, CaptureOrder, CountStock, HoldOrder, OrderLine, StockLine
 from twin.core.entry import Entry
 from twin.log import MemoryLog, RunError
@@ -26,7 +27,7 @@ from twin.report import write_report
 from twin.report.grid import Grid, grid_over
 from twin.report.picture import Picture, collect
 from twin.report.words import count, duration, money, percent, plural, rounded
-from twin.run import Run, load
+from twin.run import Run, Twin, load
 
 ROOT = Path(__file__).resolve().parents[2]
 KILOBYTES = 300_000
@@ -141,6 +142,16 @@ def test_the_page_names_seed_digests_and_version_and_says_that_it_is_a_model(run
     for told in (manifest.digest, manifest.scenario_digest, manifest.truth_digest, manifest.versions["ordertwin"]):
         assert told in text
     assert f"seed {manifest.seed}" in text
+
+
+def test_the_page_says_which_service_decided(tmp_path: Path) -> None:  # PL-04
+    scenario = outside(between_two())
+    run = Twin(scenario).run(out=tmp_path / "run", services={"nearest": nearest()})
+    text = text_of(page_of(run))
+    assert "MODEL: run from a scenario, decisions by a service outside" in text
+    assert "taken by the service 'nearest' (sourcing), and all others by the reference order logic" in text
+    assert "not yours" not in text
+    assert "--service nearest=recorded:. " in text
 
 
 # EX-05

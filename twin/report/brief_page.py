@@ -10,6 +10,7 @@ from twin.experiment.brief import CONFIDENCE_PPM, Brief
 from twin.report.brief_charts import loss_by_cause, shipped_and_due, timeline_of
 from twin.report.brief_tables import by_customer, by_group, by_seed, influence_table, option_table, trouble_table
 from twin.report.brief_words import back_at, interval_text, mean_text, moment, no_loss_text, not_back, sentence, span
+from twin.report.logic import decided_by, is_reference
 from twin.report.page import Key, environment
 from twin.report.words import bare, count, money, plural
 
@@ -17,10 +18,11 @@ __all__ = ["STAMP", "write_brief"]
 
 STAMP: Final = "MODEL"
 LOGIC: Final = "reference order logic of ordertwin, not yours"
+OUTSIDE: Final = "decisions by a service outside"
 AGREEMENT: Final = "agreement with a live system: not measured"
 ORIGIN: Final = (
-    "This is a model. The orders, the sites and the trouble come from a scenario, and the decisions were taken by the "
-    "reference order logic that ships with ordertwin, not by your own system; no run of it has been held against a "
+    "This is a model. The orders, the sites and the trouble come from a scenario, and the decisions were taken by "
+    "{logic}; no run of it has been held against a "
     "live business. With and without the trouble, the same customers order the same goods: what differs is what the "
     "trouble did. Counts, the chart and the customers are those of the first seed; money is the mean over all seeds, "
     "with 95 % intervals over them (Student's t)."
@@ -48,7 +50,7 @@ def _context(brief: Brief, command: str, vary: str) -> dict[str, Any]:
         "title": manifest.title,
         "sentence": sentence(brief),
         "stamp": STAMP,
-        "logic": LOGIC,
+        "logic": LOGIC if is_reference(scenario) else OUTSIDE,
         "agreement": AGREEMENT,
         "manifest": manifest,
         "seeds": len(brief.harms),
@@ -64,7 +66,7 @@ def _context(brief: Brief, command: str, vary: str) -> dict[str, Any]:
         "influences": influence_table(brief, currency, vary),
         "troubles": trouble_table(brief),
         "by_seed": by_seed(brief),
-        "origin": ORIGIN,
+        "origin": ORIGIN.format(logic=decided_by(scenario)),
         "facts": _facts(brief),
         "command": command,
     }

@@ -16,6 +16,7 @@ from twin.observability import InterfaceFigures, Monitor, detect, faults_of
 from twin.report import charts
 from twin.report.grid import HOUR_MS, date_text, grid_over, instant_text
 from twin.report.interface_tables import alert_table, interface_tables
+from twin.report.logic import decided_by, is_reference
 from twin.report.picture import Picture, watch
 from twin.report.tables import (
     Table,
@@ -36,10 +37,10 @@ __all__ = ["REPORT", "Key", "environment", "write_report"]
 
 REPORT: Final = "report.html"
 SCENARIO: Final = "scenario.yaml"
-STAMP: Final = "MODEL: run from a scenario, reference logic, not yours"
+MODEL: Final = "MODEL: run from a scenario"
 ORIGIN: Final = (
-    "This is a model: the orders, the sites and the faults come from a scenario, and the decisions were taken by the "
-    "reference order logic that ships with ordertwin, not by your own system. Every number on this page is computed "
+    "This is a model: the orders, the sites and the faults come from a scenario, and the decisions were taken by "
+    "{logic}. Every number on this page is computed "
     "from the log of the run, except those of kind T, which also need what physically happened."
 )
 
@@ -151,12 +152,13 @@ def _context(
         charts.cycle_time(picture, _percentiles(measures)),
         charts.costs(steps, currency) if steps else None,
     ]
+    logic = "reference logic, not yours" if is_reference(scenario) else "decisions by a service outside"
     books, differences = book_tables(accounts, read_book_counts(run))
     key_measures, others = measure_tables(measures, currency)
     return {
         "title": manifest.title,
         "summary": _summary(manifest, measures, picture, accounts),
-        "stamp": STAMP,
+        "stamp": f"{MODEL}, {logic}",
         "manifest": manifest,
         "keys": _keys(manifest, measures, picture, accounts),
         "charts": [drawing for drawing in drawings if drawing is not None],
@@ -172,7 +174,7 @@ def _context(
         "agreement": _agreement(accounts),
         "exceptions": exception_tables(picture, currency),
         "daily": by_bucket(picture),
-        "origin": ORIGIN,
+        "origin": ORIGIN.format(logic=decided_by(scenario)),
         "facts": _facts(manifest, scenario),
         "command": _command(manifest, scenario),
     }
@@ -192,6 +194,9 @@ def _command(manifest: Manifest, scenario: Scenario | None) -> str:
     command = f"twin run {SCENARIO} --seed {manifest.seed} --out again"
     if scenario is not None and manifest.end_ms < scenario.run.end:
         command += f" --until {format_duration(manifest.end_ms - scenario.run.start)}"
+    # It is to be given in this folder, which has what the services answered.
+    for service in () if scenario is None else scenario.services:
+        command += f" --service {service.id}=recorded:."
     return command
 
 
