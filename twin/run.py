@@ -150,7 +150,7 @@ class Simulation:
             if start is not None:
                 start()
         simulation = cls(scenario, seed, world, driver, log, truth)
-        simulation._keep_scenario()
+        simulation.keep_scenario()
         simulation._record(deciders)
         for decider in deciders.values():
             decider.reset(seed)
@@ -158,7 +158,7 @@ class Simulation:
             simulation._open_book(built.book)
         return simulation
 
-    def _keep_scenario(self) -> None:
+    def keep_scenario(self) -> None:
         """Write the scenario first: a run that is killed before its first part can still be told for one."""
         folder = self.log.folder.parent
         folder.mkdir(parents=True, exist_ok=True)
@@ -271,7 +271,7 @@ class Simulation:
         driver = Driver(log, gateways(world), Engine(decode_state(saved.state)))
         world.orchestration.attach(driver)
         simulation = cls(scenario, saved.seed, world, driver, log, truth)
-        simulation._keep_scenario()
+        simulation.keep_scenario()
         simulation._record(_opened(scenario, services or {}))
         return simulation
 

@@ -23,13 +23,13 @@ HOURLY = {"kind": "periodic", "every": "6h", "item": "mug", "quantity": 1, "regi
 def both(base: Scenario, change: dict[str, Any], folder: Path) -> tuple[Simulation, Simulation]:
     """The variant from a warm base of a day, and from its own start, at the instant of the fork."""
     variant = base.with_changes(change)
-    told = warm_start._change_of(base, variant)
+    told = warm_start.change_of(base, variant)
     warm = Simulation.begin(base, 1, folder / "warm")
-    warm_start._remember(warm.world, told)
+    warm_start.remember(warm.world, told)
     warm.advance(base.run.start + DAY)
     fork = warm.fork(folder / "fork")
     fork.scenario = variant
-    warm_start._take_over(fork, warm_start._change_of(base, variant))
+    warm_start.take_over(fork, warm_start.change_of(base, variant))
     cold = Simulation.begin(variant, 1, folder / "cold")
     cold.advance(base.run.start + DAY)
     return fork, cold

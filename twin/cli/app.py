@@ -163,6 +163,100 @@ def resume(
 
 
 @app.command()
+def fold(
+    run: RunFolder,
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="A time after the start, e.g. 36h, or an entry's number; the end."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """The engine's state after any entry, folded from a run's recorded events."""
+    from twin.cli.replaying import position_of, show_state
+    from twin.log import read_manifest
+    from twin.replay.fold import fold as folded
+
+    manifest = read_manifest(run)
+    position = None if at is None else position_of(run, manifest, at)[0]
+    show_state(run, manifest, folded(run, position).state, as_json=as_json)
+
+
+@app.command()
+def fork(
+    run: RunFolder,
+    at: Annotated[str, typer.Option(metavar="TIME", help="A time after the start, e.g. 36h, or an entry's number.")],
+    out: Out,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="What is otherwise from there on.")
+    ] = None,
+    force: Force = False,
+    no_report: NoReport = False,
+    quiet: Quiet = False,
+) -> None:
+    """What if, from here: fold a run to any entry and go on from there, as it was or with changes."""
+    from twin.cli.overrides import parse_overrides
+    from twin.cli.replaying import position_of
+    from twin.experiment.forking import what_if
+    from twin.log import read_manifest
+    from twin.replay.fold import go_on
+    from twin.scenario import load_plain
+
+    manifest = read_manifest(run)
+    position, instant = position_of(run, manifest, at)
+    if settings and instant < 0:
+        raise InputError(f"--at {at}: a change comes at a time, not in the middle of a step; give a time such as 36h")
+    again = ["twin", "fork", str(run), "--at", at] + [word for setting in settings or () for word in ("--set", setting)]
+    with reporting(quiet=quiet) as progress:
+        with _leaving(out, shlex.join(again)):
+            if settings:
+                changes = parse_overrides(settings, load_plain(run / "scenario.yaml"))
+                done = what_if(run, instant, changes, out, force=force, progress=progress)
+            else:
+                done = go_on(run, position, out, force=force, progress=progress)
+        summary = _sum_up(done, progress, no_report=no_report, quiet=quiet)
+    summary()
+    if not settings:
+        line(f"the rest equals the recorded run byte for byte: digest {manifest.digest}")
+
+
+@app.command()
+def redecide(
+    run: RunFolder,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Other policies, e.g. policies.sourcing....")
+    ] = None,
+    service: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Who sources instead: http://HOST:PORT or stdio:COMMAND.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="All changed decisions as CSV.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Decide a run's commands anew, under other policies or by a service: what differs, and how far both agree."""
+    from twin.cli.outputs import check_output
+    from twin.cli.replaying import print_redecided, redecided_by, show_redecided, write_changed
+    from twin.log import read_manifest
+
+    manifest = read_manifest(run)
+    if out is not None:
+        check_output("--out", out, "a table of changed decisions")
+    with reporting(quiet=quiet) as progress:
+
+        def told(position: int) -> None:
+            if position % 1_000 == 0:
+                progress("deciding anew", position, manifest.entries, position)
+
+        found = redecided_by(run, settings or (), service, told)
+    logic = f"sourced by {service}" if service is not None else "decided by the reference logic, not yours"
+    if out is not None:
+        write_changed(out, found)
+    if as_json:
+        print_redecided(found, logic)
+    else:
+        show_redecided(manifest, found, logic)
+
+
+@app.command()
 def refeed(
     run: RunFolder,
     journal: Annotated[Path, typer.Option(metavar="FILE", help="Journal to make, or to go on with where it stopped.")],

@@ -13,6 +13,7 @@ BEGINNINGS: Final = {
     "a page": b"<!doctype html",
     "JUnit XML": b"<?xml",
     "a baseline": b'{"format"',
+    "a table of changed decisions": b"position,now_ms,about,decision",
     "a fragment of policies": b"# delivery policies read from ",
 }
 """How files of a kind begin; maps and Markdown may begin with anything, but a scenario is neither."""

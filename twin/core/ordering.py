@@ -69,6 +69,7 @@ __all__ = [
     "release_wave",
     "repromise",
     "resource_order",
+    "sourcing_asked",
     "wave_step",
 ]
 
@@ -198,7 +199,14 @@ def _ask(
     draft: Draft,
 ) -> None:
     """Ask the outside service that decides; its answer is a command."""
-    decider = state.policies.decider
+    key = f"{order.id}/source/{order.asks + 1}"
+    draft.events.append(SourcingRequested(order.id, numbers, key))
+    effect = sourcing_asked(state, order, wanted, now)
+    draft.deliver(state, key, "decision", state.policies.decider, effect, order.id, order.criticality, now)
+
+
+def sourcing_asked(state: State, order: Order, wanted: Sequence[tuple[int, str, int]], now: int) -> AskSourcing:
+    """What an outside service is asked about these units, as (line, sku, quantity)."""
     context = context_of(state, order, wanted, now)
     lines = tuple(
         [
@@ -212,9 +220,7 @@ def _ask(
             for line in context.lines
         ]
     )
-    key = f"{order.id}/source/{order.asks + 1}"
-    draft.events.append(SourcingRequested(order.id, numbers, key))
-    effect = AskSourcing(
+    return AskSourcing(
         order.id,
         order.channel,
         order.customer,
@@ -225,7 +231,6 @@ def _ask(
         context.split_lines,
         context.reject_shortage,
     )
-    draft.deliver(state, key, "decision", decider, effect, order.id, order.criticality, now)
 
 
 def _asked(state: State, order: Order, sku: str, candidate: Candidate, now: int) -> AskedCandidate:

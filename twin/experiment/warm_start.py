@@ -34,7 +34,7 @@ from twin.world.operations import Operations
 from twin.world.party import Link
 from twin.world.recent import Recent
 
-__all__ = ["WarmGroup", "cannot_take_over", "try_warm"]
+__all__ = ["WarmGroup", "cannot_take_over", "change_of", "remember", "take_over", "try_warm"]
 
 SET_ANEW: Final = (
     "fixed_latency_ms",
@@ -96,7 +96,7 @@ class _Change(Struct):
 
 def cannot_take_over(base: Scenario, variant: Scenario, warm_ms: int) -> list[str]:
     """What of a variant a warm start of `warm_ms` cannot take over; nothing where it can all be."""
-    change, forked_at = _change_of(base, variant), base.run.start + warm_ms
+    change, forked_at = change_of(base, variant), base.run.start + warm_ms
     early = [f"{actor.id}, which is over before its variants part" for actor in change.added if _over(actor, forked_at)]
     return change.refused + early
 
@@ -120,7 +120,7 @@ def try_warm(group: WarmGroup) -> tuple[Outcome, ...]:
         with TemporaryDirectory(prefix="twin-warm-") as kept:
             warm = Simulation.begin(group.base, group.seed, Path(kept) / "warm")
             for trial in group.trials:
-                _remember(warm.world, _change_of(group.base, trial.scenario))
+                remember(warm.world, change_of(group.base, trial.scenario))
             warm.advance(group.base.run.start + group.warm_ms)
             shared = (time.perf_counter() - began) / len(group.trials)
             return tuple(
@@ -141,7 +141,7 @@ def _forked(group: WarmGroup, trial: Trial, warm: Simulation, folder: Path, shar
         fork.scenario = trial.scenario
         if trial.seed != group.seed:
             _reseed(fork, trial.seed)
-        _take_over(fork, _change_of(group.base, trial.scenario))
+        take_over(fork, change_of(group.base, trial.scenario))
         fork.advance(trial.scenario.run.end)
         position, digest = warm.log.position, warm.log.digest.hex()
         done = outcome_of(trial, fork.finish(parent=digest, position=position))
@@ -163,7 +163,7 @@ def _reseed(fork: Simulation, seed: int) -> None:
                 setattr(actor, name, Series(seed, value.name))
 
 
-def _remember(world: Business, change: _Change) -> None:
+def remember(world: Business, change: _Change) -> None:
     """Have a business that begins keep what a variant's faults, disruptions and supervision look at."""
     for id, name, value in change.remembered:
         actor = world.actors[id]
@@ -186,7 +186,8 @@ def _close_doors(world: Business) -> None:
         interface.wide_open = False
 
 
-def _take_over(fork: Simulation, change: _Change) -> None:
+def take_over(fork: Simulation, change: _Change) -> None:
+    """Have a business under way go by a variant from now on. Raises `RunRefused` for what it cannot take over."""
     if change.refused:
         raise RunRefused(f"a warm start cannot take over {change.refused[0]}")
     world = fork.world
@@ -214,7 +215,8 @@ _CHANGES: Final[dict[tuple[str, str], bytes]] = {}
 seed: what a business is like before its first instant is not drawn."""
 
 
-def _change_of(base: Scenario, variant: Scenario) -> _Change:
+def change_of(base: Scenario, variant: Scenario) -> _Change:
+    """What a variant changes in a business of the base."""
     pair = (base.digest, variant.digest)
     if pair not in _CHANGES:
         if len(_CHANGES) >= CHANGES_MAX:

@@ -62,7 +62,7 @@ from twin.world.supplier import Dock, Supplier, SupplierConfig
 from twin.world.troubles import add_disruptions, add_interventions, add_master_data, disruption_names
 from twin.world.warehouse import Warehouse, WarehouseConfig
 
-__all__ = ["Build", "build", "gateways", "load_book"]
+__all__ = ["Build", "build", "gateways", "load_book", "policies_of"]
 
 BATCH = 1000
 """Items, rules and stock lines in one command."""
@@ -316,7 +316,7 @@ def _genesis(scenario: Scenario, sites: Sites, catalog: Catalog) -> list[Externa
     ]
     for number, items in enumerate(_chunks(catalog.items)):
         commands.append(DefineItems(f"genesis/items/{number}", "scenario", now, items))
-    commands.append(DefinePolicies("genesis/policies", "scenario", now, _policies(scenario)))
+    commands.append(DefinePolicies("genesis/policies", "scenario", now, policies_of(scenario)))
     for node, stock in catalog.opening.items():
         lines = tuple(StockLine(sku, units) for sku, units in stock.items())
         for number, part in enumerate(_chunks(lines)):
@@ -339,7 +339,8 @@ def _chunks(rows: tuple[Any, ...]) -> list[tuple[Any, ...]]:
     return [rows[first : first + BATCH] for first in range(0, len(rows), BATCH)]
 
 
-def _policies(scenario: Scenario) -> Policies:
+def policies_of(scenario: Scenario) -> Policies:
+    """The rules of a scenario as the engine has them."""
     rules = scenario.policies
     unused = {
         "marketplace": all(channel.feed is None for channel in scenario.channels),

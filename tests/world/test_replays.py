@@ -1,0 +1,293 @@
+"""A recorded run fed back: folded and forked at any position, and decided anew."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import duckdb
+import pytest
+from msgspec.structs import replace
+
+from tests.world.deciders import between_two, nearest, outside
+from twin.cli import main
+from twin.codec import decode_entry, encode_entry
+from twin.core.events import OrderCaptured
+from twin.core.invariants import violations
+from twin.decisions import AnswerLeg, DecisionFailed, SourcingAnswer, SourcingQuestion
+from twin.experiment.forking import what_if
+from twin.log import RunError, read_manifest
+from twin.replay import redecide as module
+from twin.replay.fold import Diverged, fold, go_on, position_at
+from twin.replay.redecide import redecide
+from twin.run import Run, RunRefused, Twin, load
+
+ROOT = Path(__file__).resolve().parents[2]
+HOUR, DAY = 3_600_000, 86_400_000
+SMALL = {"run": {"horizon": "5d", "drain": "3d"}, "assortment": {"count": 150}}
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return load(ROOT / "scenarios" / "demo.yaml", SMALL).run(out=tmp_path_factory.mktemp("demo") / "run")
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Two warehouses, ten orders an hour, a message in twenty lost, so that there are retries."""
+    lossy = {
+        "interfaces": [{"id": "wms", "to": "warehouse/main"}],
+        "faults": [{"kind": "loss", "interface": "wms", "probability": "5%"}],
+    }
+    scenario = between_two(busy=True).with_changes(lossy)
+    return Twin(scenario).run(out=tmp_path_factory.mktemp("busy") / "run")
+
+
+@pytest.fixture
+def copy(busy: Run, tmp_path: Path) -> Path:
+    """A copy of the busy run that may be spoiled."""
+    return Path(shutil.copytree(busy.folder, tmp_path / "copy"))
+
+
+def spoil(run: Path, position: int, change: Callable[[Any], Any]) -> None:
+    """Change one recorded entry, and nothing else of the folder."""
+    (path,) = (run / "entries").glob("part-*.parquet")
+    rows = duckdb.sql(f"SELECT * FROM '{path}' ORDER BY position")
+    table = rows.to_arrow_table() if hasattr(rows, "to_arrow_table") else rows.arrow()
+    data = table.to_pylist()
+    entry = change(decode_entry(data[position - 1]["payload"]))
+    data[position - 1]["payload"] = encode_entry(entry).decode()
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.Table.from_pylist(data, schema=pq.read_schema(path)), path)
+
+
+# --- fold
+
+
+def test_the_state_folded_at_the_end_is_what_the_run_ended_in(busy: Run) -> None:  # RC-07, RP-05
+    state = fold(busy.folder).state
+    assert state.position == busy.manifest.entries
+    assert violations(state) == []
+    assert fold(busy.folder, state.position).state == state
+
+
+def test_the_state_at_an_instant_has_what_was_captured_by_then(busy: Run) -> None:
+    at = busy.manifest.start_ms + DAY
+    state = fold(busy.folder, position_at(busy.folder, at)).state
+    captured = [entry.now for entry in busy.entries() for event in entry.events if isinstance(event, OrderCaptured)]
+    assert len(state.orders) == sum(now <= at for now in captured) > 100
+
+
+def test_a_position_that_is_not_there_is_told(busy: Run) -> None:
+    last = busy.manifest.entries
+    with pytest.raises(RunError, match=f"has entries 1 to {last}; there is no entry {last + 1}"):
+        fold(busy.folder, last + 1)
+    with pytest.raises(RunRefused, match=f"has entries 1 to {last}"):
+        go_on(busy.folder, last + 1, busy.folder.parent / "never")
+
+
+def test_an_entry_that_does_not_follow_is_named(copy: Path) -> None:
+    spoil(copy, 700, lambda entry: replace(entry, position=900))
+    with pytest.raises(RunError, match="entry 900 does not follow the ones before it"):
+        fold(copy)
+
+
+# --- fork
+
+
+def positions(run: Run, many: int, seed: int) -> list[int]:
+    return sorted(Random(seed).sample(range(run.manifest.entries + 1), many))
+
+
+@pytest.mark.parametrize("many", [3, pytest.param(20, marks=pytest.mark.deep)])
+def test_folded_and_forked_anywhere_the_rest_is_the_original(  # RC-07, RP-05
+    busy: Run, demo: Run, tmp_path: Path, many: int
+) -> None:
+    for run, name in ((busy, "busy"), (demo, "demo")):
+        for position in positions(run, many, seed=many):
+            again = go_on(run.folder, position, tmp_path / f"{name}-{position}")
+            assert again.digest == run.digest, position
+            assert again.manifest.truth_digest == run.manifest.truth_digest
+            shutil.rmtree(again.folder)
+
+
+def test_a_run_that_a_service_decided_is_forked_with_its_answers(tmp_path: Path) -> None:
+    scenario = outside(between_two(busy=True))
+    run = Twin(scenario).run(out=tmp_path / "run", services={"nearest": nearest()})
+    assert go_on(run.folder, run.manifest.entries // 2, tmp_path / "fork").digest == run.digest
+
+
+@pytest.mark.parametrize("position", [2, 400, 900])
+def test_a_recording_that_was_changed_is_caught_where_it_differs(copy: Path, tmp_path: Path, position: int) -> None:
+    spoil(copy, position, lambda entry: replace(entry, now=entry.now + 1))
+    with pytest.raises(Diverged, match=f"entry {position}: now was recorded as"):
+        go_on(copy, 0, tmp_path / "fork")
+
+
+def test_a_folded_state_that_is_wrong_is_caught(busy: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def miscounted(run: Path, position: int | None = None) -> Any:
+        engine = fold(run, position)
+        engine.state.stock["main"]["mug"].free -= 1
+        return engine
+
+    monkeypatch.setattr("twin.replay.fold.fold", miscounted)
+    with pytest.raises(Diverged):
+        go_on(busy.folder, 500, tmp_path / "fork")
+
+
+def test_another_scenario_or_a_run_that_went_on_is_refused(copy: Path, tmp_path: Path) -> None:
+    (copy / "scenario.yaml").write_text(between_two().to_yaml(), encoding="utf-8")
+    with pytest.raises(RunRefused, match=r"scenario\.yaml is not what was run"):
+        go_on(copy, 1, tmp_path / "fork")
+    (copy / "scenario.yaml").unlink()
+    with pytest.raises(RunRefused, match=r"has no scenario\.yaml"):
+        go_on(copy, 1, tmp_path / "fork")
+
+
+def test_a_change_comes_from_here_on_and_not_before(busy: Run, tmp_path: Path) -> None:  # RP-05
+    at = busy.manifest.start_ms + DAY
+    closed = {"disruptions": [{"kind": "warehouse_closed", "warehouse": "main", "from": "30h", "for": "20h"}]}
+    forked = what_if(busy.folder, at, closed, tmp_path / "fork")
+    before = [encode_entry(entry) for entry in busy.entries() if entry.now < at]
+    after = [encode_entry(entry) for entry in forked.entries()]
+    assert after[: len(before)] == before
+    assert forked.digest != busy.digest
+    assert (forked.manifest.position, forked.manifest.parent) == (len(before), forked.manifest.parent)
+    late = [Run(run).measures["otif_to_request"].value for run in (busy.folder, forked.folder)]
+    assert late[1] <= late[0]  # type: ignore[operator]
+    with pytest.raises(RunRefused, match="went on from a snapshot"):
+        go_on(forked.folder, 1, tmp_path / "again")
+
+
+def test_what_a_run_under_way_cannot_take_over_is_refused(busy: Run, tmp_path: Path) -> None:
+    at = busy.manifest.start_ms + DAY
+    with pytest.raises(RunRefused, match="a run under way cannot take over"):
+        what_if(busy.folder, at, {"warehouses": [{"id": "main", "reports": ["picked", "shipped"]}]}, tmp_path / "fork")
+    with pytest.raises(RunRefused, match="a change comes after its start and before its end"):
+        what_if(busy.folder, busy.manifest.end_ms, {}, tmp_path / "fork")
+    assert not (tmp_path / "fork").exists()
+
+
+# --- re-decide
+
+
+def test_nothing_changes_where_nothing_was_changed(demo: Run, busy: Run) -> None:  # RP-05, PL-04
+    for run in (demo, busy):
+        found = redecide(run.folder)
+        assert found.entries == run.manifest.entries
+        assert found.changed == ()
+        assert found.decisions["sourcing"] > 50
+        assert all(one.same == one.decisions for one in found.agreement)
+
+
+def test_changed_decisions_are_listed_with_their_reasons(busy: Run) -> None:  # RP-05, PL-04
+    found = redecide(busy.folder, lambda held: replace(held, sourcing=("most_stock",)))
+    sourced = [one for one in found.changed if one.decision == "sourcing"]
+    everything = found.agreement[0]
+    assert len(sourced) == everything.decisions - everything.same > 20
+    assert "most_stock before main" in {one.why for one in sourced}
+    assert sourced[0].was == "line 1: stock at main"
+    assert sourced[0].would_be == "line 1: stock at far"
+    assert 0 < everything.low < everything.same / everything.decisions < everything.high < 1
+    assert sum(found.reasons.values()) == len(sourced)
+    assert 0 < everything.same_value_minor < everything.value_minor
+
+
+def test_deciding_anew_leaves_the_recording_as_it_is(busy: Run) -> None:
+    digest = read_manifest(busy.folder).digest
+    redecide(busy.folder, lambda held: replace(held, sourcing=("most_stock",), split_lines=False))
+    assert redecide(busy.folder).changed == ()
+    assert read_manifest(busy.folder).digest == digest
+
+
+def test_a_service_is_held_against_the_log(busy: Run) -> None:  # PL-04
+    agreeing = redecide(busy.folder, service=nearest())
+    assert agreeing.changed == ()
+    assert agreeing.agreement[0].same == agreeing.agreement[0].decisions > 600
+
+    class Far:
+        about = nearest().about
+
+        def decide(self, question: Any) -> Any:
+            assert isinstance(question, SourcingQuestion)
+            if question.lines[0].quantity == 3:
+                raise DecisionFailed("failed", "busy")
+            return SourcingAnswer(
+                tuple(AnswerLeg(line.line, "stock", "far", line.quantity, "far") for line in question.lines)
+            )
+
+        def reset(self, seed: int) -> None:
+            pass
+
+        def close(self) -> None:
+            pass
+
+    found = redecide(busy.folder, service=Far())
+    assert set(found.reasons) >= {"site", "no answer"}
+    assert any(one.decision == "promise" for one in found.changed)
+    first = next(one for one in found.changed if one.decision == "sourcing")
+    assert (first.would_be, first.why) in {("line 1: stock at far", "far"), ("line 0: none", "failed: busy")}
+
+
+def test_wilsons_interval_is_the_textbooks() -> None:
+    # 10 of 20 by hand: (0.5 + z²/40 ± z·sqrt(0.0125 + z²/1600)) / (1 + z²/20).
+    low, high = module._wilson(10, 20)
+    assert (round(low, 4), round(high, 4)) == (0.2993, 0.7007)
+    assert module._wilson(0, 0) == (0.0, 1.0)
+
+
+# --- the commands
+
+
+def test_the_commands_say_which_replay_it_was(  # RP-05
+    busy: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = str(busy.folder)
+    assert main(["fold", run, "--at", "1d", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["replay"], told["violations"]) == ("fold", [])
+    assert main(["fork", run, "--at", "500", "--out", str(tmp_path / "fork"), "--quiet", "--no-report"]) == 0
+    assert f"byte for byte: digest {busy.digest}" in capsys.readouterr().out
+    changed = tmp_path / "changed.csv"
+    setting = "policies.sourcing.rules=[most_stock]"
+    assert main(["redecide", run, "--set", setting, "--out", str(changed), "--quiet"]) == 0
+    text = capsys.readouterr().out
+    assert "Re-decided: each decision anew against the recorded state; nothing was carried out" in text
+    assert "decided by the reference logic, not yours" in text
+    rows = list(csv.DictReader(changed.read_text(encoding="utf-8").splitlines()))
+    assert {row["decision"] for row in rows} >= {"sourcing", "release"}
+    assert main(["redecide", run, "--quiet"]) == 0
+    assert "none changed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["fold", "RUN", "--at", "999999"], "--at 999999: the run has entries 1 to"),
+        (["fold", "RUN", "--at", "soon"], "--at soon: "),
+        (["fold", "RUN", "--at", "900d"], "the run is over at"),
+        (["fold", "NOWHERE"], "no such run folder"),
+        (["fork", "RUN", "--at", "12", "--set", "run.seed=3", "--out", "OUT"], "give a time such as 36h"),
+        (["fork", "RUN", "--at", "1d", "--set", "run.horizn=3d", "--out", "OUT"], "unknown key 'horizn'"),
+        (["redecide", "RUN", "--set", "warehouses[main].pickers=3"], "only policies are decided anew"),
+        (["redecide", "RUN", "--set", "policies.sourcing.rules=[luck]"], "unknown value 'luck'"),
+        (["redecide", "RUN", "--service", "http://127.0.0.1:1"], "no decision service"),
+        (["redecide", "RUN", "--out", "RUN"], "it is a folder"),
+    ],
+)
+def test_what_cannot_be_replayed_is_told(  # RP-05
+    busy: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], text: str
+) -> None:
+    places = {"RUN": str(busy.folder), "OUT": str(tmp_path / "out"), "NOWHERE": str(tmp_path / "nowhere")}
+    assert main([places.get(word, word) for word in words]) == 2
+    told = capsys.readouterr().err
+    assert text in told
+    assert "Traceback" not in told
+    assert not (tmp_path / "out").exists()
