@@ -306,3 +306,12 @@ def test_the_command_refuses_an_experiment_that_answers_nothing(
     )
     assert main(["answers", str(one), "--out", str(tmp_path / "out")]) == 2
     assert f"{one}:4: one seed has no interval" in capsys.readouterr().err
+
+
+def test_a_mistake_that_two_variants_make_in_python_is_told_of_both() -> None:
+    variants = [{"id": "base"}, *({"id": name, "change": {"nonsense": 1}} for name in ("a", "b"))]
+    with pytest.raises(ScenarioError) as caught:
+        Experiment.of(PLAIN | {"variants": variants})
+    told = str(caught.value)
+    assert "variant 'a': unknown key 'nonsense'" in told
+    assert "variant 'b': unknown key 'nonsense'" in told

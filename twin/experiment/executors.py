@@ -77,7 +77,7 @@ def in_any_order(
 ) -> Iterator[T]:
     """The results of all jobs as they are done; a dead worker's are run again. `named` is what errors call one.
 
-    None is begun once the clock (`time.monotonic`) has passed `until`; those under way then are finished.
+    None is begun, not even again, once the clock (`time.monotonic`) has passed `until`; those under way are finished.
     """
     left = dict(enumerate(jobs))
     restarts = 0

@@ -136,7 +136,7 @@ class Experiment:
 
     def _load(self) -> dict[tuple[str, str], Scenario]:
         loaded: dict[tuple[str, str], Scenario] = {}
-        first: dict[Problem, Problem] = {}
+        first: dict[tuple[Problem, str], Problem] = {}
         changes = self.plan.changes()
         warm = self.plan.warm
         for entry in self.plan.scenarios:
@@ -146,8 +146,9 @@ class Experiment:
                     loaded[entry.id, variant.id] = scenario if warm is None else _measured_warm(scenario, warm)
                 except ScenarioError as error:
                     for problem in error.problems:
-                        # What several variants share is told of the first of them.
-                        first.setdefault(problem, self._of_variant(problem, variant.id))
+                        # What several variants share is told of the first of them; a change in Python is a variant's.
+                        own = variant.id if problem.file == OVERRIDES else ""
+                        first.setdefault((problem, own), self._of_variant(problem, variant.id))
         problems = [*first.values(), *self._add_workflows(loaded)]
         problems += self._wrong_currencies(loaded) + self._replaced(loaded)
         if problems:
