@@ -313,5 +313,5 @@ def test_a_mistake_that_two_variants_make_in_python_is_told_of_both() -> None:
     with pytest.raises(ScenarioError) as caught:
         Experiment.of(PLAIN | {"variants": variants})
     told = str(caught.value)
-    assert "variant 'a': unknown key 'nonsense'" in told
-    assert "variant 'b': unknown key 'nonsense'" in told
+    assert "variant 'a': nonsense: unknown key" in told
+    assert "variant 'b': nonsense: unknown key" in told
