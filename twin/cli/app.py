@@ -209,7 +209,7 @@ def measures(
     if base is not None:
         before = compute(base)
         found |= compare(facts_of(base, trace=True), facts_of(run, trace=True))
-    found = chosen(found, name, kind)
+    found = chosen(found, name, kind, with_truth=manifest.truth_rows > 0)
     if as_json:
         print_json(found)
     else:
@@ -682,12 +682,34 @@ def report(run: RunFolder) -> None:
 @app.command()
 def export(
     run: RunFolder,
-    entries: Annotated[Path, typer.Option(metavar="FILE", help="For the entries, one JSON line each.")],
+    entries: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The entries, a JSON line each, as the digest links them.")
+    ] = None,
+    ocel: Annotated[Path | None, typer.Option(metavar="FILE", help="All of the log as OCEL 2.0 in JSON.")] = None,
+    cloud_events: Annotated[
+        Path | None, typer.Option("--cloudevents", metavar="FILE", help="The events as CloudEvents, a JSON line each.")
+    ] = None,
+    topics: Annotated[bool, typer.Option("--topics", help="Of the events only the published ones.")] = False,
 ) -> None:
-    """Write the entries of a run as JSON lines."""
-    from twin.cli.exporting import write_entries
+    """Write a run's log for others: as entries, OCEL 2.0 or CloudEvents."""
+    from twin.cli.exporting import export_run
 
-    line(f"{write_entries(run, entries):,} entries: {entries}")
+    export_run(run, entries, ocel, cloud_events, topics=topics)
+
+
+@app.command(name="import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `twin export --ocel` wrote; gzipped or not.")],
+    out: Out,
+    kind: Annotated[
+        str, typer.Option(help="Kind of file: an entry point of the group ordertwin.run_imports.")
+    ] = "ocel",
+    force: Force = False,
+) -> None:
+    """Read an exported run back into a folder, with its log and all that follows from it."""
+    from twin.cli.importing import import_run
+
+    import_run(kind, file, out, force=force)
 
 
 @app.command()
