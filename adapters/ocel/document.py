@@ -153,7 +153,7 @@ class Document:
         types = {one.name: 0 for one in self._top.object_types}
         known: set[str] = set()
         # Objects may name others that stand after them.
-        ahead: dict[str, tuple[int, str, Relation]] = {}
+        ahead: dict[str, None] = {}
         related = 0
         for number, raw in enumerate(self._top.objects):
             one = self._decoded(_OBJECT, raw, "objects", number, problems)
@@ -165,26 +165,28 @@ class Document:
             known.add(one.id)
             _count(types, one.type, place, "objectTypes", problems)
             related += len(one.relationships)
-            for relation in one.relationships:
-                if relation.object not in known:
-                    count, first, what = ahead.get(relation.object, (0, place, relation))
-                    ahead[relation.object] = count + 1, first, what
+            ahead |= {relation.object: None for relation in one.relationships if relation.object not in known}
             for attribute in one.attributes:
                 if not attribute.time or instant_ms(attribute.time) is None:
                     problems.add(place, f"attribute '{attribute.name}' {_no_time(attribute.time)}", _TIME)
         dangling = 0
-        for name, (count, place, relation) in ahead.items():
-            if name not in known:
-                dangling += count
-                _dangles(place, relation, count, problems)
+        if any(name not in known for name in ahead):
+            dangling = self._dangling_of_objects(known, problems)
         event_types, event_related, event_dangling = self._survey_events(known, problems)
         return Survey(event_types, types, event_related, related, dangling + event_dangling)
+
+    def _dangling_of_objects(self, known: set[str], problems: Problems) -> int:
+        count = 0
+        for number, raw in enumerate(self._top.objects):
+            one = self._decoded(_OBJECT, raw, "objects", number, None)
+            if one is not None:
+                count += _dangling(_place("objects", number, one.id), one.relationships, known, problems)
+        return count
 
     def _survey_events(self, known: set[str], problems: Problems) -> tuple[dict[str, int], int, int]:
         types = {one.name: 0 for one in self._top.event_types}
         ids: set[str] = set()
-        related = 0
-        missing: dict[str, tuple[int, str, Relation]] = {}
+        related = dangling = 0
         for number, raw in enumerate(self._top.events):
             one = self._decoded(_EVENT, raw, "events", number, problems)
             if one is None:
@@ -197,21 +199,17 @@ class Document:
             if not one.time or instant_ms(one.time) is None:
                 problems.add(place, _no_time(one.time), _TIME)
             related += len(one.relationships)
-            for relation in one.relationships:
-                if relation.object not in known:
-                    count, first, what = missing.get(relation.object, (0, place, relation))
-                    missing[relation.object] = count + 1, first, what
-        for count, place, relation in missing.values():
-            _dangles(place, relation, count, problems)
-        return types, related, sum(count for count, _, _ in missing.values())
+            dangling += _dangling(place, one.relationships, known, problems)
+        return types, related, dangling
 
     def _decoded(
-        self, decoder: msgspec.json.Decoder[Any], raw: Raw, kind: str, number: int, problems: Problems
+        self, decoder: msgspec.json.Decoder[Any], raw: Raw, kind: str, number: int, problems: Problems | None
     ) -> Any | None:
         try:
             return decoder.decode(raw)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            problems.add(_place(kind, number, ""), f"is not as OCEL 2.0 has it: {error}", _AGAIN)
+            if problems is not None:
+                problems.add(_place(kind, number, ""), f"is not as OCEL 2.0 has it: {error}", _AGAIN)
             return None
 
 
@@ -237,9 +235,12 @@ def _no_time(text: str | None) -> str:
     return f"has the time '{text}' without a zone"
 
 
-def _dangles(place: str, relation: Relation, count: int, problems: Problems) -> None:
-    remedy = "add the object, or take the relation out"
-    problems.add(place, f"is related to the object '{relation.object}', which is not in the file", remedy, count)
+def _dangling(place: str, relations: tuple[Relation, ...], known: set[str], problems: Problems) -> int:
+    lost = [relation.object for relation in relations if relation.object not in known]
+    for name in lost:
+        problem = f"is related to the object '{name}', which is not in the file"
+        problems.add(place, problem, "add the object, or take the relation out")
+    return len(lost)
 
 
 def _count(types: dict[str, int], name: str, place: str, where: str, problems: Problems) -> None:

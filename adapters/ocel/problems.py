@@ -22,12 +22,11 @@ class Problems:
         self._first: list[str] = []
         self.count = 0
 
-    def add(self, place: str, problem: str, remedy: str, times: int = 1) -> None:
-        """`times` problems of one kind, of which the first is at `place`."""
-        self.count += times
+    def add(self, place: str, problem: str, remedy: str) -> None:
+        """One more problem, at `place` in the file."""
+        self.count += 1
         if len(self._first) < SHOWN:
-            again = f" ({times} times in all)" if times > 1 else ""
-            self._first.append(f"{self._path}: {place}: {problem}{again}; {remedy}")
+            self._first.append(f"{self._path}: {place}: {problem}; {remedy}")
 
     def check(self) -> None:
         """Raise `OcelError` where there is a problem."""

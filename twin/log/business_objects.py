@@ -358,10 +358,12 @@ def _links_of(type_: type) -> _Links:
     """Fields of a struct that name things, with their types, and fields that hold parts which do."""
     found = _LINKS.get(type_)
     if found is None:
-        names = type_.__struct_fields__  # type: ignore[attr-defined]
+        fields = msgspec.structs.fields(type_)
         own = (("id", _OWN[type_]),) if type_ in _OWN else ()
-        links = own + tuple((name, _FIELDS[name]) for name in names if name in _FIELDS)
-        found = _LINKS[type_] = links, tuple(name for name in names if name in _NESTED)
+        links = own + tuple((field.name, _FIELDS[field.name]) for field in fields if field.name in _FIELDS)
+        # Where only their number is told, `items` and `units` are plain.
+        nested = tuple(field.name for field in fields if field.name in _NESTED and field.type not in _KINDS)
+        found = _LINKS[type_] = links, nested
     return found
 
 

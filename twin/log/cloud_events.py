@@ -10,6 +10,7 @@ import msgspec
 
 from twin.core.commands import Wake
 from twin.core.entry import Entry
+from twin.core.events import DeliveryQueued
 from twin.core.topics import CloudEvent, published
 from twin.log.correlation import COMMANDS, from_outcome
 from twin.log.instants import iso
@@ -35,32 +36,44 @@ def write_cloud_events(run: Path, file: Path, *, topics: bool = False) -> int:
     """
     read_manifest(run)
     written = 0
+    every = _Every()
     with new_file(file) as folder, (folder / file.name).open("wb") as out:
         for entry in read_entries(run):
-            for event in published(entry) if topics else _all(entry):
+            for event in published(entry) if topics else every.of(entry):
                 out.write(_encode(_attributes(event)) + b"\n")
                 written += 1
     return written
 
 
-def _all(entry: Entry) -> Iterator[CloudEvent]:
-    command = entry.command
-    cause = command.key if isinstance(command, Wake) else command.id
-    correlation = COMMANDS[type(command)][2]
-    about = from_outcome(entry) if correlation is None else correlation(command)
-    for ordinal, event in enumerate(entry.events):
-        named = (getattr(event, field, "") for field in _SUBJECTS)
-        subject = next((name for name in named if name), "")
-        yield CloudEvent(
-            f"{entry.position}.{ordinal}",
-            SOURCE,
-            str(event.__struct_config__.tag),
-            subject,
-            entry.now,
-            about,
-            cause,
-            event,
-        )
+class _Every:
+    """All events of a log. It remembers what each message was about: an answer names the message only."""
+
+    def __init__(self) -> None:
+        self._about: dict[str, str] = {}
+
+    def of(self, entry: Entry) -> Iterator[CloudEvent]:
+        """An entry's events in their order; entries come in theirs."""
+        command = entry.command
+        cause = command.key if isinstance(command, Wake) else command.id
+        correlation = COMMANDS[type(command)][2]
+        about = from_outcome(entry) if correlation is None else correlation(command)
+        for sent in entry.deliveries:
+            self._about[sent.key] = sent.correlation
+        for ordinal, event in enumerate(entry.events):
+            if isinstance(event, DeliveryQueued):
+                self._about[event.delivery] = event.queued.correlation
+            named = (getattr(event, field, "") for field in _SUBJECTS)
+            subject = next((name for name in named if name), "")
+            yield CloudEvent(
+                f"{entry.position}.{ordinal}",
+                SOURCE,
+                str(event.__struct_config__.tag),
+                subject,
+                entry.now,
+                self._about.get(getattr(event, "delivery", ""), about),
+                cause,
+                event,
+            )
 
 
 def _attributes(event: CloudEvent) -> dict[str, Any]:
