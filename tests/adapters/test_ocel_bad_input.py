@@ -150,6 +150,14 @@ def _no_payload(log: Any) -> None:
             attribute["value"] = "{}"
 
 
+def _manifest(log: Any, was: str, becomes: str) -> None:
+    run = next(one for one in log["objects"] if one["type"] == "run")
+    for attribute in run["attributes"]:
+        if attribute["name"] == "manifest":
+            assert was in attribute["value"]
+            attribute["value"] = attribute["value"].replace(was, becomes)
+
+
 def _swapped(log: Any) -> None:
     events = log["events"]
     events[2], events[3] = events[3], events[2]
@@ -170,6 +178,9 @@ def _moved(log: Any) -> None:
         (_other_payload, "it was changed after it was written"),
         (_other_type, "is of type 'order.closed', its payload of type 'order.captured'"),
         (_no_payload, "gives an entry that cannot be read"),
+        (lambda log: _manifest(log, '"seed":1', '"seed":"one"'), "the run's manifest cannot be read: Expected `int`"),
+        (lambda log: _manifest(log, '"schema":1', '"schema":9'), "manifest has schema 9; this version reads 1"),
+        (lambda log: _manifest(log, '"parent":""', '"parent":"x"'), "the run's manifest cannot be read: non-hex"),
         (_moved, "is not at the time of the entry's first part"),
     ],
 )

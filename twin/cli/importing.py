@@ -16,6 +16,7 @@ from twin.codec import GENESIS
 from twin.core.entry import Entry
 from twin.log import Manifest, RunError, RunLog, write_manifest
 from twin.log.folder import check_way, make_way
+from twin.log.manifest import SCHEMA
 
 __all__ = ["GROUP", "import_run"]
 
@@ -64,9 +65,12 @@ def _write(recorded: RecordedRun, file: Path, folder: Path) -> tuple[Manifest, M
 
     try:
         exported = msgspec.json.decode(recorded.manifest, type=Manifest)
-    except msgspec.MsgspecError as error:
+        parent = bytes.fromhex(exported.parent)
+    except ValueError as error:
         raise RunError(f"{file}: the run's manifest cannot be read: {error}; export the run again") from error
-    log = _log_of(recorded.entries(), exported, file, folder)
+    if exported.schema != SCHEMA:
+        raise RunError(f"{file}: the run's manifest has schema {exported.schema}; this version reads {SCHEMA}")
+    log = _log_of(recorded.entries(), exported.position, parent, file, folder)
     if (log.digest.hex(), sum(part.info.rows for part in log.parts)) != (exported.digest, exported.entries):
         raise RunError(
             f"{file}: its entries up to {log.position} have the digest {log.digest.hex()}, and the run's manifest says "
@@ -83,16 +87,16 @@ def _write(recorded: RecordedRun, file: Path, folder: Path) -> tuple[Manifest, M
     return exported, manifest
 
 
-def _log_of(entries: Iterator[Entry], exported: Manifest, file: Path, folder: Path) -> RunLog:
+def _log_of(entries: Iterator[Entry], position: int, parent: bytes, file: Path, folder: Path) -> RunLog:
     batch: list[Entry] = []
     log: RunLog | None = None
     for entry in entries:
         if log is None:
             # A run that went on from a snapshot without taking its log over begins where its parent was.
             before = entry.position - 1
-            if before and (before != exported.position or not exported.parent):
+            if before and (before != position or not parent):
                 raise RunError(f"{file}: begins at entry {entry.position}, not at the first; export the run again")
-            log = RunLog(folder, position=before, digest=bytes.fromhex(exported.parent) if before else GENESIS)
+            log = RunLog(folder, position=before, digest=parent if before else GENESIS)
         batch.append(entry)
         if len(batch) == BATCH:
             log.append(batch, log.position)
