@@ -83,6 +83,8 @@ def test_a_measure_of_the_truth_is_refused_by_name_on_an_imported_run(tmp_path: 
         refused = CliRunner().invoke(app, ["measures", str(back), *asked])
         assert refused.exit_code != 0
         assert "no truth is kept of this run, which these measures need: inventory_rec" in str(refused.exception)
+    shown = CliRunner().invoke(app, ["measures", str(back), "--name", "inv*"], catch_exceptions=False)
+    assert "not here, since no truth is kept of this run: inventory_record_accuracy\n" in shown.output
     books = CliRunner().invoke(app, ["books", str(back)], catch_exceptions=False)
     assert books.exit_code == 0
     assert "No truth is kept of this run" in books.output

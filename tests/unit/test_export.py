@@ -6,14 +6,19 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 import pytest
 
 from tests.unit.log_samples import DAY, START, busy_week
 from twin.cli import main
+from twin.core.commands import Command
+from twin.core.effects import Effect
+from twin.core.events import Event
 from twin.core.topics import published
 from twin.log import RunLog, manifest_of, read_entries, write_manifest
+from twin.log.business_objects import fields_in_the_payload
 from twin.log.cloud_events import write_cloud_events
 from twin.log.instants import iso
 
@@ -76,6 +81,14 @@ def test_with_topics_only_what_is_published_is_written_under_its_topic(run: Path
     types = {line["type"] for line in lines}
     assert {"order.created", "shipment.shipped", "exception.raised"} <= types
     assert "sourcing.requested" not in types
+
+
+@pytest.mark.parametrize("union", [Event, Effect, Command])
+def test_every_field_of_what_can_be_in_a_log_names_a_thing_or_is_an_attribute(union: UnionType) -> None:
+    # A new field is thought of here: what is none of these stands in the payload alone.
+    in_the_payload = {"facts", "id", "lanes", "policies", "queued"}
+    for type_ in union.__args__:
+        assert [name for name in fields_in_the_payload(type_) if name not in in_the_payload] == [], type_
 
 
 def test_an_instant_is_written_to_the_millisecond() -> None:

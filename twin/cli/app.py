@@ -193,7 +193,7 @@ def measures(
     base: Annotated[Path | None, typer.Option(metavar="RUN", help="A run of the same seed to compare with.")] = None,
 ) -> None:
     """The measures of a run, or of two side by side."""
-    from twin.cli.measures import chosen, print_json, show_measures
+    from twin.cli.measures import chosen, need_truth, print_json, show_measures
     from twin.log import read_manifest
     from twin.measures import compare, compute, facts_of
 
@@ -214,6 +214,8 @@ def measures(
         print_json(found)
     else:
         show_measures(f"{manifest.title}, seed {manifest.seed}", found, manifest.currency, before)
+        if not manifest.truth_rows and kind is None and (missing := need_truth(name)):
+            line(f"not here, since no truth is kept of this run: {', '.join(missing)}")
 
 
 @app.command()

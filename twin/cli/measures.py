@@ -14,7 +14,7 @@ from twin.cli.texts import in_unit, rounded
 if TYPE_CHECKING:
     from twin.measures.measured import Measured
 
-__all__ = ["KEY_MEASURES", "chosen", "print_json", "show_measures"]
+__all__ = ["KEY_MEASURES", "chosen", "need_truth", "print_json", "show_measures"]
 
 KEY_MEASURES: Final[tuple[str, ...]] = (
     "otif_to_request",
@@ -53,7 +53,6 @@ def chosen(
 
     A run without the truth, such as an imported one, has no measure of kind T: what is asked for is named.
     """
-    from twin.measures import MEASURES
     from twin.scenario.errors import suggestion
 
     if kind is not None and kind not in ("L", "T", "P"):
@@ -61,8 +60,8 @@ def chosen(
     pattern = "*" if glob is None else glob
     named = {name: one for name, one in measures.items() if _matches(name, pattern)}
     found = {name: one for name, one in named.items() if kind in (None, one.kind)}
-    lost = [name for name, spec in MEASURES.items() if spec.kind == "T" and _matches(name, pattern.partition("/")[0])]
-    if not found and not with_truth and lost and kind in (None, "T"):
+    lost = [] if with_truth else need_truth(pattern)
+    if not found and lost and kind in (None, "T"):
         raise InputError(f"no truth is kept of this run, which these measures need: {', '.join(lost)}")
     if not named:
         near = suggestion(pattern, measures)
@@ -71,6 +70,14 @@ def chosen(
         wanted = " P needs --base RUN" if kind == "P" else f" they are {', '.join(_kinds(named.values()))}"
         raise InputError(f"--kind {kind}: none of these measures is of this kind;{wanted}")
     return found
+
+
+def need_truth(glob: str | None) -> list[str]:
+    """The measures of kind T whose names match."""
+    from twin.measures import MEASURES
+
+    measure = (glob or "*").partition("/")[0]
+    return [name for name, spec in MEASURES.items() if spec.kind == "T" and _matches(name, measure)]
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -14,7 +14,7 @@ from twin.core import events as ev
 from twin.core.effects import Delivery
 from twin.core.master import Carrier, Channel, Supplier, Warehouse
 
-__all__ = ["OBJECTS", "BusinessObjects", "Link", "Sink", "Thing", "plain_fields"]
+__all__ = ["OBJECTS", "BusinessObjects", "Link", "Sink", "Thing", "fields_in_the_payload", "plain_fields"]
 
 OBJECTS: Final[dict[str, dict[str, str]]] = {
     "order": {
@@ -131,7 +131,7 @@ class Sink(Protocol):
         """Whether the log has named it before."""
 
     def learn(self, thing: Thing, at: int, attributes: Iterable[Attribute]) -> None:
-        """Values that attributes of a thing have since `at` (ms)."""
+        """Values that attributes of a thing have since `at` (ms); an instant of 0 is none."""
 
     def relate(self, thing: Thing, other: Thing, qualifier: str) -> None:
         """A thing has to do with another one, in that role."""
@@ -246,8 +246,7 @@ class BusinessObjects:
             self._sink.relate(thing, Thing("item", line.sku), "asks for")
 
     def _promised(self, event: ev.PromiseDecided, now: int) -> None:
-        if event.promised_at:
-            self._sink.learn(Thing("order", event.order), now, (("promised_at", event.promised_at),))
+        self._sink.learn(Thing("order", event.order), now, (("promised_at", event.promised_at),))
 
     def _released(self, event: ev.ReleaseDecided, now: int) -> None:
         for plan in event.fulfillment_orders:
@@ -352,6 +351,13 @@ def plain_fields(type_: type) -> tuple[tuple[str, str], ...]:
             if field.type in _KINDS and field.name not in _FIELDS and field.name != "id"
         )
     return found
+
+
+def fields_in_the_payload(type_: type) -> list[str]:
+    """Fields of a command, an event or an effect that name no thing and are no attribute."""
+    links, nested = _links_of(type_)
+    told = [*(name for name, _ in links), *nested, *(name for name, _ in plain_fields(type_))]
+    return [field.name for field in msgspec.structs.fields(type_) if field.name not in told]
 
 
 def _links_of(type_: type) -> _Links:

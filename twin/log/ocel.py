@@ -249,6 +249,8 @@ class _Spool:
         number, since = self._numbers[thing], iso(at)
         kinds = _RUN_ATTRIBUTES if thing.type == RUN else OBJECTS[thing.type]
         for name, value in attributes:
+            if kinds[name] == "time" and not value:
+                continue
             told = iso(int(value)) if kinds[name] == "time" else value
             text = _encode({"name": name, "value": told, "time": since}).decode()
             self._facts.append((number, 0, text))
