@@ -709,7 +709,7 @@ def import_(
     force: Force = False,
 ) -> None:
     """Read an exported run back into a folder, with its log and all that follows from it."""
-    from twin.cli.importing import import_run
+    from twin.cli.run_imports import import_run
 
     import_run(kind, file, out, force=force)
 
