@@ -196,8 +196,13 @@ def test_a_log_of_another_origin_is_counted_and_becomes_no_run() -> None:  # RP-
         read_recorded(file)
 
 
-def test_r4pm_reads_what_was_exported(busy: Path, exported: Path, log: Any) -> None:
+def test_r4pm_reads_what_was_exported_and_what_it_saves_comes_back(
+    busy: Path, exported: Path, log: Any, tmp_path: Path
+) -> None:
     r4pm = pytest.importorskip("r4pm", reason="r4pm is not installed here; requirements-dev.lock has it")
-    stats = r4pm.bindings.ocel_type_stats(r4pm.import_item("OCEL", str(exported)))
+    item = r4pm.import_item("OCEL", str(exported))
+    stats = r4pm.bindings.ocel_type_stats(item)
     assert stats["event_type_counts"] == Counter(event["type"] for event in log["events"])
     assert stats["object_type_counts"] == Counter(one["type"] for one in log["objects"])
+    r4pm.export_item(item, str(tmp_path / "again.json"))
+    assert list(read_recorded(tmp_path / "again.json").entries()) == list(read_entries(busy))
