@@ -36,6 +36,7 @@ def test_the_pages_speak_of_the_groups_that_there_are(root: Path, page: str) -> 
         "ordertwin.order_books": "order-book sources",
         "ordertwin.decisions": "clients of decision services",
         "ordertwin.refeeds": "refeeds",
+        "ordertwin.run_imports": "exported runs",
     }
     assert list(declared(root)) == list(kinds)
     assert "ordertwin.journals" not in text

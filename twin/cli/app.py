@@ -287,7 +287,7 @@ def measures(
     base: Annotated[Path | None, typer.Option(metavar="RUN", help="A run of the same seed to compare with.")] = None,
 ) -> None:
     """The measures of a run, or of two side by side."""
-    from twin.cli.measures import chosen, print_json, show_measures
+    from twin.cli.measures import chosen, need_truth, print_json, show_measures
     from twin.log import read_manifest
     from twin.measures import compare, compute, facts_of
 
@@ -303,11 +303,13 @@ def measures(
     if base is not None:
         before = compute(base)
         found |= compare(facts_of(base, trace=True), facts_of(run, trace=True))
-    found = chosen(found, name, kind)
+    found = chosen(found, name, kind, with_truth=manifest.truth_rows > 0)
     if as_json:
         print_json(found)
     else:
         show_measures(f"{manifest.title}, seed {manifest.seed}", found, manifest.currency, before)
+        if not manifest.truth_rows and kind is None and (missing := need_truth(name)):
+            line(f"not here, since no truth is kept of this run: {', '.join(missing)}")
 
 
 @app.command()
@@ -807,12 +809,34 @@ def report(run: RunFolder) -> None:
 @app.command()
 def export(
     run: RunFolder,
-    entries: Annotated[Path, typer.Option(metavar="FILE", help="For the entries, one JSON line each.")],
+    entries: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The entries, a JSON line each, as the digest links them.")
+    ] = None,
+    ocel: Annotated[Path | None, typer.Option(metavar="FILE", help="All of the log as OCEL 2.0 in JSON.")] = None,
+    cloud_events: Annotated[
+        Path | None, typer.Option("--cloudevents", metavar="FILE", help="The events as CloudEvents, a JSON line each.")
+    ] = None,
+    topics: Annotated[bool, typer.Option("--topics", help="Of the events only the published ones.")] = False,
 ) -> None:
-    """Write the entries of a run as JSON lines."""
-    from twin.cli.exporting import write_entries
+    """Write a run's log for others: as entries, OCEL 2.0 or CloudEvents."""
+    from twin.cli.exporting import export_run
 
-    line(f"{write_entries(run, entries):,} entries: {entries}")
+    export_run(run, entries, ocel, cloud_events, topics=topics)
+
+
+@app.command(name="import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `twin export --ocel` wrote; gzipped or not.")],
+    out: Out,
+    kind: Annotated[
+        str, typer.Option(help="Kind of file: an entry point of the group ordertwin.run_imports.")
+    ] = "ocel",
+    force: Force = False,
+) -> None:
+    """Read an exported run back into a folder, with its log and all that follows from it."""
+    from twin.cli.run_imports import import_run
+
+    import_run(kind, file, out, force=force)
 
 
 @app.command()

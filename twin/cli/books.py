@@ -36,6 +36,22 @@ def show_books(run: Path, books: Accounts) -> None:
     show(_ends(books))
     _show_refused(books)
     _show_credits(counts, books)
+    if books.stock:
+        _show_stock(books)
+    else:
+        line("No truth is kept of this run: stock, parcels and ledger are held against nothing that happened.")
+    _show_differences(books)
+
+
+def print_books(run: Path, books: Accounts) -> None:
+    """One JSON map: `order_book`, as its adapter read it (null without one), and `books`. Amounts are minor units."""
+    from twin.measures.accounts import read_book_counts
+
+    told = {"order_book": read_book_counts(run), "books": books}
+    line(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
+
+
+def _show_stock(books: Accounts) -> None:
     moved = table("Stock: units moved, as it physically happened", "Movement", "Units", right=("Units",))
     for kind, units in books.stock.items():
         if kind != "stock.closing":
@@ -49,15 +65,6 @@ def show_books(run: Path, books: Accounts) -> None:
             f"{count(books.adjustments_capped)} units were to be adjusted and were not: there was no stock left for it"
         )
     line(f"{count(books.items)} items were added up one by one, in {count(books.cells)} places of stock.")
-    _show_differences(books)
-
-
-def print_books(run: Path, books: Accounts) -> None:
-    """One JSON map: `order_book`, as its adapter read it (null without one), and `books`. Amounts are minor units."""
-    from twin.measures.accounts import read_book_counts
-
-    told = {"order_book": read_book_counts(run), "books": books}
-    line(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
 
 
 def _show_read(counts: BookCounts) -> None:

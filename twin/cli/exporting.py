@@ -1,34 +1,50 @@
-"""The entries of a run as JSON lines."""
+"""A run written for others: its entries as JSON lines, as OCEL 2.0, its events as CloudEvents."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from twin.cli.failures import InputError
+from twin.cli.terminal import line
 from twin.log import read_manifest, read_rows
+from twin.log.outputs import new_file
 
-__all__ = ["write_entries"]
+__all__ = ["export_run", "write_entries"]
+
+
+def export_run(run: Path, entries: Path | None, ocel: Path | None, cloud_events: Path | None, *, topics: bool) -> None:
+    """Write the files that are asked for and say what is in them.
+
+    Raises `InputError` where none is asked for, and `RunError` as the writers do.
+    """
+    if entries is None and ocel is None and cloud_events is None:
+        raise InputError("nothing to write; give --entries FILE, --ocel FILE or --cloudevents FILE")
+    if topics and cloud_events is None:
+        raise InputError("--topics: it chooses among CloudEvents; give --cloudevents FILE")
+    if entries is not None:
+        line(f"{write_entries(run, entries):,} entries: {entries}")
+    if ocel is not None:
+        from twin.log.ocel import write_ocel
+
+        written = write_ocel(run, ocel)
+        line(f"{written.events:,} events, {written.objects:,} objects of {written.entries:,} entries: {ocel}")
+    if cloud_events is not None:
+        from twin.log.cloud_events import write_cloud_events
+
+        what = "published events" if topics else "events"
+        line(f"{write_cloud_events(run, cloud_events, topics=topics):,} {what}: {cloud_events}")
 
 
 def write_entries(run: Path, file: Path) -> int:
     """Write the entries of a finished run to a new file, whole or not at all; returns how many there are.
 
-    Each line is the JSON that the digest chain links. Raises `RunError` for a run that is cut off, and `InputError`
-    where the file is there already or cannot be made.
+    Each line is the JSON that the digest chain links. Raises `RunError` for a run that is cut off, and where the file
+    is there already or cannot be made.
     """
     read_manifest(run)
-    if file.exists():
-        raise InputError(f"{file} is there already; give a file that does not exist yet")
-    if not file.absolute().parent.is_dir():
-        raise InputError(f"{file} cannot be made: {file.parent} is no folder; make it first")
-    unfinished = file.with_name(f".{file.name}.unfinished")
     written = 0
-    try:
-        with unfinished.open("w", encoding="utf-8", newline="\n") as lines:
-            for row in read_rows(run):
-                lines.write(f"{row.payload}\n")
-                written += 1
-        unfinished.replace(file)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with new_file(file) as folder, (folder / file.name).open("w", encoding="utf-8", newline="\n") as lines:
+        for row in read_rows(run):
+            lines.write(f"{row.payload}\n")
+            written += 1
     return written

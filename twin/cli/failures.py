@@ -22,6 +22,7 @@ TRACEBACK: Final = "TWIN_TRACEBACK"
 """Environment variable: set to 1, a defect is shown with its traceback."""
 
 _INPUT_ERRORS: Final = (
+    "adapters.ocel.problems.OcelError",
     "adapters.sqlite_journal.JournalError",
     "twin.cli.failures.InputError",
     "twin.codec.CodecError",

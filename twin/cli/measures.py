@@ -14,7 +14,7 @@ from twin.cli.texts import in_unit, rounded
 if TYPE_CHECKING:
     from twin.measures.measured import Measured
 
-__all__ = ["KEY_MEASURES", "chosen", "print_json", "show_measures"]
+__all__ = ["KEY_MEASURES", "chosen", "need_truth", "print_json", "show_measures"]
 
 KEY_MEASURES: Final[tuple[str, ...]] = (
     "otif_to_request",
@@ -46,22 +46,38 @@ UNREADABLE: Final = 10**10
 """From here on a numerator is a sum of milliseconds over things, which no reader divides in the head."""
 
 
-def chosen(measures: Mapping[str, Measured], glob: str | None, kind: str | None) -> dict[str, Measured]:
-    """The measures whose names match `glob` and that are of `kind`. Raises `InputError` where none is left."""
+def chosen(
+    measures: Mapping[str, Measured], glob: str | None, kind: str | None, *, with_truth: bool = True
+) -> dict[str, Measured]:
+    """The measures whose names match `glob` and that are of `kind`. Raises `InputError` where none is left.
+
+    A run without the truth, such as an imported one, has no measure of kind T: what is asked for is named.
+    """
     from twin.scenario.errors import suggestion
 
     if kind is not None and kind not in ("L", "T", "P"):
         raise InputError(f"--kind {kind}: give L (from the log), T (needs the truth) or P (a pair of runs)")
     pattern = "*" if glob is None else glob
     named = {name: one for name, one in measures.items() if _matches(name, pattern)}
+    found = {name: one for name, one in named.items() if kind in (None, one.kind)}
+    lost = [] if with_truth else need_truth(pattern)
+    if not found and lost and kind in (None, "T"):
+        raise InputError(f"no truth is kept of this run, which these measures need: {', '.join(lost)}")
     if not named:
         near = suggestion(pattern, measures)
         raise InputError(f"--name {pattern}: no measure is named so{near}; `twin measures RUN` lists all")
-    found = {name: one for name, one in named.items() if kind in (None, one.kind)}
     if not found:
         wanted = " P needs --base RUN" if kind == "P" else f" they are {', '.join(_kinds(named.values()))}"
         raise InputError(f"--kind {kind}: none of these measures is of this kind;{wanted}")
     return found
+
+
+def need_truth(glob: str | None) -> list[str]:
+    """The measures of kind T whose names match."""
+    from twin.measures import MEASURES
+
+    measure = (glob or "*").partition("/")[0]
+    return [name for name, spec in MEASURES.items() if spec.kind == "T" and _matches(name, measure)]
 
 
 def _matches(name: str, pattern: str) -> bool:
