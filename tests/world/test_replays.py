@@ -81,8 +81,9 @@ def test_the_state_folded_at_the_end_is_what_the_run_ended_in(busy: Run) -> None
 def test_the_state_at_an_instant_has_what_was_captured_by_then(busy: Run) -> None:
     at = busy.manifest.start_ms + DAY
     state = fold(busy.folder, position_at(busy.folder, at)).state
-    captured = [entry.now for entry in busy.entries() for event in entry.events if isinstance(event, OrderCaptured)]
-    assert len(state.orders) == sum(now <= at for now in captured) > 100
+    pairs = [(entry.now, event) for entry in busy.entries() for event in entry.events]
+    captured = [instant for instant, event in pairs if isinstance(event, OrderCaptured)]
+    assert len(state.orders) == sum(instant <= at for instant in captured) > 100
 
 
 def test_a_position_that_is_not_there_is_told(busy: Run) -> None:
