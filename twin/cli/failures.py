@@ -24,6 +24,7 @@ _INPUT_ERRORS: Final = (
     "adapters.sqlite_journal.JournalError",
     "twin.cli.failures.InputError",
     "twin.codec.CodecError",
+    "twin.event_log.EventLogError",
     "twin.experiment.baselines.BaselineError",
     "twin.experiment.executors.ExecutorRefused",
     "twin.experiment.sensitivity.AnalysisMissing",
