@@ -18,7 +18,7 @@ from adapters.event_log.events import make_events
 from adapters.event_log.joining import widen
 from adapters.event_log.mapping import EventLogMapping, read_mapping
 from adapters.event_log.times import parse_one
-from twin.event_log import EventLog, EventLogError, Remark, arrow_schema
+from twin.event_log import EventLog, EventLogError, Remark
 
 __all__ = ["EventLog", "EventLogError", "EventLogMapping", "load", "read_mapping"]
 
@@ -38,11 +38,10 @@ def load(paths: Sequence[Path], mapping: Path | EventLogMapping | Mapping[str, A
     remarks: list[Remark] = []
     with duckdb.connect() as con:
         wide, files, left_out = widen(con, paths, checked, remarks)
-        make_events(con, wide, checked, remarks)
-        con.execute("drop table wide")
-        check_events(con, place, checked, as_of, remarks)
-        table = con.table("events").to_arrow_table().cast(arrow_schema())
-        last: Any = con.execute("select max(event_ms) from events").fetchone()
+        table = make_events(con, wide, checked, remarks)
+        con.register("events", table)
+        table = check_events(con, table, place, checked, as_of, remarks)
+        last: Any = con.execute("select max(event_ms) from events").fetchall()[0]
     return EventLog(
         title=checked.title,
         files=files,

@@ -16,13 +16,18 @@ _UNORDERED = ("promised", "invoiced", "cancelled", "returned")
 
 
 def check_events(
-    con: duckdb.DuckDBPyConnection, place: str, mapping: EventLogMapping, as_of_ms: int | None, remarks: list[Remark]
-) -> None:
-    """See that `events` can be used; what a reader must know and that is no reason to refuse it is remarked.
+    con: duckdb.DuckDBPyConnection,
+    table: Any,
+    place: str,
+    mapping: EventLogMapping,
+    as_of_ms: int | None,
+    remarks: list[Remark],
+) -> Any:
+    """See that `events`, which is `table`, can be used; what is no reason to refuse it is remarked.
 
-    Raises `EventLogError`.
+    Returns the table, without its duplicates where the mapping says so. Raises `EventLogError`.
     """
-    _check_duplicates(con, place, mapping, remarks)
+    table = _check_duplicates(con, table, place, mapping, remarks)
     if as_of_ms is not None:
         _check_future(con, place, as_of_ms, str(mapping.as_of))
     _check_cases(con, place)
@@ -31,23 +36,24 @@ def check_events(
         "select row, activity, count(*) over () from events where record_ms < event_ms order by row limit 5"
     ).fetchall()
     _remark(remarks, "events written down before they happened", late)
+    return table
 
 
 def _check_duplicates(
-    con: duckdb.DuckDBPyConnection, place: str, mapping: EventLogMapping, remarks: list[Remark]
-) -> None:
+    con: duckdb.DuckDBPyConnection, table: Any, place: str, mapping: EventLogMapping, remarks: list[Remark]
+) -> Any:
     if mapping.duplicates == "keep":
-        return
+        return table
     names = ", ".join(f'"{name}"' for name in COLUMNS if name != "row")
     count, distinct = _row(con, f"select count(*), count(distinct hash({names})) from events")
     if count == distinct:
-        return
+        return table
     doubled = con.execute(
         f"select max(row), any_value(case_id) || ' ' || any_value(activity), sum(count(*)) over () - count(*) over () "
         f"from events group by {names} having count(*) > 1 order by 1 limit 5"
     ).fetchall()
     if not doubled:
-        return
+        return table
     extra = int(doubled[0][2])
     if mapping.duplicates == "refuse":
         raise EventLogError(
@@ -57,12 +63,16 @@ def _check_duplicates(
             [(row, text) for row, text, _ in doubled],
             extra,
         )
-    con.execute(
-        "create temp table single as select * from events "
-        f"qualify row_number() over (partition by {names} order by row) = 1"
-    )
-    con.execute("drop table events; create temp table events as select * from single order by row")
     _remark(remarks, "events that repeat others in every respect, dropped", doubled)
+    first = f"qualify row_number() over (partition by {names} order by row) = 1"
+    # The table's own order: rows, and within a row that of the vocabulary.
+    single = con.sql(
+        f"select * exclude (at) from (select *, row_number() over () as at from events {first}) order by at"
+    )
+    table = single.to_arrow_table().cast(table.schema)
+    con.unregister("events")
+    con.register("events", table)
+    return table
 
 
 def _check_future(con: duckdb.DuckDBPyConnection, place: str, as_of_ms: int, said: str) -> None:
@@ -99,26 +109,30 @@ def _check_cases(con: duckdb.DuckDBPyConnection, place: str) -> None:
 
 
 def _tell_disorder(con: duckdb.DuckDBPyConnection, remarks: list[Remark]) -> None:
-    order = [name for name in ACTIVITIES if name not in _UNORDERED]
-    rank = " ".join(f"when '{name}' then {at}" for at, name in enumerate(order))
+    used = {row[0] for row in con.execute("select distinct activity from events").fetchall()}
+    order = [name for name in ACTIVITIES if name in used and name not in _UNORDERED]
+    firsts = ", ".join(f"min(event_ms) filter (activity = '{name}') as {name}" for name in order)
+    # Each is held against the last one before it that the case has.
+    before = {name: f"coalesce({', '.join(reversed(order[:at]))})" for at, name in enumerate(order) if at}
+    wrong = " or ".join(f"{name} < {last}" for name, last in before.items())
+    if not wrong:
+        return
     con.execute(
-        "create temp table firsts as select case_id, activity, min(event_ms) as first_ms, min(row) as row, "
-        f"case activity {rank} end as rank from events where event_ms is not null and activity in {tuple(order)} "
-        "group by case_id, activity"
+        f"create temp table disorder as select * from (select case_id, {firsts} from events group by case_id) "
+        f"where {wrong}"
     )
-    con.execute(
-        "create temp table disorder as select * from (select row, case_id, activity, first_ms, "
-        "lag(activity) over steps as before, lag(first_ms) over steps as before_ms from firsts "
-        "window steps as (partition by case_id order by rank)) where first_ms < before_ms"
-    )
-    pairs = con.execute("select activity, before, count(*) from disorder group by all order by 3 desc, 1, 2").fetchall()
-    for activity, before, count in pairs:
-        rows = con.execute(
-            "select row, case_id from disorder where activity = ? and before = ? order by row limit 5",
-            [activity, before],
-        ).fetchall()
-        remarks.append(Remark(f"cases {activity} before {before}", int(count), tuple(rows)))
-    con.execute("drop table firsts; drop table disorder")
+    found = []
+    for at, name in enumerate(order):
+        for other in order[:at]:
+            between = " and ".join(f"{one} is null" for one in order[order.index(other) + 1 : at]) or "true"
+            rows = con.execute(
+                f"select min(row), case_id, count(*) over () from events join disorder using (case_id) "
+                f"where activity = '{name}' and {name} < {other} and {between} group by case_id order by 1 limit 5"
+            ).fetchall()
+            if rows:
+                found.append(Remark(f"cases {name} before {other}", int(rows[0][2]), tuple(row[:2] for row in rows)))
+    remarks.extend(sorted(found, key=lambda remark: -remark.count))
+    con.execute("drop table disorder")
 
 
 def _remark(remarks: list[Remark], text: str, rows: list[tuple[Any, ...]]) -> None:
@@ -127,5 +141,5 @@ def _remark(remarks: list[Remark], text: str, rows: list[tuple[Any, ...]]) -> No
 
 
 def _row(con: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:
-    row: Any = con.execute(query).fetchone()
+    row: Any = con.execute(query).fetchall()[0]
     return tuple(int(value) for value in row)

@@ -1,4 +1,4 @@
-"""Rows of the wide table as neutral events, in the DuckDB table `events`."""
+"""Rows of the wide table as neutral events."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import duckdb
 import pyarrow as pa
 
 from adapters.event_log.joining import Wide
-from adapters.event_log.mapping import EventLogMapping, Stamp
+from adapters.event_log.mapping import ActivityColumn, EventLogMapping, Stamp
 from adapters.event_log.reading import first_rows
 from adapters.event_log.times import read_times
-from twin.event_log import ACTIVITIES, BEGINNINGS, COLUMNS, EventLogError, Remark
+from twin.event_log import ACTIVITIES, BEGINNINGS, COLUMNS, EventLogError, Remark, arrow_schema
 
 __all__ = ["make_events"]
 
@@ -20,22 +20,23 @@ _AMOUNT = "decimal(28, 6)"
 _NUMBERS = ("quantity", "stock_view")
 
 
-def make_events(con: duckdb.DuckDBPyConnection, wide: Wide, mapping: EventLogMapping, remarks: list[Remark]) -> None:
-    """Fill `events`, in the order of rows and within a row in that of the vocabulary.
+def make_events(con: duckdb.DuckDBPyConnection, wide: Wide, mapping: EventLogMapping, remarks: list[Remark]) -> Any:
+    """The neutral table, in the order of rows and within a row in that of the vocabulary.
 
     Raises `EventLogError` for what cannot be read as what the mapping says that it is.
     """
     times = _times(con, wide, mapping, remarks)
     lines = _lines(con, wide, mapping, times)
-    selects = list(
-        _by_activity(con, wide, mapping, times, lines) if mapping.activity else _by_case(wide, mapping, times, lines)
-    )
-    rank = " ".join(f"when '{name}' then {at}" for at, name in enumerate(ACTIVITIES))
     listed = ", ".join(f'"{name}"' for name in COLUMNS)
-    con.execute(
-        f"create temp table events as select {listed} from ({' union all '.join(selects)}) "
-        f"order by row, line, case activity {rank} end, event_ms"
-    )
+    if mapping.activity is not None:
+        query = f"select {listed} from ({_by_activity(con, wide, mapping.activity, times, lines)})"
+    else:
+        rank = " ".join(f"when '{name}' then {at}" for at, name in enumerate(ACTIVITIES))
+        selects = " union all ".join(_by_case(wide, mapping, times, lines))
+        query = f"select {listed} from ({selects}) order by row, line, case activity {rank} end"
+    table = con.sql(query).to_arrow_table()
+    wide.close()
+    return table.cast(arrow_schema())
 
 
 def _times(
@@ -67,11 +68,7 @@ def _times(
             name = names[key, use] = f"ms{len(arrays)}"
             arrays[name] = pa.array(read.ms.data, pa.int64(), mask=read.ms.mask)
     if arrays:
-        con.register("read_times", pa.table(arrays))
-        # Both are in the order in which they were made, so they are laid side by side.
-        con.execute("create temp table timed as select * from wide positional join read_times")
-        con.unregister("read_times")
-        con.execute("drop table wide; alter table timed rename to wide")
+        wide.add(arrays)
     return names
 
 
@@ -103,7 +100,7 @@ def _lines(
         said = fields.order or fields.purchase_order or ""
         raise EventLogError(
             wide.place(said)[0],
-            f"{int(nameless[0][2]):,} rows name neither an order nor a purchase order in {said!r}",
+            f"{int(nameless[0][2]):,} of the rows name neither an order nor a purchase order in {said!r}",
             "every row needs one; leave such rows out by `where`, or name another column",
             first_rows([row[:2] for row in nameless]),
             int(nameless[0][2]),
@@ -134,7 +131,7 @@ def _refuse(con: duckdb.DuckDBPyConnection, wide: Wide, said: str, bad: str, wha
     if rows:
         place, name = wide.place(said)
         count = int(rows[0][2])
-        problem = f"{count:,} {'cells' if count > 1 else 'cell'} of column {name!r} are {what}"
+        problem = f"{count:,} of the cells of column {name!r} are {what}"
         raise EventLogError(
             place,
             problem,
@@ -153,7 +150,7 @@ def _by_case(
         recorded = times.get((f"events.{name}", "recorded"), "null::bigint")
         happened = [f"{at} is not null"] if stamp.column is not None else []
         for said, values in (stamp.when or {}).items():
-            listed = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+            listed = ", ".join(_text(value) for value in values)
             happened.append(f"{wide.column(said)}::varchar in ({listed})")
         own = dict(lines, activity=f"'{name}'", event_ms=at, record_ms=recorded)
         if stamp.quantity is not None:
@@ -167,14 +164,11 @@ def _by_case(
 def _by_activity(
     con: duckdb.DuckDBPyConnection,
     wide: Wide,
-    mapping: EventLogMapping,
+    spec: ActivityColumn,
     times: dict[tuple[str, str], str],
     lines: dict[str, str],
-) -> Iterator[str]:
+) -> str:
     """One row an event."""
-    spec = mapping.activity
-    if spec is None:
-        raise ValueError("the mapping names no column of activities")
     column = wide.column(spec.column)
     at = times["activity.time", "column"]
     known = [*spec.names, *spec.ignore]
@@ -187,14 +181,12 @@ def _by_activity(
         place, said = wide.place(spec.column)
         raise EventLogError(
             place,
-            f"{int(strange[0][2]):,} rows have an activity in {said!r} that the mapping does not translate",
+            f"{int(strange[0][2]):,} of the rows have an activity in {said!r} that the mapping does not translate",
             "translate it in `activity.names`, or list it in `activity.ignore`",
             first_rows([row[:2] for row in strange]),
             int(strange[0][2]),
         )
-    cases = " ".join(
-        f"when '{name.replace(chr(39), chr(39) * 2)}' then '{meant}'" for name, meant in spec.names.items()
-    )
+    cases = " ".join(f"when {_text(name)} then '{meant}'" for name, meant in spec.names.items())
     timeless = con.execute(
         f"select row, {column}, count(*) over () from wide where {at} is null and {column} not in (select unnest(?)) "
         "order by row limit 5",
@@ -205,15 +197,19 @@ def _by_activity(
         count = int(timeless[0][2])
         raise EventLogError(
             place,
-            f"{count:,} events have no time in {said!r}",
+            f"{count:,} of the events have no time in {said!r}",
             "every event needs one",
             first_rows([row[:2] for row in timeless]),
             count,
         )
     own = dict(lines, activity=f"case {column} {cases} end", event_ms=at)
     own["record_ms"] = times.get(("activity.time", "recorded"), "null::bigint")
-    yield f"select {_selected(own)} from wide where {column} in (select unnest({list(spec.names)!r}))"
+    return f"select {_selected(own)} from wide where {column} in ({', '.join(_text(name) for name in spec.names)})"
 
 
 def _selected(own: dict[str, str]) -> str:
     return ", ".join(f'{own[name]} as "{name}"' for name in COLUMNS)
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

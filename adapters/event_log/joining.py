@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from adapters.event_log.mapping import EventLogMapping, SourcePart
@@ -20,24 +21,49 @@ _ONLY = "log"
 
 
 class Wide:
-    """The DuckDB table `wide`: `row` and one column each for what the mapping names, as text or typed.
+    """The DuckDB view `wide`: `row` and one column each for what the mapping names, as text or typed.
 
-    `column` gives a mapped column's name in it, `kind` its type, `place` the file and the name for an error.
+    It lies over an Arrow table, so that nothing is copied but what a join makes. `column` gives a mapped column's
+    name in it, `kind` its type, `place` the file and the name for an error.
     """
 
-    def __init__(self, names: dict[str, str], places: dict[str, str], kinds: dict[str, str]) -> None:
-        self._names = names
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, table: Any, selects: dict[str, tuple[str, str]], places: dict[str, str]
+    ) -> None:
+        self._con = con
+        self._table = table
+        self._names = {said: name for said, (name, _) in selects.items()}
+        self._selects = [f"{select} as {name}" for name, select in selects.values()]
         self._places = places
-        self._kinds = kinds
+        self._show()
+        self._kinds = {row[0]: row[1] for row in con.execute("describe wide").fetchall()}
+
+    def _show(self) -> None:
+        self._con.register("base", self._table)
+        self._con.execute(f"create or replace temp view wide as select row, {', '.join(self._selects)} from base")
 
     def column(self, said: str) -> str:
         return self._names[said]
 
     def kind(self, said: str) -> str:
-        return self._kinds[self._names[said]]
+        kind: str = self._kinds[self._names[said]]
+        return kind
 
     def place(self, said: str) -> tuple[str, str]:
         return self._places[said], said
+
+    def add(self, columns: dict[str, Any]) -> None:
+        """Lay Arrow arrays beside the table, in its order."""
+        for name, array in columns.items():
+            self._table = self._table.append_column(name, array)
+            self._selects.append(name)
+        self._show()
+
+    def close(self) -> None:
+        """Let the table go."""
+        self._con.execute("drop view wide")
+        self._con.unregister("base")
+        self._table = None
 
 
 def widen(
@@ -67,37 +93,52 @@ def widen(
                 raise files[name].missing(own, f"files.{name}.join")
             wanted[name].setdefault(own)
             joins.append((name, own, want(f"files.{name}.join", to)))
-    sources = []
+    sources, tables = [], {}
     for name, file in files.items():
         # A joined file is read for its key at least; the first for anything that counts its rows.
         table = file.read(list(wanted[name]) or file.columns[:1])
         sources.append(SourceFile(file.path.name, table.num_rows, file.bytes))
-        con.register(f"file_{name}", table.append_column("row", pa.array(range(1, table.num_rows + 1), pa.int64())))
+        tables[name] = table.append_column("row", pa.array(np.arange(1, table.num_rows + 1)))
+        con.register(f"file_{name}", tables[name])
     _check_keys(con, parts, joins, files, remarks)
-    names = {said: f"c{at}" for at, said in enumerate(found)}
     blanks = ["", *mapping.blanks]
-    selected = ", ".join(
-        f"{_cleaned(con, name, column, blanks)} as {names[said]}" for said, (name, column) in found.items()
-    )
-    joined = next(iter(parts))
-    query = f"from file_{joined}"
+    selects = {
+        said: (f"c{at}", _cleaned(con, name, column, blanks)) for at, (said, (name, column)) in enumerate(found.items())
+    }
+    places = {said: str(files[name].path) for said, (name, _) in found.items()}
+    first = next(iter(parts))
+    if len(parts) == 1 and not mapping.where:
+        con.unregister(f"file_{first}")
+        return Wide(con, tables[first], selects, places), tuple(sources), 0
+    query = f"from file_{first}"
     for name, part in parts.items():
         if part.join is not None:
             on = [f"file_{name}.{_q(own)} = file_{to}.{_q(key)}" for other, own, (to, key) in joins if other == name]
             query += f" left join file_{name} on {' and '.join(on)}"
-    con.execute(f"create temp table wide as select file_{joined}.row as row, {selected} {query} order by row")
+    every = ", ".join(f"file_{name}.{_q(column)} as {selects[said][0]}" for said, (name, column) in found.items())
+    kept = " and ".join(_kept(selects[said][0], values) for said, values in mapping.where.items()) or "true"
+    con.execute(f"create temp table joined as select file_{first}.row as row, {every} {query}")
+    before = _one(con, "select count(*) from joined")
+    table = con.sql(f"select * from joined where {kept} order by row").to_arrow_table()
+    con.execute("drop table joined")
     for name in files:
         con.unregister(f"file_{name}")
-    kinds = {row[0]: row[1] for row in con.execute("describe wide").fetchall()}
-    before = _one(con, "select count(*) from wide")
-    for said, values in mapping.where.items():
-        con.execute(f"delete from wide where coalesce({names[said]}::varchar, '') not in (select unnest(?))", [values])
-    left = before - _one(con, "select count(*) from wide")
-    if left == before:
+    if table.num_rows == 0:
         raise EventLogError(
             str(paths[0]), "`where` leaves no row of it", f"rows are kept whose columns hold {_said(mapping)}"
         )
-    return Wide(names, {said: str(files[name].path) for said, (name, _) in found.items()}, kinds), tuple(sources), left
+    renamed = {said: (name, _over(select, *found[said], name)) for said, (name, select) in selects.items()}
+    return Wide(con, table, renamed, places), tuple(sources), before - table.num_rows
+
+
+def _kept(column: str, values: tuple[str, ...]) -> str:
+    listed = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+    return f"coalesce(trim({column}::varchar), '') in ({listed})"
+
+
+def _over(select: str, file: str, column: str, name: str) -> str:
+    """The same cleaning of a cell that a join has given another name."""
+    return select.replace(_q(column), f"base.{name}")
 
 
 def _assigned(paths: Sequence[Path], parts: dict[str, SourcePart], mapping: EventLogMapping) -> list[tuple[str, Path]]:
@@ -136,15 +177,18 @@ def _resolve(said: str, key: str, files: dict[str, ForeignFile]) -> tuple[str, s
 
 
 def _cleaned(con: duckdb.DuckDBPyConnection, name: str, column: str, blanks: list[str]) -> str:
-    kind = str(con.execute(f"select typeof({_q(column)}) from file_{name} limit 1").fetchone()[0])  # type: ignore[index]
-    cell = f"file_{name}.{_q(column)}"
+    kind = str(con.execute(f"select typeof({_q(column)}) from file_{name} limit 1").fetchall()[0][0])
+    cell = _q(column)
     if kind.startswith(("TIMESTAMP", "DATE")):
         return cell
     if kind in ("DOUBLE", "FLOAT"):
         # A whole number kept as a float by a table (14798.0) loses its `.0`.
         return f"case when {cell} = floor({cell}) then {cell}::decimal(38,0)::varchar else {cell}::varchar end"
+    text = f"trim({cell})" if kind == "VARCHAR" else f"trim({cell}::varchar)"
+    if blanks == [""]:
+        return f"nullif({text}, '')"
     listed = ", ".join("'" + blank.replace("'", "''") + "'" for blank in blanks)
-    return f"case when trim({cell}::varchar) not in ({listed}) then trim({cell}::varchar) end"
+    return f"case when {text} not in ({listed}) then {text} end"
 
 
 def _check_keys(
@@ -168,7 +212,7 @@ def _check_keys(
                 count = int(doubled[0][2])
                 raise EventLogError(
                     str(files[name].path),
-                    f"{count:,} rows repeat a key of {keys}, and would double what is joined to them",
+                    f"{count:,} of the rows repeat a key of {keys}, and would double what is joined to them",
                     f"set `many: true` in files.{name} if that is meant",
                     first_rows([row[:2] for row in doubled]),
                     count,
@@ -198,5 +242,5 @@ def _q(name: str) -> str:
 
 
 def _one(con: duckdb.DuckDBPyConnection, query: str) -> int:
-    row: Any = con.execute(query).fetchone()
+    row: Any = con.execute(query).fetchall()[0]
     return int(row[0])

@@ -27,6 +27,8 @@ __all__ = ["ForeignFile", "first_rows"]
 _PARQUET = b"PAR1"
 _GZIP = b"\x1f\x8b"
 _ARCHIVE = b"PK\x03\x04"
+_CONTROLS = tuple(bytes([code]) for code in range(8))
+"""What no text holds."""
 _HEAD = 1 << 16
 _SHOWN = 5
 _BLOCK = 1 << 23
@@ -131,7 +133,7 @@ class ForeignFile:
             raise self.error("is empty", "export the log again, with a header and its rows")
         if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
             raise self.error("is UTF-16", "save the file as UTF-8", 1)
-        if b"\0" in start:
+        if any(mark in start for mark in _CONTROLS):
             raise self.error("is binary, not a table", "give CSV (plain or gzipped) or Parquet")
         first = start.splitlines()[0]
         try:
@@ -162,7 +164,7 @@ class ForeignFile:
                         block_size=_BLOCK,
                         encoding="utf8" if plain else self._encoding,
                     ),
-                    pc.ParseOptions(delimiter=self._delimiter, newlines_in_values=True),
+                    pc.ParseOptions(delimiter=self._delimiter, newlines_in_values=self._may_quote()),
                     pc.ConvertOptions(
                         column_types=dict.fromkeys(columns, pa.string()),
                         include_columns=list(columns),
@@ -176,6 +178,16 @@ class ForeignFile:
             self._blame()
             text = str(error).splitlines()[0]
             raise self.error(f"is no readable CSV file ({text})", "export it again") from None
+
+    def _may_quote(self) -> bool:
+        # Without a quote no cell holds a line's end, and blocks can be read side by side.
+        if self._gzipped:
+            return True
+        with self.path.open("rb") as file:
+            while chunk := file.read(_BLOCK):
+                if b'"' in chunk:
+                    return True
+        return False
 
     def _blame(self) -> None:
         """Read slowly, and raise what the fast reader stumbled over, counted."""

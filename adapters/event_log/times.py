@@ -99,7 +99,7 @@ def read_times(
         if times.zone is None:
             raise EventLogError(
                 place,
-                f"{int(bare_rows.sum()):,} times in column {name!r} have no zone, and the mapping states none",
+                f"{int(bare_rows.sum()):,} of the times in column {name!r} have no zone, and the mapping states none",
                 "set `times.zone`, as in `times: {zone: Europe/London}`",
                 _first(con, table, quoted, row[bare_rows].filled(0)),
                 int(bare_rows.sum()),
@@ -171,16 +171,16 @@ def _unread(
     for one in _OTHERS:
         if one == wanted:
             continue
-        found = con.execute(f"select count(try_strptime({quoted}::varchar, '{one}')) {from_bad}").fetchone()
-        if found is not None and found[0] > fits:
+        found = con.execute(f"select count(try_strptime({quoted}::varchar, '{one}')) {from_bad}").fetchall()[0]
+        if found[0] > fits:
             other, fits = one, found[0]
-    read = con.execute(f"select count({quoted}) from {table}").fetchone()
-    two = f", {fits:,} of them as {other!r}" if fits else ""
+    read = con.execute(f"select count({quoted}) from {table}").fetchall()[0]
+    two = f", {fits:,} of them fit {other!r}" if fits else ""
     count = len(rows)
-    some = read is not None and read[0] > count
+    some = read[0] > count
     return EventLogError(
         place,
-        f"{count:,} times in column {name!r} are not {form}{two}",
+        f"{count:,} of the times in column {name!r} are not {form}{two}",
         "a column has one format: correct these rows, or state it as `format` of the column"
         if some
         else "state it as `times.format`, or as `format` of the column",

@@ -104,7 +104,7 @@ def coverage_of(log: EventLog, con: duckdb.DuckDBPyConnection) -> Coverage:
     counted = ", ".join(f'count(*) filter ("{name}" > 0), sum(value) filter ("{name}" > 0)' for name in names)
     row: Any = con.execute(
         f"select {counted} from (select case_id, {columns} from log group by case_id) join case_values using (case_id)"
-    ).fetchone()
+    ).fetchall()[0]
     fields = [
         FieldCoverage(name, int(row[2 * at]), *_shares(int(row[2 * at]), row[2 * at + 1], cases, value))
         for at, name in enumerate(names)
@@ -130,5 +130,5 @@ def _shares(held: int, value_held: int | None, cases: int, value: int | None) ->
 
 
 def _row(con: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
-    row: Any = con.execute(query).fetchone()
+    row: Any = con.execute(query).fetchall()[0]
     return tuple(None if value is None else int(value) for value in row)

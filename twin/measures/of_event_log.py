@@ -96,19 +96,21 @@ class LogFacts:
         con.execute(
             "create or replace temp table orders as select subject, min(placed) as placed, max(arrived) as arrived, "
             "max(shipped) as shipped, bool_and(given_up or shipped is not null) as all_shipped, "
-            "max(released) as released, max(promised) as promised, max(requested) as requested, bool_and(given_up) as given_up, "
+            "max(released) as released, max(promised) as promised, max(requested) as requested, "
+            "bool_and(given_up) as given_up, "
             f"bool_and(given_up or ({full})) and not bool_and(given_up) as whole "
             "from cases group by subject"
         )
 
     def values(self, expression: str, source: str, where: str) -> list[int]:
         """A column of whole numbers."""
-        found = self.con.execute(f"select {expression} from {source} where {where}").fetchall()
-        return [int(row[0]) for row in found]
+        found = self.con.execute(f"select ({expression})::bigint as held from {source} where {where}").fetchnumpy()
+        held: list[int] = found["held"].tolist()
+        return held
 
     def count(self, source: str, where: str) -> int:
         """Rows for which it holds."""
-        row: Any = self.con.execute(f"select count(*) from {source} where {where}").fetchone()
+        row: Any = self.con.execute(f"select count(*) from {source} where {where}").fetchall()[0]
         return int(row[0])
 
     def slices(self, expression: str, by: str, where: str) -> list[tuple[str, int, int]]:
@@ -185,7 +187,7 @@ def units_captured(facts: LogFacts) -> Iterator[Answer]:
 
 
 def _captured(facts: LogFacts, what: str) -> Iterator[Answer]:
-    total: Any = facts.con.execute(f"select {what} from cases where placed is not null").fetchone()
+    total: Any = facts.con.execute(f"select {what} from cases where placed is not null").fetchall()[0]
     yield answer(int(total[0]))
     for name, number in facts.con.execute(
         f"select channel, {what} from cases where placed is not null and channel is not null group by 1 order by 1"
@@ -317,7 +319,7 @@ def purchase_orders(facts: LogFacts) -> Answer:
     """Purchase orders; where they have no ids of their own, orders that one was made for."""
     row: Any = facts.con.execute(
         "select count(distinct coalesce(purchase_order, \"order\")) from log where activity = 'purchase_order_created'"
-    ).fetchone()
+    ).fetchall()[0]
     return answer(int(row[0]))
 
 
