@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import duckdb
+import numpy as np
+import pyarrow as pa
 
 from adapters.event_log.mapping import EventLogMapping
 from twin.event_log import ACTIVITIES, BEGINNINGS, COLUMNS, ENDINGS, EventLogError, Remark
@@ -64,12 +66,11 @@ def _check_duplicates(
             extra,
         )
     _remark(remarks, "events that repeat others in every respect, dropped", doubled)
-    first = f"qualify row_number() over (partition by {names} order by row) = 1"
-    # The table's own order: rows, and within a row that of the vocabulary.
-    single = con.sql(
-        f"select * exclude (at) from (select *, row_number() over () as at from events {first}) order by at"
-    )
-    table = single.to_arrow_table().cast(table.schema)
+    first = f"qualify row_number() over (partition by {names} order by seq) = 1"
+    con.register("numbered", table.append_column("seq", pa.array(np.arange(table.num_rows))))
+    single = con.sql(f"select * from numbered {first} order by seq").to_arrow_table()
+    table = single.drop_columns("seq").cast(table.schema)
+    con.unregister("numbered")
     con.unregister("events")
     con.register("events", table)
     return table

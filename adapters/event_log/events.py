@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from adapters.event_log.joining import Wide
@@ -29,12 +30,16 @@ def make_events(con: duckdb.DuckDBPyConnection, wide: Wide, mapping: EventLogMap
     lines = _lines(con, wide, mapping, times)
     listed = ", ".join(f'"{name}"' for name in COLUMNS)
     if mapping.activity is not None:
-        query = f"select {listed} from ({_by_activity(con, wide, mapping.activity, times, lines)})"
+        made = _by_activity(con, wide, mapping.activity, times, lines)
+        query = f"select {listed}, seq from ({made}) where activity is not null"
     else:
         rank = " ".join(f"when '{name}' then {at}" for at, name in enumerate(ACTIVITIES))
         selects = " union all ".join(_by_case(wide, mapping, times, lines))
-        query = f"select {listed} from ({selects}) order by row, line, case activity {rank} end"
+        query = f"select {listed}, seq from ({selects}) order by seq, case activity {rank} end"
     table = con.sql(query).to_arrow_table()
+    if mapping.activity is not None and (np.diff(table["seq"].to_numpy()) < 0).any():
+        table = table.sort_by("seq")
+    table = table.drop_columns("seq")
     wide.close()
     return table.cast(arrow_schema())
 
@@ -204,11 +209,11 @@ def _by_activity(
         )
     own = dict(lines, activity=f"case {column} {cases} end", event_ms=at)
     own["record_ms"] = times.get(("activity.time", "recorded"), "null::bigint")
-    return f"select {_selected(own)} from wide where {column} in ({', '.join(_text(name) for name in spec.names)})"
+    return f"select {_selected(own)} from wide"
 
 
 def _selected(own: dict[str, str]) -> str:
-    return ", ".join(f'{own[name]} as "{name}"' for name in COLUMNS)
+    return ", ".join([*(f'{own[name]} as "{name}"' for name in COLUMNS), "seq"])
 
 
 def _text(value: str) -> str:

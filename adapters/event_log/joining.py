@@ -21,17 +21,18 @@ _ONLY = "log"
 
 
 class Wide:
-    """The DuckDB view `wide`: `row` and one column each for what the mapping names, as text or typed.
+    """The DuckDB view `wide`: `seq`, `row` and one column each for what the mapping names, as text or typed.
 
-    It lies over an Arrow table, so that nothing is copied but what a join makes. `column` gives a mapped column's
-    name in it, `kind` its type, `place` the file and the name for an error.
+    `seq` counts the rows from 0: a query that is planned with a join may hand them over in another order. The view
+    lies over an Arrow table, so that nothing is copied but what a join makes. `column` gives a mapped column's name
+    in it, `kind` its type, `place` the file and the name for an error.
     """
 
     def __init__(
         self, con: duckdb.DuckDBPyConnection, table: Any, selects: dict[str, tuple[str, str]], places: dict[str, str]
     ) -> None:
         self._con = con
-        self._table = table
+        self._table = table.append_column("seq", pa.array(np.arange(table.num_rows)))
         self._names = {said: name for said, (name, _) in selects.items()}
         self._selects = [f"{select} as {name}" for name, select in selects.values()]
         self._places = places
@@ -40,7 +41,7 @@ class Wide:
 
     def _show(self) -> None:
         self._con.register("base", self._table)
-        self._con.execute(f"create or replace temp view wide as select row, {', '.join(self._selects)} from base")
+        self._con.execute(f"create or replace temp view wide as select seq, row, {', '.join(self._selects)} from base")
 
     def column(self, said: str) -> str:
         return self._names[said]
@@ -117,9 +118,11 @@ def widen(
             query += f" left join file_{name} on {' and '.join(on)}"
     every = ", ".join(f"file_{name}.{_q(column)} as {selects[said][0]}" for said, (name, column) in found.items())
     kept = " and ".join(_kept(selects[said][0], values) for said, values in mapping.where.items()) or "true"
-    con.execute(f"create temp table joined as select file_{first}.row as row, {every} {query}")
+    rows = ", ".join(f"file_{name}.row as row_{name}" for name in parts)
+    con.execute(f"create temp table joined as select file_{first}.row as row, {rows}, {every} {query}")
+    order = ", ".join(f"row_{name}" for name in parts)
     before = _one(con, "select count(*) from joined")
-    table = con.sql(f"select * from joined where {kept} order by row").to_arrow_table()
+    table = con.sql(f"select * from joined where {kept} order by {order}").to_arrow_table()
     con.execute("drop table joined")
     for name in files:
         con.unregister(f"file_{name}")

@@ -58,7 +58,7 @@ def read_times(
     stamp: Stamp,
     times: Times,
 ) -> TimesRead:
-    """One column of `table` (which has `row`), in the order of the table.
+    """One column of `table` (which has `seq` and `row`), in the order of the table.
 
     `kind` is its DuckDB type, `said` the file and the column as the mapping names it. Raises `EventLogError`.
     """
@@ -82,11 +82,11 @@ def read_times(
         text = wanted.replace("'", "''")
         local, offset = f"epoch_ms(try_strptime({quoted}, '{text}'))", "0" if "%z" in wanted else "null"
     try:
-        got = con.execute(f"select row, {quoted} is null, {local}, {offset} from {table}").fetchnumpy()
+        got = con.execute(f"select seq, row, {quoted} is null, {local}, {offset} from {table}").fetchnumpy()
     except duckdb.Error as error:
         text = str(error).splitlines()[0]
         raise EventLogError(place, f"the format {wanted!r} of {name!r} cannot be used ({text})", "correct it") from None
-    row, blank, local_ms, minutes = (np.ma.asarray(values) for values in got.values())
+    seq, row, blank, local_ms, minutes = (np.ma.asarray(values) for values in got.values())
     empty = blank.filled(True).astype(bool)
     bad = np.ma.getmaskarray(local_ms) & ~empty
     if bad.any():
@@ -108,8 +108,12 @@ def read_times(
         if stamp.day == "end":
             held = held - held % _DAY_MS + _DAY_MS - 1
         ms[bare_rows], skipped[bare_rows] = _in_zone(held, ZoneInfo(times.zone))
+    # In the order of the table, whatever that of the query was.
+    place_of = seq.filled(0)
+    ordered, blanks = np.empty_like(ms), np.empty_like(empty)
+    ordered[place_of], blanks[place_of] = ms, empty
     return TimesRead(
-        np.ma.masked_array(ms, mask=empty),
+        np.ma.masked_array(ordered, mask=blanks),
         _first(con, table, quoted, row[skipped].filled(0)) if skipped.any() else [],
         int(skipped.sum()),
     )
