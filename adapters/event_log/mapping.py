@@ -203,7 +203,7 @@ def read_mapping(source: Path | EventLogMapping | Mapping[str, Any]) -> EventLog
     if isinstance(source, Path):
         place, plain = str(source), _read_yaml(source)
     try:
-        return EventLogMapping.model_validate(plain)
+        return EventLogMapping.model_validate(_as_texts(plain))
     except ValidationError as error:
         raise _explain(place, error) from None
 
@@ -232,14 +232,14 @@ def _read_yaml(path: Path) -> Any:
         raise EventLogError(str(path), f"is no YAML ({str(error).splitlines()[0]})", "correct it") from None
     if not isinstance(plain, dict):
         raise EventLogError(str(path), "is no map of keys", "a mapping begins with `title:`; see docs/event_log.md")
-    return _as_texts(plain)
+    return plain
 
 
 def _as_texts(node: Any, key: str = "") -> Any:
     # YAML reads 2018-05-01 as a date and 1 in a list of values as a number; the mapping wants what was written.
     if isinstance(node, dict):
         return {str(name): _as_texts(held, str(name)) for name, held in node.items()}
-    if isinstance(node, list):
+    if isinstance(node, (list, tuple)):
         return [_as_texts(held) for held in node]
     if node is None or isinstance(node, (str, bool)) or key == "currency_exponent":
         return node

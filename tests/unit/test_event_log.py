@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from ruamel.yaml import YAML
 
 from adapters.event_log import load, reading
 from adapters.event_log.mapping import SHIPPED
@@ -512,6 +513,15 @@ def test_every_shipped_mapping_can_be_read() -> None:
     assert names == ["olist", "scms"]
     for name in names:
         assert read_mapping(Path(name)).title
+
+
+def test_the_mappings_of_the_page_can_be_read() -> None:
+    from adapters.event_log import read_mapping
+
+    page = (Path(__file__).resolve().parents[2] / "docs/event_log.md").read_text(encoding="utf-8")
+    blocks = [block.partition("```")[0] for block in page.split("```yaml\n")[1:]]
+    titles = [read_mapping(YAML(typ="safe", pure=True).load(block)).title for block in blocks]
+    assert titles == ["A marketplace's export", "Events of an order system"]
 
 
 @needs_olist
