@@ -18,6 +18,8 @@ from twin.event_log import ACTIVITIES, BEGINNINGS, COLUMNS, EventLogError, Remar
 __all__ = ["make_events"]
 
 _AMOUNT = "decimal(28, 6)"
+_LARGEST = 90_000_000_000_000
+"""Above it no order is: in minor units of any currency it still fits 64 bits."""
 _NUMBERS = ("quantity", "stock_view")
 
 
@@ -116,7 +118,7 @@ def _lines(
 def _whole(con: duckdb.DuckDBPyConnection, wide: Wide, said: str) -> str:
     column = wide.column(said)
     number = f"try_cast({column} as {_AMOUNT})"
-    bad = f"{column} is not null and ({number} is null or {number} != floor({number}))"
+    bad = f"{column} is not null and ({number} is null or {number} != floor({number}) or abs({number}) > {_LARGEST})"
     _refuse(con, wide, said, bad, "no whole numbers", "write base units, such as 12")
     return f"{number}::bigint"
 
@@ -124,9 +126,8 @@ def _whole(con: duckdb.DuckDBPyConnection, wide: Wide, said: str) -> str:
 def _minor(con: duckdb.DuckDBPyConnection, wide: Wide, said: str, exponent: int) -> str:
     column = wide.column(said)
     number = f"try_cast({column} as {_AMOUNT})"
-    _refuse(
-        con, wide, said, f"{column} is not null and {number} is null", "no amounts", "write major units, such as 2.95"
-    )
+    bad = f"{column} is not null and ({number} is null or abs({number}) > {_LARGEST})"
+    _refuse(con, wide, said, bad, "no amounts", "write major units, such as 2.95")
     return f"round({number} * {10**exponent})::bigint"
 
 

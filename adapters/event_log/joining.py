@@ -186,7 +186,8 @@ def _cleaned(con: duckdb.DuckDBPyConnection, name: str, column: str, blanks: lis
         return cell
     if kind in ("DOUBLE", "FLOAT"):
         # A whole number kept as a float by a table (14798.0) loses its `.0`.
-        return f"case when {cell} = floor({cell}) then {cell}::decimal(38,0)::varchar else {cell}::varchar end"
+        whole = f"{cell} = floor({cell}) and abs({cell}) < 1e15"
+        return f"case when isnan({cell}) then null when {whole} then {cell}::bigint::varchar else {cell}::varchar end"
     text = f"trim({cell})" if kind == "VARCHAR" else f"trim({cell}::varchar)"
     if blanks == [""]:
         return f"nullif({text}, '')"

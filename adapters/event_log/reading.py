@@ -193,7 +193,7 @@ class ForeignFile:
         """Read slowly, and raise what the fast reader stumbled over, counted."""
         number = 0
         wrong: list[tuple[int, str]] = []
-        width, count, start = len(self.columns), 0, 1
+        width, count, start, record = len(self.columns), 0, 1, 0
         try:
             with self._opened() as raw, io.TextIOWrapper(raw, encoding=self._encoding, newline="") as text:
                 reader = csv.reader(text, delimiter=self._delimiter)
@@ -201,7 +201,8 @@ class ForeignFile:
                     if cells and len(cells) != width:
                         count += 1
                         if len(wrong) < _SHOWN:
-                            wrong.append((start, f"{len(cells)} fields"))
+                            wrong.append((record, f"{len(cells)} fields"))
+                    record += bool(cells)
                     start = reader.line_num + 1
                     number = reader.line_num
         except UnicodeDecodeError as error:
@@ -215,7 +216,7 @@ class ForeignFile:
                 str(self.path),
                 f"{count:,} {'lines have' if count > 1 else 'line has'} not the {width} fields of the header",
                 "quote fields that hold the delimiter, and check that the file is whole",
-                [(line, what) for line, what in wrong],
+                wrong,
                 count,
             )
 

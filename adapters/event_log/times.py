@@ -19,6 +19,8 @@ __all__ = ["parse_one", "read_times"]
 
 _EPOCH: Final = datetime(1970, 1, 1)
 _DAY_MS: Final = 86_400_000
+_EARLIEST_MS: Final = -2_208_988_800_000
+_LATEST_MS: Final = 7_258_118_400_000
 _ISO: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?)?"
 _OFFSET: Final = r"[0-9]:[0-9]{2}(?::[0-9]{2}(?:[.][0-9]+)?)? ?(Z|[+-][0-9]{2}(?::?[0-9]{2})?)$"
 _OTHERS: Final = (
@@ -92,6 +94,16 @@ def read_times(
     if bad.any():
         raise _unread(con, table, quoted, said, wanted, row[bad].filled(0))
     ms = local_ms.filled(0).astype(np.int64)
+    strange = ((ms < _EARLIEST_MS) | (ms >= _LATEST_MS)) & ~empty
+    if strange.any():
+        count = int(strange.sum())
+        raise EventLogError(
+            place,
+            f"{count:,} of the times in column {name!r} lie before 1900 or after 2199",
+            "correct them; or list in `blanks` what stands for no time",
+            _first(con, table, quoted, row[strange].filled(0)),
+            count,
+        )
     bare_rows = np.ma.getmaskarray(minutes) & ~empty
     ms -= minutes.filled(0).astype(np.int64) * 60_000
     skipped: Any = np.zeros(len(ms), dtype=bool)

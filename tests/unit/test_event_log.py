@@ -210,6 +210,13 @@ def test_parquet_is_read_as_csv_is(tmp_path: Path) -> None:
     table = table.set_column(4, "placed", table["placed"].cast(pa.timestamp("ns")))
     pq.write_table(table, tmp_path / "log.parquet")
     assert read(tmp_path / "log.parquet").table == plain.table
+    shipped = pa.array([1_709_370_000_000] * 2, pa.timestamp("ms", "Asia/Tokyo"))
+    table = table.set_column(5, "shipped", shipped)
+    table = table.set_column(1, "qty", pa.array([2.0, float("nan")]))
+    pq.write_table(table, tmp_path / "log.parquet")
+    again = read(tmp_path / "log.parquet").table
+    assert again["event_ms"] == plain.table["event_ms"]
+    assert again["quantity"].to_pylist() == [2, 2, 2, None, None, None]
     assert read(put(tmp_path, gzip.compress(text.encode()), "log.csv.gz")).table == plain.table
 
 
@@ -304,13 +311,15 @@ BAD_FILES: list[tuple[str, str | bytes, str]] = [
     ("log.csv", bytes(range(256)) * 9, "is binary, not a table"),
     ("log.csv", b"PK\x03\x04rest", "is a zip archive or a workbook"),
     ("log.csv", (HEADER + row("é")).encode("latin-1"), "byte 0xe9 is not UTF-8"),
-    ("log.csv", HEADER + row(1) + "1,2\n" + row(2), "1 line has not the 7 fields of the header"),
+    ("log.csv", HEADER + row(1) + "1,2\n" + row(2), "; row 2 (2 fields)"),
     ("log.csv.gz", HEADER + row(1), "is named .gz but is not gzipped"),
     ("log.parquet", HEADER + row(1), "is named as Parquet but is none"),
     ("log.csv", HEADER + row(1, delivered=""), "holds no complete case: of 1 cases 1 begin"),
     ("log.csv", HEADER + row(1) + row(1), "3 events repeat others in every respect"),
     ("log.csv", HEADER + row(1, qty="1.5"), "1 of the cells of column 'qty' are no whole numbers"),
     ("log.csv", HEADER + row(1, price="ten"), "1 of the cells of column 'price' are no amounts"),
+    ("log.csv", HEADER + row(1, price="1e25"), "1 of the cells of column 'price' are no amounts"),
+    ("log.csv", HEADER + row(1) + row(2, shipped="9999-12-31"), "lie before 1900 or after 2199"),
     ("log.csv", HEADER + row(""), "1 of the rows name neither an order nor a purchase order in 'id'"),
 ]
 
