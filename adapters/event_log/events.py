@@ -36,7 +36,7 @@ def make_events(con: duckdb.DuckDBPyConnection, wide: Wide, mapping: EventLogMap
         query = f"select {listed}, seq from ({made}) where activity is not null"
     else:
         rank = " ".join(f"when '{name}' then {at}" for at, name in enumerate(ACTIVITIES))
-        selects = " union all ".join(_by_case(wide, mapping, times, lines))
+        selects = " union all ".join(_by_case(con, wide, mapping, times, lines))
         query = f"select {listed}, seq from ({selects}) order by seq, case activity {rank} end"
     table = con.sql(query).to_arrow_table()
     if mapping.activity is not None and (np.diff(table["seq"].to_numpy()) < 0).any():
@@ -148,7 +148,11 @@ def _refuse(con: duckdb.DuckDBPyConnection, wide: Wide, said: str, bad: str, wha
 
 
 def _by_case(
-    wide: Wide, mapping: EventLogMapping, times: dict[tuple[str, str], str], lines: dict[str, str]
+    con: duckdb.DuckDBPyConnection,
+    wide: Wide,
+    mapping: EventLogMapping,
+    times: dict[tuple[str, str], str],
+    lines: dict[str, str],
 ) -> Iterator[str]:
     """One row a case: an event for each column of times that is filled."""
     for name, stamp in mapping.events.items():
@@ -160,7 +164,7 @@ def _by_case(
             happened.append(f"{wide.column(said)}::varchar in ({listed})")
         own = dict(lines, activity=f"'{name}'", event_ms=at, record_ms=recorded)
         if stamp.quantity is not None:
-            own["quantity"] = f"try_cast({wide.column(stamp.quantity)} as {_AMOUNT})::bigint"
+            own["quantity"] = _whole(con, wide, stamp.quantity)
         elif name not in BEGINNINGS and mapping.deliveries != "whole":
             # What was ordered is known; what was picked or delivered of it is not, and is not made up.
             own["quantity"] = "null::bigint"

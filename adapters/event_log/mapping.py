@@ -20,6 +20,9 @@ __all__ = ["SHIPPED", "ActivityColumn", "EventLogMapping", "FieldColumns", "Sour
 SHIPPED = Path(__file__).parent / "mappings"
 """Mappings of public data sets that come with the program; the data does not."""
 
+_WHOLE_MAPPING = "mapping"
+_DEPTH_MAX = 10
+
 
 def _stamp(value: object) -> object:
     return {"column": value} if isinstance(value, str) else value
@@ -199,7 +202,7 @@ def read_mapping(source: Path | EventLogMapping | Mapping[str, Any]) -> EventLog
     """
     if isinstance(source, EventLogMapping):
         return source
-    place, plain = "mapping", source
+    place, plain = _WHOLE_MAPPING, source
     if isinstance(source, Path):
         place, plain = str(source), _read_yaml(source)
     try:
@@ -235,12 +238,16 @@ def _read_yaml(path: Path) -> Any:
     return plain
 
 
-def _as_texts(node: Any, key: str = "") -> Any:
+def _as_texts(node: Any, key: str = "", depth: int = 0) -> Any:
+    if depth > _DEPTH_MAX:
+        raise EventLogError(
+            _WHOLE_MAPPING, "its keys are nested without an end", "write no alias (*) into its own anchor"
+        )
     # YAML reads 2018-05-01 as a date and 1 in a list of values as a number; the mapping wants what was written.
     if isinstance(node, dict):
-        return {str(name): _as_texts(held, str(name)) for name, held in node.items()}
+        return {str(name): _as_texts(held, str(name), depth + 1) for name, held in node.items()}
     if isinstance(node, (list, tuple)):
-        return [_as_texts(held) for held in node]
+        return [_as_texts(held, "", depth + 1) for held in node]
     if node is None or isinstance(node, (str, bool)) or key == "currency_exponent":
         return node
     return str(node)
@@ -251,7 +258,7 @@ def _explain(place: str, error: ValidationError) -> EventLogError:
     # An unknown key first: a misspelled key also shows up as a missing one, which misleads.
     first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     path = [str(part) for part in first["loc"]]
-    where = ".".join([place, *path]) if place == "mapping" else f"{place}: {'.'.join(path)}" if path else place
+    where = ".".join([place, *path]) if place == _WHOLE_MAPPING else f"{place}: {'.'.join(path)}" if path else place
     if first["type"] == "extra_forbidden":
         keys = sorted(_keys_beside(path))
         close = difflib.get_close_matches(path[-1], keys, n=1)
@@ -263,7 +270,9 @@ def _explain(place: str, error: ValidationError) -> EventLogError:
         text = first["msg"].removeprefix("Value error, ")
         problem, _, remedy = text.partition("; ")
         return EventLogError(where, problem, remedy)
-    return EventLogError(where, f"{first['input']!r} is not usable", f"{first['msg'][0].lower()}{first['msg'][1:]}")
+    # In the words of YAML: its reader has not met our models.
+    wanted = re.sub(r"valid dictionary( or instance of \w+)?", "map", first["msg"]).replace("valid tuple", "list")
+    return EventLogError(where, f"{first['input']!r} is not usable", f"{wanted[0].lower()}{wanted[1:]}")
 
 
 def _keys_beside(path: list[str]) -> list[str]:

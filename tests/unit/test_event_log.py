@@ -411,6 +411,9 @@ BAD_MAPPINGS: list[tuple[dict[str, Any], str]] = [
     ({"fields": {"line": "id"}}, "neither `order` nor `purchase_order`"),
     ({"events": {}}, "give one of the two"),
     ({"as_of": "soon"}, "as_of 'soon' is no time"),
+    ({"where": {"id": "1"}}, "mapping.where.id: '1' is not usable; input should be a list"),
+    ({"fields": None}, "mapping.fields: None is not usable; input should be a map"),
+    ({"events": {"delivered": {"column": "delivered", "quantity": "shipped"}}}, "are no whole numbers"),
     ({"where": {"id": ["none"]}}, "`where` leaves no row of it"),
     ({"times": {"zone": "UTC", "format": "%q"}}, "the format '%q' of 'placed' cannot be used"),
 ]
@@ -421,6 +424,12 @@ def test_a_mapping_that_cannot_be_used_is_told_with_what_would_be_right(
     tmp_path: Path, changes: dict[str, Any], told: str
 ) -> None:
     assert told in message(put(tmp_path, HEADER + row(1)), **changes)
+
+
+def test_a_measure_that_there_is_not_cannot_be_ruled_out(tmp_path: Path) -> None:
+    log = read(put(tmp_path, HEADER + row(1)), refuse={"cancel_rat": "a guess"})
+    with pytest.raises(EventLogError, match="did you mean 'cancel_rate'"):
+        profile_log(log)
 
 
 def test_an_activity_without_a_translation_is_refused_with_its_rows(tmp_path: Path) -> None:
@@ -504,7 +513,13 @@ def test_the_neutral_log_is_written_with_its_manifest_or_not_at_all(
 
 
 def test_a_mapping_file_that_is_none_is_told(told: Told, small: tuple[Path, Path], tmp_path: Path) -> None:
-    for text, what in (("- a\n", "is no map of keys"), ("title: [\n", "is no YAML"), ("", "is no map of keys")):
+    endless = ("title: &a [*a]\n", "nested without an end")
+    for text, what in (
+        endless,
+        ("- a\n", "is no map of keys"),
+        ("title: [\n", "is no YAML"),
+        ("", "is no map of keys"),
+    ):
         small[1].write_text(text)
         code, _, err = told("profile", small[0], "--mapping", small[1])
         assert (code, what in err) == (2, True), err

@@ -7,12 +7,13 @@ its as-of; what was due in it and never came has failed.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
-from twin.event_log import EventLog
+from twin.event_log import EventLog, EventLogError
 from twin.measures.coverage import Coverage, coverage_of
 from twin.measures.measured import MEASURES, Answer, Measured, Spec, answer, mean, percentile, ratio
 from twin.measures.needs import NEEDS, missing
@@ -136,7 +137,10 @@ def _of_log(unit: str, window: str) -> Callable[[_Function], _Function]:
 
 
 def profile_log(log: EventLog) -> LogProfile:
-    """The profile of a log, every measure of kind L that it supports, and every other one with what it lacks."""
+    """The profile of a log, every measure of kind L that it supports, and every other one with what it lacks.
+
+    Raises `EventLogError` where the mapping rules out a measure that there is not.
+    """
     import duckdb
 
     import twin.measures.compute  # noqa: F401  (defining the project's measures registers them)
@@ -147,6 +151,11 @@ def profile_log(log: EventLog) -> LogProfile:
         facts = LogFacts(con, log, coverage)
         names = [name for name, spec in MEASURES.items() if spec.kind == "L"]
         names += [name for name in LOG_MEASURES if name not in MEASURES]
+        for name in log.refused:
+            if name not in names:
+                near = difflib.get_close_matches(name, names, n=1)
+                guess = f" (did you mean {near[0]!r}?)" if near else ""
+                raise EventLogError(f"mapping.refuse.{name}", "is no measure", f"docs/measures.md lists them{guess}")
         measures: dict[str, Measured] = {}
         refused: dict[str, Refused] = {}
         for name in names:
