@@ -6,6 +6,7 @@ import gzip
 import json
 import pickle
 from collections.abc import Callable
+from datetime import UTC, datetime
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -546,6 +547,66 @@ def test_the_mappings_of_the_page_can_be_read() -> None:
     blocks = [block.partition("```")[0] for block in page.split("```yaml\n")[1:]]
     titles = [read_mapping(YAML(typ="safe", pure=True).load(block)).title for block in blocks]
     assert titles == ["A marketplace's export", "Events of an order system"]
+
+
+def test_a_log_of_our_own_run_gives_the_measures_that_the_run_gives(tmp_path: Path) -> None:  # OB-06
+    """Written down as another system would, and read back: KPI(log) = KPI(internal)."""
+    from twin.core import events as ev
+    from twin.log import read_entries, read_manifest
+    from twin.measures import compute
+    from twin.run import load as load_run
+
+    scenario = Path(__file__).resolve().parents[2] / "scenarios/minimal.yaml"
+    web = {"id": "web", "requested": "10h", "demand": {"kind": "poisson", "rate": "9/h", "regions": {"home": 1}}}
+    run = load_run(scenario, {"run": {"horizon": "3d"}, "channels": [web]}).run(1, out=tmp_path / "run")
+    requested: dict[str, int] = {}
+    promised: dict[str, int] = {}
+    parcels: dict[str, tuple[tuple[int, int], ...]] = {}
+    told: list[tuple[str, int, str, int, int]] = []
+    for entry in read_entries(run.folder):
+        for event in entry.events:
+            if isinstance(event, ev.OrderCaptured):
+                requested[event.order] = event.requested_at
+                told += [(event.order, line.line, "new", entry.now, line.quantity) for line in event.lines]
+            elif isinstance(event, ev.PromiseDecided):
+                promised.setdefault(event.order, event.promised_at)
+            elif isinstance(event, ev.GoodsShipped):
+                parcels[event.shipment] = event.lines
+                told += [(event.order, line, "out", entry.now, units) for line, units in event.lines]
+            elif isinstance(event, ev.ShipmentDelivered):
+                told += [(event.order, line, "there", event.at, units) for line, units in parcels[event.shipment]]
+
+    def stamp(at_ms: int | None) -> str:
+        moment = "" if at_ms is None else f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
+        return moment
+
+    lines = [
+        f"{order},{line},{what},{stamp(at)},{units},{stamp(requested[order])},{stamp(promised.get(order))}\n"
+        for order, line, what, at, units in told
+    ]
+    path = put(tmp_path, "order,line,what,at,qty,requested,promised\n" + "".join(lines))
+    fields = {name: name for name in ("order", "line", "requested", "promised")} | {"quantity": "qty"}
+    log = load(
+        [path],
+        {
+            "title": "Our own run",
+            "as_of": stamp(read_manifest(run.folder).end_ms),
+            "fields": fields,
+            "activity": {
+                "column": "what",
+                "time": "at",
+                "names": {"new": "order_placed", "out": "handed_to_carrier", "there": "delivered"},
+            },
+        },
+    )
+    own, foreign = compute(run.folder), profile_log(log).measures
+    names = [name for name in LOG_MEASURES if name in own and name in foreign]
+    assert {"otif_to_request", "otif_to_promise", "delivered_in_full", "order_cycle_time", "promise_accuracy"} <= {
+        *names
+    }
+    differ = {name: (own[name].value, foreign[name].value) for name in names if own[name].value != foreign[name].value}
+    assert differ == {}
+    assert 0 < (own["otif_to_request"].value or 0) < 1
 
 
 @needs_olist
