@@ -1,7 +1,7 @@
 """Every benchmark in turn, one JSON line a figure; the first line says on what machine and with which versions.
 
-`python -m benchmarks [NAME...]` runs those named: kernel, three_echelon, pipeline, measures, order_book, journal,
-experiments, decisions.
+`python -m benchmarks [NAME...]` runs those named: kernel, three_echelon, pipeline, measures, order_book, event_log,
+journal, experiments, decisions.
 Figures of one run belong together: compare sides within a run, not numbers between runs on a shared machine.
 """
 
@@ -13,7 +13,7 @@ import platform
 import sys
 from importlib.metadata import version
 
-from benchmarks import decisions, experiments, journal, kernel, order_book, pipeline, reading, three_echelon
+from benchmarks import decisions, event_log, experiments, journal, kernel, order_book, pipeline, reading, three_echelon
 
 BENCHMARKS = {
     "kernel": kernel.main,
@@ -21,6 +21,7 @@ BENCHMARKS = {
     "pipeline": pipeline.compare,
     "measures": reading.main,
     "order_book": order_book.main,
+    "event_log": event_log.main,
     "journal": journal.main,
     "experiments": experiments.main,
     "decisions": decisions.main,

@@ -35,6 +35,7 @@ def test_the_pages_speak_of_the_groups_that_there_are(root: Path, page: str) -> 
     kinds = {
         "ordertwin.order_books": "order-book sources",
         "ordertwin.decisions": "clients of decision services",
+        "ordertwin.event_logs": "logs of foreign businesses",
         "ordertwin.refeeds": "refeeds",
         "ordertwin.run_imports": "exported runs",
     }

@@ -840,6 +840,37 @@ def import_(
 
 
 @app.command()
+def profile(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of one export: CSV or Parquet.")],
+    mapping: Annotated[Path, typer.Option(metavar="MAP", help="YAML file, or the name of a shipped one.")],
+    name: Annotated[str | None, typer.Option(metavar="GLOB", help="Only these measures, e.g. 'otif*'.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for the neutral log; it is made.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, shares and values exact.")] = False,
+    source: Annotated[
+        str, typer.Option(help="Kind of log: an entry point of the group ordertwin.event_logs.")
+    ] = "tables",
+) -> None:
+    """What the log of another system holds, and which measures it can and cannot support."""
+    from twin.cli.profiling import chosen_of_log, load_log, print_profile, show_profile
+    from twin.log.foreign import check_foreign, write_foreign
+    from twin.measures.of_event_log import profile_log
+
+    if out is not None:
+        check_foreign(out)
+    log = load_log(source, files, mapping)
+    found = profile_log(log)
+    chosen_of_log(found, name)
+    digest = None if out is None else write_foreign(log, out)
+    if as_json:
+        print_profile(log, found, name)
+        return
+    show_profile(log, found, name)
+    if digest is not None:
+        line(f"neutral log: {out}")
+        line(f"digest: {digest}")
+
+
+@app.command()
 def diagrams() -> None:
     """Print the engine's state diagrams (Mermaid)."""
     from twin.core.stages import AGGREGATES, diagram

@@ -27,6 +27,7 @@ _INPUT_ERRORS: Final = (
     "twin.cli.failures.InputError",
     "twin.codec.CodecError",
     "twin.decisions.ServiceRefused",
+    "twin.event_log.EventLogError",
     "twin.experiment.baselines.BaselineError",
     "twin.experiment.executors.ExecutorRefused",
     "twin.experiment.sensitivity.AnalysisMissing",

@@ -1,0 +1,146 @@
+"""What is wrong between the events of a log: doubled, ahead of its time, out of order, without a whole case."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from adapters.event_log.mapping import EventLogMapping
+from twin.event_log import ACTIVITIES, BEGINNINGS, COLUMNS, ENDINGS, EventLogError, Remark
+
+__all__ = ["check_events"]
+
+_UNORDERED = ("promised", "invoiced", "cancelled", "returned")
+"""What may come at any time."""
+
+
+def check_events(
+    con: duckdb.DuckDBPyConnection,
+    table: Any,
+    place: str,
+    mapping: EventLogMapping,
+    as_of_ms: int | None,
+    remarks: list[Remark],
+) -> Any:
+    """See that `events`, which is `table`, can be used; what is no reason to refuse it is remarked.
+
+    Returns the table, without its duplicates where the mapping says so. Raises `EventLogError`.
+    """
+    table = _check_duplicates(con, table, place, mapping, remarks)
+    if as_of_ms is not None:
+        _check_future(con, place, as_of_ms, str(mapping.as_of))
+    _check_cases(con, place)
+    _tell_disorder(con, remarks)
+    late = con.execute(
+        "select row, activity, count(*) over () from events where record_ms < event_ms order by row limit 5"
+    ).fetchall()
+    _remark(remarks, "events written down before they happened", late)
+    return table
+
+
+def _check_duplicates(
+    con: duckdb.DuckDBPyConnection, table: Any, place: str, mapping: EventLogMapping, remarks: list[Remark]
+) -> Any:
+    if mapping.duplicates == "keep":
+        return table
+    names = ", ".join(f'"{name}"' for name in COLUMNS if name != "row")
+    count, distinct = _row(con, f"select count(*), count(distinct hash({names})) from events")
+    if count == distinct:
+        return table
+    doubled = con.execute(
+        f"select max(row), any_value(case_id) || ' ' || any_value(activity), sum(count(*)) over () - count(*) over () "
+        f"from events group by {names} having count(*) > 1 order by 1 limit 5"
+    ).fetchall()
+    if not doubled:
+        return table
+    extra = int(doubled[0][2])
+    if mapping.duplicates == "refuse":
+        raise EventLogError(
+            place,
+            f"{extra:,} {'events repeat others' if extra > 1 else 'event repeats another'} in every respect",
+            "map `line` if they are lines of their own; else set `duplicates` to drop or keep",
+            [(row, text) for row, text, _ in doubled],
+            extra,
+        )
+    _remark(remarks, "events that repeat others in every respect, dropped", doubled)
+    first = f"qualify row_number() over (partition by {names} order by seq) = 1"
+    con.register("numbered", table.append_column("seq", pa.array(np.arange(table.num_rows))))
+    single = con.sql(f"select * from numbered {first} order by seq").to_arrow_table()
+    table = single.drop_columns("seq").cast(table.schema)
+    con.unregister("numbered")
+    con.unregister("events")
+    con.register("events", table)
+    return table
+
+
+def _check_future(con: duckdb.DuckDBPyConnection, place: str, as_of_ms: int, said: str) -> None:
+    ahead = con.execute(
+        "select row, activity || ' ' || strftime(make_timestamp(late * 1000), '%Y-%m-%dT%H:%MZ'), count(*) over () "
+        "from (select *, greatest(event_ms, record_ms) as late from events) where late > ? order by row limit 5",
+        [as_of_ms],
+    ).fetchall()
+    if ahead:
+        count = int(ahead[0][2])
+        raise EventLogError(
+            place,
+            f"{count:,} {'events lie' if count > 1 else 'event lies'} after the mapping's as_of {said}",
+            "correct `as_of`, or the rows",
+            [(row, text) for row, text, _ in ahead],
+            count,
+        )
+
+
+def _check_cases(con: duckdb.DuckDBPyConnection, place: str) -> None:
+    cases, begun, ended, whole = _row(
+        con,
+        "select count(*), count(*) filter (b), count(*) filter (e), count(*) filter (b and e) from "
+        f"(select bool_or(activity in {BEGINNINGS}) as b, bool_or(activity in {ENDINGS}) as e from events "
+        "group by case_id)",
+    )
+    if whole == 0:
+        raise EventLogError(
+            place,
+            f"holds no complete case: of {cases:,} cases {begun:,} begin ({' or '.join(BEGINNINGS)}) and "
+            f"{ended:,} end ({', '.join(ENDINGS)}), none does both",
+            "map the column of the one that is missing, or correct the ids that lead from one to the other",
+        )
+
+
+def _tell_disorder(con: duckdb.DuckDBPyConnection, remarks: list[Remark]) -> None:
+    used = {row[0] for row in con.execute("select distinct activity from events").fetchall()}
+    order = [name for name in ACTIVITIES if name in used and name not in _UNORDERED]
+    firsts = ", ".join(f"min(event_ms) filter (activity = '{name}') as {name}" for name in order)
+    # Each is held against the last one before it that the case has.
+    before = {name: f"coalesce({', '.join(reversed(order[:at]))})" for at, name in enumerate(order) if at}
+    wrong = " or ".join(f"{name} < {last}" for name, last in before.items())
+    if not wrong:
+        return
+    con.execute(
+        f"create temp table disorder as select * from (select case_id, {firsts} from events group by case_id) "
+        f"where {wrong}"
+    )
+    found = []
+    for at, name in enumerate(order):
+        for other in order[:at]:
+            between = " and ".join(f"{one} is null" for one in order[order.index(other) + 1 : at]) or "true"
+            rows = con.execute(
+                f"select min(row), case_id, count(*) over () from events join disorder using (case_id) "
+                f"where activity = '{name}' and {name} < {other} and {between} group by case_id order by 1 limit 5"
+            ).fetchall()
+            if rows:
+                found.append(Remark(f"cases {name} before {other}", int(rows[0][2]), tuple(row[:2] for row in rows)))
+    remarks.extend(sorted(found, key=lambda remark: -remark.count))
+    con.execute("drop table disorder")
+
+
+def _remark(remarks: list[Remark], text: str, rows: list[tuple[Any, ...]]) -> None:
+    if rows:
+        remarks.append(Remark(text, int(rows[0][2]), tuple((row, str(said)) for row, said, _ in rows)))
+
+
+def _row(con: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:
+    row: Any = con.execute(query).fetchall()[0]
+    return tuple(int(value) for value in row)

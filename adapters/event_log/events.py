@@ -1,0 +1,225 @@
+"""Rows of the wide table as neutral events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from adapters.event_log.joining import Wide
+from adapters.event_log.mapping import ActivityColumn, EventLogMapping, Stamp
+from adapters.event_log.reading import first_rows
+from adapters.event_log.times import read_times
+from twin.event_log import ACTIVITIES, BEGINNINGS, COLUMNS, EventLogError, Remark, arrow_schema
+
+__all__ = ["make_events"]
+
+_AMOUNT = "decimal(28, 6)"
+_LARGEST = 90_000_000_000_000
+"""Above it no order is: in minor units of any currency it still fits 64 bits."""
+_NUMBERS = ("quantity", "stock_view")
+
+
+def make_events(con: duckdb.DuckDBPyConnection, wide: Wide, mapping: EventLogMapping, remarks: list[Remark]) -> Any:
+    """The neutral table, in the order of rows and within a row in that of the vocabulary.
+
+    Raises `EventLogError` for what cannot be read as what the mapping says that it is.
+    """
+    times = _times(con, wide, mapping, remarks)
+    lines = _lines(con, wide, mapping, times)
+    listed = ", ".join(f'"{name}"' for name in COLUMNS)
+    if mapping.activity is not None:
+        made = _by_activity(con, wide, mapping.activity, times, lines)
+        query = f"select {listed}, seq from ({made}) where activity is not null"
+    else:
+        rank = " ".join(f"when '{name}' then {at}" for at, name in enumerate(ACTIVITIES))
+        selects = " union all ".join(_by_case(con, wide, mapping, times, lines))
+        query = f"select {listed}, seq from ({selects}) order by seq, case activity {rank} end"
+    table = con.sql(query).to_arrow_table()
+    if mapping.activity is not None and (np.diff(table["seq"].to_numpy()) < 0).any():
+        table = table.sort_by("seq")
+    table = table.drop_columns("seq")
+    wide.close()
+    return table.cast(arrow_schema())
+
+
+def _times(
+    con: duckdb.DuckDBPyConnection, wide: Wide, mapping: EventLogMapping, remarks: list[Remark]
+) -> dict[tuple[str, str], str]:
+    """Read every column of times once; (column, use) -> its name in `wide`, in milliseconds."""
+    stamps: dict[str, Stamp] = {f"events.{name}": stamp for name, stamp in mapping.events.items()}
+    if mapping.activity is not None:
+        stamps["activity.time"] = mapping.activity.time
+    for name in ("requested", "promised"):
+        held = getattr(mapping.fields, name)
+        if held is not None:
+            stamps[f"fields.{name}"] = held
+    names: dict[tuple[str, str], str] = {}
+    arrays: dict[str, Any] = {}
+    for key, stamp in stamps.items():
+        for use, said in (("column", stamp.column), ("recorded", stamp.recorded)):
+            if said is None:
+                continue
+            read = read_times(con, "wide", wide.column(said), wide.kind(said), wide.place(said), stamp, mapping.times)
+            if read.skipped_count:
+                remarks.append(
+                    Remark(
+                        f"times in {said!r} that clocks in {mapping.times.zone} skip; read by the offset before",
+                        read.skipped_count,
+                        tuple(read.skipped),
+                    )
+                )
+            name = names[key, use] = f"ms{len(arrays)}"
+            arrays[name] = pa.array(read.ms.data, pa.int64(), mask=read.ms.mask)
+    if arrays:
+        wide.add(arrays)
+    return names
+
+
+def _lines(
+    con: duckdb.DuckDBPyConnection, wide: Wide, mapping: EventLogMapping, times: dict[tuple[str, str], str]
+) -> dict[str, str]:
+    """What each neutral column is in `wide`, but for the activity and its times."""
+    held: dict[str, str] = {
+        name: f"null::{'bigint' if kind == 'int64' else 'varchar'}" for name, (kind, _) in COLUMNS.items()
+    }
+    held["row"] = "row"
+    fields = mapping.fields
+    for name, said in fields:
+        if said is None or isinstance(said, Stamp):
+            continue
+        if name in _NUMBERS:
+            held[name] = _whole(con, wide, said)
+        elif name == "value":
+            held["value_minor"] = _minor(con, wide, said, mapping.currency_exponent)
+        else:
+            held[name] = f"{wide.column(said)}::varchar"
+    for name in ("requested", "promised"):
+        if (f"fields.{name}", "column") in times:
+            held[f"{name}_ms"] = times[f"fields.{name}", "column"]
+    subject = f"coalesce({held['order']}, {held['purchase_order']})"
+    held["case_id"] = f"{subject} || coalesce('/' || {held['line']}, '')"
+    nameless = con.execute(f"select row, null, count(*) over () from wide where {subject} is null limit 5").fetchall()
+    if nameless:
+        said = fields.order or fields.purchase_order or ""
+        raise EventLogError(
+            wide.place(said)[0],
+            f"{int(nameless[0][2]):,} of the rows name neither an order nor a purchase order in {said!r}",
+            "every row needs one; leave such rows out by `where`, or name another column",
+            first_rows([row[:2] for row in nameless]),
+            int(nameless[0][2]),
+        )
+    return held
+
+
+def _whole(con: duckdb.DuckDBPyConnection, wide: Wide, said: str) -> str:
+    column = wide.column(said)
+    number = f"try_cast({column} as {_AMOUNT})"
+    bad = f"{column} is not null and ({number} is null or {number} != floor({number}) or abs({number}) > {_LARGEST})"
+    _refuse(con, wide, said, bad, "no whole numbers", "write base units, such as 12")
+    return f"{number}::bigint"
+
+
+def _minor(con: duckdb.DuckDBPyConnection, wide: Wide, said: str, exponent: int) -> str:
+    column = wide.column(said)
+    number = f"try_cast({column} as {_AMOUNT})"
+    bad = f"{column} is not null and ({number} is null or abs({number}) > {_LARGEST})"
+    _refuse(con, wide, said, bad, "no amounts", "write major units, such as 2.95")
+    return f"round({number} * {10**exponent})::bigint"
+
+
+def _refuse(con: duckdb.DuckDBPyConnection, wide: Wide, said: str, bad: str, what: str, remedy: str) -> None:
+    column = wide.column(said)
+    rows = con.execute(f"select row, {column}, count(*) over () from wide where {bad} order by row limit 5").fetchall()
+    if rows:
+        place, name = wide.place(said)
+        count = int(rows[0][2])
+        problem = f"{count:,} of the cells of column {name!r} are {what}"
+        raise EventLogError(
+            place,
+            problem,
+            f"{remedy}; or list what stands for nothing in `blanks`",
+            first_rows([row[:2] for row in rows]),
+            count,
+        )
+
+
+def _by_case(
+    con: duckdb.DuckDBPyConnection,
+    wide: Wide,
+    mapping: EventLogMapping,
+    times: dict[tuple[str, str], str],
+    lines: dict[str, str],
+) -> Iterator[str]:
+    """One row a case: an event for each column of times that is filled."""
+    for name, stamp in mapping.events.items():
+        at = times.get((f"events.{name}", "column"), "null::bigint")
+        recorded = times.get((f"events.{name}", "recorded"), "null::bigint")
+        happened = [f"{at} is not null"] if stamp.column is not None else []
+        for said, values in (stamp.when or {}).items():
+            listed = ", ".join(_text(value) for value in values)
+            happened.append(f"{wide.column(said)}::varchar in ({listed})")
+        own = dict(lines, activity=f"'{name}'", event_ms=at, record_ms=recorded)
+        if stamp.quantity is not None:
+            own["quantity"] = _whole(con, wide, stamp.quantity)
+        elif name not in BEGINNINGS and mapping.deliveries != "whole":
+            # What was ordered is known; what was picked or delivered of it is not, and is not made up.
+            own["quantity"] = "null::bigint"
+        yield f"select {_selected(own)} from wide where {' and '.join(happened)}"
+
+
+def _by_activity(
+    con: duckdb.DuckDBPyConnection,
+    wide: Wide,
+    spec: ActivityColumn,
+    times: dict[tuple[str, str], str],
+    lines: dict[str, str],
+) -> str:
+    """One row an event."""
+    column = wide.column(spec.column)
+    at = times["activity.time", "column"]
+    known = [*spec.names, *spec.ignore]
+    con.execute("create temp table known as select unnest(?) as name", [known])
+    strange = con.execute(
+        f"select min(row), {column}, sum(count(*)) over () from wide where coalesce({column}, '') "
+        f"not in (select name from known) group by {column} order by 1 limit 5"
+    ).fetchall()
+    if strange:
+        place, said = wide.place(spec.column)
+        raise EventLogError(
+            place,
+            f"{int(strange[0][2]):,} of the rows have an activity in {said!r} that the mapping does not translate",
+            "translate it in `activity.names`, or list it in `activity.ignore`",
+            first_rows([row[:2] for row in strange]),
+            int(strange[0][2]),
+        )
+    cases = " ".join(f"when {_text(name)} then '{meant}'" for name, meant in spec.names.items())
+    timeless = con.execute(
+        f"select row, {column}, count(*) over () from wide where {at} is null and {column} not in (select unnest(?)) "
+        "order by row limit 5",
+        [list(spec.ignore)],
+    ).fetchall()
+    if timeless:
+        place, said = wide.place(spec.time.column or "")
+        count = int(timeless[0][2])
+        raise EventLogError(
+            place,
+            f"{count:,} of the events have no time in {said!r}",
+            "every event needs one",
+            first_rows([row[:2] for row in timeless]),
+            count,
+        )
+    own = dict(lines, activity=f"case {column} {cases} end", event_ms=at)
+    own["record_ms"] = times.get(("activity.time", "recorded"), "null::bigint")
+    return f"select {_selected(own)} from wide"
+
+
+def _selected(own: dict[str, str]) -> str:
+    return ", ".join([*(f'{own[name]} as "{name}"' for name in COLUMNS), "seq"])
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

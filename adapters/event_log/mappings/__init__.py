@@ -1,0 +1,1 @@
+"""Mappings of public data sets, by name; the data sets themselves are not here."""

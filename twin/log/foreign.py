@@ -1,0 +1,86 @@
+"""A foreign log on disk: its neutral events as Parquet, and a manifest, written last."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from twin import __version__
+from twin.event_log import EventLog
+from twin.log.folder import RunRefused
+from twin.log.manifest import MANIFEST
+
+__all__ = ["EVENTS_FILE", "check_foreign", "write_foreign"]
+
+EVENTS_FILE: Final = "events.parquet"
+
+_FORMAT: Final = 1
+_CHUNK: Final = 1 << 20
+
+
+def check_foreign(folder: Path) -> None:
+    """See that a log can be written to `folder`: it is absent or empty. Raises `RunRefused`."""
+    if folder.is_dir():
+        if any(folder.iterdir()):
+            raise RunRefused(f"{folder} is not empty; give another folder")
+        return
+    if folder.exists():
+        raise RunRefused(f"{folder} is a file; give a folder that does not exist yet")
+    if not folder.absolute().parent.is_dir():
+        raise RunRefused(f"{folder} cannot be made: {folder.parent} is no folder; make it first")
+
+
+def write_foreign(log: EventLog, folder: Path) -> str:
+    """Write `events.parquet` and then `manifest.json` to `folder`, whole or not at all; returns the digest.
+
+    The digest is that of the file of events. Raises `RunRefused` where the folder holds anything.
+    """
+    import pyarrow.parquet as pq
+
+    check_foreign(folder)
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    if unfinished.exists():
+        shutil.rmtree(unfinished)
+    try:
+        unfinished.mkdir()
+        events = unfinished / EVENTS_FILE
+        pq.write_table(log.table, events, compression="zstd")
+        digest = _digest(events)
+        manifest = {
+            "format": _FORMAT,
+            "kind": "event_log",
+            "title": log.title,
+            "version": __version__,
+            "files": log.files,
+            "events": log.table.num_rows,
+            "zone": log.zone,
+            "currency": log.currency,
+            "currency_exponent": log.currency_exponent,
+            "as_of_ms": log.as_of_ms,
+            "as_of_stated": log.as_of_stated,
+            "whole": log.whole,
+            "left_out_rows": log.left_out_rows,
+            "remarks": log.remarks,
+            "caveats": log.caveats,
+            "refused": log.refused,
+            "digest": digest,
+        }
+        (unfinished / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+        if folder.exists():
+            folder.rmdir()
+        unfinished.rename(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return digest
+
+
+def _digest(path: Path) -> str:
+    hasher = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            hasher.update(chunk)
+    return hasher.hexdigest()

@@ -1,0 +1,134 @@
+"""What a foreign log holds: which times, ids, dates and views are there, and for how much of it.
+
+A share is of cases (order lines, where lines are named) and of their value. The profile comes before any measure,
+since a measure of what was seldom written down is one of the writing.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
+
+from twin.event_log import ACTIVITIES, BEGINNINGS, COLUMNS, ENDINGS, EventLog
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["ActivityCoverage", "Coverage", "FieldCoverage", "coverage_of"]
+
+_NO_FIELDS: Final = ("case_id", "activity", "event_ms", "record_ms", "row")
+
+
+class FieldCoverage(Struct, frozen=True):
+    """Cases with this field, and the share of all cases and of all value (None where no values are known)."""
+
+    name: str
+    cases: int
+    of_cases: Fraction
+    of_value: Fraction | None
+
+
+class ActivityCoverage(Struct, frozen=True):
+    """Events of one activity; `timed` of them have an event time, `recorded` a record time, `counted` a quantity."""
+
+    name: str
+    events: int
+    timed: int
+    recorded: int
+    counted: int
+    cases: int
+    of_cases: Fraction
+    of_value: Fraction | None
+
+
+class Coverage(Struct, frozen=True):
+    """A log's profile.
+
+    Of the cases, `complete` have a beginning and an end, `open` a beginning only, `headless` no beginning; `cancelled`
+    of them were given up. `value_minor` is None where no values are known. The period is that of event times.
+    """
+
+    events: int
+    cases: int
+    orders: int
+    complete: int
+    open: int
+    headless: int
+    cancelled: int
+    value_minor: int | None
+    first_ms: int
+    last_ms: int
+    activities: tuple[ActivityCoverage, ...]
+    fields: tuple[FieldCoverage, ...]
+
+    def has(self, name: str) -> bool:
+        """Whether there is any of an activity (with its time) or of a field."""
+        timed = any(one.name == name and one.timed for one in self.activities)
+        return timed or any(one.name == name and one.cases for one in self.fields)
+
+
+def coverage_of(log: EventLog, con: duckdb.DuckDBPyConnection) -> Coverage:
+    """The profile of a log whose table is registered in `con` as `log`."""
+    con.execute(
+        "create or replace temp table case_values as select case_id, max(value_minor) as value, "
+        f"bool_or(activity in {BEGINNINGS}) as begun, bool_or(activity in {ENDINGS}) as ended, "
+        "bool_or(activity = 'cancelled') as given_up from log group by case_id"
+    )
+    events, orders, first, last = _row(
+        con,
+        'select count(*), count(distinct coalesce("order", purchase_order)), min(event_ms), max(event_ms) from log',
+    )
+    cases, value, complete, still_open, headless, cancelled = _row(
+        con,
+        "select count(*), sum(value), count(*) filter (begun and ended), count(*) filter (begun and not ended), "
+        "count(*) filter (not begun), count(*) filter (given_up) from case_values",
+    )
+    found = {}
+    for name, *rest in con.execute(
+        "select activity, sum(events), sum(timed), sum(recorded), sum(counted), count(*), sum(value) from "
+        "(select activity, case_id, count(*) as events, count(event_ms) as timed, count(record_ms) as recorded, "
+        "count(quantity) as counted from log group by activity, case_id) join case_values using (case_id) "
+        "group by activity"
+    ).fetchall():
+        found[name] = rest
+    activities = []
+    for name in ACTIVITIES:
+        counts = found.get(name, [0, 0, 0, 0, 0, 0])
+        events_of, timed, recorded, counted_of, cases_of = (int(one) for one in counts[:5])
+        shares = _shares(cases_of, counts[5], cases, value)
+        activities.append(ActivityCoverage(name, events_of, timed, recorded, counted_of, cases_of, *shares))
+    names = [name for name in COLUMNS if name not in _NO_FIELDS]
+    columns = ", ".join(f'count("{name}") as "{name}"' for name in names)
+    counted = ", ".join(f'count(*) filter ("{name}" > 0), sum(value) filter ("{name}" > 0)' for name in names)
+    row: Any = con.execute(
+        f"select {counted} from (select case_id, {columns} from log group by case_id) join case_values using (case_id)"
+    ).fetchall()[0]
+    fields = [
+        FieldCoverage(name, int(row[2 * at]), *_shares(int(row[2 * at]), row[2 * at + 1], cases, value))
+        for at, name in enumerate(names)
+    ]
+    return Coverage(
+        events,
+        cases,
+        orders,
+        complete,
+        still_open,
+        headless,
+        cancelled,
+        value,
+        first,
+        last,
+        tuple(activities),
+        tuple(fields),
+    )
+
+
+def _shares(held: int, value_held: int | None, cases: int, value: int | None) -> tuple[Fraction, Fraction | None]:
+    return Fraction(held, cases), Fraction(int(value_held or 0), value) if value else None
+
+
+def _row(con: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
+    row: Any = con.execute(query).fetchall()[0]
+    return tuple(None if value is None else int(value) for value in row)
