@@ -411,7 +411,7 @@ def test_tables_stay_legible_in_60_columns(
         "    change: {faults: [{kind: outage, id: wms, interface: wms, from: $start, for: 1h}]}\n"
     )
     small = tmp_path / "small.yaml"
-    small.write_text(f"extends: {MINIMAL}\ninterfaces: [{{id: wms, to: warehouse/main}}]\n")
+    small.write_text(f"extends: {MINIMAL}\nrun: {{horizon: 4d}}\ninterfaces: [{{id: wms, to: warehouse/main}}]\n")
     places = {
         "RUN": troubled,
         "SCENARIO": ROOT / "scenarios/drills/outage_erp.yaml",
