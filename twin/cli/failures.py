@@ -32,6 +32,7 @@ _INPUT_ERRORS: Final = (
     "twin.log.errors.RunError",
     "twin.log.folder.RunRefused",
     "twin.order_book.OrderBookError",
+    "twin.replay.facts.CalibrationRefused",
     "twin.run.SnapshotError",
     "twin.scenario.errors.ScenarioError",
 )
