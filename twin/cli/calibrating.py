@@ -86,6 +86,7 @@ def _show(title: str, made: Calibration) -> None:
 
 
 def _print(run: Path, base: Path, since: int, until: int, out: Path, made: Calibration) -> None:
+    """One JSON map: `parameters`, durations in ms, and `hours`: arrivals by hour of the week from Monday 00:00 UTC."""
     told: dict[str, Any] = {"run": str(run), "base": str(base), "since": since, "until": until, "file": str(out)}
     told["parameters"] = [
         {
@@ -101,4 +102,12 @@ def _print(run: Path, base: Path, since: int, until: int, out: Path, made: Calib
         }
         for one in made.parameters
     ]
+    told["hours"] = {
+        channel: [
+            {"hour": hour, "orders": rhythm.counts[hour], "seen": rhythm.hours[hour], "rate": rhythm.rates[hour]}
+            | {"low": rhythm.intervals[hour][0], "high": rhythm.intervals[hour][1]}
+            for hour in range(len(rhythm.rates))
+        ]
+        for channel, rhythm in made.rhythms.items()
+    }
     line(json.dumps(told, indent=2, ensure_ascii=False))

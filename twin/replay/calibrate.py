@@ -16,6 +16,7 @@ from msgspec import Struct
 from twin.core.calendar import Calendar
 from twin.log import read_manifest
 from twin.replay.calibrated_file import comment, flow, in_block, quantiles
+from twin.replay.demand_fit import Rhythm
 from twin.replay.demand_rows import channel_demand
 from twin.replay.estimators import EVENTS_MIN, DurationEstimate, estimate_durations, rounded_duration
 from twin.replay.facts import CalibrationRefused, Duration, Facts, facts_of
@@ -43,10 +44,11 @@ ALWAYS_ASSUMED: Final = (
 
 
 class Calibration(Struct, frozen=True):
-    """The parameters in the order of the file, and its text."""
+    """The parameters in the order of the file, its text, and the arrivals of each channel by hour of the week."""
 
     parameters: tuple[Parameter, ...]
     text: str
+    rhythms: dict[str, Rhythm]
 
 
 def calibrate(run: Path, base: Scenario, base_file: Path, since: int, until: int, folder: Path) -> Calibration:
@@ -93,7 +95,7 @@ def calibrate(run: Path, base: Scenario, base_file: Path, since: int, until: int
     foot = ["# Assumed, as in the base, since this log cannot tell:"]
     foot += [line for one in assumed for line in comment(f"- {one.name}: {one.note}", "")]
     foot += comment(f"- never looked at: {ALWAYS_ASSUMED}", "")
-    return Calibration(tuple(maker.parameters), "\n".join([*head, *sections, *foot]) + "\n")
+    return Calibration(tuple(maker.parameters), "\n".join([*head, *sections, *foot]) + "\n", maker.rhythms)
 
 
 class _Maker:
@@ -104,6 +106,7 @@ class _Maker:
         self.base = base
         self.plain = base.plain()
         self.parameters: list[Parameter] = []
+        self.rhythms: dict[str, Rhythm] = {}
         # Openings are asked for as far after the end as the longest case that the log can hold.
         span = (facts.since, 2 * facts.until - facts.since)
         names = ["always", *(calendar.id for calendar in base.calendars)]
@@ -239,16 +242,21 @@ class _Maker:
         found = self._add(name, _estimated(cases), cases, only_told=why)
         lines: list[str] = []
         if found is not None:
-            lines = comment(f"{words}, working time: {spoken(found)}", "    ") + self._pick_time(name, spec, cases)
+            lines = comment(f"{words}, working time: {spoken(found)}", "    ") + self._pick_time(
+                name, spec, cases, found
+            )
         return self._entry(spec.id, lines + self._latency(gateway, f"warehouses {spec.id}", "    "))
 
-    def _pick_time(self, name: str, spec: Warehouse, cases: Sequence[Duration]) -> list[str]:
+    def _pick_time(self, name: str, spec: Warehouse, cases: Sequence[Duration], found: DurationEstimate) -> list[str]:
         """The parts that the base's pick time has; all of it for the order where the sizes do not tell them apart."""
         wanted = [part for part in PARTS if getattr(spec.pick_time, part)] or ["order"]
         fit = fit_pick(cases, wanted) or fit_pick(cases, ["order"])
         value: dict[str, Any] = {}
         text = "at once"
         if fit is not None:
+            # What is still under way was left out of the fit, and is longer.
+            done = [case.duration_ms for case in cases if not case.censored]
+            fit = fit.longer(found.mean * len(done) / sum(done) if found.mean and found.censored else 1.0)
             for part, (estimate, low, high) in fit.parts.items():
                 self.parameters.append(Parameter(f"{name} {part}", "ms", estimate, low, high, fit.n, 0, "measured"))
             told = [f"{part} {amount(at)} [{interval(at, low, high)}]" for part, (at, low, high) in fit.parts.items()]
@@ -328,8 +336,11 @@ class _Maker:
     def _channel(self, id: str) -> list[str]:
         spec = next(channel for channel in self.base.channels if channel.id == id)
         own = [arrival for arrival in self.facts.arrivals if arrival.channel == id]
-        rows, lines = channel_demand(spec, own, self.facts.since, self.facts.until, self.base.regions, self.ranked)
+        since, until = self.facts.since, self.facts.until
+        rows, lines, rhythm = channel_demand(spec, own, since, until, self.base.regions, self.ranked)
         self.parameters += rows
+        if rhythm is not None:
+            self.rhythms[id] = rhythm
         return self._entry(id, self._latency(f"channel/{id}", f"channels {id}", "    ") + lines)
 
     def _entry(self, id: str, lines: list[str]) -> list[str]:

@@ -16,6 +16,7 @@ WIDTH: Final = 110
 _PLAIN: Final = re.compile(
     r"(\.\.?/)*[A-Za-z_][A-Za-z0-9_./+-]*|[0-9]+(\.[0-9]+)?[A-Za-z%/][A-Za-z0-9%./]*|[0-9]+\.[0-9]+ [A-Z]{3}"
 )
+_NUMBER: Final = re.compile(r"[0-9.]+[eE][0-9]+|0[xob].*|\.(inf|nan)", re.IGNORECASE)
 _WORDS: Final = frozenset(("true", "false", "null", "yes", "no", "on", "off", "y", "n"))
 _GLUE: Final = "\u00a0"
 """Stands for a space at which no line is broken."""
@@ -31,7 +32,7 @@ def flow(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, str):
         plain = _PLAIN.fullmatch(value) and value.lower() not in _WORDS
-        return value if plain else json.dumps(value, ensure_ascii=False)
+        return value if plain and not _NUMBER.fullmatch(value) else json.dumps(value, ensure_ascii=False)
     return "null" if value is None else str(value)
 
 

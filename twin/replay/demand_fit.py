@@ -104,7 +104,10 @@ def fit_rhythm(instants: Sequence[int], since: int, until: int, known: Sequence[
         tuple(map(float, rates)),
         tuple(map(int, counts)),
         tuple(map(float, hours)),
-        tuple((one / seen, two / seen) if seen else (0.0, 0.0) for (one, two), seen in zip(limits, hours, strict=True)),
+        tuple(
+            (float(one / seen), float(two / seen)) if seen else (0.0, 0.0)
+            for (one, two), seen in zip(limits, hours, strict=True)
+        ),
         _dispersion(instants, rates, since, until),
     )
 

@@ -26,8 +26,8 @@ LISTED_MAX = 50
 
 def channel_demand(
     channel: Channel, own: Sequence[Arrival], since: int, until: int, regions: Sequence[str], ranked: Sequence[str]
-) -> tuple[list[Parameter], list[str]]:
-    """The parameters of a channel's demand, and the lines that say it; no lines where it stays as in the base.
+) -> tuple[list[Parameter], list[str], Rhythm | None]:
+    """The parameters of a channel's demand, the lines that say it, and its rhythm; as in the base without lines.
 
     Even arrivals of a channel that is `poisson` in the base stay so, with a weight for each item; all else becomes
     `generated`, whose items have the base's order.
@@ -37,11 +37,11 @@ def channel_demand(
     if isinstance(channel.demand, BookDemand):
         why = "its orders are those of the base's order book"
     elif not own and isinstance(channel.demand, NoDemand):
-        return [], []
+        return [], [], None
     elif len(own) < ORDERS_MIN:
         why = f"{len(own)} orders came, {ORDERS_MIN} are needed"
     if why:
-        return [Parameter(f"{name} demand", "number", None, None, None, len(own), 0, "assumed", why)], []
+        return [Parameter(f"{name} demand", "number", None, None, None, len(own), 0, "assumed", why)], [], None
 
     rhythm = fit_rhythm([one.at for one in own], since, until, _known(channel))
     sizes = [len(one.lines) for one in own]
@@ -66,7 +66,7 @@ def channel_demand(
         skew, more = _skewed(name, own, channel, ranked)
         rows += skew
         lines += in_block("orders", f"{_rate(rhythm.per_week)}/week", "      ")
-        rows += _busiest(name, rhythm)
+        rows += _days(name, rhythm)
         lines += _profile(rhythm)
         keys = ("lines_per_order", "quantity_per_line")
     for key, values in zip(keys, (sizes, units), strict=True):
@@ -78,7 +78,7 @@ def channel_demand(
     lines += more
     lines += comment("orders by region; a region without any keeps the weight 0", "      ")
     lines += in_block("regions", places, "      ")
-    return rows, ["    demand:", f"      kind: {kind}", *lines]
+    return rows, ["    demand:", f"      kind: {kind}", *lines], rhythm
 
 
 def _known(channel: Channel) -> list[int]:
@@ -102,17 +102,23 @@ def _spoken(mean: MeanEstimate) -> str:
     return f"mean {amount(mean.mean, 'number')} [{interval(mean.mean, mean.low, mean.high, 'number')}], n {mean.n:,}"
 
 
-def _hour(index: int) -> str:
-    return f"{DAYS[index // 24]} {index % 24:02d}:00"
-
-
-def _busiest(name: str, rhythm: Rhythm) -> list[Parameter]:
+def _days(name: str, rhythm: Rhythm) -> list[Parameter]:
+    """Orders a day by weekday, where the week has a rhythm of its own."""
     if rhythm.shape in ("even", "as in the base"):
         return []
-    top = max(range(len(rhythm.rates)), key=lambda hour: (rhythm.rates[hour], -hour))
-    low, high = rhythm.intervals[top]
-    told = f"{name} orders an hour, {_hour(top)}"
-    return [Parameter(told, "number", rhythm.rates[top], low, high, rhythm.counts[top], 0, "measured")]
+    rows = []
+    for number, day in enumerate(DAYS):
+        count, seen = _of_day(rhythm, number)
+        rows.append(
+            Parameter(f"{name} orders {day}", "number", count / seen, *_daily(count, seen), count, 0, "measured")
+        )
+    return rows
+
+
+def _of_day(rhythm: Rhythm, number: int) -> tuple[int, float]:
+    """Orders of a weekday, and how many such days were seen."""
+    part = slice(24 * number, 24 * number + 24)
+    return sum(rhythm.counts[part]), sum(rhythm.hours[part]) / 24
 
 
 def _profile(rhythm: Rhythm) -> list[str]:
@@ -130,18 +136,16 @@ def _profile(rhythm: Rhythm) -> list[str]:
     )
     lines.append("      profile:")
     for number, day in enumerate(DAYS):
-        part = slice(24 * number, 24 * number + 24)
-        count, seen = sum(rhythm.counts[part]), sum(rhythm.hours[part]) / 24
-        low, high = _daily(count, seen)
-        weights = [round(rate * scale) for rate in rhythm.rates[part]]
-        told = f"{count:,}; {amount(count / seen if seen else 0.0, 'number')} [{interval(1.0, low, high, 'number')}]"
+        count, seen = _of_day(rhythm, number)
+        weights = [round(rate * scale) for rate in rhythm.rates[24 * number : 24 * number + 24]]
+        told = f"{count:,}; {amount(count / seen, 'number')} [{interval(1.0, *_daily(count, seen), 'number')}]"
         lines += [f"        # {told}", *in_block(day, weights, "        ")]
     return lines
 
 
 def _daily(count: int, days: float) -> tuple[float, float]:
     low, high = poisson_interval(count)
-    return (low / days, high / days) if days else (0.0, 0.0)
+    return low / days, high / days
 
 
 def _poisson(demand: PoissonDemand, own: Sequence[Arrival], ranked: Sequence[str]) -> list[str]:

@@ -43,6 +43,9 @@ POINTS: Final = 14
 STEPS: Final = 150
 _PPM: Final = 1_000_000
 
+Floats = np.ndarray[Any, Any]
+Flags = np.ndarray[Any, Any]
+
 Table = tuple[tuple[int, int], ...]
 """(probability in parts per million, value), neither falling, from 0 to 1,000,000; straight between."""
 
@@ -140,7 +143,7 @@ def estimate_durations(durations: Sequence[float], censored: Sequence[bool]) -> 
         mean if known else None,
         limits if known else None,
         beyond,
-        _rounded_table(_table(finished, weights, end, tail)),
+        _rounded_table(_table(finished, weights, happened > 1, end, tail)),
     )
 
 
@@ -158,22 +161,25 @@ def quantile(durations: Sequence[float], censored: Sequence[bool], share: float)
     return _first(curve.quantiles, curve.probabilities, 1 - share)
 
 
-def _first(at: np.ndarray[Any, Any], alive: np.ndarray[Any, Any], share: float = 0.5) -> float | None:
+def _first(at: Floats, alive: Floats, share: float = 0.5) -> float | None:
     """The first time at which no more than this share is still open."""
     found = np.flatnonzero(alive <= share + 1e-12)
     return float(at[found[0]]) if len(found) else None
 
 
-def _table(
-    values: np.ndarray[Any, Any], weights: np.ndarray[Any, Any], end: float, tail: float
-) -> list[tuple[int, float]]:
-    """At most `POINTS` quantiles; probability that is left over goes on from `end`, on average as far as the tail."""
-    values, weights = _thinned(values, weights)
+def _table(values: Floats, weights: Floats, atoms: Flags, end: float, tail: float) -> list[tuple[int, float]]:
+    """At most `POINTS` quantiles; probability that is left over goes on from `end`, on average as far as the tail.
+
+    An atom is a value that comes again and again: it keeps its probability. Between others the quantiles rise evenly.
+    """
+    values, weights, atoms = _thinned(values, weights, atoms)
     passed = np.minimum(np.cumsum(weights), 1.0)
     left = max(0.0, 1.0 - float(passed[-1]))
     corners = [(0.0, float(values[0]))]
-    for value, before, after in zip(values, np.append(0.0, passed[:-1]), passed, strict=True):
-        corners += [(float(before), float(value)), (float(after), float(value))]
+    for value, before, after, atom in zip(values, np.append(0.0, passed[:-1]), passed, atoms, strict=True):
+        shares = (before, after) if atom else ((before + after) / 2,)
+        corners += [(float(share), float(value)) for share in shares]
+    corners.append((float(passed[-1]), float(values[-1])))
     knots = _knots(np.array(corners), POINTS - (2 if left > 1e-4 else 0))
     table = [(_ppm(share), value) for share, value in knots]
     if left > 1e-4:
@@ -189,12 +195,10 @@ def _ppm(share: float) -> int:
     return min(_PPM, round(share * 10_000) * 100)
 
 
-def _thinned(
-    values: np.ndarray[Any, Any], weights: np.ndarray[Any, Any]
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def _thinned(values: Floats, weights: Floats, atoms: Flags) -> tuple[Floats, Floats, Flags]:
     """At most `STEPS` values; neighbors become their mean, so that the whole mean stays."""
     if len(values) <= STEPS:
-        return values, weights
+        return values, weights, atoms
     total = weights.sum()
     bins = np.minimum((np.cumsum(weights) / total * (STEPS - 2)).astype(int) + 1, STEPS - 2)
     # The least and the greatest stay what they are.
@@ -202,10 +206,10 @@ def _thinned(
     mass = np.bincount(bins, weights)
     sums = np.bincount(bins, weights * values)
     kept = mass > 0
-    return sums[kept] / mass[kept], mass[kept]
+    return sums[kept] / mass[kept], mass[kept], mass[kept] > 2 * total / STEPS
 
 
-def _knots(corners: np.ndarray[Any, Any], points: int) -> list[tuple[float, float]]:
+def _knots(corners: Floats, points: int) -> list[tuple[float, float]]:
     """Corners of a quantile function, one at a time where they take away most of the area to it."""
     knots = [0, len(corners) - 1]
     areas = [_area(corners, 0, len(corners) - 1)]
@@ -221,7 +225,7 @@ def _knots(corners: np.ndarray[Any, Any], points: int) -> list[tuple[float, floa
     return [(float(corners[knot][0]), float(corners[knot][1])) for knot in knots]
 
 
-def _area(corners: np.ndarray[Any, Any], left: int, right: int) -> float:
+def _area(corners: Floats, left: int, right: int) -> float:
     """Area between the quantile function and its chord; a little too large where they cross between corners."""
     share, value = corners[left : right + 1, 0], corners[left : right + 1, 1]
     width = share[-1] - share[0]
@@ -256,7 +260,9 @@ def table_mean(table: Table) -> float:
 def quantile_table(counts: Sequence[int]) -> Table:
     """At most `POINTS` quantiles of whole numbers."""
     values, times = np.unique(np.asarray(counts, dtype=float), return_counts=True)
-    table = [(share, round(value)) for share, value in _table(values, times / times.sum(), float(values[-1]), 0.0)]
+    table = [
+        (share, round(value)) for share, value in _table(values, times / times.sum(), times > 0, float(values[-1]), 0.0)
+    ]
     rows = tuple(dict.fromkeys(table))
     return rows if len(rows) > 1 else ((0, rows[0][1]), (_PPM, rows[0][1]))
 

@@ -63,7 +63,7 @@ class Facts:
     (shipped to delivered) by `place/carrier/region`; `lead_times` (purchase order created to received) by
     `supplier/item`; `calls` (sent to answered) by gateway; `lags` (from what happened to the engine's hearing of it)
     by source. Of what a partner was asked to do and answered, the time begins when it took it in: what passes before,
-    in queues and retries, is no handling.
+    in queues and retries, is no handling, and what it never took in is none either.
     """
 
     def __init__(self, since: int, until: int) -> None:
@@ -142,7 +142,10 @@ class _Fold:
             (facts.lead_times, self.bought),
         ):
             cases += [
-                Duration(key, began, until - began, True, *self.sizes.get(id, ())) for id, (key, began) in still.items()
+                Duration(key, began, until - began, True, *self.sizes.get(id, ()))
+                for id, (key, began) in still.items()
+                # What a partner has not taken in, it is not at work on.
+                if id not in self.calls.open
             ]
         facts.calls += [Duration(gateway, at, until - at, True) for gateway, at in self.sent.values()]
 

@@ -30,6 +30,11 @@ class PickFit(Struct, frozen=True):
     parts: dict[str, tuple[float, float, float]]
     shape: float
 
+    def longer(self, factor: float) -> PickFit:
+        """The same with every part so many times as long."""
+        parts = {part: (one * factor, low * factor, high * factor) for part, (one, low, high) in self.parts.items()}
+        return PickFit(self.n, parts, self.shape)
+
     @property
     def exponential(self) -> bool:
         """Whether that is nearer to exponential than to fixed."""
@@ -39,7 +44,7 @@ class PickFit(Struct, frozen=True):
 def fit_pick(cases: Sequence[Duration], wanted: Sequence[str]) -> PickFit | None:
     """The wanted parts by least squares that are not negative, weighted by the expected time (its spread grows so).
 
-    Picks that are still under way are left out: few they are, and short. None where too few are finished, or where
+    Picks that are still under way are left out. None where too few are finished, or where
     their sizes do not tell the parts apart.
     """
     done = [case for case in cases if not case.censored]
