@@ -18,7 +18,7 @@ from twin.core.calendar import Calendar
 from twin.replay.calibrate import Calibration, calibrate
 from twin.replay.calibrated_file import flow
 from twin.replay.demand_fit import fit_rhythm, fit_skew, poisson_interval
-from twin.replay.estimators import estimate_durations, quantile, quantile_table, rounded_duration, table_mean
+from twin.replay.estimators import estimate_durations, quantile_table, rounded_duration, table_mean
 from twin.replay.facts import Arrival, Attempt, Duration, facts_of
 from twin.replay.interruptions import find_closures, find_outages
 from twin.replay.parameters import Parameter, amount, interval
@@ -220,7 +220,6 @@ def test_the_mean_without_anything_open_is_the_plain_mean() -> None:
 def test_too_few_finished_cases_are_no_estimate() -> None:
     assert estimate_durations([5.0] * 20, [True] * 13 + [False] * 7) is None
     assert estimate_durations([], []) is None
-    assert quantile([5.0] * 7, [False] * 7, 0.5) is None
 
 
 def test_a_median_that_was_not_reached_is_none() -> None:

@@ -7,6 +7,7 @@ stands what it was estimated from.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from os.path import relpath
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +21,7 @@ from twin.replay.demand_fit import Rhythm
 from twin.replay.demand_rows import channel_demand
 from twin.replay.estimators import EVENTS_MIN, DurationEstimate, estimate_durations, rounded_duration
 from twin.replay.facts import CalibrationRefused, Duration, Facts, facts_of
-from twin.replay.interruptions import DUE, LUCK, Closure, Outage, find_closures, find_outages, without_closures
+from twin.replay.interruptions import Closure, Outage, find_closures, find_outages, without_closures
 from twin.replay.parameters import Parameter, amount, interval, spoken
 from twin.replay.pick_fit import PARTS, fit_pick
 from twin.replay.working_time import after_the_queue, worked
@@ -112,8 +113,10 @@ class _Maker:
         names = ["always", *(calendar.id for calendar in base.calendars)]
         self.calendars = {name: compile_calendar(calendar_named(base.calendars, name), *span) for name in names}
         self.lags = {
-            source: estimate_durations([case.duration_ms for case in cases], [False] * len(cases))
-            for source, cases in _by_key(facts.lags).items()
+            source: estimate_durations(
+                list(chain(*([lag] * times for lag, times in lags.items()))), [False] * sum(lags.values())
+            )
+            for source, lags in facts.lags.items()
         }
         self.calls = _by_key(facts.calls)
         self.answered = {gateway: _estimated(cases) for gateway, cases in self.calls.items()}
@@ -350,8 +353,7 @@ class _Maker:
 
     def _interruptions(self) -> list[str]:
         lines: list[str] = []
-        rule = f"due: {DUE:.0%} of its lane's parcels take less; luck gives so many late ones in {LUCK:.0%} of logs"
-        disruptions = [self._closure(one, rule) for one in self.closures]
+        disruptions = [self._closure(one) for one in self.closures]
         faults = [self._outage(one) for one in self.outages]
         news = list(dict.fromkeys(one.gateway for one in self.outages if one.gateway not in self.interfaces))
         kept = {key: self.plain.get(key, []) for key in ("disruptions", "faults")}
@@ -377,11 +379,14 @@ class _Maker:
             max(minute, (ended - began) // minute * minute)
         )
 
-    def _closure(self, one: Closure, rule: str) -> list[str]:
+    def _closure(self, one: Closure) -> list[str]:
         name = f"carriers {one.carrier} closed"
-        note = f"from {format_instant(one.began_at)}: {one.parcels} parcels came due and none was delivered; {rule}"
+        note = f"from {format_instant(one.began_at)}: {one.expected:.0f} deliveries were expected and none came, "
+        note += f"where {one.threshold:.0f} are no luck"
         span = float(one.ended_at - one.began_at)
-        self.parameters.append(Parameter(name, "ms", span, None, None, one.parcels, int(one.open), "measured", note))
+        self.parameters.append(
+            Parameter(name, "ms", span, None, None, round(one.expected), int(one.open), "measured", note)
+        )
         known = any(
             other["kind"] == "carrier_closed" and other["carrier"] == one.carrier
             for other in self.plain.get("disruptions", [])

@@ -24,7 +24,6 @@ __all__ = [
     "Z",
     "estimate_counts",
     "estimate_durations",
-    "quantile",
     "quantile_table",
     "rounded_duration",
     "table_mean",
@@ -152,18 +151,9 @@ def _tail(beyond: float, end: float) -> float:
     return -beyond * end / log(beyond) if 1e-9 < beyond < 1 else 0.0
 
 
-def quantile(durations: Sequence[float], censored: Sequence[bool], share: float) -> float | None:
-    """The time by which this share is finished (Kaplan and Meier); None where that is not seen, or few are finished."""
-    times, still = np.asarray(durations, dtype=float), np.asarray(censored, dtype=bool)
-    if int((~still).sum()) < EVENTS_MIN:
-        return None
-    curve = ecdf(CensoredData(uncensored=times[~still], right=times[still])).sf
-    return _first(curve.quantiles, curve.probabilities, 1 - share)
-
-
-def _first(at: Floats, alive: Floats, share: float = 0.5) -> float | None:
-    """The first time at which no more than this share is still open."""
-    found = np.flatnonzero(alive <= share + 1e-12)
+def _first(at: Floats, alive: Floats) -> float | None:
+    """The first time at which no more than half are still open."""
+    found = np.flatnonzero(alive <= 0.5 + 1e-12)
     return float(at[found[0]]) if len(found) else None
 
 

@@ -62,8 +62,8 @@ class Facts:
     Keys: `handling` (release to shipped) and `picking` (release to picked) by `warehouse/criticality`; `transit`
     (shipped to delivered) by `place/carrier/region`; `lead_times` (purchase order created to received) by
     `supplier/item`; `calls` (sent to answered) by gateway; `lags` (from what happened to the engine's hearing of it)
-    by source. Of what a partner was asked to do and answered, the time begins when it took it in: what passes before,
-    in queues and retries, is no handling, and what it never took in is none either.
+    by source, as how often each was seen. Of what a partner was asked to do and answered, the time begins when it took
+    it in: what passes before, in queues and retries, is no handling, and what it never took in is none either.
     """
 
     def __init__(self, since: int, until: int) -> None:
@@ -75,7 +75,7 @@ class Facts:
         self.transit: list[Duration] = []
         self.lead_times: list[Duration] = []
         self.calls: list[Duration] = []
-        self.lags: list[Duration] = []
+        self.lags: dict[str, dict[int, int]] = {}
         self.attempts: list[Attempt] = []
 
     @property
@@ -124,7 +124,8 @@ class _Fold:
         """Fold one more entry."""
         command, facts = entry.command, self.facts
         if not isinstance(command, Wake) and command.time and entry.now >= facts.since:
-            facts.lags.append(Duration(command.source, command.time, max(0, entry.now - command.time), False))
+            lags, lag = facts.lags.setdefault(command.source, {}), max(0, entry.now - command.time)
+            lags[lag] = lags.get(lag, 0) + 1
         for event in entry.events:
             fold = _FOLDS.get(type(event))
             if fold is not None:

@@ -6,29 +6,31 @@ docstrings say what.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import ceil, log
-from statistics import median
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
 from msgspec import Struct
 
-from twin.core.calendar import Calendar, next_open
-from twin.replay.estimators import quantile
+from twin.core.calendar import Calendar
+from twin.replay.estimators import EVENTS_MIN
 from twin.replay.facts import Attempt, Duration
+from twin.replay.working_time import worked
 
-__all__ = ["DUE", "LUCK", "Closure", "Outage", "find_closures", "find_outages", "without_closures"]
+__all__ = ["LUCK", "Closure", "Outage", "find_closures", "find_outages", "without_closures"]
+
+Floats = np.ndarray[Any, Any]
 
 LUCK: Final = 0.01
 """Chance, over all of a log, that luck alone gives one of these runs."""
 
-DUE: Final = 0.75
-"""A parcel is due when this share of the parcels of its lane are there."""
-
 CALLS_MIN: Final = 3
-PARCELS_MIN: Final = 5
+
+STANDSTILL_MIN_MS: Final = 4 * 3_600_000
+"""Opening hours without a delivery below which nothing is called a closure: deliveries come in bunches."""
 
 
 class Outage(Struct, frozen=True):
@@ -50,14 +52,14 @@ class Outage(Struct, frozen=True):
 class Closure(Struct, frozen=True):
     """A carrier that stood still from `began_at` to `ended_at` (ms); `open` where it still did at the end of the log.
 
-    `parcels` came due meanwhile, where fewer than `threshold` may be luck.
+    So many deliveries were `expected` meanwhile and none came, where fewer than `threshold` may be luck.
     """
 
     carrier: str
     began_at: int
     ended_at: int
-    parcels: int
-    threshold: int
+    expected: float
+    threshold: float
     open: bool
 
 
@@ -101,17 +103,17 @@ def find_outages(attempts: Sequence[Attempt], until: int) -> list[Outage]:
 
 
 def find_closures(transit: Sequence[Duration], calendars: Mapping[str, Calendar], until: int) -> list[Closure]:
-    """Times without a delivery in which too many parcels came due for luck, by carrier and time.
+    """Times without a delivery in which too many were expected for luck, by carrier and time.
 
-    A parcel comes due when `DUE` of its lane's parcels are there, at the carrier's next opening. Each is late with a
-    chance of 1 - `DUE`, so a time without deliveries counts from the least number k with m (1 - DUE)^k < `LUCK` for m
-    such times, and from `PARCELS_MIN`. From its length the carrier's usual time between deliveries is taken off.
-    Missed are closures of single lanes, those too short for so many parcels to come due, those of carriers with few
-    parcels, and one that holds back more than a quarter of all parcels of a lane.
+    Expected is what the parcels on their way give at their ages, by the cumulative hazard of their lane (Nelson 1972,
+    Aalen 1978): with E expected, luck gives none with exp(-E). A time counts from E = ln(m / `LUCK`) for m times
+    between deliveries, and from `STANDSTILL_MIN_MS` of the carrier's opening hours; it begins when the first delivery
+    is more likely than not. Missed are closures of single lanes, shorter ones, those in which hardly a parcel is due,
+    and those that hold back most parcels of the log, which then look as if they were usual.
     """
-    found = _closures(transit, calendars, until)
-    # Once more with the first ones taken out: they made parcels seem to be due later than they are.
-    return _closures(without_closures(transit, found), calendars, until, transit) if found else found
+    found = _closures(transit, transit, calendars, until)
+    # Once more with the first ones taken out: they made parcels seem to take longer than they do.
+    return _closures(transit, without_closures(transit, found), calendars, until) if found else found
 
 
 def without_closures(transit: Sequence[Duration], closures: Sequence[Closure]) -> list[Duration]:
@@ -128,38 +130,78 @@ def without_closures(transit: Sequence[Duration], closures: Sequence[Closure]) -
     return cleaned
 
 
+class _Hazard:
+    """The cumulative hazard of a lane by age (ms)."""
+
+    def __init__(self, parcels: Sequence[Duration]) -> None:
+        ages = np.array([one.duration_ms for one in parcels], dtype=float)
+        done = np.array([not one.censored for one in parcels])
+        self.at, times = np.unique(ages[done], return_counts=True)
+        at_risk = len(ages) - np.searchsorted(np.sort(ages), self.at, side="left")
+        self.sums = np.append(0.0, np.cumsum(times / at_risk))
+
+    def between(self, young: Floats, old: Floats) -> float:
+        """Deliveries that parcels give from one age, itself left out, to another."""
+        ends, begins = (self.sums[np.searchsorted(self.at, ages, side="right")] for ages in (old, young))
+        return float((ends - begins).sum())
+
+
+class _Fleet:
+    """What is on its way with one carrier, by lane: when it was shipped and when it came, or the end of the log."""
+
+    def __init__(self, seen: Sequence[Duration], usual: Sequence[Duration]) -> None:
+        self.lanes: list[tuple[_Hazard, Floats, Floats]] = []
+        for key in sorted({one.key for one in seen}):
+            same = [one for one in usual if one.key == key]
+            if sum(not one.censored for one in same) >= EVENTS_MIN:
+                own = [one for one in seen if one.key == key]
+                shipped = np.array([one.began_at for one in own], dtype=float)
+                self.lanes.append((_Hazard(same), shipped, shipped + np.array([one.duration_ms for one in own])))
+
+    def expected(self, begin: float, end: float) -> float:
+        """Deliveries expected in (begin, end] of what was on its way and did not come before."""
+        total = 0.0
+        for hazard, shipped, came in self.lanes:
+            there = (shipped < end) & (came > begin)
+            ages = shipped[there]
+            total += hazard.between(np.maximum(begin, ages) - ages, end - ages)
+        return total
+
+    def first_after(self, begin: int, end: int) -> int:
+        """When a delivery after `begin` is more likely than not."""
+        low, high = begin, end
+        while high - low > 60_000:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self.expected(begin, middle) >= log(2) else (middle, high)
+        return high
+
+
 def _closures(
-    transit: Sequence[Duration],
-    calendars: Mapping[str, Calendar],
-    until: int,
-    seen: Sequence[Duration] | None = None,
+    seen: Sequence[Duration], usual: Sequence[Duration], calendars: Mapping[str, Calendar], until: int
 ) -> list[Closure]:
-    """Parcels come due by `transit`, and are delivered as they were `seen`."""
-    usual: dict[str, float | None] = {}
-    by_lane: dict[str, list[Duration]] = {}
-    for parcel in transit:
-        by_lane.setdefault(parcel.key, []).append(parcel)
-    for key, parcels in by_lane.items():
-        usual[key] = quantile([one.duration_ms for one in parcels], [one.censored for one in parcels], DUE)
+    """Parcels come as they were `seen`, and should have taken what is `usual`."""
     found: list[Closure] = []
-    for carrier in sorted({key.split("/")[1] for key in usual}):
-        own = [one for one in seen or transit if one.key.split("/")[1] == carrier]
+    for carrier in sorted({one.key.split("/")[1] for one in seen}):
+        calendar = calendars[carrier]
+        own, like = ([one for one in cases if one.key.split("/")[1] == carrier] for cases in (seen, usual))
         delivered = sorted({one.began_at + one.duration_ms for one in own if not one.censored})
-        late: list[int] = []
-        for parcel in own:
-            limit = usual[parcel.key]
-            if limit is not None:
-                due = next_open(calendars[carrier], parcel.began_at + round(limit))
-                if due < parcel.began_at + parcel.duration_ms:
-                    late.append(due)
-        late.sort()
-        if len(delivered) < 2:
+        if not delivered:
             continue
-        gap = round(median(after - before for before, after in pairwise(delivered)))
-        threshold = max(PARCELS_MIN, ceil(log(LUCK / len(delivered)) / log(1 - DUE)))
+        fleet = _Fleet(own, like)
+        threshold = log(len(delivered) / LUCK)
         for before, after in pairwise([*delivered, until]):
-            parcels_due = bisect_left(late, after) - bisect_right(late, before)
-            if parcels_due >= threshold and after - before > gap:
-                ends, still = (until, True) if after == until else (after, False)
-                found.append(Closure(carrier, before + gap, ends, parcels_due, threshold, still))
+            ends = _closed_since(calendar, after)
+            if worked(calendar, before, after) < STANDSTILL_MIN_MS or ends <= before:
+                continue
+            expected = fleet.expected(before, ends)
+            if expected >= threshold:
+                begins = fleet.first_after(before, ends)
+                found.append(Closure(carrier, begins, after, expected, threshold, after == until))
     return found
+
+
+def _closed_since(calendar: Calendar, at: int) -> int:
+    """The closing time before an opening, at which all is brought that came due meanwhile; else `at` itself."""
+    index = bisect_left(calendar.bounds, at)
+    opening = index < len(calendar.bounds) and calendar.bounds[index] == at and index % 2 == 0
+    return calendar.bounds[index - 1] if opening and index else at
