@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from twin.cli.blast import parse_moment
 from twin.cli.failures import InputError
-from twin.cli.terminal import line, show, table
+from twin.cli.terminal import line, show, table, width
 from twin.cli.texts import clock, count
 
 if TYPE_CHECKING:
     from twin.replay.calibrate import Calibration
 
 __all__ = ["calibrate_run"]
+
+WIDTH: Final = 80
+NAME_MIN: Final = 12
+"""Characters of a name that stay on one line at least."""
 
 
 def calibrate_run(run: Path, base: Path, until: str, since: str | None, out: Path, *, as_json: bool) -> None:
@@ -66,17 +70,19 @@ def _show(title: str, made: Calibration) -> None:
 
     columns = ("Estimate", "95 % interval", "n", "Open")
     shown = table(title, "Parameter", *columns, "Tag", right=columns)
-    # Narrow enough for 80 characters, however wide the terminal is.
-    shown.columns[0].width = 24
     before = ""
     for one in made.parameters:
-        name = "  mean" if one.name == before.replace(", median", ", mean") != before else one.name
+        name = "  mean" if width() >= WIDTH and one.name == before.replace(", median", ", mean") != before else one.name
         before = one.name
         if one.estimate is None:
             told = ("–" if one.tag == "measured" else "", "")
         else:
             told = (amount(one.estimate, one.unit), interval(one.estimate, one.low, one.high, one.unit))
         shown.add_row(name, *told, count(one.n) if one.n else "", count(one.censored) if one.censored else "", one.tag)
+    if width() >= WIDTH:
+        # No wider than that, however wide the terminal is: 17 characters are space, and names take what is left.
+        rest = sum(max(len(str(column.header)), *map(len, map(str, column.cells))) for column in shown.columns[1:])
+        shown.columns[0].width = max(NAME_MIN, WIDTH - 17 - rest)
     show(shown)
     assumed = sum(one.tag == "assumed" for one in made.parameters)
     line(

@@ -21,7 +21,8 @@ from twin.replay.demand_fit import Rhythm
 from twin.replay.demand_rows import channel_demand
 from twin.replay.estimators import EVENTS_MIN, DurationEstimate, estimate_durations, rounded_duration
 from twin.replay.facts import CalibrationRefused, Duration, Facts, facts_of
-from twin.replay.interruptions import Closure, Outage, find_closures, find_outages, without_closures
+from twin.replay.interruption_rows import interruption_lines
+from twin.replay.interruptions import find_closures, find_outages, without_closures
 from twin.replay.parameters import Parameter, amount, interval, spoken
 from twin.replay.pick_fit import PARTS, fit_pick
 from twin.replay.working_time import after_the_queue, worked
@@ -167,7 +168,9 @@ class _Maker:
             lines += [f"{name}:", *said] if said else []
         erp = self._latency("erp", "erp", "  ")
         lines += ["erp:", *erp] if erp else []
-        return lines + self._interruptions()
+        rows, said = interruption_lines(self.base, self.closures, self.outages)
+        self.parameters += rows
+        return lines + said
 
     # --- durations
 
@@ -177,7 +180,7 @@ class _Maker:
         """Take a duration down; returns it where it can stand in the file."""
         if found is None or not found.told:
             finished = sum(not case.censored for case in cases)
-            why = f"{finished} of {len(cases)} cases finished, {EVENTS_MIN} are needed"
+            why = f"{finished} of {len(cases)} cases finished, {EVENTS_MIN} are needed" if cases else "it has no case"
             if found is not None:
                 why = f"half of {len(cases)} cases would take longer than the log shows"
             self._assume(name, only_told or why)
@@ -348,81 +351,6 @@ class _Maker:
 
     def _entry(self, id: str, lines: list[str]) -> list[str]:
         return [f"  - id: {flow(id)}", *lines] if lines else []
-
-    # --- what was down
-
-    def _interruptions(self) -> list[str]:
-        lines: list[str] = []
-        disruptions = [self._closure(one) for one in self.closures]
-        faults = [self._outage(one) for one in self.outages]
-        news = list(dict.fromkeys(one.gateway for one in self.outages if one.gateway not in self.interfaces))
-        kept = {key: self.plain.get(key, []) for key in ("disruptions", "faults")}
-        if news and any(faults):
-            lines += ["interfaces:"]
-            lines += [f"  - {flow(plain)}" for plain in self.plain.get("interfaces", [])]
-            lines += [f"  - {flow({'id': _interface(gateway), 'to': gateway})}" for gateway in news]
-        for key, made in (("disruptions", disruptions), ("faults", faults)):
-            said = [line for part in made for line in part]
-            if any(not line.lstrip().startswith("#") for line in said):
-                lines += [f"{key}:", *(f"  - {flow(plain)}" for plain in kept[key]), *said]
-            else:
-                lines += [line.strip() for line in said]
-        return lines
-
-    def _within(self, began: int, ended: int) -> tuple[str, str] | None:
-        """Beginning and length as a scenario has them; None where the base's run lies elsewhere."""
-        run = self.base.run
-        if began < run.start or began >= run.end:
-            return None
-        minute = 60_000
-        return format_duration((began - run.start) // minute * minute), format_duration(
-            max(minute, (ended - began) // minute * minute)
-        )
-
-    def _closure(self, one: Closure) -> list[str]:
-        name = f"carriers {one.carrier} closed"
-        note = f"from {format_instant(one.began_at)}: {one.expected:.0f} deliveries were expected and none came, "
-        note += f"where {one.threshold:.0f} are no luck"
-        span = float(one.ended_at - one.began_at)
-        self.parameters.append(
-            Parameter(name, "ms", span, None, None, round(one.expected), int(one.open), "measured", note)
-        )
-        known = any(
-            other["kind"] == "carrier_closed" and other["carrier"] == one.carrier
-            for other in self.plain.get("disruptions", [])
-        )
-        when = self._within(one.began_at, one.ended_at)
-        text = f"{name} {note}; parcels on their way are counted without it"
-        if one.open:
-            text += "; it goes on at the end of the log, how long is not known"
-        if known or when is None:
-            text += "; the base has closures of it already" if known else "; outside the base's run"
-            return comment(text, "  ")
-        value = {"kind": "carrier_closed", "id": f"calibrated-{one.carrier}-{one.began_at // 60_000}"}
-        return [*comment(text, "  "), f"  - {flow({**value, 'carrier': one.carrier, 'from': when[0], 'for': when[1]})}"]
-
-    def _outage(self, one: Outage) -> list[str]:
-        name = f"calls to {one.gateway} failed"
-        span = float(one.ended_at - one.began_at)
-        low = float(max(0, one.ended_within[0] - one.began_within[1]))
-        high = float(one.ended_within[1] - one.began_within[0])
-        note = f"from {format_instant(one.began_at)}: {one.calls} calls in a row failed, {one.threshold} are no luck"
-        self.parameters.append(Parameter(name, "ms", span, low, high, one.calls, 0, "measured", note))
-        interface = self.interfaces.get(one.gateway)
-        id = _interface(one.gateway) if interface is None else interface.id
-        known = bool(self.plain.get("faults"))
-        when = self._within(one.began_at, one.ended_at)
-        text = f"{name} {note}; {amount(span)} [{amount(low)}, {amount(high)}] by the calls around it"
-        if known or when is None:
-            text += "; the base has faults already" if known else "; outside the base's run"
-            return comment(text, "  ")
-        value = {"kind": "outage", "id": f"calibrated-{id}-{one.began_at // 60_000}", "interface": id}
-        value |= {"calls": "held" if one.silent else "turned_away", "from": when[0], "for": when[1]}
-        return [*comment(text, "  "), f"  - {flow(value)}"]
-
-
-def _interface(gateway: str) -> str:
-    return gateway.replace("/", ".")
 
 
 def _by_key(cases: Sequence[Duration]) -> dict[str, list[Duration]]:
