@@ -240,6 +240,14 @@ def test_a_table_never_falls_and_a_constant_stays_one() -> None:
     assert constant.median_interval == (14_400_000, 14_400_000)
 
 
+def test_a_heavy_tail_keeps_its_mean() -> None:
+    rng = np.random.default_rng(8)
+    counts = [int(value) for value in np.ceil(rng.pareto(1.1, 12_000))]
+    table = quantile_table(counts)
+    assert len(table) <= 40
+    assert table_mean(table) == pytest.approx(mean(counts), rel=0.02)
+
+
 def test_counts_keep_their_atoms() -> None:
     table = quantile_table([1] * 60 + [2] * 30 + [5] * 10)
     assert table == ((0, 1), (600_000, 1), (600_000, 2), (900_000, 2), (900_000, 5), (1_000_000, 5))
@@ -282,7 +290,8 @@ def test_a_rhythm_of_days_and_hours_is_told_from_chance() -> None:
 
 def test_arrivals_that_vary_more_than_chance_are_told_to() -> None:
     bunched = [at for at in poisson(lambda hour: 0.2, 4, 3) for _ in range(9)]
-    assert fit_rhythm(bunched, MONDAY, MONDAY + 28 * DAY).dispersion > 4
+    dispersion = fit_rhythm(bunched, MONDAY, MONDAY + 28 * DAY).dispersion
+    assert dispersion is not None and dispersion > 4
 
 
 def test_a_log_of_less_than_a_week_takes_the_rhythm_of_the_base() -> None:

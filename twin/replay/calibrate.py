@@ -38,6 +38,9 @@ __all__ = ["HEAD", "Calibration", "calibrate"]
 HEAD: Final = "# Calibrated"
 """How a calibrated file begins: only such a one is ever replaced."""
 
+OPEN_MAX: Final = 0.02
+"""Share of picks under way above which they matter to the parts of a pick time."""
+
 ALWAYS_ASSUMED: Final = (
     "calendars, pickers, truck times, plant capacities, dock_to_stock, shrink, counts, acknowledgements, posting times"
     ", services and workers of interfaces, prices, costs, stock, policies, closures of sites, plants and single lanes"
@@ -260,9 +263,10 @@ class _Maker:
         value: dict[str, Any] = {}
         text = "at once"
         if fit is not None:
-            # What is still under way was left out of the fit, and is longer.
             done = [case.duration_ms for case in cases if not case.censored]
-            fit = fit.longer(found.mean * len(done) / sum(done) if found.mean and found.censored else 1.0)
+            if found.mean is not None and found.censored > len(cases) * OPEN_MAX:
+                # What is still under way was left out of the fit, and is longer.
+                fit = fit.longer(found.mean * len(done) / sum(done))
             for part, (estimate, low, high) in fit.parts.items():
                 self.parameters.append(Parameter(f"{name} {part}", "ms", estimate, low, high, fit.n, 0, "measured"))
             told = [f"{part} {amount(at)} [{interval(at, low, high)}]" for part, (at, low, high) in fit.parts.items()]

@@ -33,7 +33,7 @@ class Rhythm(Struct, frozen=True):
     `counts` are the orders seen in each hour of the week, `hours` for how many such hours, `intervals` those of the
     rates. `shape` is what tells the counts best: even, a factor for each day and one for each hour, or each hour by
     itself; as in the base where the log holds no whole week. `dispersion` is the variance of days around it over that
-    of Poisson arrivals: 1, and more where the interval is too narrow.
+    of Poisson arrivals: 1, and more where the interval is too narrow; None for too few days.
     """
 
     n: int
@@ -44,7 +44,7 @@ class Rhythm(Struct, frozen=True):
     counts: tuple[int, ...]
     hours: tuple[float, ...]
     intervals: tuple[tuple[float, float], ...]
-    dispersion: float
+    dispersion: float | None
 
 
 class Skew(Struct, frozen=True):
@@ -108,7 +108,7 @@ def fit_rhythm(instants: Sequence[int], since: int, until: int, known: Sequence[
             (float(one / seen), float(two / seen)) if seen else (0.0, 0.0)
             for (one, two), seen in zip(limits, hours, strict=True)
         ),
-        _dispersion(instants, rates, since, until),
+        _dispersion(instants, rates, since, until, 1 if shape in ("even", "as in the base") else 7),
     )
 
 
@@ -135,7 +135,9 @@ def _by_days_and_hours(counts: np.ndarray[Any, Any], hours: np.ndarray[Any, Any]
     return np.outer(days, hourly).reshape(WEEK_HOURS)
 
 
-def _dispersion(instants: Sequence[int], rates: np.ndarray[Any, Any], since: int, until: int) -> float:
+def _dispersion(
+    instants: Sequence[int], rates: np.ndarray[Any, Any], since: int, until: int, fitted: int
+) -> float | None:
     """Pearson's statistic of whole days over its degrees of freedom."""
     first, last = -(-since // DAY_MS), until // DAY_MS
     seen = np.zeros(max(0, last - first))
@@ -145,9 +147,8 @@ def _dispersion(instants: Sequence[int], rates: np.ndarray[Any, Any], since: int
     daily = rates.reshape(7, 24).sum(axis=1)
     wanted = np.array([daily[(day + 3) % 7] for day in range(first, last)])
     used = wanted > 0
-    if used.sum() < 2:
-        return 1.0
-    return float(((seen[used] - wanted[used]) ** 2 / wanted[used]).sum() / (used.sum() - 1))
+    freedom = int(used.sum()) - min(fitted, int((daily > 0).sum()))
+    return float(((seen[used] - wanted[used]) ** 2 / wanted[used]).sum() / freedom) if freedom > 0 else None
 
 
 def fit_skew(arrivals: Sequence[Arrival], ranked: Sequence[str]) -> Skew | None:

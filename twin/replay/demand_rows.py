@@ -53,8 +53,7 @@ def channel_demand(
     places = {region: sum(one.region == region for one in own) for region in sorted(regions)}
     lines = comment(
         f"{rhythm.n:,} orders; {amount(rhythm.per_week, 'number')} a week "
-        f"[{interval(rhythm.per_week, *rhythm.interval, 'number')}] if they are Poisson; days vary "
-        f"{rhythm.dispersion:.2f} times as much as Poisson counts around this rhythm",
+        f"[{interval(rhythm.per_week, *rhythm.interval, 'number')}] if they are Poisson; {_spread(rhythm)}",
         "      ",
     )
     if isinstance(channel.demand, PoissonDemand) and rhythm.shape == "even":
@@ -91,6 +90,12 @@ def _counts(table: Table, kind: str) -> Any:
     """Generated demand wants a table, also of one value."""
     found = quantiles(table, int)
     return [["0%", found], ["100%", found]] if kind == "generated" and isinstance(found, int) else found
+
+
+def _spread(rhythm: Rhythm) -> str:
+    if rhythm.dispersion is None:
+        return "whether they are, so few days do not tell"
+    return f"days vary {rhythm.dispersion:.2f} times as much as Poisson counts around this rhythm"
 
 
 def _rate(per_week: float) -> str:

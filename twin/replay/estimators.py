@@ -38,8 +38,12 @@ TAIL_MAX: Final = 0.2
 Z: Final = 1.959963984540054
 """Quantile of the standard normal for intervals of 95 %."""
 
-POINTS: Final = 14
-STEPS: Final = 150
+POINTS: Final = (14, 20, 28, 40)
+"""Rows of a table: more only where the mean would not be kept."""
+
+MEAN_WITHIN: Final = 0.01
+STEPS: Final = 180
+ENDS: Final = 40
 _PPM: Final = 1_000_000
 
 Floats = np.ndarray[Any, Any]
@@ -158,7 +162,7 @@ def _first(at: Floats, alive: Floats) -> float | None:
 
 
 def _table(values: Floats, weights: Floats, atoms: Flags, end: float, tail: float) -> list[tuple[int, float]]:
-    """At most `POINTS` quantiles; probability that is left over goes on from `end`, on average as far as the tail.
+    """A few quantiles that keep the mean; what is left over goes on from `end`, on average as far as the tail.
 
     An atom is a value that comes again and again: it keeps its probability. Between others the quantiles rise evenly.
     """
@@ -170,8 +174,12 @@ def _table(values: Floats, weights: Floats, atoms: Flags, end: float, tail: floa
         shares = (before, after) if atom else ((before + after) / 2,)
         corners += [(float(share), float(value)) for share in shares]
     corners.append((float(passed[-1]), float(values[-1])))
-    knots = _knots(np.array(corners), POINTS - (2 if left > 1e-4 else 0))
-    table = [(_ppm(share), value) for share, value in knots]
+    mean = float((values * weights).sum())
+    for points in POINTS:
+        knots = _knots(np.array(corners), points - (2 if left > 1e-4 else 0))
+        table = [(_ppm(share), value) for share, value in knots]
+        if abs(_area_below(table) - mean) <= MEAN_WITHIN * mean:
+            break
     if left > 1e-4:
         table += [(table[-1][0], max(end, table[-1][1])), (_PPM, max(end, table[-1][1]) + 2 * tail / left)]
     else:
@@ -180,23 +188,29 @@ def _table(values: Floats, weights: Floats, atoms: Flags, end: float, tail: floa
     return table
 
 
+def _area_below(table: Sequence[tuple[int, float]]) -> float:
+    return sum((p1 - p0) * (v0 + v1) for (p0, v0), (p1, v1) in pairwise(table)) / (2 * _PPM)
+
+
 def _ppm(share: float) -> int:
-    """To a hundredth of a percent."""
-    return min(_PPM, round(share * 10_000) * 100)
+    """To a hundredth of a percent, and near the ends, where a heavy tail begins, to a part per million."""
+    return min(_PPM, round(share * 10_000) * 100 if 0.01 <= share <= 0.99 else round(share * _PPM))
 
 
 def _thinned(values: Floats, weights: Floats, atoms: Flags) -> tuple[Floats, Floats, Flags]:
-    """At most `STEPS` values; neighbors become their mean, so that the whole mean stays."""
+    """At most `STEPS` values; neighbors become their mean, so that the whole mean stays. The ends stay as they are."""
     if len(values) <= STEPS:
         return values, weights, atoms
-    total = weights.sum()
-    bins = np.minimum((np.cumsum(weights) / total * (STEPS - 2)).astype(int) + 1, STEPS - 2)
-    # The least and the greatest stay what they are.
-    bins[0], bins[-1] = 0, STEPS - 1
-    mass = np.bincount(bins, weights)
-    sums = np.bincount(bins, weights * values)
+    inner = slice(ENDS, len(values) - ENDS)
+    passed = np.cumsum(weights[inner])
+    bins = np.minimum((passed / passed[-1] * (STEPS - 2 * ENDS)).astype(int), STEPS - 2 * ENDS - 1)
+    mass, sums = np.bincount(bins, weights[inner]), np.bincount(bins, weights[inner] * values[inner])
     kept = mass > 0
-    return sums[kept] / mass[kept], mass[kept], mass[kept] > 2 * total / STEPS
+    return (
+        np.concatenate([values[:ENDS], sums[kept] / mass[kept], values[-ENDS:]]),
+        np.concatenate([weights[:ENDS], mass[kept], weights[-ENDS:]]),
+        np.concatenate([atoms[:ENDS], mass[kept] > 2 * weights.sum() / STEPS, atoms[-ENDS:]]),
+    )
 
 
 def _knots(corners: Floats, points: int) -> list[tuple[float, float]]:
@@ -244,11 +258,11 @@ def _rounded_table(table: Iterable[tuple[int, float]]) -> Table:
 
 def table_mean(table: Table) -> float:
     """Mean of draws from the table."""
-    return sum((p1 - p0) * (v0 + v1) for (p0, v0), (p1, v1) in pairwise(table)) / (2 * _PPM)
+    return _area_below(table)
 
 
 def quantile_table(counts: Sequence[int]) -> Table:
-    """At most `POINTS` quantiles of whole numbers."""
+    """A few quantiles of whole numbers that keep the mean."""
     values, times = np.unique(np.asarray(counts, dtype=float), return_counts=True)
     table = [
         (share, round(value)) for share, value in _table(values, times / times.sum(), times > 0, float(values[-1]), 0.0)
