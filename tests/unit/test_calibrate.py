@@ -14,9 +14,10 @@ import pytest
 
 from tests.unit.calibration_cases import DAY, blind_base, scenario, truths
 from twin.cli import main
-from twin.core.calendar import Calendar
+from twin.core.calendar import Calendar, next_open
 from twin.replay.calibrate import Calibration, calibrate
 from twin.replay.calibrated_file import flow
+from twin.replay.delivery_hours import before_opening
 from twin.replay.demand_fit import fit_rhythm, fit_skew, poisson_interval
 from twin.replay.estimators import estimate_durations, quantile_table, rounded_duration, table_mean
 from twin.replay.facts import Arrival, Attempt, Duration, facts_of
@@ -187,6 +188,12 @@ def test_pick_times_are_found_behind_pickers_shifts_classes_and_an_interface(tmp
     assert made.text.count("pick_time: {order: 1m30s, line: 45s, unit: 0s, kind: fixed}") == 2
     (tmp_path / "made.yaml").write_text(made.text, encoding="utf-8")
     load(tmp_path / "made.yaml")
+    # Transits are found too although nobody delivers at night: six lanes of two carriers.
+    found = {one.name: one for one in made.parameters}
+    for lane in load(base).lanes:
+        mean = found[f"lanes {lane.from_}-{lane.to} {lane.carrier} transit, mean"]
+        assert mean.low is not None and mean.high is not None
+        assert mean.low <= lane.transit.expected() <= mean.high, mean
 
 
 # --- durations
@@ -331,6 +338,23 @@ def test_working_time_rests_while_closed() -> None:
     assert worked(SHIFTS, 7 * HOUR, DAY + HOUR) == 2 * HOUR
     assert worked(SHIFTS, 9 * HOUR, 20 * HOUR) == 0
     assert worked(Calendar("always"), 5, 9) == 4
+
+
+def test_transits_are_found_behind_delivery_hours() -> None:
+    rng = np.random.default_rng(9)
+    nights = Calendar("days", tuple(at for day in range(60) for at in (day * DAY + 8 * HOUR, day * DAY + 18 * HOUR)))
+    true = rng.lognormal(np.log(10 * HOUR), 0.5, 600).round()
+    began = rng.uniform(0, 40 * DAY, 600).round()
+    cases = [
+        Duration("a/b/c", int(begin), next_open(nights, int(begin + time)) - int(begin), False)
+        for begin, time in zip(began, true, strict=True)
+    ]
+    found, waited = before_opening(cases, nights)
+    assert waited > 300
+    assert mean(one.duration_ms for one in cases) > 1.25 * mean(true)
+    assert mean(one.duration_ms for one in found) == pytest.approx(mean(true), rel=0.04)
+    assert all(one.duration_ms <= seen.duration_ms for one, seen in zip(found, cases, strict=True))
+    assert before_opening(cases, Calendar("always")) == (cases, 0)
 
 
 def case(key: str, begins: int, ends: int, *, open_: bool = False, lines: int = 1) -> Duration:

@@ -17,6 +17,7 @@ from msgspec import Struct
 from twin.core.calendar import Calendar
 from twin.log import read_manifest
 from twin.replay.calibrated_file import comment, flow, in_block, quantiles
+from twin.replay.delivery_hours import before_opening
 from twin.replay.demand_fit import Rhythm
 from twin.replay.demand_rows import channel_demand
 from twin.replay.estimators import EVENTS_MIN, DurationEstimate, estimate_durations, rounded_duration
@@ -296,11 +297,7 @@ class _Maker:
         calendar = self.calendars[spec.calendar]
         cases = [_later(case, self._way_out(f"supplier/{spec.id}")) for case in cases]
         cases = self._working(cases, calendar, dock_ms)
-        why = (
-            ""
-            if spec.capacity is None
-            else f"order to receipt holds the wait for a plant of {spec.capacity} units a day"
-        )
+        why = "" if spec.capacity is None else f"it holds the wait for a plant of {spec.capacity} units a day"
         found = self._add(name, _estimated(cases), cases, only_told=why)
         if found is None:
             return []
@@ -310,13 +307,16 @@ class _Maker:
 
     def _lanes(self) -> list[list[str]]:
         """All lanes or none: a list whose entries have no ids is replaced as a whole."""
-        cases = _by_key(without_closures(self.facts.transit, self.closures))
+        cases = _by_key(self.facts.transit)
+        hours = {carrier.id: self.calendars[carrier.calendar] for carrier in self.base.carriers}
         made: list[list[str]] = []
         written = False
         for lane, plain in zip(self.base.lanes, self.plain.get("lanes", []), strict=True):
-            own = cases.get(f"{lane.from_}/{lane.carrier}/{lane.to}", [])
+            seen = cases.get(f"{lane.from_}/{lane.carrier}/{lane.to}", [])
+            own, waited = before_opening(seen, hours[lane.carrier])
+            own = without_closures(own, self.closures)
             found = self._add(f"lanes {lane.from_}-{lane.to} {lane.carrier} transit", _estimated(own), own)
-            made.append(_lane(lane, plain, found))
+            made.append(_lane(lane, plain, found, waited))
             written = written or found is not None
         return made if written else []
 
@@ -373,12 +373,13 @@ def _estimated(cases: Sequence[Duration]) -> DurationEstimate | None:
     return estimate_durations([case.duration_ms for case in cases], [case.censored for case in cases])
 
 
-def _lane(lane: Lane, plain: Mapping[str, Any], found: DurationEstimate | None) -> list[str]:
+def _lane(lane: Lane, plain: Mapping[str, Any], found: DurationEstimate | None, waited: int) -> list[str]:
     """A lane as in the base, with the transit that was found, and the promise that it has made so far."""
     lines: list[str] = []
     for key, value in plain.items():
         if key == "transit" and found is not None:
-            lines += comment(f"shipped to delivered: {spoken(found)}", "    ")
+            wait = f", less the wait of {waited:,} for an opening" if waited else ""
+            lines += comment(f"shipped to delivered{wait}: {spoken(found)}", "    ")
             lines += in_block("transit", quantiles(found.table, format_duration), "    ")
         elif key == "transit":
             lines += ["    # as in the base", *in_block(key, value, "    ")]

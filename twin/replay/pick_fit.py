@@ -10,7 +10,6 @@ from msgspec import Struct
 from scipy.optimize import nnls
 from scipy.stats import t
 
-from twin.replay.estimators import EVENTS_MIN
 from twin.replay.facts import Duration
 
 __all__ = ["PARTS", "PickFit", "fit_pick"]
@@ -51,7 +50,7 @@ def fit_pick(cases: Sequence[Duration], wanted: Sequence[str]) -> PickFit | None
     columns = {"order": [1.0] * len(done), "line": [case.lines for case in done], "unit": [case.units for case in done]}
     sizes = np.array([columns[part] for part in wanted], dtype=float).T
     spent = np.array([case.duration_ms for case in done], dtype=float)
-    if len(done) < EVENTS_MIN + len(wanted) or np.linalg.matrix_rank(sizes) < len(wanted) or not spent.sum():
+    if len(done) <= len(wanted) or np.linalg.matrix_rank(sizes) < len(wanted) or not spent.sum():
         return None
     weights = np.ones(len(done))
     for _ in range(3):
