@@ -730,6 +730,23 @@ def alerts(
 
 
 @app.command()
+def calibrate(
+    run: RunFolder,
+    base: Annotated[Path, typer.Option(metavar="SCENARIO", help="What the log cannot tell stays as in it.")],
+    until: Annotated[str, typer.Option(metavar="TIME", help="Nothing from then on is looked at: 30d, or an instant.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The scenario to write; it extends the base.")],
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only what began from then on; the start unless given.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, durations in ms.")] = False,
+) -> None:
+    """Estimate a scenario's parameters from a log, each with its origin and interval."""
+    from twin.cli.calibrating import calibrate_run
+
+    calibrate_run(run, base, until, since, out, as_json=as_json)
+
+
+@app.command()
 def trace(
     run: RunFolder,
     id: Annotated[str, typer.Argument(metavar="ID", help="Of an order, a document or a message.")],

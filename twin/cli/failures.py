@@ -34,6 +34,7 @@ _INPUT_ERRORS: Final = (
     "twin.log.errors.RunError",
     "twin.log.folder.RunRefused",
     "twin.order_book.OrderBookError",
+    "twin.replay.facts.CalibrationRefused",
     "twin.replay.fold.Diverged",
     "twin.run.SnapshotError",
     "twin.scenario.errors.ScenarioError",

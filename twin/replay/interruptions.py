@@ -1,0 +1,207 @@
+"""Times at which calls to a partner failed, or a carrier delivered nothing although it was due.
+
+Both rules look for a run of misfortunes that luck would hardly give. They miss what is short, partial or slow; the
+docstrings say what.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from math import ceil, log
+from typing import Any, Final
+
+import numpy as np
+from msgspec import Struct
+
+from twin.core.calendar import Calendar
+from twin.replay.estimators import EVENTS_MIN
+from twin.replay.facts import Attempt, Duration
+from twin.replay.working_time import worked
+
+__all__ = ["LUCK", "Closure", "Outage", "find_closures", "find_outages", "without_closures"]
+
+Floats = np.ndarray[Any, Any]
+
+LUCK: Final = 0.001
+"""Chance that luck alone gives one of these runs, over all calls to a gateway or all deliveries of a carrier."""
+
+CALLS_MIN: Final = 3
+
+STANDSTILL_MIN_MS: Final = 4 * 3_600_000
+"""Opening hours without a delivery below which nothing is called a closure: deliveries come in bunches."""
+
+
+class Outage(Struct, frozen=True):
+    """A gateway that answered no call from `began_at` to `ended_at` (ms), each known to within its interval.
+
+    `calls` failed in a row, where fewer than `threshold` may be luck. `silent`: most were not answered at all.
+    """
+
+    gateway: str
+    began_at: int
+    ended_at: int
+    began_within: tuple[int, int]
+    ended_within: tuple[int, int]
+    calls: int
+    threshold: int
+    silent: bool
+
+
+class Closure(Struct, frozen=True):
+    """A carrier that stood still from `began_at` to `ended_at` (ms); `open` where it still did at the end of the log.
+
+    So many deliveries were `expected` meanwhile and none came, where fewer than `threshold` may be luck.
+    """
+
+    carrier: str
+    began_at: int
+    ended_at: int
+    expected: float
+    threshold: float
+    open: bool
+
+
+def find_outages(attempts: Sequence[Attempt], until: int) -> list[Outage]:
+    """Runs of failed calls that are too long for luck, by gateway and time.
+
+    With p the chance that a call fails after one that did not, a run counts from the least length k with
+    n p^k < `LUCK` for n calls, and from `CALLS_MIN`. Ends lie in the middle between the calls around them. Missed are
+    outages with fewer calls in them, those in which some calls succeed, and those that only make answers slow.
+    """
+    found: list[Outage] = []
+    for gateway in sorted({one.gateway for one in attempts}):
+        calls = sorted((one for one in attempts if one.gateway == gateway), key=lambda one: (one.sent_at, one.ended_at))
+        good = [one.outcome == "succeeded" for one in calls]
+        falls = sum(before and not after for before, after in pairwise(good))
+        chance = min(0.5, (falls + 1) / (sum(good) + 2))
+        threshold = max(CALLS_MIN, ceil(log(LUCK / len(calls)) / log(chance)))
+        first = 0
+        while first < len(calls):
+            last = first
+            while last < len(calls) and good[last] == good[first]:
+                last += 1
+            if not good[first] and last - first >= threshold:
+                run = calls[first:last]
+                before = calls[first - 1].sent_at if first else run[0].sent_at
+                after = calls[last].sent_at if last < len(calls) else until
+                found.append(
+                    Outage(
+                        gateway,
+                        (before + run[0].sent_at) // 2,
+                        (run[-1].sent_at + after) // 2,
+                        (before, run[0].sent_at),
+                        (run[-1].sent_at, after),
+                        len(run),
+                        threshold,
+                        2 * sum(one.outcome == "unknown" for one in run) > len(run),
+                    )
+                )
+            first = last
+    return found
+
+
+def find_closures(transit: Sequence[Duration], calendars: Mapping[str, Calendar], until: int) -> list[Closure]:
+    """Times without a delivery in which too many were expected for luck, by carrier and time.
+
+    Expected is what the parcels on their way give at their ages, by the cumulative hazard of their lane (Nelson 1972,
+    Aalen 1978): with E expected, luck gives none with exp(-E). A time counts from E = ln(m / `LUCK`) for m times
+    between deliveries, and from `STANDSTILL_MIN_MS` of the carrier's opening hours; it begins when the first delivery
+    is more likely than not. Missed are closures of single lanes, shorter ones, those in which hardly a parcel is due,
+    and those that hold back most parcels of the log, which then look as if they were usual.
+    """
+    found = _closures(transit, transit, calendars, until)
+    # Once more with the first ones taken out: they made parcels seem to take longer than they do.
+    return _closures(transit, without_closures(transit, found), calendars, until) if found else found
+
+
+def without_closures(transit: Sequence[Duration], closures: Sequence[Closure]) -> list[Duration]:
+    """The same parcels without the time for which their carrier stood still."""
+    cleaned: list[Duration] = []
+    for parcel in transit:
+        carrier, ends = parcel.key.split("/")[1], parcel.began_at + parcel.duration_ms
+        lost = sum(
+            max(0, min(ends, one.ended_at) - max(parcel.began_at, one.began_at))
+            for one in closures
+            if one.carrier == carrier
+        )
+        cleaned.append(parcel._replace(duration_ms=parcel.duration_ms - lost))
+    return cleaned
+
+
+class _Hazard:
+    """The cumulative hazard of a lane by age (ms)."""
+
+    def __init__(self, parcels: Sequence[Duration]) -> None:
+        ages = np.array([one.duration_ms for one in parcels], dtype=float)
+        done = np.array([not one.censored for one in parcels])
+        self.at, times = np.unique(ages[done], return_counts=True)
+        at_risk = len(ages) - np.searchsorted(np.sort(ages), self.at, side="left")
+        self.sums = np.append(0.0, np.cumsum(times / at_risk))
+
+    def between(self, young: Floats, old: Floats) -> float:
+        """Deliveries that parcels give from one age, itself left out, to another."""
+        ends, begins = (self.sums[np.searchsorted(self.at, ages, side="right")] for ages in (old, young))
+        return float((ends - begins).sum())
+
+
+class _Fleet:
+    """What is on its way with one carrier, by lane: when it was shipped and when it came, or the end of the log."""
+
+    def __init__(self, seen: Sequence[Duration], usual: Sequence[Duration]) -> None:
+        self.lanes: list[tuple[_Hazard, Floats, Floats]] = []
+        for key in sorted({one.key for one in seen}):
+            same = [one for one in usual if one.key == key]
+            if sum(not one.censored for one in same) >= EVENTS_MIN:
+                own = [one for one in seen if one.key == key]
+                shipped = np.array([one.began_at for one in own], dtype=float)
+                self.lanes.append((_Hazard(same), shipped, shipped + np.array([one.duration_ms for one in own])))
+
+    def expected(self, begin: float, end: float) -> float:
+        """Deliveries expected in (begin, end] of what was on its way and did not come before."""
+        total = 0.0
+        for hazard, shipped, came in self.lanes:
+            there = (shipped < end) & (came > begin)
+            ages = shipped[there]
+            total += hazard.between(np.maximum(begin, ages) - ages, end - ages)
+        return total
+
+    def first_after(self, begin: int, end: int) -> int:
+        """When a delivery after `begin` is more likely than not."""
+        low, high = begin, end
+        while high - low > 60_000:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self.expected(begin, middle) >= log(2) else (middle, high)
+        return high
+
+
+def _closures(
+    seen: Sequence[Duration], usual: Sequence[Duration], calendars: Mapping[str, Calendar], until: int
+) -> list[Closure]:
+    """Parcels come as they were `seen`, and should have taken what is `usual`."""
+    found: list[Closure] = []
+    for carrier in sorted({one.key.split("/")[1] for one in seen}):
+        calendar = calendars[carrier]
+        own, like = ([one for one in cases if one.key.split("/")[1] == carrier] for cases in (seen, usual))
+        delivered = sorted({one.began_at + one.duration_ms for one in own if not one.censored})
+        if not delivered:
+            continue
+        fleet = _Fleet(own, like)
+        threshold = log(len(delivered) / LUCK)
+        for before, after in pairwise([*delivered, until]):
+            ends = _closed_since(calendar, after)
+            if worked(calendar, before, after) < STANDSTILL_MIN_MS or ends <= before:
+                continue
+            expected = fleet.expected(before, ends)
+            if expected >= threshold:
+                begins = fleet.first_after(before, ends)
+                found.append(Closure(carrier, begins, after, expected, threshold, after == until))
+    return found
+
+
+def _closed_since(calendar: Calendar, at: int) -> int:
+    """The closing time before an opening, at which all is brought that came due meanwhile; else `at` itself."""
+    index = bisect_left(calendar.bounds, at)
+    opening = index < len(calendar.bounds) and calendar.bounds[index] == at and index % 2 == 0
+    return calendar.bounds[index - 1] if opening and index else at
