@@ -32,6 +32,8 @@ _INPUT_ERRORS: Final = (
     "twin.log.errors.RunError",
     "twin.log.folder.RunRefused",
     "twin.order_book.OrderBookError",
+    "twin.replay.distances.DistancesMissing",
+    "twin.replay.event_table.EventTableError",
     "twin.run.SnapshotError",
     "twin.scenario.errors.ScenarioError",
 )
