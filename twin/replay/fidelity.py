@@ -136,11 +136,16 @@ def _means(measured: Sequence[Sequence[Distance]]) -> dict[str, float | None]:
 
 
 def halves(table: pa.Table, key: int = 0) -> tuple[pa.Table, pa.Table]:
-    """Two halves of a log by its cases, in the order of a hash of `key` and the case: the same wherever it is done."""
+    """Two halves of a log: each case falls into one by a hash of `key` and its name, the same wherever it is done.
+
+    They are not of one size, as two weeks are not: halves of one size would make a floor of nothing for the n-grams,
+    which count cases too. Neither is empty. Raises `EventTableError` for a log of one case.
+    """
     cases = _shuffled(table, f"halves {key}")
     if len(cases) < 2:
-        raise EventTableError(f"a log of one case ('{cases[0]}') has no halves; two cases are the least")
-    inside = _of(table, cases[: len(cases) // 2])
+        raise EventTableError(f"a log of one case ('{cases[0][1]}') has no halves; two cases are the least")
+    below = sum(hashed[0] < 128 for hashed, _ in cases)
+    inside = _of(table, cases[: min(max(below, 1), len(cases) - 1)])
     return table.filter(inside), table.filter(pc.invert(inside))
 
 
@@ -150,13 +155,16 @@ def sample(table: pa.Table, cases: int) -> pa.Table:
     return table if len(chosen) <= cases else table.filter(_of(table, chosen[:cases]))
 
 
-def _shuffled(table: pa.Table, key: str) -> list[str]:
-    cases: list[str] = pc.unique(table["case"]).to_pylist()
-    return sorted(cases, key=lambda case: (blake2b(case.encode(), digest_size=8, key=key.encode()).digest(), case))
+def _shuffled(table: pa.Table, key: str) -> list[tuple[bytes, str]]:
+    """The hash and name of every case, in the order of hashes."""
+    return sorted(
+        (blake2b(case.encode(), digest_size=8, key=key.encode()).digest(), case)
+        for case in pc.unique(table["case"]).to_pylist()
+    )
 
 
-def _of(table: pa.Table, cases: list[str]) -> pa.ChunkedArray:
-    return pc.is_in(table["case"], pa.array(cases, pa.string()))
+def _of(table: pa.Table, cases: list[tuple[bytes, str]]) -> pa.ChunkedArray:
+    return pc.is_in(table["case"], pa.array([case for _, case in cases], pa.string()))
 
 
 def weeks(table: pa.Table) -> tuple[pa.Table, pa.Table] | None:

@@ -71,7 +71,7 @@ def _multiples(axes: Any, found: Fidelity) -> None:
     finite = [multiple for _, multiple in shown if math.isfinite(multiple)]
     most = max([1.0, *finite])
     lengths = [multiple if math.isfinite(multiple) else most for _, multiple in shown]
-    axes.barh([name for name, _ in shown], lengths, color=[COLORS[length > 2] for length in lengths])
+    axes.barh([name for name, _ in shown], lengths, color="#6b7785")
     for place, (_, multiple) in enumerate(shown):
         text = f"{multiple:.1f}" if math.isfinite(multiple) else "∞"
         axes.annotate(text, (lengths[place], place), (4, 0), textcoords="offset points", va="center", fontsize=9)
