@@ -332,6 +332,7 @@ def good() -> dict[str, pa.Array]:
         ({"at": pa.array([MONDAY, None])}, "1 rows have no 'at', first in rows 2"),
         ({"at": pa.array([MONDAY, MONDAY], pa.timestamp("ms"))}, "without a zone"),
         ({"at": pa.array(["2025-11-17", "2025-11-18"])}, "'at' is string"),
+        ({"at": pa.array([MONDAY * 1000, MONDAY * 1000])}, "is it in other units?"),
         ({"activity": pa.array([["a"], ["b"]])}, "'activity' is list"),
         ({"activity": pa.array(["PURCHASED", "SENT"])}, "no activity in common"),
     ],

@@ -102,6 +102,8 @@ def check_plot(path: Path) -> None:
 
 def draw_plot(path: Path, paths: Sequence[Path], tables: Sequence[Table], found: Fidelity) -> None:
     """Draw cycle times, arrivals and multiples."""
+    from twin.replay.distances import common_activities
     from twin.report.fidelity_plot import draw_fidelity
 
-    draw_fidelity(path, (str(paths[0]), str(paths[1])), (tables[0], tables[1]), found)
+    first, second, *_ = common_activities(*tables)
+    draw_fidelity(path, (str(paths[0]), str(paths[1])), (first, second), found)

@@ -37,6 +37,9 @@ __all__ = ["OPTIONAL", "REQUIRED", "EventTableError", "checked_table", "events_o
 REQUIRED: Final = ("case", "activity", "at")
 OPTIONAL: Final = ("lane", "node", "carrier", "parcel")
 
+FAR_MS: Final = 9_000_000_000_000
+"""The year 2255: pandas, which the library counts in, ends soon after."""
+
 _SCHEMA: Final = pa.schema(
     [pa.field(name, pa.int64() if name == "at" else pa.string(), name not in REQUIRED) for name in REQUIRED + OPTIONAL]
 )
@@ -102,6 +105,12 @@ def _instants(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
         return column.cast(pa.timestamp("ms", column.type.tz), safe=False).cast(pa.int64())
     if not pa.types.is_integer(column.type):
         raise EventTableError(f"{name}: 'at' is {column.type}; give UTC milliseconds as an integer, or a timestamp")
+    bounds = pc.min_max(column).as_py()
+    for at in bounds.values():
+        if abs(at) > FAR_MS:
+            raise EventTableError(
+                f"{name}: an 'at' is {at}, which is no time in UTC milliseconds; is it in other units?"
+            )
     return column.cast(pa.int64())
 
 

@@ -74,7 +74,10 @@ def _multiples(axes: Any, found: Fidelity) -> None:
     axes.barh([name for name, _ in shown], lengths, color="#6b7785")
     for place, (_, multiple) in enumerate(shown):
         text = f"{multiple:.1f}" if math.isfinite(multiple) else "∞"
-        axes.annotate(text, (lengths[place], place), (4, 0), textcoords="offset points", va="center", fontsize=9)
+        behind = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+        axes.annotate(
+            text, (lengths[place], place), (4, 0), textcoords="offset points", va="center", fontsize=9, bbox=behind
+        )
     axes.axvline(1, color="#444444", linestyle=":", linewidth=1)
     axes.set_xlim(0, most * 1.15)
     axes.set_title("Distance as a multiple of the noise floor (dotted: 1)", loc="left", fontsize=11)
