@@ -128,6 +128,15 @@ def test_a_lane_of_one_log_only_has_no_distance_rather_than_none_at_all() -> Non
     assert (transit.value, transit.left_out) == (None, 2)
 
 
+def test_against_a_log_without_lanes_all_parcels_are_taken_together() -> None:
+    ours = [*parcel("A", "north-home", 0, 1, 5), *parcel("B", "south-home", 0, 1, 7)]
+    theirs = [(case, activity, hours + (activity == "delivered"), None, None) for case, activity, hours, _, _ in ours]
+    handling, transit = parcel_distances(table_of(*ours), table_of(*theirs))
+    assert (handling.value, transit.value) == (0, HOUR_MS)
+    assert (transit.n, transit.left_out) == ((2, 2), 0)
+    assert transit.parameters == "Wasserstein-1 of all parcels, as a log names no lane"
+
+
 def test_parcels_of_one_order_are_told_apart_and_those_under_way_are_left_out() -> None:
     rows: list[Row] = [
         ("A", "shipped", 0, "north-home", "A/1"),
@@ -234,6 +243,29 @@ def test_odd_weeks_are_set_back_beside_the_even_ones_and_one_without_a_partner_i
 def test_a_log_of_one_case_has_no_floor() -> None:
     with pytest.raises(EventTableError, match="one case"):
         noise_floor(log_of(1))
+
+
+def test_the_floor_of_a_log_is_told_by_halves_weeks_and_seeds(with_library: None) -> None:
+    log = log_of(80)
+    floors = noise_floor(log, log, shifted(log, 4 * HOUR_MS), splits=1)
+    assert floors["absolute_events"].seeds == pytest.approx(2.0), "the mean of two seeds, one of them the log itself"
+    assert floors["transit"].seeds == 0
+    assert all(floor.halves is not None and floor.weeks is not None for floor in floors.values())
+    assert noise_floor(log, splits=1)["absolute_events"] == Floor(
+        floors["absolute_events"].halves, floors["absolute_events"].weeks
+    )
+
+
+def test_the_floor_is_taken_as_the_distance_is_where_only_the_simulation_names_no_lanes(with_library: None) -> None:
+    log = log_of(40)
+    bare = log.set_column(3, log.schema.field(3), pa.nulls(log.num_rows, pa.string()))
+    row = fidelity(log, bare, splits=1).rows[-1]
+    assert row.distance.parts == {"": 0.0}
+    assert (
+        row.floor.halves
+        == noise_floor(bare, splits=1)["transit"].halves
+        != noise_floor(log, splits=1)["transit"].halves
+    )
 
 
 def test_a_floor_is_of_halves_until_there_are_seeds() -> None:

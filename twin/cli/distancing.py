@@ -37,6 +37,9 @@ def show_fidelity(paths: Sequence[Path], found: Fidelity) -> None:
     sizes = {one.distance.of: one.distance.n for one in found.rows if one.distance.of != "parcels"}
     sizes |= {f"parcels for {one.distance.name}": one.distance.n for one in found.rows if one.distance.of == "parcels"}
     _wrapped("Compared: " + "; ".join(f"{of} {a:,} and {b:,}" for of, (a, b) in sizes.items()) + ".")
+    for one in found.rows:
+        if list(one.distance.parts) == [""]:
+            _wrapped(f"{one.distance.name}: {one.distance.parameters}.")
     for left in found.left_out:
         _wrapped(f"Left out: {left.activity} ({left.events:,} events in {paths[left.log]}), which another log lacks.")
     for one in found.rows:

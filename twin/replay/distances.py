@@ -141,7 +141,10 @@ def _cases(table: pa.Table) -> int:
 
 
 def parcel_distances(a: pa.Table, b: pa.Table) -> list[Distance]:
-    """Release to ship by warehouse and ship to deliver by lane, in ms: Wasserstein-1, the mean weighted by parcels."""
+    """Release to ship by warehouse and ship to deliver by lane, in ms: Wasserstein-1, the mean weighted by parcels.
+
+    Where one of the logs names no place at all, all parcels are taken together, and `parameters` says so.
+    """
     return [
         _by_group("handling", "warehouse", parcel_times(a, *HANDLING), parcel_times(b, *HANDLING)),
         _by_group("transit", "lane", parcel_times(a, *TRANSIT), parcel_times(b, *TRANSIT)),
@@ -151,6 +154,11 @@ def parcel_distances(a: pa.Table, b: pa.Table) -> list[Distance]:
 def _by_group(name: str, by: str, a: Mapping[str, Sequence[int]], b: Mapping[str, Sequence[int]]) -> Distance:
     from scipy.stats import wasserstein_distance
 
+    parameters = f"Wasserstein-1 by {by}, weighted by parcels"
+    if list(a) == [""] or list(b) == [""]:
+        # One log says no place at all: what can be compared is the whole.
+        a, b = ({"": [time for times in log.values() for time in times]} if log else {} for log in (a, b))
+        parameters = f"Wasserstein-1 of all parcels, as a log names no {by}"
     shared = sorted(group for group in a if group in b)
     parts = {group: float(wasserstein_distance(a[group], b[group])) for group in shared}
     weights = {group: len(a[group]) + len(b[group]) for group in shared}
@@ -158,14 +166,14 @@ def _by_group(name: str, by: str, a: Mapping[str, Sequence[int]], b: Mapping[str
     value = sum(weights[group] * parts[group] for group in shared) / weight if weight else None
     n = sum(len(a[group]) for group in shared), sum(len(b[group]) for group in shared)
     left = sum(len(times) for one, other in ((a, b), (b, a)) for group, times in one.items() if group not in other)
-    return Distance(name, "ms", value, n, "parcels", f"Wasserstein-1 by {by}, weighted by parcels", parts, left)
+    return Distance(name, "ms", value, n, "parcels", parameters, parts, left)
 
 
 def parcel_times(table: pa.Table, start: str, end: str, by: str) -> dict[str, list[int]]:
     """How long each parcel took from `start` to `end`, in ms, by its `node` or `lane`.
 
     Events of one order are matched by their parcel; where the log has no parcels, the first end on a lane belongs to
-    the first start on it, and so on. What has no end yet, or no lane, is left out.
+    the first start on it, and so on. What has no end yet is left out; what has no place is under an empty one.
     """
     begun: dict[tuple[str, str], list[int]] = {}
     ended: dict[tuple[str, str], list[tuple[int, str]]] = {}
@@ -181,8 +189,7 @@ def parcel_times(table: pa.Table, start: str, end: str, by: str) -> dict[str, li
     for key, ends in ended.items():
         # Not strict: a parcel may be under way still.
         for since, (at, group) in zip(begun.get(key, ()), ends, strict=False):
-            if group:
-                times.setdefault(group, []).append(at - since)
+            times.setdefault(group, []).append(at - since)
     return times
 
 
