@@ -518,6 +518,44 @@ def exposure(
 
 
 @app.command()
+def distance(
+    real: Annotated[Path, typer.Argument(metavar="REAL", help="Folder of a run, or Parquet file of events.")],
+    simulated: Annotated[Path, typer.Argument(metavar="SIMULATED", help="The same; what is held against it.")],
+    floor: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="RUN", help="The simulated one under another seed; as often as you like."),
+    ] = None,
+    cases: Annotated[
+        int | None, typer.Option(min=2, metavar="N", help="Compare so many cases of each, chosen by a hash.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, with every floor and parameter.")] = False,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw what is compared, .png or .svg.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """How far a simulated log is from a real one, beside the distance that chance alone makes."""
+    from twin.cli.distancing import check_plot, draw_plot, print_fidelity, show_fidelity
+    from twin.replay.event_table import read_event_table
+    from twin.replay.fidelity import fidelity, sample
+
+    if plot is not None:
+        check_plot(plot)
+    paths = [real, simulated, *(floor or ())]
+    with reporting(quiet=quiet) as progress:
+        tables = []
+        for number, path in enumerate(paths):
+            progress("reading logs", number, len(paths), 0)
+            table = read_event_table(path)
+            tables.append(table if cases is None else sample(table, cases))
+        found = fidelity(*tables, progress=lambda done, of: progress("comparing", done, of, 0))
+    if plot is not None:
+        draw_plot(plot, paths, tables, found)
+    if as_json:
+        print_fidelity(paths, found)
+    else:
+        show_fidelity(paths, found)
+
+
+@app.command()
 def warmup(
     scenario: ScenarioFile,
     seeds: Annotated[int, typer.Option(min=1, metavar="N", help="The mean over so many seeds.")] = 5,

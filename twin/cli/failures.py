@@ -36,6 +36,8 @@ _INPUT_ERRORS: Final = (
     "twin.order_book.OrderBookError",
     "twin.replay.facts.CalibrationRefused",
     "twin.replay.fold.Diverged",
+    "twin.replay.distances.DistancesMissing",
+    "twin.replay.event_table.EventTableError",
     "twin.run.SnapshotError",
     "twin.scenario.errors.ScenarioError",
 )

@@ -1,0 +1,112 @@
+"""How far a simulated log is from a real one: a table, JSON, or a picture."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from textwrap import wrap
+from typing import TYPE_CHECKING, Final
+
+from twin.cli.failures import InputError
+from twin.cli.outputs import check_output
+from twin.cli.terminal import line, show, table
+
+if TYPE_CHECKING:
+    from pyarrow import Table
+
+    from twin.replay.fidelity import Compared, Fidelity
+
+__all__ = ["check_plot", "draw_plot", "print_fidelity", "show_fidelity"]
+
+LINE: Final = 80
+
+
+def show_fidelity(paths: Sequence[Path], found: Fidelity) -> None:
+    """A row a distance: unit, value, floor and multiple."""
+    numbers = ("Value", "Noise floor", "Multiple")
+    rows = table(f"{paths[0]} against {paths[1]}", "Distance", "Unit", *numbers, right=numbers)
+    for one in found.rows:
+        distance = one.distance
+        rows.add_row(
+            distance.name, distance.unit, _told(distance.value), _told(one.floor.value), _multiple(one.multiple)
+        )
+    show(rows)
+    line(f"Noise floor: {_floor(found.rows)}.")
+    sizes = {one.distance.of: one.distance.n for one in found.rows if one.distance.of != "parcels"}
+    sizes |= {f"parcels for {one.distance.name}": one.distance.n for one in found.rows if one.distance.of == "parcels"}
+    _wrapped("Compared: " + "; ".join(f"{of} {a:,} and {b:,}" for of, (a, b) in sizes.items()) + ".")
+    for one in found.rows:
+        if list(one.distance.parts) == [""]:
+            _wrapped(f"{one.distance.name}: {one.distance.parameters}.")
+    for left in found.left_out:
+        _wrapped(f"Left out: {left.activity} ({left.events:,} events in {paths[left.log]}), which another log lacks.")
+    for one in found.rows:
+        if one.distance.left_out:
+            _wrapped(f"Left out of {one.distance.name}: {one.distance.left_out:,} parcels of places in one log only.")
+
+
+def _wrapped(text: str) -> None:
+    for part in wrap(text, LINE, break_long_words=False, break_on_hyphens=False):
+        line(part)
+
+
+def _floor(rows: Sequence[Compared]) -> str:
+    if any(one.floor.by == "seeds" for one in rows):
+        return "the same simulation under other seeds"
+    return "two halves of the first log, by its cases"
+
+
+def _told(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3f}"
+
+
+def _multiple(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return "∞" if math.isinf(value) else f"{value:,.1f}"
+
+
+def print_fidelity(paths: Sequence[Path], found: Fidelity) -> None:
+    """One JSON object; a multiple over a floor of nothing is null, as is a floor that the logs are too short for."""
+    rows = []
+    for one in found.rows:
+        distance, multiple = one.distance, one.multiple
+        rows.append(
+            {
+                "distance": distance.name,
+                "unit": distance.unit,
+                "value": distance.value,
+                "noise_floor": one.floor.value,
+                "noise_floor_by": one.floor.by,
+                "multiple": multiple if multiple is not None and math.isfinite(multiple) else None,
+                "floors": {"halves": one.floor.halves, "weeks": one.floor.weeks, "seeds": one.floor.seeds},
+                "of": distance.of,
+                "n": list(distance.n),
+                "parameters": distance.parameters,
+                "parts": distance.parts,
+                "left_out": distance.left_out,
+            }
+        )
+    left = [{"log": str(paths[one.log]), "activity": one.activity, "events": one.events} for one in found.left_out]
+    told = {"real": str(paths[0]), "simulated": str(paths[1]), "seeds": [str(path) for path in paths[2:]]}
+    line(json.dumps(told | {"distances": rows, "left_out": left}, indent=2, ensure_ascii=False))
+
+
+def check_plot(path: Path) -> None:
+    """Whether a picture can be drawn there, before minutes of comparing. Raises `InputError`."""
+    if path.suffix not in (".svg", ".png"):
+        raise InputError(f"--plot {path}: a plot is a .png or an .svg file")
+    check_output("--plot", path, "a plot")
+
+
+def draw_plot(path: Path, paths: Sequence[Path], tables: Sequence[Table], found: Fidelity) -> None:
+    """Draw cycle times, arrivals and multiples."""
+    from twin.replay.distances import common_activities
+    from twin.report.fidelity_plot import draw_fidelity
+
+    first, second, *_ = common_activities(*tables)
+    draw_fidelity(path, (str(paths[0]), str(paths[1])), (first, second), found)
