@@ -13,8 +13,6 @@ PY := $(BIN)/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --group build --generate-hashes --universal \
 	--python-version 3.11 --no-header --no-annotate --quiet
-# All but fidelity, which wants pandas < 3; dev names the others.
-LOCKED_EXTRAS := --extra dev --extra bench
 
 # Installing the project rewrites its metadata, so it is one recipe for both stamps.
 INSTALL_PROJECT = $(PIP) install --no-deps --no-build-isolation --editable .
@@ -50,7 +48,7 @@ baseline: $(VENV)/.dev ## keep what the drills give now, for the gate
 	$(BIN)/twin check scenarios/drills --store scenarios/baseline.jsonl --seeds 6 --workers 2
 
 lock: $(VENV)/.uv ## write both locks anew
-	$(UV_COMPILE) $(LOCKED_EXTRAS) --output-file requirements-dev.lock
+	$(UV_COMPILE) --all-extras --output-file requirements-dev.lock
 	$(UV_COMPILE) --constraint requirements-dev.lock --output-file requirements.lock
 
 clean: ## remove the environment, caches and the demo's report

@@ -42,7 +42,7 @@ Row = tuple[str, str, float, str | None, str | None]
 def with_library() -> None:
     pytest.importorskip(
         "log_distance_measures",
-        reason="log-distance-measures, which is not locked as it wants pandas < 3: pip install 'ordertwin[fidelity]'",
+        reason="log-distance-measures is not here: pip install 'ordertwin[fidelity]', for Python before 3.13",
     )
 
 
