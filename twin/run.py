@@ -54,6 +54,7 @@ from twin.world.book_fit import check_fit
 from twin.world.build import build, gateways, load_book
 from twin.world.business import Business
 from twin.world.decision_service import open_service
+from twin.world.opening import OPENING, write_opening
 from twin.world.troubles import intervention_names
 
 __all__ = ["Run", "RunRefused", "Simulation", "SnapshotError", "Twin", "load", "resume"]
@@ -144,6 +145,7 @@ class Simulation:
             if entry.refusal is not None:
                 shutil.rmtree(folder)
                 raise RunRefused(f"the engine refuses {command.id}: {entry.refusal.code}: {entry.refusal.text}")
+        report = built.opening.take_over(driver, world) if built.opening is not None else None
         world.orchestration.arm()
         for actor in list(world.actors.values()):
             start = getattr(actor, "start", None)
@@ -151,6 +153,8 @@ class Simulation:
                 start()
         simulation = cls(scenario, seed, world, driver, log, truth)
         simulation._keep_scenario()
+        if report is not None:
+            write_opening(folder, report)
         simulation._record(deciders)
         for decider in deciders.values():
             decider.reset(seed)
@@ -562,11 +566,11 @@ def _parts_before(parent: Path, saved: _Snapshot) -> list[Part]:
 
 
 def _take_over(parts: list[Part], parent: Path, folder: Path) -> None:
-    """Copy the log so far, and the counts of the book, to the folder of a run that goes on from there."""
+    """Copy the log so far, and what was counted at the start, to the folder of a run that goes on from there."""
     for part in parts:
         (folder / part.path.parent.name).mkdir(parents=True, exist_ok=True)
         shutil.copy2(part.path, folder / part.path.parent.name / part.path.name)
-    for name in (BOOK, DECISIONS):
+    for name in (BOOK, DECISIONS, OPENING):
         if (parent / name).exists():
             shutil.copy2(parent / name, folder / name)
 

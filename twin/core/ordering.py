@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from twin.core import buckets
 from twin.core.calendar import CalendarExhausted
-from twin.core.commands import CancelOrder, CaptureOrder, HoldOrder, ReleaseHold
+from twin.core.commands import CancelOrder, CaptureOrder, HoldOrder, LoadOrder, ReleaseHold
 from twin.core.draft import Draft
 from twin.core.effects import AskedCandidate, AskedLine, AskSourcing, PickLine, ReleaseToWarehouse
 from twin.core.events import (
@@ -46,6 +46,7 @@ __all__ = [
     "context_of",
     "expire_reservations",
     "hold_order",
+    "invalid_order",
     "new_order",
     "ready_to_ship",
     "release",
@@ -53,6 +54,7 @@ __all__ = [
     "release_wave",
     "repromise",
     "resource_order",
+    "source_units",
     "wave_step",
 ]
 
@@ -71,7 +73,7 @@ def new_order(captured: OrderCaptured, now: int, held: bool = False) -> Order:
         captured.customer,
         captured.region,
         captured.criticality,
-        now,
+        captured.captured_at or now,
         captured.requested_at,
         lines,
         0,
@@ -82,7 +84,7 @@ def new_order(captured: OrderCaptured, now: int, held: bool = False) -> Order:
 def capture_order(state: State, command: CaptureOrder, now: int, draft: Draft) -> Refusal | None:
     """Accept an order, or refuse it whole and say why."""
     channel = state.channels.get(command.channel)
-    refusal = _invalid(state, command)
+    refusal = invalid_order(state, command)
     if refusal is not None or channel is None:
         return refusal
     captured = OrderCaptured(
@@ -99,7 +101,7 @@ def capture_order(state: State, command: CaptureOrder, now: int, draft: Draft) -
     if command.hold:
         draft.events.append(OrderHeld(command.order, "captured on hold"))
     try:
-        _source(state, order, [(line.line, line.sku, line.quantity) for line in command.lines], now, draft)
+        source_units(state, order, [(line.line, line.sku, line.quantity) for line in command.lines], now, draft)
     except CalendarExhausted as exhausted:
         draft.events.clear()
         draft.deliveries.clear()
@@ -107,7 +109,8 @@ def capture_order(state: State, command: CaptureOrder, now: int, draft: Draft) -
     return None
 
 
-def _invalid(state: State, command: CaptureOrder) -> Refusal | None:
+def invalid_order(state: State, command: CaptureOrder | LoadOrder) -> Refusal | None:
+    """Why an order cannot be taken; None where it can."""
     if command.order in state.orders:
         return Refusal("order_exists", f"order '{command.order}' is open already")
     if command.channel not in state.channels:
@@ -148,12 +151,12 @@ def resource_order(state: State, order: Order, now: int, draft: Draft) -> None:
     if wanted:
         # What is open once a question has its answer is sourced then.
         if not order.asked:
-            _source(state, order, wanted, now, draft)
+            source_units(state, order, wanted, now, draft)
     elif order.soft and not order.held:
         _release_or_wait(state, order, order.soft, now, draft)
 
 
-def _source(state: State, order: Order, wanted: Sequence[tuple[int, str, int]], now: int, draft: Draft) -> None:
+def source_units(state: State, order: Order, wanted: Sequence[tuple[int, str, int]], now: int, draft: Draft) -> None:
     """Decide where units come from, or ask who decides it."""
     policies = state.policies
     numbers = () if len(wanted) == len(order.lines) else tuple([number for number, _, _ in wanted])
