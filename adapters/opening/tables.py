@@ -23,7 +23,7 @@ __all__ = ["load"]
 
 _OF_ORDER: Final = (
     *("channel", "customer", "region", "criticality"),
-    *("captured_at", "requested_at", "promised_at", "as_of"),
+    *("captured_at", "requested_at", "promised_at"),
 )
 """What all rows of an order say alike."""
 
@@ -120,6 +120,7 @@ def _orders(rows: Iterator[tuple[Cells, str, Row]]) -> tuple[OpenOrder, ...]:
         for name in _OF_ORDER:
             if head[name] != told[name]:
                 head["unlike"][name] = None
+        head["as_of"] = max(head["as_of"], told["as_of"])
         lines.setdefault(order, []).append(line)
     return tuple(
         [

@@ -237,6 +237,29 @@ def validate(scenarios: ScenarioFiles) -> None:
 
 
 @app.command()
+def opening(
+    scenario: ScenarioFile,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the scenario, e.g. opening.path=now.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, amounts in minor units.")] = False,
+) -> None:
+    """What a scenario starts from: taken over, left out, and inconsistent."""
+    from twin.cli.openings import print_opening, show_opening
+    from twin.cli.overrides import parse_overrides
+    from twin.run import load
+    from twin.scenario import load_plain
+
+    report = load(scenario, parse_overrides(settings, load_plain(scenario)) if settings else {}).opening()
+    if report is None:
+        raise InputError(f"{scenario}: it has no `opening`, so it starts with what `stock` says; see docs/opening.md")
+    if as_json:
+        print_opening(report)
+    else:
+        show_opening(report)
+
+
+@app.command()
 def check(
     scenarios: Annotated[list[Path], typer.Argument(metavar="SCENARIO...", help="YAML files, or folders of them.")],
     full: Annotated[bool, typer.Option("--full", help="All seeds, not a sample of them.")] = False,
@@ -684,12 +707,21 @@ def report(run: RunFolder) -> None:
 @app.command()
 def export(
     run: RunFolder,
-    entries: Annotated[Path, typer.Option(metavar="FILE", help="For the entries, one JSON line each.")],
+    entries: Annotated[Path | None, typer.Option(metavar="FILE", help="For the entries, one JSON line each.")] = None,
+    opening: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="For tables of what was under way at the end; it is made.")
+    ] = None,
 ) -> None:
-    """Write the entries of a run as JSON lines."""
-    from twin.cli.exporting import write_entries
+    """Write the entries of a run as JSON lines, or what was under way at its end as tables to start from."""
+    from twin.cli.exporting import write_entries, write_opening
 
-    line(f"{write_entries(run, entries):,} entries: {entries}")
+    if entries is None and opening is None:
+        raise InputError("nothing to write: give --entries FILE or --opening DIR")
+    if opening is not None:
+        write_opening(run, opening)
+        line(f"what was under way: {opening}")
+    if entries is not None:
+        line(f"{write_entries(run, entries):,} entries: {entries}")
 
 
 @app.command()

@@ -1,13 +1,34 @@
-"""The entries of a run as JSON lines."""
+"""The entries of a run as JSON lines, and its end as tables that another run can start from."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from twin.cli.failures import InputError
 from twin.log import read_manifest, read_rows
 
-__all__ = ["write_entries"]
+__all__ = ["write_entries", "write_opening"]
+
+
+def write_opening(run: Path, folder: Path) -> None:
+    """Write what was under way at the end of a run to a new folder, whole or not at all.
+
+    Raises `RunError` for a run that is cut off, and `InputError` where the folder is there already or cannot be made.
+    """
+    from twin.run import Run
+
+    done = Run(run)
+    if folder.exists():
+        raise InputError(f"{folder} is there already; give a folder that does not exist yet")
+    if not folder.absolute().parent.is_dir():
+        raise InputError(f"{folder} cannot be made: {folder.parent} is no folder; make it first")
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    try:
+        done.write_opening(unfinished)
+        unfinished.replace(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def write_entries(run: Path, file: Path) -> int:

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
-
-import msgspec
 
 from twin.core.commands import LoadedParcel, LoadOrder, LoadPurchaseOrder, LoadStock, OrderLine, StockLine
 from twin.core.entry import Entry
@@ -44,9 +41,8 @@ from twin.world.supplier import Supplier
 if TYPE_CHECKING:
     from twin.driver import Driver
 
-__all__ = ["OPENING", "Opening", "read_opening", "write_opening"]
+__all__ = ["Opening", "read_opening"]
 
-OPENING: Final = "opening.json"
 APART_MS: Final = 3_600_000
 """Tables whose instants lie further apart were not true at once."""
 
@@ -64,11 +60,6 @@ def read_opening(spec: OpeningFiles, currency: str) -> OpeningTables:
         )
     read: OpeningSource = found[spec.source].load()
     return read(spec.folder, spec.timezone, spec.columns, CURRENCY_EXPONENTS[currency])
-
-
-def write_opening(run: Path, report: OpeningReport) -> None:
-    """Keep the report beside the run's log."""
-    (run / OPENING).write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
 
 
 class _Found:
