@@ -14,7 +14,7 @@ __all__ = ["write_tables"]
 
 
 def write_tables(state: State, folder: Path, at: int, left_at: Mapping[str, int]) -> None:
-    """Write stock.csv, orders.csv, purchase_orders.csv and shipments.csv of what the engine believes `at` an instant (ms).
+    """Write stock.csv, orders.csv, purchase_orders.csv and shipments.csv: what the engine believes `at` (ms).
 
     `left_at` is when parcels on their way left (ms), which the state does not keep.
 
