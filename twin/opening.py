@@ -83,7 +83,7 @@ class OpenLine(msgspec.Struct, frozen=True, gc=False):
 
 class OpenOrder(msgspec.Struct, frozen=True):
     """An order that is not done. `promised_at` is what the customer was told. `unlike` names the columns in which rows
-    of this order say different things: then nobody knows which is right."""
+    of this order say different things: then nobody knows which is right. It was released `releases` times before."""
 
     order: str
     channel: str
@@ -98,6 +98,7 @@ class OpenOrder(msgspec.Struct, frozen=True):
     file: str
     row: int
     unlike: tuple[str, ...] = ()
+    releases: int = 0
 
 
 class OpenPurchase(msgspec.Struct, frozen=True, gc=False):

@@ -20,7 +20,7 @@ COLUMNS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
             *("order", "line", "channel", "region", "captured_at", "requested_at"),
             *("item", "ordered", "open", "price", "as_of"),
         ),
-        ("customer", "criticality", "promised_at", "shipped"),
+        ("customer", "criticality", "promised_at", "shipped", "releases"),
     ),
     "purchase_orders": (
         ("purchase_order", "supplier", "warehouse", "item", "due", "created_at", "as_of"),

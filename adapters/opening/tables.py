@@ -23,7 +23,7 @@ __all__ = ["load"]
 
 _OF_ORDER: Final = (
     *("channel", "customer", "region", "criticality"),
-    *("captured_at", "requested_at", "promised_at"),
+    *("captured_at", "requested_at", "promised_at", "releases"),
 )
 """What all rows of an order say alike."""
 
@@ -106,6 +106,7 @@ def _orders(rows: Iterator[tuple[Cells, str, Row]]) -> tuple[OpenOrder, ...]:
             "requested_at": cells.instant(row, cell["requested_at"], "requested_at"),
             "promised_at": cells.maybe(row, cell.get("promised_at", ""), "promised_at"),
             "as_of": cells.instant(row, cell["as_of"], "as_of"),
+            "releases": cells.units(row, cell["releases"], "releases") if cell.get("releases") else 0,
         }
         line = OpenLine(
             cells.units(row, cell["line"], "line"),
@@ -138,6 +139,7 @@ def _orders(rows: Iterator[tuple[Cells, str, Row]]) -> tuple[OpenOrder, ...]:
                 head["file"],
                 head["row"],
                 tuple(head["unlike"]),
+                head["releases"],
             )
             for order, head in heads.items()
         ]

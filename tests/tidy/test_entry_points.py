@@ -32,7 +32,12 @@ def test_every_entry_point_leads_to_something_callable(root: Path) -> None:
 @pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
 def test_the_pages_speak_of_the_groups_that_there_are(root: Path, page: str) -> None:
     text = (root / page).read_text()
-    kinds = {"ordertwin.order_books": "order-book sources", "ordertwin.refeeds": "refeeds"}
+    kinds = {
+        "ordertwin.order_books": "order-book sources",
+        "ordertwin.openings": "sources of openings",
+        "ordertwin.decisions": "clients of decision services",
+        "ordertwin.refeeds": "refeeds",
+    }
     assert list(declared(root)) == list(kinds)
     assert "ordertwin.journals" not in text
     assert all(group in text or words in text for group, words in kinds.items())

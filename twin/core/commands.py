@@ -126,7 +126,8 @@ class LoadOrder(_Envelope, frozen=True, tag="order.load"):
 
     Those of them that are in `parcels` are shipped and billed already, the others are sourced.
 
-    `promised` are (line, instant) as the customer was told before; a line without one was told nothing.
+    `promised` are (line, instant) as the customer was told before; a line without one was told nothing. It was
+    released `releases` times: a warehouse knows fulfillment orders by their number, and would take one for another.
     """
 
     order: str
@@ -139,6 +140,7 @@ class LoadOrder(_Envelope, frozen=True, tag="order.load"):
     promised: tuple[tuple[int, int], ...] = ()
     criticality: str = ""
     parcels: tuple[LoadedParcel, ...] = ()
+    releases: int = 0
 
 
 class LoadPurchaseOrder(_Envelope, frozen=True, tag="purchase_order.load"):

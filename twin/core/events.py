@@ -143,7 +143,8 @@ class ReplenishmentDefined(Struct, frozen=True, gc=False, tag="replenishment.def
 class OrderCaptured(Struct, frozen=True, gc=False, tag="order.captured", omit_defaults=True):
     """An order was accepted: from here on nothing of it may be lost.
 
-    `captured_at` (ms) is set where that was before the log begins; its lines are what was still to deliver then.
+    `captured_at` (ms) is set where that was before the log begins; its lines are what was still to deliver then, and
+    it had been released `releases` times.
     """
 
     order: str
@@ -154,6 +155,7 @@ class OrderCaptured(Struct, frozen=True, gc=False, tag="order.captured", omit_de
     requested_at: int
     lines: tuple[OrderLine, ...]
     captured_at: int = 0
+    releases: int = 0
 
 
 class OrderHeld(Struct, frozen=True, gc=False, tag="order.held"):

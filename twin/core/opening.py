@@ -34,6 +34,8 @@ def load_order(state: State, command: LoadOrder, now: int, draft: Draft) -> Refu
         return refusal
     if not 0 < command.captured_at <= now:
         return Refusal("captured_at", f"captured at {command.captured_at}; an order is loaded once it was captured")
+    if command.releases < 0:
+        return Refusal("releases", f"released {command.releases} times")
     numbers = [number for number, _ in command.promised]
     if len(dict.fromkeys(numbers)) != len(numbers):
         return Refusal("line_repeated", "a line was promised one date")
@@ -54,6 +56,7 @@ def load_order(state: State, command: LoadOrder, now: int, draft: Draft) -> Refu
         command.requested_at,
         command.lines,
         command.captured_at,
+        command.releases,
     )
     order = new_order(captured, now)
     draft.events.append(captured)

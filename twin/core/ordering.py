@@ -78,6 +78,7 @@ def new_order(captured: OrderCaptured, now: int, held: bool = False) -> Order:
         lines,
         0,
         held,
+        releases=captured.releases,
     )
 
 

@@ -132,6 +132,8 @@ def build(scenario: Scenario, seed: int, progress: Progress | None = None, *, sh
     add_interventions(scenario, world)
     add_master_data(scenario, sites, catalog, _terms(scenario, sites), world)
     _add_spikes(scenario, catalog, world)
+    if opening is not None:
+        opening.number_on([actor for actor in world.actors.values() if isinstance(actor, Channel)])
     return Build(world, _genesis(scenario, sites, catalog, opening), catalog, book, opening)
 
 

@@ -36,6 +36,7 @@ from twin.scenario.demand import OpeningFiles
 from twin.scenario.units import CURRENCY_EXPONENTS, format_duration, format_instant
 from twin.world.assortment import Catalog
 from twin.world.business import Business
+from twin.world.channel import Channel
 from twin.world.supplier import Supplier
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class Opening:
             "region": dict.fromkeys(scenario.regions),
             "carrier": dict.fromkeys([one.id for one in scenario.carriers]),
         }
+        self._drop_shipped = {item.id: None for item in scenario.items if item.drop_ship is not None}
         self._enter()
         self.opening: dict[str, dict[str, int]] = {one.id: {} for one in scenario.warehouses}
         self.quarantined: dict[str, dict[str, int]] = {one.id: {} for one in scenario.warehouses}
@@ -279,6 +281,9 @@ class Opening:
             if self._line_refused(order, line, under_way, seen):
                 continue
             seen[line.line] = line.row
+            if line.open and line.item in self._drop_shipped:
+                text = "items that a supplier sends to customers: it is asked for them anew"
+                self._say("orders", "drop_ship_asked_anew", KEPT, text, line.row, f"order {order.order}: {line.item}")
             lines.append(OrderLine(line.line, line.item, line.open + under_way, line.price_minor))
             kept += mine
         for parcel in parcels:
@@ -325,6 +330,7 @@ class Opening:
             tuple([(line.line, promised_at) for line in lines]) if promised_at else (),
             order.criticality,
             tuple(loaded.values()),
+            max(0, order.releases),
         )
         return command, order, kept
 
@@ -470,6 +476,14 @@ class Opening:
                     )
                 )
         return commands
+
+    def number_on(self, channels: Iterable[Channel]) -> None:
+        """Have channels name their orders past those of the tables: orders of a run that this one goes on from."""
+        named = {channel.config.name: channel for channel in channels}
+        for order in self.tables.orders:
+            name, _, number = order.order.rpartition("-")
+            if name in named and number.isdecimal() and len(number) < 10:
+                named[name].orders = max(named[name].orders, int(number))
 
     def take_over(self, driver: Driver, world: Business) -> OpeningReport:
         """Load what is under way into the engine and into the hands of those who hold it, and say what came of it.

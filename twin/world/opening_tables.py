@@ -25,7 +25,7 @@ def write_tables(state: State, folder: Path, at: int, left_at: Mapping[str, int]
     as_of = format_instant(at)
     _write(folder, "stock", ("warehouse", "item", "status", "quantity", "reserved", "as_of"), _stock(state, as_of))
     head = ("order", "line", "channel", "customer", "region", "criticality", "captured_at", "requested_at")
-    rest = ("promised_at", "item", "ordered", "open", "shipped", "price", "as_of")
+    rest = ("promised_at", "item", "ordered", "open", "shipped", "price", "releases", "as_of")
     _write(folder, "orders", (*head, *rest), _orders(state, as_of))
     bought = ("purchase_order", "supplier", "warehouse", "item", "due", "created_at", "eta", "as_of")
     _write(folder, "purchase_orders", bought, _purchases(state, as_of))
@@ -68,7 +68,7 @@ def _orders(state: State, as_of: str) -> Iterable[Sequence[object]]:
                     sum(units[: buckets.SHIPPED]),
                     sum(units[buckets.SHIPPED : buckets.REJECTED]),
                 ),
-                *(_decimal(line.price_minor, exponent), as_of),
+                *(_decimal(line.price_minor, exponent), order.releases, as_of),
             )
 
 

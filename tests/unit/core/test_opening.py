@@ -151,6 +151,13 @@ def test_a_loaded_purchase_order_is_expected_and_told_to_nobody() -> None:  # RP
     assert told.cell().free == 23
 
 
+def test_releases_of_a_loaded_order_are_numbered_past_those_that_warehouses_know() -> None:
+    told = business()
+    told.accept(order(releases=3))
+    assert list(told.state.fulfillment_orders) == ["o1/north/4"]
+    assert told.refused(order("o2", releases=-1)) == "releases"
+
+
 def test_nothing_is_bought_that_a_loaded_purchase_order_brings() -> None:
     told = Business(None, ())
     told.wait(NOW)
