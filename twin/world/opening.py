@@ -17,9 +17,6 @@ from twin.opening import (
     KEPT,
     LEFT_OUT,
     PARTLY,
-    TABLES,
-    Amount,
-    Finding,
     OpeningError,
     OpeningReport,
     OpeningSource,
@@ -29,7 +26,6 @@ from twin.opening import (
     OpenParcel,
     OpenPurchase,
     StockRow,
-    TableReport,
 )
 from twin.scenario import Scenario, calendar_named, compile_calendar
 from twin.scenario.demand import OpeningFiles
@@ -37,6 +33,7 @@ from twin.scenario.units import CURRENCY_EXPONENTS, format_duration, format_inst
 from twin.world.assortment import Catalog
 from twin.world.business import Business
 from twin.world.channel import Channel
+from twin.world.opening_ledger import Ledger, spans_of
 from twin.world.supplier import Supplier
 
 if TYPE_CHECKING:
@@ -63,16 +60,6 @@ def read_opening(spec: OpeningFiles, currency: str) -> OpeningTables:
     return read(spec.folder, spec.timezone, spec.columns, CURRENCY_EXPONENTS[currency])
 
 
-class _Found:
-    """The rows of one finding."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.count = 0
-        self.units = 0
-        self.first: list[str] = []
-
-
 class Opening:
     """An opening held against a scenario: what of it can be taken over, and what is to be said about the rest.
 
@@ -84,11 +71,7 @@ class Opening:
         self.tables = tables
         self._start = scenario.run.start
         self._items = {item.sku: item for item in catalog.items}
-        self._found: dict[tuple[str, str, str], _Found] = {}
-        # Units and value of every row that was read, and which of them are left out, by table.
-        self._rows: dict[str, dict[int, tuple[int, int]]] = {name: {} for name in TABLES}
-        self._dropped: dict[str, dict[int, None]] = {name: {} for name in TABLES}
-        self._names: dict[str, dict[str, None]] = {
+        names = {
             "warehouse": dict.fromkeys([one.id for one in scenario.warehouses]),
             "item": dict.fromkeys(self._items),
             "supplier": dict.fromkeys([one.id for one in scenario.suppliers]),
@@ -96,6 +79,7 @@ class Opening:
             "region": dict.fromkeys(scenario.regions),
             "carrier": dict.fromkeys([one.id for one in scenario.carriers]),
         }
+        self._ledger = Ledger(names)
         self._drop_shipped = {item.id: None for item in scenario.items if item.drop_ship is not None}
         self._enter()
         self.opening: dict[str, dict[str, int]] = {one.id: {} for one in scenario.warehouses}
@@ -110,7 +94,7 @@ class Opening:
 
     def _enter(self) -> None:
         """Every row with its units and value, before anything is judged."""
-        tables, rows = self.tables, self._rows
+        tables, rows = self.tables, self._ledger.rows
         prices: dict[tuple[str, int], int] = {}
         for stock in tables.stock:
             rows["stock"][stock.row] = (stock.quantity, stock.quantity * self._cost(stock.item))
@@ -128,25 +112,6 @@ class Opening:
         known = self._items.get(item)
         return 0 if known is None else known.cost_minor
 
-    def _say(self, table: str, kind: str, treatment: str, text: str, row: int, what: str) -> None:
-        """A row of a table has something inconsistent."""
-        found = self._found.setdefault((table, kind, treatment), _Found(text))
-        found.count += 1
-        found.units += self._rows[table].get(row, (0, 0))[0]
-        if len(found.first) < FIRST:
-            found.first.append(f"{table}.csv:{row}: {what}")
-        if treatment == LEFT_OUT:
-            self._dropped[table][row] = None
-
-    def _unknown(self, table: str, row: int, **named: str) -> bool:
-        """Whether the business does not have one of the things named, by what they are; the first one is said."""
-        for noun, name in named.items():
-            if name not in self._names[noun]:
-                text = f"{noun}s that the scenario does not have"
-                self._say(table, f"unknown_{noun}", LEFT_OUT, text, row, f"'{name}'")
-                return True
-        return False
-
     # --- stock
 
     def _stock(self) -> None:
@@ -158,7 +123,7 @@ class Opening:
             place = f"{row.item} at {row.warehouse}"
             if row.reserved > row.quantity:
                 text = "more units reserved than there are; the engine reserves anew"
-                self._say(
+                self._ledger.say(
                     "stock",
                     "reserved_more_than_on_hand",
                     KEPT,
@@ -170,20 +135,20 @@ class Opening:
 
     def _stock_refused(self, row: StockRow, seen: dict[tuple[str, str, str], int]) -> bool:
         place = f"{row.item} at {row.warehouse}"
-        if self._unknown("stock", row.row, warehouse=row.warehouse, item=row.item):
+        if self._ledger.unknown("stock", row.row, warehouse=row.warehouse, item=row.item):
             return True
         if row.status not in ("free", "quarantined"):
             text = "statuses that are neither free nor quarantined"
-            self._say("stock", "unknown_status", LEFT_OUT, text, row.row, f"{place}: '{row.status}'")
+            self._ledger.say("stock", "unknown_status", LEFT_OUT, text, row.row, f"{place}: '{row.status}'")
             return True
         if row.quantity < 0:
             text = "fewer than no units in stock"
-            self._say("stock", "negative_quantity", LEFT_OUT, text, row.row, f"{place}: {row.quantity}")
+            self._ledger.say("stock", "negative_quantity", LEFT_OUT, text, row.row, f"{place}: {row.quantity}")
             return True
         first = seen.get((row.warehouse, row.item, row.status))
         if first is not None:
             text = "stock of one item, place and status given again; the first row holds"
-            self._say("stock", "duplicate", LEFT_OUT, text, row.row, f"{place}, as in row {first}")
+            self._ledger.say("stock", "duplicate", LEFT_OUT, text, row.row, f"{place}, as in row {first}")
             return True
         return False
 
@@ -200,27 +165,27 @@ class Opening:
             head = (parcel.order, parcel.warehouse, parcel.carrier, parcel.shipped_at, parcel.eta)
             if parcel.line not in orders.get(parcel.order, {}):
                 text = "parcels of order lines that are not in the table of orders"
-                self._say("shipments", "unknown_order", LEFT_OUT, text, row, what)
-            elif self._unknown("shipments", row, warehouse=parcel.warehouse, carrier=parcel.carrier):
+                self._ledger.say("shipments", "unknown_order", LEFT_OUT, text, row, what)
+            elif self._ledger.unknown("shipments", row, warehouse=parcel.warehouse, carrier=parcel.carrier):
                 continue
             elif parcel.quantity <= 0:
                 text = "no units in a parcel, or fewer"
-                self._say("shipments", "no_quantity", LEFT_OUT, text, row, f"{what}: {parcel.quantity}")
+                self._ledger.say("shipments", "no_quantity", LEFT_OUT, text, row, f"{what}: {parcel.quantity}")
             elif parcel.shipped_at > self._start:
                 text = "parcels that left after the run begins"
-                self._say("shipments", "after_start", LEFT_OUT, text, row, f"{what}: {_at(parcel.shipped_at)}")
+                self._ledger.say("shipments", "after_start", LEFT_OUT, text, row, f"{what}: {_at(parcel.shipped_at)}")
             elif (parcel.shipment, parcel.order, parcel.line) in seen:
                 text = "a line in one parcel given again; the first row holds"
-                self._say("shipments", "duplicate", LEFT_OUT, text, row, what)
+                self._ledger.say("shipments", "duplicate", LEFT_OUT, text, row, what)
             elif heads.setdefault(parcel.shipment, head) != head:
                 text = "rows of one parcel that say different things; the first row holds"
-                self._say("shipments", "contradictory", LEFT_OUT, text, row, what)
+                self._ledger.say("shipments", "contradictory", LEFT_OUT, text, row, what)
             else:
                 seen[parcel.shipment, parcel.order, parcel.line] = row
                 kept.setdefault(parcel.order, []).append(parcel)
                 if 0 < parcel.eta <= self._start:
                     text = "parcels that should be there already; when they will be is drawn"
-                    self._say("shipments", "overdue", KEPT, text, row, f"{what}: due {_at(parcel.eta)}")
+                    self._ledger.say("shipments", "overdue", KEPT, text, row, f"{what}: due {_at(parcel.eta)}")
         return kept
 
     # --- orders
@@ -235,9 +200,11 @@ class Opening:
             if made is None:
                 # What belongs to an order that is not there is not there either.
                 for parcel in parcels.get(order.order, []):
-                    if parcel.row not in self._dropped["shipments"]:
+                    if parcel.row not in self._ledger.dropped["shipments"]:
                         text = "parcels of orders that are left out"
-                        self._say("shipments", "order_left_out", LEFT_OUT, text, parcel.row, f"order {order.order}")
+                        self._ledger.say(
+                            "shipments", "order_left_out", LEFT_OUT, text, parcel.row, f"order {order.order}"
+                        )
             else:
                 found.append(made)
         classes = {one.id: one.criticality for one in self.scenario.channels}
@@ -255,9 +222,9 @@ class Opening:
         if order.unlike:
             kind, text = "contradictory", "orders whose rows say different things"
             what += f": {', '.join(order.unlike)}"
-        elif order.channel not in self._names["channel"]:
+        elif order.channel not in self._ledger.names["channel"]:
             kind, text, what = "unknown_channel", "channels that the scenario does not have", f"'{order.channel}'"
-        elif order.region not in self._names["region"]:
+        elif order.region not in self._ledger.names["region"]:
             kind, text, what = "unknown_region", "regions that the scenario does not have", f"'{order.region}'"
         elif order.criticality and order.criticality not in CRITICALITIES:
             kind, text = "unknown_criticality", f"classes other than {', '.join(CRITICALITIES)}"
@@ -266,7 +233,7 @@ class Opening:
             kind, text = "after_start", "orders captured after the run begins"
             what += f": {_at(order.captured_at)}"
         for line in order.lines if kind else ():
-            self._say("orders", kind, LEFT_OUT, text, line.row, what)
+            self._ledger.say("orders", kind, LEFT_OUT, text, line.row, what)
         return bool(kind)
 
     def _order(
@@ -283,28 +250,30 @@ class Opening:
             seen[line.line] = line.row
             if line.open and line.item in self._drop_shipped:
                 text = "items that a supplier sends to customers: it is asked for them anew"
-                self._say("orders", "drop_ship_asked_anew", KEPT, text, line.row, f"order {order.order}: {line.item}")
+                self._ledger.say(
+                    "orders", "drop_ship_asked_anew", KEPT, text, line.row, f"order {order.order}: {line.item}"
+                )
             lines.append(OrderLine(line.line, line.item, line.open + under_way, line.price_minor))
             kept += mine
         for parcel in parcels:
-            if parcel not in kept and parcel.row not in self._dropped["shipments"]:
+            if parcel not in kept and parcel.row not in self._ledger.dropped["shipments"]:
                 text = "parcels of order lines that are left out"
                 what = f"order {order.order} line {parcel.line}"
-                self._say("shipments", "order_left_out", LEFT_OUT, text, parcel.row, what)
+                self._ledger.say("shipments", "order_left_out", LEFT_OUT, text, parcel.row, what)
         if not lines:
             return None
         promised_at = order.promised_at
         first = order.lines[0].row
         if 0 < promised_at < order.captured_at:
             text = "promised for an instant before the order was captured; nobody knows what was told"
-            self._say(
+            self._ledger.say(
                 "orders", "promise_before_capture", PARTLY, text, first, f"order {order.order}: {_at(promised_at)}"
             )
             promised_at = 0
         if order.captured_at > order.as_of:
             text = "captured after the instant for which the table was true"
             what = f"order {order.order}: captured {_at(order.captured_at)}, as of {_at(order.as_of)}"
-            self._say("orders", "captured_after_as_of", KEPT, text, first, what)
+            self._ledger.say("orders", "captured_after_as_of", KEPT, text, first, what)
         loaded: dict[str, LoadedParcel] = {}
         for parcel in kept:
             before = loaded.get(parcel.shipment)
@@ -338,15 +307,15 @@ class Opening:
         """Whether a parcel is on a way that no lane of its carrier is, which is said."""
         ways = [(lane.from_, lane.to) for lane in self.scenario.lanes if lane.carrier == parcel.carrier]
         way = (parcel.warehouse, order.region)
-        if way in ways or parcel.row in self._dropped["shipments"]:
-            return parcel.row in self._dropped["shipments"]
+        if way in ways or parcel.row in self._ledger.dropped["shipments"]:
+            return parcel.row in self._ledger.dropped["shipments"]
         what = f"{parcel.shipment}: {parcel.carrier} from {way[0]} to {way[1]}"
-        self._say("shipments", "unknown_lane", LEFT_OUT, "parcels on ways that are no lane", parcel.row, what)
+        self._ledger.say("shipments", "unknown_lane", LEFT_OUT, "parcels on ways that are no lane", parcel.row, what)
         return True
 
     def _line_refused(self, order: OpenOrder, line: OpenLine, under_way: int, seen: dict[int, int]) -> bool:
         what = f"order {order.order} line {line.line}"
-        if self._unknown("orders", line.row, item=line.item):
+        if self._ledger.unknown("orders", line.row, item=line.item):
             return True
         kind = text = ""
         if line.line in seen:
@@ -363,7 +332,7 @@ class Opening:
         elif not line.open and not under_way:
             kind, text = "nothing_open", "order lines of which nothing is open and nothing is on its way"
         if kind:
-            self._say("orders", kind, LEFT_OUT, text, line.row, what)
+            self._ledger.say("orders", kind, LEFT_OUT, text, line.row, what)
         return bool(kind)
 
     # --- purchase orders
@@ -400,42 +369,31 @@ class Opening:
             what, table = f"{key}: {row.item}", "purchase_orders"
             if len(heads) > 1:
                 text = "purchase orders whose rows say different things"
-                self._say(table, "contradictory", LEFT_OUT, text, row.row, key)
-            elif self._unknown(table, row.row, supplier=row.supplier, warehouse=row.warehouse, item=row.item):
+                self._ledger.say(table, "contradictory", LEFT_OUT, text, row.row, key)
+            elif self._ledger.unknown(table, row.row, supplier=row.supplier, warehouse=row.warehouse, item=row.item):
                 continue
             elif row.due <= 0:
-                self._say(table, "no_quantity", LEFT_OUT, "nothing due, or less", row.row, f"{what}: {row.due}")
+                self._ledger.say(table, "no_quantity", LEFT_OUT, "nothing due, or less", row.row, f"{what}: {row.due}")
             elif row.item in kept:
                 text = "an item of one purchase order given again; the first row holds"
-                self._say(table, "duplicate", LEFT_OUT, text, row.row, f"{what}, as in row {kept[row.item].row}")
+                self._ledger.say(table, "duplicate", LEFT_OUT, text, row.row, f"{what}, as in row {kept[row.item].row}")
             elif row.created_at > self._start:
                 text = "purchase orders made after the run begins"
-                self._say(table, "after_start", LEFT_OUT, text, row.row, f"{what}: {_at(row.created_at)}")
+                self._ledger.say(table, "after_start", LEFT_OUT, text, row.row, f"{what}: {_at(row.created_at)}")
             elif 0 < row.eta < row.created_at:
                 text = "purchase orders expected before they were made"
-                self._say(table, "eta_before_created", LEFT_OUT, text, row.row, f"{what}: {_at(row.eta)}")
+                self._ledger.say(table, "eta_before_created", LEFT_OUT, text, row.row, f"{what}: {_at(row.eta)}")
             else:
                 kept[row.item] = row
                 if 0 < row.eta <= self._start:
                     text = "purchase orders that should be there already; when they will be is drawn"
-                    self._say(table, "overdue", KEPT, text, row.row, f"{what}: due {_at(row.eta)}")
+                    self._ledger.say(table, "overdue", KEPT, text, row.row, f"{what}: due {_at(row.eta)}")
         return list(kept.values())
 
     # --- when it was true
 
-    def _spans(self) -> dict[str, tuple[int, int]]:
-        """The first and the last instant at which the rows of each table were true."""
-        tables = self.tables
-        told: dict[str, list[int]] = {
-            "stock": [row.as_of for row in tables.stock],
-            "orders": [order.as_of for order in tables.orders],
-            "purchase_orders": [row.as_of for row in tables.purchases],
-            "shipments": [row.as_of for row in tables.parcels],
-        }
-        return {name: (min(instants), max(instants)) for name, instants in told.items() if instants}
-
     def _instants(self) -> None:
-        spans = self._spans()
+        spans = spans_of(self.tables)
         if not spans:
             return
         first, last = min(span[0] for span in spans.values()), max(span[1] for span in spans.values())
@@ -443,17 +401,13 @@ class Opening:
             f"{name}: {_at(low)}" + (f" to {_at(high)}" if low != high else "") for name, (low, high) in spans.items()
         ]
         if last - first > APART_MS:
-            self._note("as_of_apart", f"tables that were true up to {format_duration(last - first)} apart", shown)
+            self._ledger.note(
+                "as_of_apart", f"tables that were true up to {format_duration(last - first)} apart", shown
+            )
         off = max(abs(self._start - first), abs(self._start - last))
         if off > APART_MS:
             text = f"tables that were true up to {format_duration(off)} from the start of the run, {_at(self._start)}"
-            self._note("as_of_not_start", text, shown)
-
-    def _note(self, kind: str, text: str, shown: Iterable[str]) -> None:
-        """A finding about tables as wholes."""
-        found = self._found["", kind, KEPT] = _Found(text)
-        found.first = list(shown)
-        found.count = len(found.first)
+            self._ledger.note("as_of_not_start", text, shown)
 
     # --- taking over
 
@@ -505,16 +459,16 @@ class Opening:
                 if row.item in late:
                     text = "open for longer than any lead time that the supplier has; theirs is drawn anew from now"
                     what = f"{bought.purchase_order}: {row.item}, since {_at(row.created_at)}"
-                    self._say("purchase_orders", "older_than_lead_time", KEPT, text, row.row, what)
+                    self._ledger.say("purchase_orders", "older_than_lead_time", KEPT, text, row.row, what)
         for command, order, parcels in self._orders:
-            rows_ = [line.row for line in order.lines if line.row not in self._dropped["orders"]]
+            rows_ = [line.row for line in order.lines if line.row not in self._ledger.dropped["orders"]]
             if self._refused(driver.handle(command, world.now), "orders", rows_):
                 for parcel in parcels:
                     text = "parcels of orders that are left out"
-                    self._say("shipments", "order_left_out", LEFT_OUT, text, parcel.row, f"order {order.order}")
+                    self._ledger.say("shipments", "order_left_out", LEFT_OUT, text, parcel.row, f"order {order.order}")
                 continue
             self._send_parcels(world, command, parcels)
-        return self.report()
+        return self._ledger.report(self.tables, self.scenario.currency, self._start)
 
     def _send_parcels(self, world: Business, command: LoadOrder, parcels: list[OpenParcel]) -> None:
         classes = {one.id: one.criticality for one in self.scenario.channels}
@@ -525,14 +479,14 @@ class Opening:
             if not party.expect(loaded, command.order, command.region, letter, row.eta):
                 text = "on their way for longer than any transit of their lane; theirs is drawn anew from now"
                 what = f"{loaded.shipment}, since {_at(loaded.shipped_at)}"
-                self._say("shipments", "older_than_transit", KEPT, text, row.row, what)
+                self._ledger.say("shipments", "older_than_transit", KEPT, text, row.row, what)
 
     def _refused(self, entry: Entry, table: str, rows: list[int]) -> bool:
         refusal = entry.refusal
         if refusal is None:
             return False
         for row in rows:
-            self._say(table, f"refused_{refusal.code}", LEFT_OUT, "refused by the engine", row, refusal.text)
+            self._ledger.say(table, f"refused_{refusal.code}", LEFT_OUT, "refused by the engine", row, refusal.text)
         return True
 
     def _worked(self, supplier: str, since: int) -> int:
@@ -544,30 +498,6 @@ class Opening:
         bounds = compile_calendar(calendar, since, self._start).bounds
         pairs = zip(bounds[::2], bounds[1::2], strict=True)
         return sum([max(0, min(end, self._start) - max(begin, since)) for begin, end in pairs])
-
-    def report(self) -> OpeningReport:
-        """Rows, units and value by table, and every finding, those that left something out first."""
-        spans = self._spans()
-        tables = []
-        for name in TABLES:
-            if name not in self.tables.rows:
-                continue
-            rows, dropped = self._rows[name], self._dropped[name]
-            out = [row for row in rows if row in dropped]
-            read = _sums(list(rows.values()))
-            left = _sums([rows[row] for row in out])
-            kept = _sums([rows[row] for row in rows if row not in dropped])
-            tables.append(TableReport(name, read, kept, left, spans.get(name, (0, 0))))
-        findings = [
-            Finding(kind, table, treatment, found.text, found.count, found.units, tuple(found.first))
-            for (table, kind, treatment), found in self._found.items()
-        ]
-        findings.sort(key=lambda one: (one.treatment != LEFT_OUT, one.table, one.kind))
-        return OpeningReport(self.tables.source, self.scenario.currency, self._start, tuple(tables), tuple(findings))
-
-
-def _sums(rows: list[tuple[int, int]]) -> Amount:
-    return Amount(len(rows), sum([units for units, _ in rows]), sum([value for _, value in rows]))
 
 
 def _at(instant: int) -> str:
