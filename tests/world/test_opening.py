@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.world.openings import NOW, finding, opened, tabled, tables
-from tests.world.stage import DAY, HOUR, MONDAY, Stage, min_max, tiny
+from tests.world.stage import DAY, HOUR, MONDAY, Stage, min_max, site, tiny
 from twin.cli import main
 from twin.core import buckets
+from twin.core.commands import ReportStatus
 from twin.core.events import GoodsReceived, OrderCaptured, PurchaseOrderCreated, ShipmentDelivered
 from twin.core.invariants import violations
 from twin.opening import KEPT, LEFT_OUT, PARTLY, Amount, OpeningReport
@@ -106,6 +107,71 @@ def test_nothing_is_bought_for_orders_that_a_purchase_order_under_way_serves(tmp
     stage = Stage(opened(tmp_path, min_max(10, 40)))
     stage.run(HOUR)
     assert [event.purchase_order for _, event in stage.events(PurchaseOrderCreated)] == ["P1"]
+
+
+def test_items_that_a_supplier_sends_itself_are_asked_of_it_anew(tmp_path: Path) -> None:
+    head = "web,home,,2025-11-14T10:00Z,2025-11-17T10:00Z,"
+    tables(tmp_path, orders=[f"S1,1,{head},sofa,1,1,0,400.00,{NOW}"])
+    joiner = {"id": "joiner", "lead_time": "2d", "drop_ship": {"handling": "1h"}}
+    scenario = opened(
+        tmp_path,
+        {
+            "suppliers": [joiner],
+            "items": [{"id": "sofa", "price": "400.00 GBP", "cost": "200.00 GBP", "drop_ship": "joiner"}],
+            "lanes": [{"from": "joiner", "to": "home", "carrier": "van", "transit": "4h"}],
+        },
+    )
+    stage = Stage(scenario)
+    assert finding(stage.opening, "drop_ship_asked_anew").first == ("orders.csv:2: order S1: sofa",)
+    stage.run_checked(5 * DAY, every=1)
+    assert len(stage.events(ShipmentDelivered)) == 1
+    stage.check_books()
+
+
+def test_quarantined_stock_is_counted_and_loses_nothing(tmp_path: Path) -> None:
+    tables(tmp_path, stock=[f"main,mug,free,5,,{NOW}", f"main,mug,quarantined,4,,{NOW}"], orders=[f"S1,1,{ORDER}"])
+    stage = Stage(opened(tmp_path, site(counting={"every": "1d"})))
+    stage.run_checked(3 * DAY, every=1)
+    assert stage.cell().free == 0 and stage.cell().on_hand == 4
+    stage.check_books()
+
+
+def test_suppliers_and_carriers_that_are_asked_know_what_they_have(tmp_path: Path) -> None:
+    order = f"S1,1,web,home,,2025-11-14T10:00Z,2025-11-17T10:00Z,,mug,9,0,9,4.50,{NOW}"
+    tables(
+        tmp_path,
+        orders=[order],
+        purchase_orders=[bought("P1", "2025-11-22T00:00Z"), bought("P2")],
+        shipments=[f"V1,S1,1,3,main,van,2025-11-16T23:00Z,2025-11-20T00:00Z,{NOW}"],
+    )
+    watched = {"timeout": "5s", "supervise": {"after": "6h", "chases": 3}}
+    policies = {"policies": {"delivery": {"supplier": watched, "carrier": {"supervise": {"after": "6h"}}}}}
+    stage = Stage(opened(tmp_path, policies))
+    stage.run_checked(10 * DAY, every=1)
+    said = [command.status for command in stage.commands(ReportStatus)]
+    assert said and set(said) <= {"working", "done"}
+    assert len(stage.events(GoodsReceived)) == 2 and len(stage.events(ShipmentDelivered)) == 1
+    stage.check_books()
+
+
+def test_goods_under_way_wait_while_their_plant_or_their_way_stands_still(tmp_path: Path) -> None:
+    order = f"S1,1,web,home,,2025-11-14T10:00Z,2025-11-17T10:00Z,,mug,9,0,9,4.50,{NOW}"
+    tables(
+        tmp_path,
+        orders=[order],
+        purchase_orders=[bought("P1", LATER)],
+        shipments=[f"V1,S1,1,3,main,van,2025-11-16T23:00Z,2025-11-17T08:00Z,{NOW}"],
+    )
+    closed = {"from": "0d", "for": "1d"}
+    shut = [
+        {"kind": "supplier_closed", "supplier": "mill", **closed},
+        {"kind": "carrier_closed", "carrier": "van", **closed},
+    ]
+    stage = Stage(opened(tmp_path, {"disruptions": shut}))
+    stage.run_checked(5 * DAY, every=1)
+    assert [at // HOUR for at, _ in stage.events(GoodsReceived)] == [84]
+    assert [at // HOUR for at, _ in stage.events(ShipmentDelivered)] == [32]
+    stage.check_books()
 
 
 # --- from a run's own state
