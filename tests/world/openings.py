@@ -35,6 +35,7 @@ DESK: dict[str, Any] = {
 
 def tables(folder: Path, **rows: Sequence[str]) -> Path:
     """Write tables; a stock of 200 mugs unless told otherwise."""
+    folder.mkdir(exist_ok=True)
     for name, lines in {"stock": [f"main,mug,free,200,,{NOW}"], **rows}.items():
         (folder / f"{name}.csv").write_text("\n".join([HEADERS[name], *lines, ""]), encoding="utf-8")
     return folder

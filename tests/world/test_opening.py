@@ -15,7 +15,7 @@ from twin.core.commands import ReportStatus
 from twin.core.events import GoodsReceived, OrderCaptured, PurchaseOrderCreated, ShipmentDelivered
 from twin.core.invariants import violations
 from twin.opening import KEPT, LEFT_OUT, PARTLY, Amount, OpeningReport
-from twin.run import Twin, load
+from twin.run import Twin, load, resume
 from twin.scenario import ScenarioError
 from twin.scenario.units import format_instant
 
@@ -377,6 +377,37 @@ def test_the_example_starts_from_its_tables_and_loses_nothing(
     assert main(["opening", str(EXAMPLE), *again, "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert [found["kind"] for found in report["findings"] if found["treatment"] == "left out"] == []
+
+
+def test_a_run_that_goes_on_keeps_what_it_started_from_and_comes_out_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tables(tmp_path / "tables", orders=[f"S1,1,{ORDER}"], purchase_orders=[bought("P1", LATER)])
+    twin = Twin(opened(folder, {"run": {"horizon": "6d"}}))
+    whole = twin.run(out=tmp_path / "whole")
+    twin.run(out=tmp_path / "part", until_ms=DAY, snapshot=tmp_path / "day.snapshot")
+    again = resume(tmp_path / "day.snapshot", tmp_path / "again")
+    assert again.digest == whole.digest
+    assert (again.folder / "opening.json").read_bytes() == (whole.folder / "opening.json").read_bytes()
+    assert main(["refeed", str(whole.folder), "--journal", str(tmp_path / "journal.db")]) == 0
+    assert whole.digest in capsys.readouterr().out
+    # The kept scenario leads to the tables from where it lies.
+    assert load(whole.folder / "scenario.yaml").opening() == twin.opening()
+
+
+def test_a_path_of_an_opening_leads_from_the_file_that_says_it(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    tables(tmp_path / "there/today")
+    base = EXAMPLE.parents[1] / "minimal.yaml"
+    text = f"schema: 1\nextends: {base}\nstock: null\nopening: {{source: csv, path: today}}\n"
+    (tmp_path / "there/base.yaml").write_text(text)
+    (tmp_path / "top.yaml").write_text("schema: 1\nextends: there/base.yaml\n")
+    twin = load(tmp_path / "top.yaml")
+    report = twin.opening()
+    assert report is not None and report.tables[0].taken_over == Amount(1, 200, 40_000)
+    changed = twin.scenario.with_changes({"run": {"seed": 9}})
+    assert changed.opening is not None and changed.opening.folder == tmp_path / "there/today"
+    assert changed.digest != twin.scenario.digest
 
 
 def test_an_opening_replaces_the_stock_of_the_scenario(tmp_path: Path) -> None:
