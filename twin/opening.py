@@ -57,7 +57,7 @@ class OpeningError(ValueError):
 
 class StockRow(msgspec.Struct, frozen=True, gc=False):
     """Units of an item in a warehouse; `status` is free or quarantined. `reserved` are those of the free units that
-    are kept for orders, -1 where the table does not say."""
+    are kept for orders, None where the table does not say."""
 
     warehouse: str
     item: str
@@ -66,11 +66,14 @@ class StockRow(msgspec.Struct, frozen=True, gc=False):
     as_of: int
     file: str
     row: int
-    reserved: int = -1
+    reserved: int | None = None
 
 
 class OpenLine(msgspec.Struct, frozen=True, gc=False):
-    """A line of an open order: units ordered, and of them those still to ship. `shipped` is -1 where not known."""
+    """A line of an open order: units ordered, and of them those still to ship.
+
+    `shipped` is None where the table does not say.
+    """
 
     line: int
     item: str
@@ -78,7 +81,7 @@ class OpenLine(msgspec.Struct, frozen=True, gc=False):
     open: int
     price_minor: int
     row: int
-    shipped: int = -1
+    shipped: int | None = None
 
 
 class OpenOrder(msgspec.Struct, frozen=True):

@@ -87,7 +87,7 @@ def _stock(cells: Cells, file: str, at: Row) -> StockRow:
         cells.instant(row, cell["as_of"], "as_of"),
         file,
         row,
-        cells.units(row, cell["reserved"], "reserved") if cell.get("reserved") else -1,
+        cells.units(row, cell["reserved"], "reserved") if cell.get("reserved") else None,
     )
 
 
@@ -115,7 +115,7 @@ def _orders(rows: Iterator[tuple[Cells, str, Row]]) -> tuple[OpenOrder, ...]:
             cells.units(row, cell["open"], "open"),
             cells.price_minor(row, cell["price"]),
             row,
-            cells.units(row, cell["shipped"], "shipped") if cell.get("shipped") else -1,
+            cells.units(row, cell["shipped"], "shipped") if cell.get("shipped") else None,
         )
         head = heads.setdefault(order, {**told, "file": file, "row": row, "unlike": {}})
         for name in _OF_ORDER:

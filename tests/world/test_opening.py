@@ -128,6 +128,17 @@ def test_items_that_a_supplier_sends_itself_are_asked_of_it_anew(tmp_path: Path)
     stage.check_books()
 
 
+def test_an_order_of_a_marketplace_that_cannot_be_served_is_cancelled_as_any_there(tmp_path: Path) -> None:
+    tables(tmp_path, stock=[f"main,mug,free,2,,{NOW}"], orders=[f"S1,1,{ORDER}"])
+    market = {"style": "marketplace", "on_shortage": "reject", "feed": {"every": "1h"}}
+    limits = {"limits": {"cancellations": "1%", "orders": 1}}
+    web = {"id": "web", "requested": "2d", "demand": {"kind": "none"}, **market, **limits}
+    stage = Stage(opened(tmp_path, {"channels": [web]}))
+    stage.run_checked(3 * DAY, every=1)
+    assert stage.account().rejected.units == 3 and len(stage.rows("market.cancelled")) == 1
+    stage.check_books()
+
+
 def test_quarantined_stock_is_counted_and_loses_nothing(tmp_path: Path) -> None:
     tables(tmp_path, stock=[f"main,mug,free,5,,{NOW}", f"main,mug,quarantined,4,,{NOW}"], orders=[f"S1,1,{ORDER}"])
     stage = Stage(opened(tmp_path, site(counting={"every": "1d"})))
@@ -251,6 +262,8 @@ def test_every_kind_of_mismatch_is_a_finding_and_nothing_is_repaired(tmp_path: P
             f"S10,1,web,home,,{head},2025-11-13T10:00Z,mug,4,4,0,4.50,{NOW}",
             "S11,1,web,home,,2025-11-16T23:00Z,2025-11-17T10:00Z,,mug,4,4,0,4.50,2025-11-16T22:00Z",
             f"S12,1,web,home,,2025-11-17T01:00Z,2025-11-17T10:00Z,,mug,4,4,0,4.50,{NOW}",
+            f"S14,1,web,home,,{head},,mug,6,1,1,4.50,{NOW}",
+            f"S15,1,web,home,,{head},,mug,6,1,-1,4.50,{NOW}",
             f"S13,1,web,home,A,{head},,mug,4,4,0,4.50,{NOW}",
             f"S13,2,web,home,B,{head},,mug,4,4,0,4.50,{NOW}",
         ],
@@ -269,6 +282,7 @@ def test_every_kind_of_mismatch_is_a_finding_and_nothing_is_repaired(tmp_path: P
             f"V2,S1,1,2,main,bike,2025-11-16T22:00Z,,{NOW}",
             f"V3,S8,1,0,main,van,2025-11-16T22:00Z,,{NOW}",
             f"V4,S3,1,1,main,van,2025-11-16T22:00Z,,{NOW}",
+            f"V6,S14,1,3,main,van,2025-11-16T22:00Z,,{NOW}",
             f"V5,S8,1,1,main,van,2025-11-17T22:00Z,,{NOW}",
         ],
     )
@@ -290,7 +304,8 @@ def test_every_kind_of_mismatch_is_a_finding_and_nothing_is_repaired(tmp_path: P
         ("orders", "unknown_region"): (LEFT_OUT, 1, 1),
         ("orders", "unknown_criticality"): (LEFT_OUT, 1, 1),
         ("orders", "unknown_item"): (LEFT_OUT, 1, 1),
-        ("orders", "no_quantity"): (LEFT_OUT, 1, 0),
+        ("orders", "more_in_parcels_than_shipped"): (KEPT, 1, 1),
+        ("orders", "no_quantity"): (LEFT_OUT, 2, 1),
         ("orders", "shipped_more_than_ordered"): (LEFT_OUT, 1, 2),
         ("orders", "nothing_open"): (LEFT_OUT, 1, 0),
         ("orders", "negative_price"): (LEFT_OUT, 1, 4),
@@ -311,7 +326,7 @@ def test_every_kind_of_mismatch_is_a_finding_and_nothing_is_repaired(tmp_path: P
         ("shipments", "after_start"): (LEFT_OUT, 1, 1),
     }
     conserved(report)
-    assert list(stage.state.orders) == ["S1", "S10", "S11"]
+    assert list(stage.state.orders) == ["S1", "S10", "S14", "S11"]
     assert list(stage.state.purchase_orders) == ["P1"]
     assert stage.state.orders["S10"].promised_at > MONDAY
     stage.run_checked(10 * DAY, every=1)

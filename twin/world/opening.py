@@ -121,8 +121,8 @@ class Opening:
                 continue
             seen[row.warehouse, row.item, row.status] = row.row
             place = f"{row.item} at {row.warehouse}"
-            if row.reserved > row.quantity:
-                text = "more units reserved than there are; the engine reserves anew"
+            if row.reserved is not None and not 0 <= row.reserved <= row.quantity:
+                text = "more units reserved than there are, or fewer than none; the engine reserves anew"
                 self._ledger.say(
                     "stock",
                     "reserved_more_than_on_hand",
@@ -232,6 +232,9 @@ class Opening:
         elif order.captured_at > self._start:
             kind, text = "after_start", "orders captured after the run begins"
             what += f": {_at(order.captured_at)}"
+        elif order.releases < 0:
+            kind, text = "no_quantity", "orders released fewer times than never"
+            what += f": {order.releases}"
         for line in order.lines if kind else ():
             self._ledger.say("orders", kind, LEFT_OUT, text, line.row, what)
         return bool(kind)
@@ -248,6 +251,10 @@ class Opening:
             if self._line_refused(order, line, under_way, seen):
                 continue
             seen[line.line] = line.row
+            if line.shipped is not None and under_way > line.shipped:
+                text = "more units in parcels than were shipped"
+                what = f"order {order.order} line {line.line}: {under_way} in parcels, {line.shipped} shipped"
+                self._ledger.say("orders", "more_in_parcels_than_shipped", KEPT, text, line.row, what)
             if line.open and line.item in self._drop_shipped:
                 text = "items that a supplier sends to customers: it is asked for them anew"
                 self._ledger.say(
@@ -299,7 +306,7 @@ class Opening:
             tuple([(line.line, promised_at) for line in lines]) if promised_at else (),
             order.criticality,
             tuple(loaded.values()),
-            max(0, order.releases),
+            order.releases,
         )
         return command, order, kept
 
@@ -318,15 +325,16 @@ class Opening:
         if self._ledger.unknown("orders", line.row, item=line.item):
             return True
         kind = text = ""
+        gone = under_way if line.shipped is None else line.shipped
         if line.line in seen:
             kind, text = "duplicate", "a line of one order given again; the first row holds"
             what += f", as in row {seen[line.line]}"
-        elif line.ordered <= 0 or line.open < 0:
-            kind, text = "no_quantity", "no units ordered, or fewer than none open"
+        elif line.ordered <= 0 or line.open < 0 or gone < 0:
+            kind, text = "no_quantity", "no units ordered, or fewer than none open or shipped"
             what += f": {line.open} open of {line.ordered}"
-        elif max(line.shipped, under_way) + line.open > line.ordered:
+        elif max(gone, under_way) + line.open > line.ordered:
             kind, text = "shipped_more_than_ordered", "more units shipped and open than were ordered"
-            what += f": {line.ordered} ordered, {max(line.shipped, under_way)} shipped, {line.open} open"
+            what += f": {line.ordered} ordered, {max(gone, under_way)} shipped, {line.open} open"
         elif line.price_minor < 0:
             kind, text = "negative_price", "prices below zero"
         elif not line.open and not under_way:
