@@ -16,6 +16,8 @@ __all__ = ["NUMBER_MAX", "Cells", "zone_named"]
 NUMBER_MAX: Final = 10**12
 """Of units and of minor units on one line; the log stores 64 bits, and sums need room."""
 
+YEARS: Final = (1971, 2199)
+
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,18}(\.([0-9]{1,9}))?", re.ASCII)
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?", re.ASCII)
@@ -85,6 +87,9 @@ class Cells:
             local = datetime.fromisoformat(plain.strip() + (offset[0] if offset is not None else ""))
         except ValueError as error:
             raise self._error(row, f"{field} {_shown(cell)}: {error}", "correct it") from None
+        if not YEARS[0] <= local.year <= YEARS[1]:
+            years = f"{YEARS[0]} and {YEARS[1]}"
+            raise self._error(row, f"{field} {_shown(cell)} is of no time of business", f"write a year between {years}")
         if local.tzinfo is not None:
             return (local - _EPOCH) // _MS
         zone = self._zone

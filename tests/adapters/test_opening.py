@@ -132,6 +132,11 @@ def test_prices_are_decimals_of_the_scenarios_currency(tmp_path: Path) -> None:
         ),
         (
             "stock",
+            STOCK.replace("2025-11-17T06:00Z", "9999-12-31T23:00-05:00"),
+            "stock.csv:2: as_of '9999-12-31T23:00-05:00' is of no time of business; write a year between 1971 and 2199",
+        ),
+        (
+            "stock",
             STOCK.replace("40", "4.5"),
             "stock.csv:2: quantity '4.5' is no whole number of units; write it such as 12",
         ),
