@@ -18,10 +18,13 @@ from twin.core import buckets
 from twin.core.commands import ReportStatus
 from twin.core.events import GoodsReceived, OrderCaptured, PurchaseOrderCreated, ShipmentDelivered
 from twin.core.invariants import violations
+from twin.experiment.branching import Branch
+from twin.experiment.warm_start import _change
 from twin.opening import KEPT, LEFT_OUT, PARTLY, Amount, OpeningError, OpeningReport
 from twin.run import Twin, load, resume
 from twin.scenario import ScenarioError
 from twin.scenario.units import format_instant
+from twin.world.build import build
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "scenarios/opening/today.yaml"
 ORDER = f"web,home,,2025-11-14T10:00Z,2025-11-17T10:00Z,,mug,5,5,0,4.50,{NOW}"
@@ -494,6 +497,16 @@ def test_a_path_of_an_opening_leads_from_the_file_that_says_it(tmp_path: Path) -
     changed = twin.scenario.with_changes({"run": {"seed": 9}})
     assert changed.opening is not None and changed.opening.folder == tmp_path / "there/today"
     assert changed.digest != twin.scenario.digest
+
+
+def test_a_branch_starts_from_the_opening_too_and_a_warm_start_takes_no_other_one(tmp_path: Path) -> None:
+    folders = [tables(tmp_path / name, orders=[f"{name},1,{ORDER}"]) for name in ("S1", "S2")]
+    scenarios = [opened(folder) for folder in folders]
+    branch = Branch.begin(scenarios[0], 1, lambda entry: None)
+    assert list(branch.driver.engine.state.orders) == ["S1"]
+    base, same, other = build(scenarios[0], 1), build(scenarios[0], 1), build(scenarios[1], 1)
+    assert _change(base, same).refused == []
+    assert _change(base, other).refused == ["another opening"]
 
 
 def test_an_opening_replaces_the_stock_of_the_scenario(tmp_path: Path) -> None:
