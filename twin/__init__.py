@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from twin.experiment.check import check
     from twin.experiment.experiment import Experiment
     from twin.log import RunError, connect, explain
+    from twin.opening import OpeningError
     from twin.order_book import OrderBookError
     from twin.report import write_report
     from twin.run import Run, RunRefused, SnapshotError, Twin, load, resume
@@ -23,6 +24,7 @@ __version__ = "0.1.0"
 # Public name -> the module that defines it.
 _PUBLIC: dict[str, str] = {
     "Experiment": "twin.experiment.experiment",
+    "OpeningError": "twin.opening",
     "OrderBookError": "twin.order_book",
     "Run": "twin.run",
     "RunError": "twin.log",
@@ -41,6 +43,7 @@ _PUBLIC: dict[str, str] = {
 
 __all__ = [
     "Experiment",
+    "OpeningError",
     "OrderBookError",
     "Run",
     "RunError",

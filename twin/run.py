@@ -23,12 +23,15 @@ from twin.codec import FORMAT, decode_state, encode_state
 from twin.core.commands import External
 from twin.core.engine import Engine
 from twin.core.entry import Entry
+from twin.core.events import GoodsShipped, ShipmentDelivered, ShipmentLoaded
 from twin.decisions import Decider, ServiceRefused
 from twin.driver import Driver
 from twin.log import (
     AlertRule,
     CostRates,
     Manifest,
+    MemoryLog,
+    MemoryTruth,
     Monitoring,
     Objective,
     RunLog,
@@ -40,9 +43,11 @@ from twin.log import (
 )
 from twin.log.decisions import DECISIONS, Recorded, Recorder
 from twin.log.folder import RunRefused, check_apart, check_file, check_way, make_way
+from twin.log.openings import OPENING, write_opening_report
 from twin.log.parts import Part, find_parts
 from twin.measures import Measured, compute, write_measures
 from twin.measures.book_counts import BOOK, count_book, part_of, read_book_counts, under_way, write_book_counts
+from twin.opening import OpeningReport
 from twin.order_book import OrderBook
 from twin.scenario import Scenario
 from twin.scenario import load as load_scenario
@@ -54,6 +59,7 @@ from twin.world.book_fit import check_fit
 from twin.world.build import build, gateways, load_book
 from twin.world.business import Business
 from twin.world.decision_service import open_service
+from twin.world.opening_tables import write_tables
 from twin.world.troubles import intervention_names
 
 __all__ = ["Run", "RunRefused", "Simulation", "SnapshotError", "Twin", "load", "resume"]
@@ -144,6 +150,7 @@ class Simulation:
             if entry.refusal is not None:
                 shutil.rmtree(folder)
                 raise RunRefused(f"the engine refuses {command.id}: {entry.refusal.code}: {entry.refusal.text}")
+        report = built.opening.take_over(driver, world) if built.opening is not None else None
         world.orchestration.arm()
         for actor in list(world.actors.values()):
             start = getattr(actor, "start", None)
@@ -151,6 +158,8 @@ class Simulation:
                 start()
         simulation = cls(scenario, seed, world, driver, log, truth)
         simulation.keep_scenario()
+        if report is not None:
+            write_opening_report(folder, report)
         simulation._record(deciders)
         for decider in deciders.values():
             decider.reset(seed)
@@ -342,6 +351,21 @@ class Run:
         """The log, entry by entry."""
         return read_entries(self.folder)
 
+    def write_opening(self, folder: Path) -> None:
+        """Write what was under way at the end as tables that another run can start from, see docs/opening.md."""
+        engine = Engine()
+        left_at: dict[str, int] = {}
+        for entry in self.entries():
+            engine.apply(entry)
+            for event in entry.events:
+                if isinstance(event, GoodsShipped):
+                    left_at[event.shipment] = entry.now
+                elif isinstance(event, ShipmentLoaded):
+                    left_at[event.shipment] = event.shipped_at
+                elif isinstance(event, ShipmentDelivered):
+                    left_at.pop(event.shipment, None)
+        write_tables(engine.state, folder, self.manifest.end_ms, left_at)
+
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r}, seed={self.manifest.seed}, digest={self.digest!r})"
 
@@ -389,6 +413,21 @@ class Twin:
             run = simulation.finish(progress=progress)
         run._kept = kept
         return run
+
+    def opening(self, seed: int | None = None) -> OpeningReport | None:
+        """What the scenario's opening holds and what of it is taken over; None without one. Nothing is run or written.
+
+        Raises `OpeningError` for tables that cannot be read, `OrderBookError` for a wrong book.
+        """
+        if self.scenario.opening is None:
+            return None
+        built = build(self.scenario, self.scenario.run.seed if seed is None else seed)
+        world = built.world
+        world.truth = MemoryTruth()
+        driver = Driver(MemoryLog(), gateways(world))
+        for command in built.genesis:
+            driver.handle(command, world.now)
+        return None if built.opening is None else built.opening.take_over(driver, world)
 
     def __repr__(self) -> str:
         return f"Twin({self.scenario.title!r})"
@@ -562,11 +601,11 @@ def _parts_before(parent: Path, saved: _Snapshot) -> list[Part]:
 
 
 def _take_over(parts: list[Part], parent: Path, folder: Path) -> None:
-    """Copy the log so far, and the counts of the book, to the folder of a run that goes on from there."""
+    """Copy the log so far, and what was counted at the start, to the folder of a run that goes on from there."""
     for part in parts:
         (folder / part.path.parent.name).mkdir(parents=True, exist_ok=True)
         shutil.copy2(part.path, folder / part.path.parent.name / part.path.name)
-    for name in (BOOK, DECISIONS):
+    for name in (BOOK, DECISIONS, OPENING):
         if (parent / name).exists():
             shutil.copy2(parent / name, folder / name)
 

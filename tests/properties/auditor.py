@@ -310,6 +310,12 @@ class Auditor:
         if any(self.parcels[event.fulfillment_order][2].values()):
             self.say(f"{event.fulfillment_order}: shipped, and units are left")
 
+    def _ShipmentLoaded(self, event: Any) -> None:
+        for line, units in event.lines:
+            self._move(event.order, line, "open", "shipped", units)
+            self.billed[(event.order, line)] += units
+        self.on_the_way[event.shipment] = (event.order, event.lines)
+
     def _ShipmentDelivered(self, event: Any) -> None:
         order, lines = self.on_the_way.pop(event.shipment)
         for line, units in lines:
@@ -355,7 +361,7 @@ class Auditor:
     # --- stock and purchasing
 
     def _StockLoaded(self, event: Any) -> None:
-        for line in event.lines:
+        for line in (*event.lines, *event.quarantined):
             self.on_hand[(event.node, line.sku)] += line.quantity
 
     def _StockAdjusted(self, event: Any) -> None:

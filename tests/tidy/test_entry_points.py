@@ -34,6 +34,7 @@ def test_the_pages_speak_of_the_groups_that_there_are(root: Path, page: str) -> 
     text = (root / page).read_text()
     kinds = {
         "ordertwin.order_books": "order-book sources",
+        "ordertwin.openings": "sources of openings",
         "ordertwin.decisions": "clients of decision services",
         "ordertwin.event_logs": "logs of foreign businesses",
         "ordertwin.refeeds": "refeeds",

@@ -243,3 +243,37 @@ def test_a_distribution_is_read_back_by_its_kind(distribution: Distribution) -> 
 def test_parameters_that_make_no_distribution_are_refused(make, says) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ValueError, match=says):
         make()
+
+
+# --- what may still come
+
+
+@pytest.mark.parametrize("distribution", ALL, ids=lambda one: type(one).__name__)
+def test_a_draw_beyond_a_floor_is_above_it_or_there_is_none(distribution: Distribution) -> None:  # RP-01
+    streams = Streams(5)
+    middle = round(distribution.inverse(0.5))
+    for number in range(200):
+        found = streams.draw_beyond(distribution, middle, "lead_time", number)
+        if found is None:
+            assert isinstance(distribution, Fixed)
+        else:
+            assert middle < found <= distribution.inverse(1 - 2**-53) + 1
+    assert streams.draw_beyond(Uniform(-5, 90), 90, "lead_time") is None
+
+
+def test_what_is_left_of_a_memoryless_time_is_as_long_as_a_new_one() -> None:
+    streams = Streams(1)
+    waiting = Exponential(100_000)
+    left = [(streams.draw_beyond(waiting, 250_000, "x", number) or 0) - 250_000 for number in range(4000)]
+    # Four standard errors of the mean.
+    assert abs(sum(left) / len(left) - 100_000) < 4 * 100_000 / 4000**0.5
+
+
+def test_a_draw_beyond_keeps_the_luck_of_its_key() -> None:
+    streams = Streams(1)
+    draws = [streams.draw_beyond(Exponential(100_000), floor, "x") or 0 for floor in (0, 50_000, 200_000)]
+    assert draws[0] < draws[1] < draws[2]
+    # The remaining time of a memoryless one hangs on the key alone.
+    assert (
+        max(draws[1] - 50_000, draws[2] - 200_000, draws[0]) - min(draws[1] - 50_000, draws[2] - 200_000, draws[0]) < 5
+    )

@@ -93,6 +93,7 @@ class Stage:
         for command in built.genesis:
             entry = self.driver.handle(command, self.world.now)
             assert entry.refusal is None, entry.refusal
+        self.opening = built.opening.take_over(self.driver, self.world) if built.opening is not None else None
         self.world.orchestration.arm()
         if prepare is not None:
             prepare(self.world)

@@ -333,6 +333,29 @@ def validate(scenarios: ScenarioFiles) -> None:
 
 
 @app.command()
+def opening(
+    scenario: ScenarioFile,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the scenario, e.g. opening.path=now.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, amounts in minor units.")] = False,
+) -> None:
+    """What a scenario starts from: taken over, left out, and inconsistent."""
+    from twin.cli.openings import print_opening, show_opening
+    from twin.cli.overrides import parse_overrides
+    from twin.run import load
+    from twin.scenario import load_plain
+
+    report = load(scenario, parse_overrides(settings, load_plain(scenario)) if settings else {}).opening()
+    if report is None:
+        raise InputError(f"{scenario}: it has no `opening`, so it starts with what `stock` says; see docs/opening.md")
+    if as_json:
+        print_opening(report)
+    else:
+        show_opening(report)
+
+
+@app.command()
 def check(
     scenarios: Annotated[list[Path], typer.Argument(metavar="SCENARIO...", help="YAML files, or folders of them.")],
     full: Annotated[bool, typer.Option("--full", help="All seeds, not a sample of them.")] = False,
@@ -872,11 +895,14 @@ def export(
         Path | None, typer.Option("--cloudevents", metavar="FILE", help="The events as CloudEvents, a JSON line each.")
     ] = None,
     topics: Annotated[bool, typer.Option("--topics", help="Of the events only the published ones.")] = False,
+    opening: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Tables of what was under way at the end; it is made.")
+    ] = None,
 ) -> None:
-    """Write a run's log for others: as entries, OCEL 2.0 or CloudEvents."""
+    """Write a run's log for others: as entries, OCEL 2.0 or CloudEvents; or its end as tables to start from."""
     from twin.cli.exporting import export_run
 
-    export_run(run, entries, ocel, cloud_events, topics=topics)
+    export_run(run, entries, ocel, cloud_events, opening, topics=topics)
 
 
 @app.command(name="import")

@@ -94,6 +94,8 @@ def _show_read(counts: BookCounts) -> None:
 def _ends(books: Accounts) -> Table:
     ends = table("Order lines: what came in and what became of it", "", *_NUMBERS, right=_NUMBERS)
     ends.add_row(f"captured ({count(books.captured_orders)} orders)", *_tally(books.captured))
+    if books.taken_over_orders:
+        ends.add_row(f"of these before the run ({count(books.taken_over_orders)} orders)", *_tally(books.taken_over))
     ends.add_section()
     for name, tally in (
         ("delivered", books.delivered),

@@ -1,7 +1,8 @@
-"""A run written for others: its entries as JSON lines, as OCEL 2.0, its events as CloudEvents."""
+"""A run written for others: its entries as JSON lines, as OCEL 2.0, its events as CloudEvents, its end as tables."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from twin.cli.failures import InputError
@@ -9,18 +10,29 @@ from twin.cli.terminal import line
 from twin.log import read_manifest, read_rows
 from twin.log.outputs import new_file
 
-__all__ = ["export_run", "write_entries"]
+__all__ = ["export_run", "write_entries", "write_opening"]
 
 
-def export_run(run: Path, entries: Path | None, ocel: Path | None, cloud_events: Path | None, *, topics: bool) -> None:
+def export_run(
+    run: Path,
+    entries: Path | None,
+    ocel: Path | None,
+    cloud_events: Path | None,
+    opening: Path | None = None,
+    *,
+    topics: bool = False,
+) -> None:
     """Write the files that are asked for and say what is in them.
 
     Raises `InputError` where none is asked for, and `RunError` as the writers do.
     """
-    if entries is None and ocel is None and cloud_events is None:
-        raise InputError("nothing to write; give --entries FILE, --ocel FILE or --cloudevents FILE")
+    if entries is None and ocel is None and cloud_events is None and opening is None:
+        raise InputError("nothing to write; give --entries FILE, --ocel FILE, --cloudevents FILE or --opening DIR")
     if topics and cloud_events is None:
         raise InputError("--topics: it chooses among CloudEvents; give --cloudevents FILE")
+    if opening is not None:
+        write_opening(run, opening)
+        line(f"what was under way: {opening}")
     if entries is not None:
         line(f"{write_entries(run, entries):,} entries: {entries}")
     if ocel is not None:
@@ -33,6 +45,26 @@ def export_run(run: Path, entries: Path | None, ocel: Path | None, cloud_events:
 
         what = "published events" if topics else "events"
         line(f"{write_cloud_events(run, cloud_events, topics=topics):,} {what}: {cloud_events}")
+
+
+def write_opening(run: Path, folder: Path) -> None:
+    """Write what was under way at the end of a run to a new folder, whole or not at all.
+
+    Raises `RunError` for a run that is cut off, and `InputError` where the folder is there already or cannot be made.
+    """
+    from twin.run import Run
+
+    done = Run(run)
+    if folder.exists():
+        raise InputError(f"{folder} is there already; give a folder that does not exist yet")
+    if not folder.absolute().parent.is_dir():
+        raise InputError(f"{folder} cannot be made: {folder.parent} is no folder; make it first")
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    try:
+        done.write_opening(unfinished)
+        unfinished.replace(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def write_entries(run: Path, file: Path) -> int:

@@ -33,6 +33,7 @@ _INPUT_ERRORS: Final = (
     "twin.experiment.sensitivity.AnalysisMissing",
     "twin.log.errors.RunError",
     "twin.log.folder.RunRefused",
+    "twin.opening.OpeningError",
     "twin.order_book.OrderBookError",
     "twin.replay.facts.CalibrationRefused",
     "twin.replay.fold.Diverged",

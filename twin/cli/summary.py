@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from twin.cli.books import show_books_in_short
 from twin.cli.measures import KEY_MEASURES, show_measures
+from twin.cli.openings import show_opening_in_short
 from twin.cli.progress import Reporter
 from twin.cli.terminal import line
 from twin.cli.texts import count, day, duration
@@ -21,6 +22,7 @@ class Summary:
     """Computed at once, shown later, so that the progress bars are gone by then."""
 
     def __init__(self, run: Run, progress: Reporter, *, with_report: bool, short: bool) -> None:
+        from twin.log.openings import read_opening_report
         from twin.measures.accounts import account_run
 
         self.run = run
@@ -31,6 +33,7 @@ class Summary:
             self.measures = run.measures
             progress("closing the books", 0, 1, entries)
             self.books = account_run(run.folder)
+            self.opening = read_opening_report(run.folder)
         self.report: Path | None = None
         if with_report:
             # Drawing costs a second to import, which a run without a report need not pay.
@@ -51,6 +54,8 @@ class Summary:
             line()
             key = {name: self.measures[name] for name in KEY_MEASURES if name in self.measures}
             show_measures("Key measures", key, manifest.currency)
+            if self.opening is not None:
+                show_opening_in_short(self.opening)
             show_books_in_short(self.books)
             line()
         line(f"digest: {manifest.digest}")

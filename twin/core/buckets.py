@@ -54,6 +54,7 @@ MOVES: Final[dict[str, tuple[tuple[int, int], ...]]] = {
     "fulfillment.picked": ((RELEASED, PICKED),),
     "fulfillment.shorted": ((RELEASED, OPEN), (PICKED, OPEN)),
     "shipment.shipped": ((RELEASED, SHIPPED), (PICKED, SHIPPED)),
+    "shipment.loaded": ((OPEN, SHIPPED),),
     "shipment.delivered": ((SHIPPED, DELIVERED),),
     "order.cancelled": (
         (OPEN, CANCELLED),

@@ -37,7 +37,10 @@ __all__ = [
     "EndIntervention",
     "HoldOrder",
     "IssueCredit",
+    "LoadOrder",
+    "LoadPurchaseOrder",
     "LoadStock",
+    "LoadedParcel",
     "OrderFacts",
     "OrderLine",
     "PublishMilestone",
@@ -103,10 +106,57 @@ class DefineReplenishment(_Envelope, frozen=True, tag="replenishment.define"):
 
 
 class LoadStock(_Envelope, frozen=True, tag="stock.load"):
-    """Opening stock of one warehouse, added to what the engine believes is there."""
+    """Opening stock of one warehouse, added to what the engine believes is there; `quarantined` is not for sale."""
 
     node: str
     lines: tuple[StockLine, ...]
+    quarantined: tuple[StockLine, ...] = ()
+
+
+class LoadedParcel(Struct, frozen=True, gc=False):
+    """A parcel that left `node` at `shipped_at` (ms) and has not arrived; `lines` are (order line, units)."""
+
+    shipment: str
+    node: str
+    carrier: str
+    shipped_at: int
+    lines: tuple[tuple[int, int], ...]
+
+
+class LoadOrder(_Envelope, frozen=True, tag="order.load"):
+    """An order that was open before the log begins: captured at `captured_at` (ms), with the units still to deliver.
+
+    Those of them that are in `parcels` are shipped and billed already, the others are sourced.
+
+    `promised` are (line, instant) as the customer was told before; a line without one was told nothing. It was
+    released `releases` times: a warehouse knows fulfillment orders by their number, and would take one for another.
+    """
+
+    order: str
+    channel: str
+    customer: str
+    region: str
+    captured_at: int
+    requested_at: int
+    lines: tuple[OrderLine, ...]
+    promised: tuple[tuple[int, int], ...] = ()
+    criticality: str = ""
+    parcels: tuple[LoadedParcel, ...] = ()
+    releases: int = 0
+
+
+class LoadPurchaseOrder(_Envelope, frozen=True, tag="purchase_order.load"):
+    """A purchase order that was open before the log begins: created at `created_at` (ms), with the units still due.
+
+    `eta` (ms) is the supplier's word; 0 where there was none. The supplier is told nothing: it has the order.
+    """
+
+    purchase_order: str
+    supplier: str
+    node: str
+    created_at: int
+    lines: tuple[StockLine, ...]
+    eta: int = 0
 
 
 class CaptureOrder(_Envelope, frozen=True, tag="order.capture"):
@@ -398,6 +448,8 @@ External = (
     | DefinePolicies
     | DefineReplenishment
     | LoadStock
+    | LoadOrder
+    | LoadPurchaseOrder
     | CaptureOrder
     | HoldOrder
     | ReleaseHold

@@ -75,6 +75,7 @@ __all__ = [
     "ReservationExpired",
     "ReservationRequested",
     "ShipmentDelivered",
+    "ShipmentLoaded",
     "ShipmentMilestoneReached",
     "SourcingDecided",
     "SourcingRequested",
@@ -142,7 +143,11 @@ class ReplenishmentDefined(Struct, frozen=True, gc=False, tag="replenishment.def
 
 
 class OrderCaptured(Struct, frozen=True, gc=False, tag="order.captured", omit_defaults=True):
-    """An order was accepted: from here on nothing of it may be lost."""
+    """An order was accepted: from here on nothing of it may be lost.
+
+    `captured_at` (ms) is set where that was before the log begins; its lines are what was still to deliver then, and
+    it had been released `releases` times.
+    """
 
     order: str
     channel: str
@@ -151,6 +156,8 @@ class OrderCaptured(Struct, frozen=True, gc=False, tag="order.captured", omit_de
     criticality: str
     requested_at: int
     lines: tuple[OrderLine, ...]
+    captured_at: int = 0
+    releases: int = 0
 
 
 class OrderHeld(Struct, frozen=True, gc=False, tag="order.held"):
@@ -333,6 +340,17 @@ class GoodsShipped(Struct, frozen=True, gc=False, tag="shipment.shipped", omit_d
     sequence: int = 0
 
 
+class ShipmentLoaded(Struct, frozen=True, gc=False, tag="shipment.loaded"):
+    """A parcel that left, and was billed, before the log begins is on its way; `lines` are (order line, units)."""
+
+    order: str
+    shipment: str
+    node: str
+    carrier: str
+    shipped_at: int
+    lines: tuple[tuple[int, int], ...]
+
+
 class ShipmentMilestoneReached(Struct, frozen=True, gc=False, tag="shipment.milestone"):
     """The carrier reported a milestone short of delivery, which happened `at`."""
 
@@ -441,11 +459,12 @@ class OrderClosed(Struct, frozen=True, gc=False, tag="order.closed"):
 # --- stock and purchasing
 
 
-class StockLoaded(Struct, frozen=True, gc=False, tag="stock.loaded"):
-    """Opening stock of a warehouse."""
+class StockLoaded(Struct, frozen=True, gc=False, tag="stock.loaded", omit_defaults=True):
+    """Opening stock of a warehouse; `quarantined` is in the building and not for sale."""
 
     node: str
     lines: tuple[StockLine, ...]
+    quarantined: tuple[StockLine, ...] = ()
 
 
 class StockAdjusted(Struct, frozen=True, gc=False, tag="stock.adjusted", omit_defaults=True):
@@ -474,8 +493,11 @@ class Peg(Struct, frozen=True, gc=False):
     quantity: int
 
 
-class PurchaseOrderCreated(Struct, frozen=True, gc=False, tag="purchase_order.created"):
-    """Goods were ordered from a supplier; `position` is the inventory position seen, `eta` the expected instant."""
+class PurchaseOrderCreated(Struct, frozen=True, gc=False, tag="purchase_order.created", omit_defaults=True):
+    """Goods were ordered from a supplier; `position` is the inventory position seen, `eta` the expected instant.
+
+    `created_at` (ms) is set where that was before the log begins; its lines are what was still due then.
+    """
 
     purchase_order: str
     supplier: str
@@ -485,6 +507,7 @@ class PurchaseOrderCreated(Struct, frozen=True, gc=False, tag="purchase_order.cr
     pegs: tuple[Peg, ...]
     position: int
     cost_minor: int
+    created_at: int = 0
 
 
 class PurchaseOrderAcknowledged(Struct, frozen=True, gc=False, tag="purchase_order.acknowledged", omit_defaults=True):
@@ -732,6 +755,7 @@ Event = (
     | GoodsPicked
     | UnitsShorted
     | GoodsShipped
+    | ShipmentLoaded
     | ShipmentMilestoneReached
     | MilestonePended
     | ShipmentDelivered

@@ -43,6 +43,7 @@ from twin.core.events import (
     ReservationDecided,
     ReservationExpired,
     ShipmentDelivered,
+    ShipmentLoaded,
     ShipmentMilestoneReached,
     SourcingDecided,
     SourcingRequested,
@@ -401,6 +402,20 @@ def goods_shipped(state: State, event: GoodsShipped, now: int) -> None:
         watch(state, "carrier", event.shipment, max(now, order.promised_at))
     if order.early:
         order.early = [kept for kept in order.early if kept.shipment != event.shipment]
+
+
+def shipment_loaded(state: State, event: ShipmentLoaded, now: int) -> None:
+    if event.shipment in state.shipments:
+        raise CorruptLog(f"shipment {event.shipment} was loaded twice")
+    order = state.orders[event.order]
+    for number, units in event.lines:
+        line = order.lines[number]
+        line.buckets[OPEN] -= units
+        line.buckets[SHIPPED] += units
+        line.billed += units
+    state.shipments[event.shipment] = Shipment(order.id, event.node, event.carrier, event.lines)
+    if state.supervised:
+        watch(state, "carrier", event.shipment, max(now, order.promised_at))
 
 
 def milestone_pended(state: State, event: MilestonePended, now: int) -> None:

@@ -191,6 +191,10 @@ def stock_loaded(state: State, event: StockLoaded, now: int) -> None:
         cell.seen_at = now
         supply_changed(state, event.node, line.sku, cell)
         touch(state, event.node, line.sku, cell)
+    for line in event.quarantined:
+        cell = cell_at(state, event.node, line.sku)
+        cell.quarantined += line.quantity
+        cell.seen_at = now
 
 
 def stock_adjusted(state: State, event: StockAdjusted, now: int) -> None:
@@ -219,7 +223,7 @@ def purchase_order_created(state: State, event: PurchaseOrderCreated, now: int) 
     state.purchase_orders[event.purchase_order] = PurchaseOrder(
         event.supplier,
         event.node,
-        now,
+        event.created_at or now,
         event.eta,
         {line.sku: line.quantity for line in event.lines},
         [Pegged(peg.order, peg.line, peg.quantity) for peg in event.pegs],
@@ -259,8 +263,8 @@ def purchase_order_rejected(state: State, event: PurchaseOrderRejected, now: int
     order = _gone(state, event.purchase_order, "rejected")
     for sku in order.due:
         cell = state.stock[order.node][sku]
-        rule = state.replenishment[order.node][sku]
-        if order.supplier in (rule.supplier, *[supplier for supplier, _ in rule.alternates]):
+        rule = state.replenishment.get(order.node, {}).get(sku)
+        if rule is not None and order.supplier in (rule.supplier, *[supplier for supplier, _ in rule.alternates]):
             # Asked again at once, a supplier that refuses would be asked without end.
             cell.review_from = now + state.policies.rejection_wait_ms
         touch(state, order.node, sku, cell)

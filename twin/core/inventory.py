@@ -237,12 +237,12 @@ def load_stock(state: State, command: LoadStock, now: int, draft: Draft) -> Refu
         return Refusal("unknown_node", f"'{command.node}' is no warehouse")
     if state.warehouses[command.node].drop_ship:
         return Refusal("drop_ship", f"'{command.node}' is a supplier's dock, and nothing is stocked there")
-    for line in command.lines:
+    for line in (*command.lines, *command.quarantined):
         if line.sku not in state.items:
             return Refusal("unknown_item", f"'{line.sku}' is not in the catalog")
         if line.quantity < 0:
             return Refusal("quantity", f"'{line.sku}': opening stock of {line.quantity} units")
-    draft.events.append(StockLoaded(command.node, command.lines))
+    draft.events.append(StockLoaded(command.node, command.lines, command.quarantined))
     return None
 
 

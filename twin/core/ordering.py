@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from twin.core import buckets
 from twin.core.calendar import CalendarExhausted
-from twin.core.commands import CancelOrder, CaptureOrder, HoldOrder, ReleaseHold
+from twin.core.commands import CancelOrder, CaptureOrder, HoldOrder, LoadOrder, ReleaseHold
 from twin.core.draft import Draft
 from twin.core.effects import (
     AskedCandidate,
@@ -58,6 +58,7 @@ __all__ = [
     "context_of",
     "expire_reservations",
     "hold_order",
+    "invalid_order",
     "new_order",
     "not_answered",
     "not_promised",
@@ -69,6 +70,7 @@ __all__ = [
     "release_wave",
     "repromise",
     "resource_order",
+    "source_units",
     "sourcing_asked",
     "wave_step",
 ]
@@ -88,18 +90,19 @@ def new_order(captured: OrderCaptured, now: int, held: bool = False) -> Order:
         captured.customer,
         captured.region,
         captured.criticality,
-        now,
+        captured.captured_at or now,
         captured.requested_at,
         lines,
         0,
         held,
+        releases=captured.releases,
     )
 
 
 def capture_order(state: State, command: CaptureOrder, now: int, draft: Draft) -> Refusal | None:
     """Accept an order, or refuse it whole and say why."""
     channel = state.channels.get(command.channel)
-    refusal = _invalid(state, command)
+    refusal = invalid_order(state, command)
     if refusal is not None or channel is None:
         return refusal
     captured = OrderCaptured(
@@ -116,7 +119,7 @@ def capture_order(state: State, command: CaptureOrder, now: int, draft: Draft) -
     if command.hold:
         draft.events.append(OrderHeld(command.order, "captured on hold"))
     try:
-        _source(state, order, [(line.line, line.sku, line.quantity) for line in command.lines], now, draft)
+        source_units(state, order, [(line.line, line.sku, line.quantity) for line in command.lines], now, draft)
     except CalendarExhausted as exhausted:
         draft.events.clear()
         draft.deliveries.clear()
@@ -124,7 +127,8 @@ def capture_order(state: State, command: CaptureOrder, now: int, draft: Draft) -
     return None
 
 
-def _invalid(state: State, command: CaptureOrder) -> Refusal | None:
+def invalid_order(state: State, command: CaptureOrder | LoadOrder) -> Refusal | None:
+    """Why an order cannot be taken; None where it can."""
     if command.order in state.orders:
         return Refusal("order_exists", f"order '{command.order}' is open already")
     if command.channel not in state.channels:
@@ -165,12 +169,12 @@ def resource_order(state: State, order: Order, now: int, draft: Draft) -> None:
     if wanted:
         # What is open once a question has its answer is sourced then.
         if not order.asked:
-            _source(state, order, wanted, now, draft)
+            source_units(state, order, wanted, now, draft)
     elif order.soft and not order.held:
         _release_or_wait(state, order, order.soft, now, draft)
 
 
-def _source(state: State, order: Order, wanted: Sequence[tuple[int, str, int]], now: int, draft: Draft) -> None:
+def source_units(state: State, order: Order, wanted: Sequence[tuple[int, str, int]], now: int, draft: Draft) -> None:
     """Decide where units come from, or ask who decides it."""
     policies = state.policies
     numbers = () if len(wanted) == len(order.lines) else tuple([number for number, _, _ in wanted])

@@ -79,6 +79,8 @@ class Branch:
             entry = branch.driver.handle(command, built.world.now)
             if entry.refusal is not None:
                 raise ValueError(f"the engine refuses {command.id}: {entry.refusal.code}: {entry.refusal.text}")
+        if built.opening is not None:
+            built.opening.take_over(branch.driver, built.world)
         built.world.orchestration.arm()
         for actor in list(built.world.actors.values()):
             start = getattr(actor, "start", None)

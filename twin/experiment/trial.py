@@ -32,6 +32,7 @@ _CODE: Final = (
     "log",
     "measures",
     "observability",
+    "opening.py",
     "order_book.py",
     "ports.py",
     "run.py",
@@ -108,11 +109,16 @@ def code_digest() -> str:
 
 
 def book_digest(scenario: Scenario) -> str:
-    """A digest of the order book's file, of which the scenario's own digest has the name only; nothing without one."""
+    """A digest of the order book's file and of the opening's tables, of which the scenario's own digest has the names
+    only; nothing without them."""
+    found = ""
+    if scenario.opening is not None:
+        for table in sorted(scenario.opening.folder.glob("*.csv")):
+            found += _file_digest(table, table.stat().st_mtime_ns)
     if scenario.order_book is None:
-        return ""
+        return found
     path = scenario.order_book.file
-    return _file_digest(path, path.stat().st_mtime_ns) if path.is_file() else str(path)
+    return found + (_file_digest(path, path.stat().st_mtime_ns) if path.is_file() else str(path))
 
 
 @lru_cache

@@ -233,6 +233,9 @@ def change_of(base: Scenario, variant: Scenario) -> _Change:
 def _change(base: Build, variant: Build) -> _Change:
     found = _Change()
     _compare_commands(base.genesis, variant.genesis, found)
+    openings = [None if one.opening is None else one.opening.tables for one in (base, variant)]
+    if openings[0] != openings[1]:
+        found.refused.append("another opening")
     found.tenants = variant.world.tenants is not None
     before, after = base.world.actors, variant.world.actors
     found.refused += [f"that there is no {id}" for id in before if id not in after]

@@ -17,6 +17,7 @@ _OWN: Final = (
     "entries",
     MANIFEST,
     "measures.json",
+    "opening.json",
     "report.html",
     "scenario.yaml",
     "truth",

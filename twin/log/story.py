@@ -172,8 +172,9 @@ def _plain(event: ev.Event) -> str:
 
 def _captured(event: ev.OrderCaptured) -> str:
     lines = ", ".join(f"line {line.line}: {line.quantity} {line.sku} at {line.price_minor}" for line in event.lines)
+    before = f"captured at {event.captured_at}, " if event.captured_at else ""
     return (
-        f"{event.channel}, customer {event.customer}, region {event.region}, class {event.criticality}, "
+        f"{before}{event.channel}, customer {event.customer}, region {event.region}, class {event.criticality}, "
         f"wanted at {event.requested_at}: {lines}"
     )
 
@@ -211,6 +212,10 @@ def _shipped(event: ev.GoodsShipped) -> str:
     return f"{event.shipment} from {event.node}: {_units(event.lines)}; freight {event.freight_minor}"
 
 
+def _under_way(event: ev.ShipmentLoaded) -> str:
+    return f"{event.shipment} left {event.node} at {event.shipped_at} by {event.carrier}: {_units(event.lines)}"
+
+
 def _shorted(event: ev.UnitsShorted) -> str:
     return f"{event.fulfillment_order}: {_units(event.lines)} not found"
 
@@ -241,6 +246,7 @@ _TELL: Final[dict[type, Callable[[Any], str]]] = {
     ev.PromiseDecided: _promised,
     ev.ReleaseDecided: _released,
     ev.GoodsShipped: _shipped,
+    ev.ShipmentLoaded: _under_way,
     ev.UnitsShorted: _shorted,
     ev.InvoiceCreated: _invoiced,
     ev.OrderCancelled: _cancelled,

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from twin.core import buckets
-from twin.core.commands import CaptureOrder, ConfirmShipment, IssueCredit, PublishMilestone
+from twin.core.commands import CaptureOrder, ConfirmShipment, IssueCredit, LoadOrder, PublishMilestone
 from twin.core.effects import PostCredit, PostInvoice
 from twin.core.engine import Engine
 from twin.core.entry import Entry
@@ -32,6 +32,7 @@ from twin.core.events import (
     OrderCaptured,
     OrderClosed,
     ShipmentDelivered,
+    ShipmentLoaded,
     SourcingDecided,
 )
 from twin.core.refusals import CorruptLog
@@ -68,10 +69,13 @@ class Accounts(Struct):
 
     Credits asked for = issued + cancelled + rejected (nothing of it was ever billed) + the remainder of those issued
     for less than asked + refused + waiting, in units. The ERP's answers to questions about credits are not counted.
+    Of what was captured, `taken_over` was before the run; it came to the engine through no channel of the run.
     """
 
     captured_orders: int = 0
     captured: Tally = msgspec.field(default_factory=Tally)
+    taken_over_orders: int = 0
+    taken_over: Tally = msgspec.field(default_factory=Tally)
     came: dict[str, Came] = {}
     refused_orders: dict[str, int] = {}
     refused: Tally = msgspec.field(default_factory=Tally)
@@ -189,11 +193,12 @@ class _Reader:
 
     def _refused(self, entry: Entry, code: str) -> None:
         books, command = self.books, entry.command
-        if isinstance(command, CaptureOrder):
+        if isinstance(command, CaptureOrder | LoadOrder):
             units = sum([line.quantity for line in command.lines])
             books.refused_orders[code] = books.refused_orders.get(code, 0) + 1
             books.refused.add(len(command.lines), units)
-            self._came(command.channel, len(command.lines), units)
+            if isinstance(command, CaptureOrder):
+                self._came(command.channel, len(command.lines), units)
         elif isinstance(command, IssueCredit) and command.facts is None:
             books.credits_refused[code] = books.credits_refused.get(code, 0) + 1
             books.credits_refused_units += command.quantity
@@ -207,7 +212,11 @@ class _Reader:
             units = sum([line.quantity for line in event.lines])
             books.captured_orders += 1
             books.captured.add(len(event.lines), units)
-            self._came(event.channel, len(event.lines), units)
+            if event.captured_at:
+                books.taken_over_orders += 1
+                books.taken_over.add(len(event.lines), units)
+            else:
+                self._came(event.channel, len(event.lines), units)
             orders[event.order] = {line.line: _Line(line.sku, line.quantity) for line in event.lines}
         elif isinstance(event, SourcingDecided):
             for leg in event.legs:
@@ -216,7 +225,7 @@ class _Reader:
         elif isinstance(event, OrderCancelled):
             for taken in event.units:
                 orders[event.order][taken.line].cancelled += taken.quantity
-        elif isinstance(event, GoodsShipped):
+        elif isinstance(event, GoodsShipped | ShipmentLoaded):
             self.shipments[event.shipment] = event.lines
             for number, units in event.lines:
                 orders[event.order][number].shipped += units
@@ -288,7 +297,7 @@ class _Reader:
 def _unheard(entry: Entry) -> str:
     """What an accepted command said and no event repeats: something that was lost in the engine."""
     command = entry.command
-    if isinstance(command, CaptureOrder):
+    if isinstance(command, CaptureOrder | LoadOrder):
         asked = [(line.line, line.sku, line.quantity) for line in command.lines]
         for event in entry.events:
             if isinstance(event, OrderCaptured):

@@ -28,6 +28,7 @@ __all__ = [
     "reservation_decided",
     "reservation_expired",
     "shipment_delivered",
+    "shipment_loaded",
     "sourcing_decided",
     "units_shorted",
 ]
@@ -51,8 +52,13 @@ def order_captured(facts: Facts, event: ev.OrderCaptured, now: int) -> None:
             return
     if facts.refused_captures:
         facts.refused_captures.pop(key, None)
-    counted = now >= facts.begin
-    order = facts.orders[key] = OrderFacts(key, event.channel, event.criticality, now, event.requested_at, counted)
+    # One from before the log begins shapes the state and is not counted, as those of a warm-up are not.
+    before = event.captured_at
+    counted = now >= facts.begin and not before
+    order = facts.orders[key] = OrderFacts(
+        key, event.channel, event.criticality, before or now, event.requested_at, counted
+    )
+    order.loaded = before > 0
     lines = order.lines
     units = 0
     for wanted in event.lines:
@@ -61,6 +67,8 @@ def order_captured(facts: Facts, event: ev.OrderCaptured, now: int) -> None:
         lines[wanted.line] = LineFacts(wanted.sku, quantity, wanted.price_minor)
     order.left = order.to_ship = units
     facts.open_units += units
+    if before:
+        return
     facts.series.captured[facts.today] += 1
     period = (now - facts.start) // facts.rates.period_ms
     facts.demand[period] = facts.demand.get(period, 0) + units
@@ -194,6 +202,12 @@ def promise_decided(facts: Facts, event: ev.PromiseDecided, now: int) -> None:
         facts.illegal_transitions += 1
         return
     counts = now >= facts.begin
+    if order.loaded and not order.sourced:
+        # What the customer was told before the log begins: no decision of this run.
+        order.promised_at = event.promised_at
+        for number, at in event.lines:
+            order.lines[number].first_promised = order.lines[number].promised_at = at
+        return
     if not order.promised_at:
         order.promised_at = event.promised_at
         if event.promised_at > order.requested_at:
@@ -346,6 +360,16 @@ def goods_shipped(facts: Facts, event: ev.GoodsShipped, now: int) -> None:
         channel = _channel(facts, order.channel)
         channel.cost_of_goods += cost
         channel.freight += event.freight_minor
+
+
+def shipment_loaded(facts: Facts, event: ev.ShipmentLoaded, now: int) -> None:
+    """A parcel from before the log begins: nothing of it was shipped, charged or billed in this run."""
+    order = facts.orders[event.order]
+    order.shipments[event.shipment] = ShipmentFacts(event.shipped_at, event.lines)
+    for number, units in event.lines:
+        order.lines[number].shipped += units
+        order.to_ship -= units
+    order.shipped_at = event.shipped_at
 
 
 def milestone_reached(facts: Facts, event: ev.ShipmentMilestoneReached, now: int) -> None:

@@ -85,6 +85,8 @@ def replenishment_defined(facts: Facts, event: ev.ReplenishmentDefined, now: int
 def stock_loaded(facts: Facts, event: ev.StockLoaded, now: int) -> None:
     for line in event.lines:
         facts.shift(facts.cell(event.node, line.sku, now), now, line.quantity, line.quantity)
+    for line in event.quarantined:
+        facts.shift(facts.cell(event.node, line.sku, now), now, 0, line.quantity)
 
 
 def stock_adjusted(facts: Facts, event: ev.StockAdjusted, now: int) -> None:
@@ -116,6 +118,11 @@ def purchase_order_created(facts: Facts, event: ev.PurchaseOrderCreated, now: in
     key = event.purchase_order
     if key in facts.purchases or facts.was_closed(key):
         facts.duplicate("purchase_order.created")
+    if event.created_at:
+        # Sent, answered and paid for before the log begins: only what comes of it is of this run.
+        purchase = facts.purchases[key] = PurchaseFacts(event.created_at, {e.sku: e.quantity for e in event.lines})
+        purchase.acknowledged = True
+        return
     facts.messages.due.append((PURCHASE, key))
     if facts.trace:
         orders = tuple(dict.fromkeys([peg.order for peg in event.pegs]))

@@ -43,6 +43,7 @@ FOLDS: Final[dict[type, Callable[[Any, Any, int], None] | None]] = {
     ev.GoodsPicked: fold_orders.goods_picked,
     ev.UnitsShorted: fold_orders.units_shorted,
     ev.GoodsShipped: fold_orders.goods_shipped,
+    ev.ShipmentLoaded: fold_orders.shipment_loaded,
     ev.ShipmentMilestoneReached: fold_orders.milestone_reached,
     ev.MilestonePended: None,
     ev.ShipmentDelivered: fold_orders.shipment_delivered,

@@ -130,6 +130,8 @@ class Happened(Struct):
             self.ledger_credited_minor = row.quantity
         elif row.type == "shipment.collected":
             self._collected(row)
+        elif row.type == "shipment.taken_over":
+            self.due[row.subject] = row.at + row.quantity
         elif row.type == "shipment.delivered":
             self.delivered += 1
             if self.due.pop(row.subject, None) is None:

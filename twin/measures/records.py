@@ -64,7 +64,8 @@ class LineFacts:
 
 
 class OrderFacts:
-    """An open order. `counted`: captured within the window. `left`: units that are neither delivered nor given up."""
+    """An open order. `counted`: captured within the window. `loaded`: captured before the log begins. `left`: units
+    that are neither delivered nor given up."""
 
     __slots__ = (
         "captured_at",
@@ -78,6 +79,7 @@ class OrderFacts:
         "id",
         "left",
         "lines",
+        "loaded",
         "nodes",
         "promised_at",
         "released_at",
@@ -98,6 +100,7 @@ class OrderFacts:
         self.captured_at = captured_at
         self.requested_at = requested_at
         self.counted = counted
+        self.loaded = False
         self.lines: dict[int, LineFacts] = {}
         self.left = 0
         self.to_ship = 0

@@ -175,6 +175,7 @@ _DOCUMENTS: Final[dict[type, Callable[[Any], list[tuple[str, str, str]]]]] = {
         ("purchase_order", event.purchase_order, ", ".join(dict.fromkeys(peg.order for peg in event.pegs)))
     ],
     ev.ReleaseDecided: _released,
+    ev.ShipmentLoaded: lambda event: [("shipment", event.shipment, event.order)],
     ev.GoodsShipped: lambda event: [("shipment", event.shipment, event.fulfillment_order)],
     ev.InvoiceCreated: lambda event: [("invoice", event.invoice, event.shipment)],
     ev.CreditIssued: lambda event: [("credit", event.credit, event.order)],

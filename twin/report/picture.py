@@ -220,6 +220,7 @@ class _Fold:
             ev.GoodsPicked: self._picked,
             ev.UnitsShorted: self._shorted,
             ev.GoodsShipped: self._shipped,
+            ev.ShipmentLoaded: self._under_way,
             ev.ShipmentDelivered: self._delivered,
             ev.OrderCancelled: self._cancelled,
             ev.StockLoaded: self._loaded,
@@ -332,14 +333,17 @@ class _Fold:
         self._refused.pop(event.order, None)
         lines = {line.line: _Line(line.sku, line.price_minor, line.quantity) for line in event.lines}
         units = sum([line.quantity for line in event.lines])
-        self._orders[event.order] = _Order(event.channel, now, event.requested_at, lines, units, units, units)
+        self._orders[event.order] = _Order(
+            event.channel, event.captured_at or now, event.requested_at, lines, units, units, units
+        )
         channel = picture.channels.setdefault(event.channel, ChannelRow())
         channel.orders += 1
         channel.lines += len(lines)
         channel.units += units
         channel.value_minor += sum([line.quantity * line.price_minor for line in event.lines])
-        picture.captured[self.grid.bucket(now)] += 1
-        if event.requested_at < picture.end_ms:
+        if not event.captured_at:
+            picture.captured[self.grid.bucket(now)] += 1
+        if self.grid.start_ms <= event.requested_at < picture.end_ms:
             picture.due[self.grid.bucket(event.requested_at)] += 1
         self._open_orders += 1
         self._working += units
@@ -435,6 +439,13 @@ class _Fold:
         if not order.unshipped:
             self.picture.shipped[bucket] += 1
 
+    def _under_way(self, event: ev.ShipmentLoaded, now: int) -> None:
+        units = sum([quantity for _, quantity in event.lines])
+        self._shipments[event.shipment] = event.lines
+        self._working -= units
+        self._in_transit += units
+        self._orders[event.order].unshipped -= units
+
     def _delivered(self, event: ev.ShipmentDelivered, now: int) -> None:
         order = self._orders[event.order]
         units = 0
@@ -505,7 +516,7 @@ class _Fold:
 
     def _loaded(self, event: ev.StockLoaded, now: int) -> None:
         site = self._site(event.node)
-        for line in event.lines:
+        for line in (*event.lines, *event.quarantined):
             self._stock(site, line.sku, line.quantity)
 
     def _adjusted(self, event: ev.StockAdjusted, now: int) -> None:
@@ -527,6 +538,8 @@ class _Fold:
             site.received_units += line.quantity
 
     def _bought(self, event: ev.PurchaseOrderCreated, now: int) -> None:
+        if event.created_at:
+            return
         self.picture.purchase_orders += 1
         self._site(event.node).purchase_orders += 1
 

@@ -165,6 +165,9 @@ def misfits(scenario: Scenario) -> list[tuple[Path, str]]:
     if fallback is not None and len(scenario.warehouses) < 2:
         text = "fallback: there is one warehouse, and nowhere else to go; leave fallback out"
         problems.append((("policies", "delivery", "warehouse"), text))
+    if scenario.opening is not None and scenario.stock:
+        text = "opening: its tables say what is in stock; leave `stock` out (`stock: null` where it is from `extends`)"
+        problems.append((("opening",), text))
     problems += _other_suppliers(scenario) + _unbought(scenario)
     problems += _drop_shipped(scenario) + _undisturbed(scenario) + _idle_hands(scenario) + _same_names(scenario)
     idle = [(("policies", "delivery", key), text) for key, text in scenario.policies.delivery.without_effect()]

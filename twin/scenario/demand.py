@@ -38,6 +38,7 @@ __all__ = [
     "ItemSkew",
     "MarketplaceLimits",
     "NoDemand",
+    "OpeningFiles",
     "PeriodicDemand",
     "PoissonDemand",
 ]
@@ -163,6 +164,26 @@ class BookFile(Model):
 
     @property
     def file(self) -> Path:
+        """The path from the working folder; relative to the naming file where there is one."""
+        return Path(self.path) if self._folder is None else self._folder / self.path
+
+
+class OpeningFiles(Model):
+    """What the business had under way when the run starts: tables of stock, orders, purchase orders and parcels."""
+
+    source: str
+    """Entry point of the group ordertwin.openings, such as csv"""
+    path: str
+    """Folder, relative to the scenario file that names it"""
+    timezone: str = ""
+    """Zone of instants that are written without one"""
+    columns: dict[str, dict[str, str]] = Field(default_factory=dict)
+    """By table and field, the columns that are named otherwise"""
+
+    _folder: Path | None = PrivateAttr(default=None)
+
+    @property
+    def folder(self) -> Path:
         """The path from the working folder; relative to the naming file where there is one."""
         return Path(self.path) if self._folder is None else self._folder / self.path
 

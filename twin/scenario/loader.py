@@ -43,6 +43,9 @@ def load(path: str | FilePath, overrides: Mapping[str, object] | Node | None = N
     if scenario.order_book is not None:
         # A path in overrides leads from where the command was given.
         scenario.order_book._folder = FilePath(dirname(said) if said in names else "")
+    if scenario.opening is not None:
+        said = root.at(("opening", "path")).file
+        scenario.opening._folder = FilePath(dirname(said) if said in names else "")
     return scenario
 
 

@@ -26,7 +26,7 @@ from ruamel.yaml import YAML
 from twin.scenario.base import KNOWN, Id, Model, Tuple, at_least_one, refuse
 from twin.scenario.business import Assortment, Carrier, Item, Lane, Stock, Supplier, Warehouse
 from twin.scenario.consistency import duplicates, known_ids, misfits
-from twin.scenario.demand import BookFile, Channel
+from twin.scenario.demand import BookFile, Channel, OpeningFiles
 from twin.scenario.disruptions import Disruption
 from twin.scenario.distributions import DistributionSpec
 from twin.scenario.errors import Path, Problem, ScenarioError, choices, dotted
@@ -103,6 +103,8 @@ class Scenario(Model):
     """What is sold, derived by rules"""
     stock: Tuple[Stock] = ()
     """Opening stock"""
+    opening: OpeningFiles | None = None
+    """What was under way at the start, from tables: instead of `stock`"""
     policies: Policies = Policies()
     """The rules of the business"""
     costs: Costs = Costs()
@@ -144,6 +146,8 @@ class Scenario(Model):
         del plain["title"]
         if self.order_book is not None:
             plain["order_book"]["path"] = FilePath(self.order_book.path).name
+        if self.opening is not None:
+            plain["opening"]["path"] = FilePath(self.opening.path).name
         text = json.dumps(plain, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return blake2b(text.encode(), digest_size=16).hexdigest()
 
@@ -165,6 +169,8 @@ class Scenario(Model):
         plain = self.plain()
         if folder is not None and self.order_book is not None:
             plain["order_book"]["path"] = FilePath(relpath(self.order_book.file, folder)).as_posix()
+        if folder is not None and self.opening is not None:
+            plain["opening"]["path"] = FilePath(relpath(self.opening.folder, folder)).as_posix()
         yaml = YAML(typ="safe", pure=True)
         yaml.default_flow_style = None
         # The keys of a file have an order that helps its reader.
@@ -185,6 +191,9 @@ class Scenario(Model):
         before, after = self.order_book, changed.order_book
         if before is not None and after is not None and before.path == after.path:
             after._folder = before._folder
+        opened, opens = self.opening, changed.opening
+        if opened is not None and opens is not None and opened.path == opens.path:
+            opens._folder = opened._folder
         return changed
 
     @classmethod

@@ -47,6 +47,24 @@ class Streams:
         first, second = _PAIR.unpack(self._digest(key))
         return _rounded(distribution.inverse(((first >> 12) + 0.5) * _TWO_52), second)
 
+    def draw_beyond(self, distribution: Distribution, floor: int, *key: str | int) -> int | None:
+        """A whole number from `distribution` under the condition that it is above `floor`, in its unit.
+
+        The inverse CDF of a uniform on what is left of the unit interval, so the same key keeps its luck: a quantile
+        of what may still come. None where nothing of the distribution is above the floor.
+        """
+        low, high = 0.0, 1.0 - _TWO_53
+        if distribution.inverse(high) <= floor:
+            return None
+        for _ in range(60):
+            middle = (low + high) / 2
+            if distribution.inverse(middle) > floor:
+                high = middle
+            else:
+                low = middle
+        left = min(high + (1.0 - high) * self.uniform(*key), 1.0 - _TWO_53)
+        return max(int(distribution.inverse(left)), floor + 1)
+
     def series(self, name: str) -> "Series":
         """The sequence called `name`, from its beginning."""
         return Series(self.seed, name)

@@ -6,6 +6,8 @@ from importlib.metadata import entry_points
 from sys import intern
 from typing import Any
 
+from msgspec import structs
+
 from twin.core.commands import (
     DefineItems,
     DefineNetwork,
@@ -55,6 +57,7 @@ from twin.world.decision_service import DecisionService
 from twin.world.erp import Erp
 from twin.world.interfaces import add_interfaces
 from twin.world.marketplace import Limits, Marketplace
+from twin.world.opening import Opening, read_opening
 from twin.world.orchestration import Orchestration
 from twin.world.party import ENGINE, Link, Party, SimulatedGateway
 from twin.world.sites import Sites, docks, minor
@@ -69,13 +72,22 @@ BATCH = 1000
 
 
 class Build:
-    """A world before its first instant: the parties, the commands that define the business, and the book if any."""
+    """A world before its first instant: the parties, the commands that define the business, and the book and what was
+    under way at the start if any."""
 
-    def __init__(self, world: Business, genesis: list[External], catalog: Catalog, book: OrderBook | None) -> None:
+    def __init__(
+        self,
+        world: Business,
+        genesis: list[External],
+        catalog: Catalog,
+        book: OrderBook | None,
+        opening: Opening | None = None,
+    ) -> None:
         self.world = world
         self.genesis = genesis
         self.catalog = catalog
         self.book = book
+        self.opening = opening
 
 
 def load_book(spec: BookFile, progress: Progress | None = None) -> OrderBook:
@@ -101,9 +113,15 @@ def build(scenario: Scenario, seed: int, progress: Progress | None = None, *, sh
     book = load_book(scenario.order_book, progress) if scenario.order_book is not None else None
     sites = Sites.of(scenario)
     catalog = compile_catalog(scenario, sites, book)
+    opening = None
+    if scenario.opening is not None:
+        opening = Opening(scenario, catalog, read_opening(scenario.opening, scenario.currency))
+        catalog = structs.replace(catalog, opening=opening.opening)
     world = Business(scenario.run.start, seed, shuffle=shuffle)
     world.orchestration = world.add(Orchestration(ENGINE))
     _add_parties(scenario, sites, catalog, world)
+    for node, units in opening.quarantined.items() if opening is not None else ():
+        world.warehouses[node].quarantined = units
     _add_marketplaces(scenario, world)
     for service in scenario.services:
         link = _link(scenario, service.latency, "decision")
@@ -123,7 +141,9 @@ def build(scenario: Scenario, seed: int, progress: Progress | None = None, *, sh
     add_interventions(scenario, world)
     add_master_data(scenario, sites, catalog, _terms(scenario, sites), world)
     _add_spikes(scenario, catalog, world)
-    return Build(world, _genesis(scenario, sites, catalog), catalog, book)
+    if opening is not None:
+        opening.number_on([actor for actor in world.actors.values() if isinstance(actor, Channel)])
+    return Build(world, _genesis(scenario, sites, catalog, opening), catalog, book, opening)
 
 
 def gateways(world: Business) -> dict[str, Gateway]:
@@ -298,7 +318,7 @@ def _channel(
     return None
 
 
-def _genesis(scenario: Scenario, sites: Sites, catalog: Catalog) -> list[External]:
+def _genesis(scenario: Scenario, sites: Sites, catalog: Catalog, opening: Opening | None) -> list[External]:
     """The business as commands: everything that a decision depends on is in the log."""
     now = scenario.run.start
     commands: list[External] = [
@@ -317,7 +337,9 @@ def _genesis(scenario: Scenario, sites: Sites, catalog: Catalog) -> list[Externa
     for number, items in enumerate(_chunks(catalog.items)):
         commands.append(DefineItems(f"genesis/items/{number}", "scenario", now, items))
     commands.append(DefinePolicies("genesis/policies", "scenario", now, policies_of(scenario)))
-    for node, stock in catalog.opening.items():
+    if opening is not None:
+        commands += opening.stock_commands()
+    for node, stock in catalog.opening.items() if opening is None else ():
         lines = tuple(StockLine(sku, units) for sku, units in stock.items())
         for number, part in enumerate(_chunks(lines)):
             commands.append(LoadStock(f"genesis/stock/{node}/{number}", "scenario", now, node, part))

@@ -7,7 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from twin.core.calendar import Calendar, next_open
-from twin.core.commands import PublishMilestone
+from twin.core.commands import LoadedParcel, PublishMilestone
 from twin.core.effects import Delivery
 from twin.streams import Distribution
 from twin.world.disruptions import Closure, Disruption, Standstill
@@ -95,6 +95,29 @@ class Carrier(Party, Closure):
             delay = self._corrected(shipment, self.config.transits[node, region], delay)
         last = Parcel(shipment, order, criticality, "delivered", lane, lost, now + delay)
         world.post(self.deliver, last, delay, Phase.SHIP)
+
+    def expect(self, parcel: LoadedParcel, order: str, region: str, criticality: str, eta: int) -> bool:
+        """Have a parcel that was collected before the run: it is there at its eta (ms).
+
+        Where that is past or not known (0), it is there after a transit drawn under the condition that it is longer
+        than what has passed. Returns whether there is such a transit: else one is drawn anew from now.
+        """
+        world, now = self.world, self.world.now
+        shipment, node = parcel.shipment, parcel.node
+        at, explained = eta, True
+        if eta <= now:
+            transit = self.config.transits[node, region]
+            elapsed = now - parcel.shipped_at
+            drawn = world.streams.draw_beyond(transit, elapsed, "transit", shipment)
+            if drawn is None:
+                explained = False
+                drawn = elapsed + max(0, world.streams.draw(transit, "transit", shipment))
+            at = max(next_open(self.config.calendar, now + drawn - elapsed), now + 1)
+        world.truth.record(now, "shipment.taken_over", shipment, node, "", at - now)
+        lane, lost = ((node, region), self._lost((node, region))) if self.standstills else (ANYWHERE, 0)
+        last = Parcel(shipment, order, criticality, "delivered", lane, lost, at)
+        world.post(self.deliver, last, at - now, Phase.SHIP)
+        return explained
 
     def _corrected(self, shipment: str, transit: Distribution, delay: int) -> int:
         """After which time a parcel is there that went astray: it is sent anew once its address was put right."""

@@ -8,7 +8,8 @@ from msgspec import Struct
 
 from twin.core.calendar import Calendar, add_working, next_open
 from twin.core.commands import AcknowledgePurchaseOrder, ConfirmDropShipment, ConfirmPurchaseCancellation
-from twin.core.effects import CancelPurchaseOrder, CreatePurchaseOrder, Delivery
+from twin.core.dedupe import remember
+from twin.core.effects import CancelPurchaseOrder, CreatePurchaseOrder, Delivery, PurchaseLine
 from twin.core.master import Departures
 from twin.streams import Distribution
 from twin.world.disruptions import Closure, Disruption, Standstill
@@ -131,6 +132,39 @@ class Supplier(Party, Closure):
         world.truth.record(now, "purchase.lead_time", effect.purchase_order, effect.node, "", arrival_at - now)
         self._send(Goods(arrival, effect.node, self._lost(), arrival_at), arrival_at - now)
         self._acknowledge(effect, now, arrival_at)
+
+    def expect(self, purchase_order: str, node: str, items: tuple[tuple[str, int, int, int], ...]) -> list[str]:
+        """Owe goods that were ordered before the run: `items` are (item, units, eta in ms, working ms since the order).
+
+        They arrive at their eta. Where that is past or not known (0), they arrive after a lead time drawn under the
+        condition that it is longer than what has passed already. Returns the items for which no lead time is: theirs
+        is drawn anew from now.
+        """
+        config, world, now = self.config, self.world, self.world.now
+        if self.dedupe_ms:
+            # It has the order, and says so when it is asked.
+            remember(self.done, purchase_order, now, self.dedupe_ms)
+        if self.link.cancellable:
+            self.taken[purchase_order] = None
+        overdue = []
+        arrivals: dict[int, list[PurchaseLine]] = {}
+        for sku, units, eta, elapsed in items:
+            at = eta
+            if eta <= now:
+                distribution = self.changed.get(sku) or config.lead_times.get(sku, config.lead_time)
+                key = ("lead_time", purchase_order, sku)
+                lead = world.streams.draw_beyond(distribution, elapsed, *key)
+                if lead is None:
+                    overdue.append(sku)
+                    lead = elapsed + max(0, world.streams.draw(distribution, *key))
+                begin = next_open(config.calendar, now)
+                at = max(add_working(config.calendar, begin, lead - elapsed), now + 1)
+            arrivals.setdefault(at, []).append(PurchaseLine(sku, units))
+        for number, (at, lines) in enumerate(sorted(arrivals.items()), 1):
+            arrival = Arrival(purchase_order, f"{purchase_order}/{number}", tuple(lines))
+            world.truth.record(now, "purchase.taken_over", purchase_order, node, "", at - now)
+            self._send(Goods(arrival, node, self._lost(), at), at - now)
+        return overdue
 
     def _cancel(self, message: Delivery, effect: CancelPurchaseOrder) -> None:
         """What was taken is being made; what was never told will not be begun when it comes."""

@@ -91,6 +91,8 @@ class Warehouse(Party, Closure):
         self.node = node
         self.config = config
         self.shelf = dict(opening)
+        # In the building, not for sale: nobody picks it.
+        self.quarantined: dict[str, int] = {}
         # Units of instructions not picked yet, kept only where someone asks for them.
         self.claimed: dict[str, int] | None = None
         self.staged: dict[str, int] = {}
@@ -132,6 +134,8 @@ class Warehouse(Party, Closure):
         world, config = self.world, self.config
         for sku, units in self.shelf.items():
             world.truth.record(world.now, "stock.opening", "", self.node, sku, units)
+        for sku, units in self.quarantined.items():
+            world.truth.record(world.now, "stock.opening", "quarantined", self.node, sku, units)
         for carrier in self.trucks:
             self._await_truck(carrier)
         if config.shrink_ppm_per_day:
@@ -442,7 +446,13 @@ class Warehouse(Party, Closure):
     def count(self, message: None) -> None:
         """Count what is in the building, shelf and staging, and tell the engine."""
         world = self.world
-        lines = tuple([StockLine(sku, units + self.staged.get(sku, 0)) for sku, units in self.shelf.items()])
+        apart = self.quarantined
+        lines = tuple(
+            [
+                StockLine(sku, self.shelf.get(sku, 0) + self.staged.get(sku, 0) + apart.get(sku, 0))
+                for sku in ({**self.shelf, **apart} if apart else self.shelf)
+            ]
+        )
         if lines:
             self.tell(CountStock(f"count/{world.now}", self.id, world.now, self.node, lines, self.sequence), Phase.FEED)
         world.post(self.count, None, self.config.count_ms, Phase.FEED)
@@ -450,6 +460,6 @@ class Warehouse(Party, Closure):
     def take_stock(self) -> None:
         """Write down what stands in the building at the end of the run, for the books."""
         world = self.world
-        for sku in sorted({**self.shelf, **self.staged}):
-            units = self.shelf.get(sku, 0) + self.staged.get(sku, 0)
+        for sku in sorted({**self.shelf, **self.staged, **self.quarantined}):
+            units = self.shelf.get(sku, 0) + self.staged.get(sku, 0) + self.quarantined.get(sku, 0)
             world.truth.record(world.now, "stock.closing", "", self.node, sku, units)
