@@ -86,7 +86,7 @@ def test_with_topics_only_what_is_published_is_written_under_its_topic(run: Path
 @pytest.mark.parametrize("union", [Event, Effect, Command])
 def test_every_field_of_what_can_be_in_a_log_names_a_thing_or_is_an_attribute(union: UnionType) -> None:
     # A new field is thought of here: what is none of these stands in the payload alone.
-    in_the_payload = {"facts", "id", "lanes", "policies", "queued"}
+    in_the_payload = {"facts", "id", "lanes", "parcels", "policies", "promised", "queued"}
     for type_ in union.__args__:
         assert [name for name in fields_in_the_payload(type_) if name not in in_the_payload] == [], type_
 
@@ -129,7 +129,7 @@ def test_a_damaged_run_leaves_no_half_written_file(tmp_path: Path, option: str) 
 
 def test_an_export_of_nothing_says_what_can_be_asked_for(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", str(run)]) == 2
-    assert "--entries FILE, --ocel FILE or --cloudevents FILE" in capsys.readouterr().err
+    assert "--entries FILE, --ocel FILE, --cloudevents FILE or --opening DIR" in capsys.readouterr().err
     assert main(["export", str(run), "--topics"]) == 2
     assert main(["export", str(run), "--entries", "x", "--topics"]) == 2
     assert not Path("x").exists()

@@ -78,6 +78,7 @@ _NESTED: Final[dict[str, str]] = {
     "legs": "sourced",
     "lines": "line",
     "pegs": "pegged",
+    "quarantined": "quarantined",
     "reservations": "reserved",
     "rules": "defined",
     "suppliers": "defined",
