@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from tests.world.deciders import between_two, nearest, outside
 from twin.cli import main
 from twin.codec import decode_entry, encode_entry
-from twin.core.events import OrderCaptured
+from twin.core.events import OrderCaptured, PromiseDecided
 from twin.core.invariants import violations
 from twin.decisions import AnswerLeg, DecisionFailed, SourcingAnswer, SourcingQuestion
 from twin.experiment.forking import what_if
@@ -199,6 +199,24 @@ def test_changed_decisions_are_listed_with_their_reasons(busy: Run) -> None:  # 
     assert 0 < everything.low < everything.same / everything.decisions < everything.high < 1
     assert sum(found.reasons.values()) == len(sourced)
     assert 0 < everything.same_value_minor < everything.value_minor
+
+
+def test_an_orders_own_date_is_no_difference_where_its_lines_have_theirs(busy: Run) -> None:  # PL-04
+    # It is the latest of all its lines, so it hangs on what was promised before.
+    entry = next(entry for entry in busy.entries() if any(isinstance(event, OrderCaptured) for event in entry.events))
+    later = [
+        replace(event, promised_at=event.promised_at + HOUR) if isinstance(event, PromiseDecided) else event
+        for event in entry.events
+    ]
+    moved = [
+        replace(event, lines=((1, event.lines[0][1] + HOUR),)) if isinstance(event, PromiseDecided) else event
+        for event in entry.events
+    ]
+    assert later != list(entry.events) != moved
+    for events, same in ((later, 1), (moved, 0)):
+        tally = module._Tally()
+        tally.take(entry, fold(busy.folder, entry.position - 1).state, events, "")
+        assert tally.result(1).agreement[0].same == same
 
 
 def test_deciding_anew_leaves_the_recording_as_it_is(busy: Run) -> None:

@@ -205,6 +205,10 @@ def _dates(event: PromiseDecided) -> dict[str, str]:
     return {f"line {line}": format_instant(at) for line, at in sorted(event.lines)}
 
 
+def _told_dates(event: Event | None) -> dict[str, str]:
+    return _dates(event) if isinstance(event, PromiseDecided) else {}
+
+
 def _plans(event: ReleaseDecided) -> dict[str, str]:
     return {
         f"{plan.node} by {plan.carrier}": ", ".join(f"{pick.quantity} of line {pick.line}" for pick in plan.lines)
@@ -290,7 +294,7 @@ class _Tally:
                 why = _why(now, differ) if isinstance(now, SourcingDecided) else ""
                 self._differs(entry, kind, subject, texts[0] or "none", texts[1] or "none", why)
             if isinstance(was, SourcingDecided):
-                dates = before.get(("promise", subject)), after.get(("promise", subject))
+                dates = [_told_dates(side.get(("promise", subject))) for side in (before, after)]
                 self._agreed(entry, state, was, not differ, dates[0] == dates[1], now)
 
     def _differs(self, entry: Entry, kind: str, subject: str, was: str, would_be: str, why: str) -> None:
