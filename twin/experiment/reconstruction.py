@@ -39,7 +39,7 @@ from twin.run import LUCK, Progress, Run, Simulation
 from twin.scenario import Scenario, load
 from twin.scenario.units import DAY_MS, format_duration, format_instant
 
-__all__ = ["AS_IT_WAS", "CHANGED", "Reconstruction", "reconstruct"]
+__all__ = ["AS_IT_WAS", "CHANGED", "MEASURES", "Reconstruction", "reconstruct", "tested_part"]
 
 AS_IT_WAS: Final = "as_it_was"
 CHANGED: Final = "changed"
@@ -214,16 +214,9 @@ class _Work:
 
     # --- what is told
 
-    def _tested(self, log: EventLog) -> EventLog:
-        """The cases that began in the tested period."""
-        table = log.table
-        firsts = table.group_by("case_id", use_threads=False).aggregate([("event_ms", "min")])
-        late = firsts.filter(pc.greater_equal(firsts["event_ms_min"], self.fit_until))["case_id"]
-        return replace(log, table=table.filter(pc.is_in(table["case_id"], value_set=late.combine_chunks())))
-
     def _table(self, log: EventLog) -> pa.Table:
         """The orders that came in the tested period, as distances want them: a row an order or parcel and activity."""
-        tested = self._tested(log).table
+        tested = tested_part(log, self.fit_until).table
         tested = tested.filter(pc.and_(pc.is_valid(tested["order"]), pc.is_valid(tested["event_ms"])))
         tested = tested.filter(pc.less(tested["event_ms"], self.end))
         seen: set[tuple[str, str, str]] = set()
@@ -339,8 +332,8 @@ class _Work:
         return tuple(rows)
 
     def _figures(self, logs: Mapping[str, Sequence[EventLog]]) -> tuple[Figure, ...]:
-        recorded = profile_log(self._tested(self.log)).measures
-        sides = {side: [profile_log(self._tested(one)).measures for one in found] for side, found in logs.items()}
+        recorded = profile_log(tested_part(self.log, self.fit_until)).measures
+        sides = {side: [profile_log(tested_part(one, self.fit_until)).measures for one in found] for side, found in logs.items()}
         figures: list[Figure] = []
         for name in MEASURES:
             if name in recorded and recorded[name].value is not None:
@@ -388,6 +381,14 @@ class _Work:
                 "from the recorded site; what is true of the sum may not be true of one of them."
             )
         return tuple(said)
+
+
+def tested_part(log: EventLog, since: int) -> EventLog:
+    """The cases that began from `since` (ms) on."""
+    table = log.table
+    firsts = table.group_by("case_id", use_threads=False).aggregate([("event_ms", "min")])
+    late = firsts.filter(pc.greater_equal(firsts["event_ms_min"], since))["case_id"]
+    return replace(log, table=table.filter(pc.is_in(table["case_id"], value_set=late.combine_chunks())))
 
 
 _TABLE: Final = ("case", "activity", "at", "lane", "node", "carrier", "parcel")

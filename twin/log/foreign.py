@@ -10,11 +10,11 @@ from typing import Final
 import msgspec
 
 from twin import __version__
-from twin.event_log import EventLog
+from twin.event_log import EventLog, EventLogError, Remark, SourceFile, arrow_schema
 from twin.log.folder import RunRefused
 from twin.log.manifest import MANIFEST
 
-__all__ = ["EVENTS_FILE", "check_foreign", "write_foreign"]
+__all__ = ["EVENTS_FILE", "check_foreign", "is_foreign", "read_foreign", "write_foreign"]
 
 EVENTS_FILE: Final = "events.parquet"
 
@@ -76,6 +76,63 @@ def write_foreign(log: EventLog, folder: Path) -> str:
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return digest
+
+
+class _Manifest(msgspec.Struct):
+    """What `write_foreign` says of a log."""
+
+    kind: str
+    title: str
+    files: tuple[SourceFile, ...]
+    zone: str
+    currency: str
+    currency_exponent: int
+    as_of_ms: int
+    as_of_stated: bool
+    whole: bool
+    left_out_rows: int
+    remarks: tuple[Remark, ...]
+    caveats: tuple[str, ...]
+    refused: dict[str, str]
+    digest: str
+
+
+def is_foreign(folder: Path) -> bool:
+    """Whether a folder holds a neutral log, as `write_foreign` leaves it."""
+    return (folder / EVENTS_FILE).is_file() and (folder / MANIFEST).is_file()
+
+
+def read_foreign(folder: Path) -> EventLog:
+    """The log in a folder that `write_foreign` has written. Raises `EventLogError` where it is damaged."""
+    import pyarrow.parquet as pq
+
+    events = folder / EVENTS_FILE
+    try:
+        said = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=_Manifest)
+    except (OSError, msgspec.DecodeError) as error:
+        raise EventLogError(str(folder / MANIFEST), f"it cannot be read: {error}", "write the log again") from None
+    if said.kind != "event_log":
+        raise EventLogError(str(folder), f"its manifest is of '{said.kind}'", "give a log of `twin profile --out`")
+    if _digest(events) != said.digest:
+        raise EventLogError(str(events), "it is not what its manifest says", "write the log again")
+    table = pq.ParquetFile(events).read()
+    if table.schema.names != arrow_schema().names:
+        raise EventLogError(str(events), "it has other columns than a neutral log", "write the log again")
+    return EventLog(
+        said.title,
+        said.files,
+        table,
+        said.zone,
+        said.currency,
+        said.currency_exponent,
+        said.as_of_ms,
+        said.as_of_stated,
+        said.whole,
+        said.left_out_rows,
+        said.remarks,
+        said.caveats,
+        said.refused,
+    )
 
 
 def _digest(path: Path) -> str:
