@@ -13,7 +13,18 @@ import platform
 import sys
 from importlib.metadata import version
 
-from benchmarks import decisions, event_log, experiments, journal, kernel, known_truth, order_book, pipeline, reading, three_echelon
+from benchmarks import (
+    decisions,
+    event_log,
+    experiments,
+    journal,
+    kernel,
+    known_truth,
+    order_book,
+    pipeline,
+    reading,
+    three_echelon,
+)
 
 BENCHMARKS = {
     "kernel": kernel.main,

@@ -1,4 +1,4 @@
-"""How wrong a counterfactual is whose truth is known: `python -m benchmarks known_truth [--worlds N]`.
+"""How wrong a counterfactual is whose truth is known: `python -m benchmarks.known_truth [--worlds N]`.
 
 Each world is a seed of `scenarios/replay/two_carriers.yaml`: 60 days with a strike, once as it was and once with parcels
 shifted to the other carrier. The first log alone is looked at, in full and thinned to what real logs have: without stock
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -200,16 +199,19 @@ def summary(found: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             }
 
 
-def main() -> None:
+def main(worlds: int = 4) -> None:
     """A line a world, way and measure, then a line a way and measure over all worlds."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks known_truth")
-    parser.add_argument("--worlds", type=int, default=8)
-    given = parser.parse_args(sys.argv[2:] if sys.argv[1:2] == ["known_truth"] else [])
     found: list[dict[str, Any]] = []
-    for seed in range(1, given.worlds + 1):
+    for seed in range(1, worlds + 1):
         with TemporaryDirectory() as parent:
             for row in world(seed, Path(parent)):
                 found.append(row)
                 print(json.dumps(row), flush=True)
     for row in summary(found):
         print(json.dumps(row), flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.known_truth")
+    parser.add_argument("--worlds", type=int, default=8)
+    main(parser.parse_args().worlds)

@@ -73,7 +73,9 @@ def read_residuals(path: Path) -> tuple[Residual, ...]:
     schema = _schema(pa)
     if not table.schema.equals(schema):
         wanted = ", ".join(f"{field.name} {field.type}" for field in schema)
-        raise ResidualsError(f"{path} is no file of residuals, whose columns are {wanted}; run `twin reconstruct` again")
+        raise ResidualsError(
+            f"{path} is no file of residuals, whose columns are {wanted}; run `twin reconstruct` again"
+        )
     rows = tuple([Residual(**row) for row in table.to_pylist()])
     for number, row in enumerate(rows, start=1):
         if row.kind not in KINDS or not 0 < row.low <= row.high < ONE or row.beyond_ppm < 1 or row.dock_ms < 0:

@@ -120,11 +120,15 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     try:
         table = pq.ParquetFile(path).read()
     except (pa.ArrowException, OSError) as error:
-        raise OrderBookError(str(path), f"it cannot be read as Parquet: {error}", "write the neutral log again") from None
+        raise OrderBookError(
+            str(path), f"it cannot be read as Parquet: {error}", "write the neutral log again"
+        ) from None
     missing = [name for name in (*COLUMNS, "activity") if name not in table.column_names]
     if missing:
         raise OrderBookError(
-            str(path), f"it has no column '{missing[0]}'", "give the events.parquet of a neutral log (twin profile --out)"
+            str(path),
+            f"it has no column '{missing[0]}'",
+            "give the events.parquet of a neutral log (twin profile --out)",
         )
     found: list[dict[str, Any]] = (
         table.filter(pc.equal(table["activity"], "order_placed")).select(list(COLUMNS)).to_pylist()

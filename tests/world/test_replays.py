@@ -23,8 +23,8 @@ from twin.decisions import AnswerLeg, DecisionFailed, SourcingAnswer, SourcingQu
 from twin.experiment.forking import what_if
 from twin.log import RunError, read_manifest
 from twin.replay import redecide as module
-from twin.replay.fold import Diverged, fold, go_on, position_at
 from twin.replay.agreement import wilson
+from twin.replay.fold import Diverged, fold, go_on, position_at
 from twin.replay.redecide import redecide
 from twin.run import Run, RunRefused, Twin, load
 

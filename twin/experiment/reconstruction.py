@@ -26,18 +26,18 @@ from twin.log.folder import RunRefused
 from twin.log.neutral import event_log_of_run
 from twin.measures.measured import Measured
 from twin.measures.of_event_log import profile_log
+from twin.replay.agreement import Agreement, agreement_of
 from twin.replay.calibrate import Calibration, calibrate_facts
 from twin.replay.calibrated_file import flow
 from twin.replay.event_table import checked_table
 from twin.replay.facts import Facts
 from twin.replay.fidelity import Compared, Fidelity, fidelity
-from twin.replay.agreement import Agreement, agreement_of
 from twin.replay.residuals_of import Residuals, residuals_of
 from twin.replay.statement import NOT_YOURS, Figure, Input, Near, Statement, markdown
 from twin.residuals import write_residuals
 from twin.run import LUCK, Progress, Run, Simulation
 from twin.scenario import Scenario, load
-from twin.scenario.units import DAY_MS, format_duration, format_instant
+from twin.scenario.units import format_duration, format_instant
 
 __all__ = ["AS_IT_WAS", "CHANGED", "MEASURES", "Reconstruction", "reconstruct", "tested_part"]
 
@@ -171,9 +171,7 @@ class _Work:
                 found = fidelity(real, simulated[0])
                 tables = (real, simulated[0])
         statement = self._statement(calibration, residuals, runs, logs, found, changes)
-        (self.out / "statement.json").write_bytes(
-            msgspec.json.format(msgspec.json.encode(statement), indent=2) + b"\n"
-        )
+        (self.out / "statement.json").write_bytes(msgspec.json.format(msgspec.json.encode(statement), indent=2) + b"\n")
         (self.out / "statement.md").write_text(markdown(statement), encoding="utf-8")
         return Reconstruction(self.out, calibration, residuals, runs, statement, found, tables)
 
@@ -221,7 +219,9 @@ class _Work:
         tested = tested.filter(pc.less(tested["event_ms"], self.end))
         seen: set[tuple[str, str, str]] = set()
         rows: list[dict[str, Any]] = []
-        for row in tested.select(["order", "activity", "event_ms", "site", "region", "carrier", "shipment"]).to_pylist():
+        for row in tested.select(
+            ["order", "activity", "event_ms", "site", "region", "carrier", "shipment"]
+        ).to_pylist():
             activity = _ACTIVITIES.get(row["activity"], row["activity"])
             key = (row["order"], activity, row["shipment"] or "")
             if key in seen:
@@ -289,10 +289,10 @@ class _Work:
             counts[""] = [number // 2 for number in counts[""]]
         return tuple(agreement_of(name, *counts[name]) for name in sorted(counts))
 
-    def _inputs(
-        self, calibration: Calibration, residuals: Residuals, runs: Sequence[Path]
-    ) -> tuple[Input, ...]:
-        orders = len(set(self.log.table.filter(pc.equal(self.log.table["activity"], "order_placed"))["order"].to_pylist()))
+    def _inputs(self, calibration: Calibration, residuals: Residuals, runs: Sequence[Path]) -> tuple[Input, ...]:
+        orders = len(
+            set(self.log.table.filter(pc.equal(self.log.table["activity"], "order_placed"))["order"].to_pylist())
+        )
         rows = [Input("orders: when, where from, for what", "measured", 1.0, f"{orders:,} orders of the log")]
         luck: dict[str, Counter[str]] = {}
         for run in runs:
@@ -316,11 +316,21 @@ class _Work:
             if counts["modeled"]:
                 told = f"drawn from the calibrated distribution, {counts['modeled']:,} draws"
                 rows.append(Input(name, "modeled", counts["modeled"] / total, told))
+        rows.append(
+            Input(
+                "messages, acknowledgements, postings and what else has luck of its own",
+                "modeled",
+                None,
+                "drawn anew for each seed",
+            )
+        )
         for parameter in calibration.parameters:
             tag = "measured" if parameter.tag == "measured" else "assumed"
             told = f"n {parameter.n:,}" if tag == "measured" else parameter.note
             rows.append(Input(parameter.name, "measured" if tag == "measured" else "assumed", None, told))
-        rows += [Input("records without a residual", "modeled", None, f"{n:,} {why}") for why, n in residuals.without.items()]
+        rows += [
+            Input("records without a residual", "modeled", None, f"{n:,} {why}") for why, n in residuals.without.items()
+        ]
         rows.append(
             Input(
                 "stock at the start, calendars, prices, costs, policies",
@@ -333,7 +343,10 @@ class _Work:
 
     def _figures(self, logs: Mapping[str, Sequence[EventLog]]) -> tuple[Figure, ...]:
         recorded = profile_log(tested_part(self.log, self.fit_until)).measures
-        sides = {side: [profile_log(tested_part(one, self.fit_until)).measures for one in found] for side, found in logs.items()}
+        sides = {
+            side: [profile_log(tested_part(one, self.fit_until)).measures for one in found]
+            for side, found in logs.items()
+        }
         figures: list[Figure] = []
         for name in MEASURES:
             if name in recorded and recorded[name].value is not None:
@@ -368,7 +381,8 @@ class _Work:
         far = [one for one in distances if one.multiple is not None and one.multiple > FAR]
         if far:
             told = ", ".join(
-                f"{one.distance} ({'without end' if one.multiple == inf else f'{one.multiple:.1f} times'})" for one in far
+                f"{one.distance} ({'without end' if one.multiple == inf else f'{one.multiple:.1f} times'})"
+                for one in far
             )
             said.append(
                 f"Anything that hangs on {told} the noise floor: there the replay is not the business that wrote the log."

@@ -133,9 +133,7 @@ class _Rows:
             return
         for number, at in event.lines:
             view, sites = order.sourced.get(number, (None, None))
-            self.line(
-                order, number, "promised", entry.now, entry, promised_ms=at, stock_view=view, candidates=sites
-            )
+            self.line(order, number, "promised", entry.now, entry, promised_ms=at, stock_view=view, candidates=sites)
 
     def released(self, event: ev.ReleaseDecided, entry: Entry) -> None:
         for plan in event.fulfillment_orders:

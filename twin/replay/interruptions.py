@@ -120,7 +120,9 @@ def find_closures(transit: Sequence[Duration], calendars: Mapping[str, Calendar]
         usual = without_closures(transit, found)
         # Those held up by one that is known are not looked for again: they come when they come.
         new = _closures(transit, usual, usual, calendars, until)
-        new = [one for one in new if all((one.carrier, one.ended_at) != (other.carrier, other.ended_at) for other in found)]
+        new = [
+            one for one in new if all((one.carrier, one.ended_at) != (other.carrier, other.ended_at) for other in found)
+        ]
         if not new:
             break
         # The clearest first: beside a long one, what is usual looks like a short one.
@@ -171,7 +173,9 @@ def without_closures(transit: Sequence[Duration], closures: Sequence[Closure]) -
     cleaned: list[Duration] = []
     for parcel in transit:
         carrier, ends = parcel.key.split("/")[1], parcel.began_at + parcel.duration_ms
-        held = [one for one in closures if one.carrier == carrier and one.began_at < ends and parcel.began_at < one.ended_at]
+        held = [
+            one for one in closures if one.carrier == carrier and one.began_at < ends and parcel.began_at < one.ended_at
+        ]
         begins = min([one.began_at for one in held], default=ends)
         if not held:
             cleaned.append(parcel)

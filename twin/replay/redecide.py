@@ -302,7 +302,8 @@ class _Tally:
     def result(self, entries: int) -> Redecided:
         """All of it."""
         agreement = [
-            agreement_of(name, counts[0], counts[1], counts[2], counts[3]) for name, counts in sorted(self.classes.items())
+            agreement_of(name, counts[0], counts[1], counts[2], counts[3])
+            for name, counts in sorted(self.classes.items())
         ]
         return Redecided(entries, self.decisions, tuple(self.changed), tuple(agreement), self.reasons)
 
