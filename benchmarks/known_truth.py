@@ -1,10 +1,10 @@
 """How wrong a counterfactual is whose truth is known: `python -m benchmarks.known_truth [--worlds N]`.
 
-Each world is a seed of `scenarios/replay/two_carriers.yaml`: 60 days with a strike, once as it was and once with parcels
-shifted to the other carrier. The first log alone is looked at, in full and thinned to what real logs have: without stock
-views, candidates, record times and half of the promises, as CSV with a mapping. From each, 30 days are fitted and the
-whole is reconstructed under the other policy. Its error against what really would have happened is told by measure,
-beside that of a run of the calibrated scenario without the log's luck and orders.
+Each world is a seed of `scenarios/replay/two_carriers.yaml`: 60 days with a strike, once as it was and once with
+parcels shifted to the other carrier. The first log alone is looked at, in full and thinned to what real logs have:
+without stock views, candidates, record times and half of the promises, as CSV with a mapping. From each, 30 days are
+fitted and the whole is reconstructed under the other policy. Its error against what really would have happened is told
+by measure, beside that of a run of the calibrated scenario without the log's luck and orders.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from adapters.event_log import load as load_log
 from twin.event_log import ACTIVITIES, EventLog
 from twin.experiment.reconstruction import AS_IT_WAS, CHANGED, MEASURES, reconstruct, tested_part
 from twin.experiment.statistics import t_interval
-from twin.log.neutral import event_log_of_run
 from twin.measures.of_event_log import profile_log
 from twin.replay.facts import Facts, facts_of
 from twin.replay.log_facts import facts_of_log
+from twin.replay.neutral import event_log_of_run
 from twin.run import Simulation
 from twin.scenario import Scenario, load
 

@@ -23,12 +23,12 @@ from twin.core.events import ShipmentDelivered
 from twin.event_log import EventLog, EventLogError
 from twin.experiment.reconstruction import AS_IT_WAS, CHANGED, Reconstruction, reconstruct
 from twin.log.foreign import read_foreign, write_foreign
-from twin.log.neutral import event_log_of_run
 from twin.measures.of_event_log import profile_log
 from twin.order_book import OrderBookError
 from twin.replay.calibrate import CalibrationRefused
 from twin.replay.facts import facts_of
 from twin.replay.log_facts import facts_of_log, parcels_of, purchases_of
+from twin.replay.neutral import event_log_of_run
 from twin.replay.residuals_of import between, beyond, residuals_of
 from twin.replay.statement import KINDS
 from twin.residuals import ONE, Residual, ResidualsError, read_residuals, write_residuals
@@ -143,12 +143,8 @@ def test_seeds_differ_only_in_what_is_modeled(made: Reconstruction) -> None:
 def test_another_policy_meets_the_same_orders_and_the_same_luck(made: Reconstruction) -> None:  # RP-05
     was, now = (event_log_of_run(made.runs[side][0]) for side in (AS_IT_WAS, CHANGED))
     placed = [
-        [
-            (row["order"], row["line"], row["item"], row["event_ms"])
-            for row in log.table.to_pylist()
-            if row["activity"] == "order_placed"
-        ]
-        for log in (was, now)
+        [(row["order"], row["line"], row["item"], row["event_ms"]) for row in _rows(one, "order_placed")]
+        for one in (was, now)
     ]
     assert placed[0] == placed[1]
     end = was.as_of_ms
@@ -261,8 +257,12 @@ def test_a_thinned_log_lacks_what_real_logs_lack(log: EventLog, tmp_path: Path) 
     assert _orders(thin, "delivered") == _orders(log, "delivered")
 
 
+def _rows(log: EventLog, activity: str) -> list[dict[str, Any]]:
+    return [row for row in log.table.to_pylist() if row["activity"] == activity]
+
+
 def _orders(log: EventLog, activity: str) -> list[str]:
-    return sorted(row["order"] for row in log.table.to_pylist() if row["activity"] == activity)
+    return sorted(row["order"] for row in _rows(log, activity))
 
 
 def test_a_neutral_log_comes_back_as_it_was_written(log: EventLog, tmp_path: Path) -> None:
@@ -423,9 +423,7 @@ def test_the_orders_of_a_log_are_an_order_book(log: EventLog, tmp_path: Path) ->
     write_foreign(log, tmp_path / "neutral")
     book = load_events(tmp_path / "neutral" / "events.parquet", {})
     assert len(book.orders) == len(set(_orders(log, "order_placed")))
-    first = min(
-        (row for row in log.table.to_pylist() if row["activity"] == "order_placed"), key=lambda row: row["event_ms"]
-    )
+    first = min(_rows(log, "order_placed"), key=lambda row: row["event_ms"])
     assert (book.orders[0].order, book.orders[0].at_ms) == (first["order"], first["event_ms"])
     assert book.orders[0].requested_ms == first["requested_ms"]
     assert book.orders[0].lines[0].price_minor * first["quantity"] == first["value_minor"]
@@ -438,7 +436,7 @@ def test_the_orders_of_a_log_are_an_order_book(log: EventLog, tmp_path: Path) ->
 def test_a_line_that_is_no_order_line_is_refused_and_counted(
     log: EventLog, tmp_path: Path, column: str, value: Any, rule: str
 ) -> None:
-    rows = [row for row in log.table.to_pylist() if row["activity"] == "order_placed"][:10]
+    rows = _rows(log, "order_placed")[:10]
     rows[3][column] = value
     pq.write_table(pa.Table.from_pylist(rows, log.table.schema), tmp_path / "events.parquet")
     book = load_events(tmp_path / "events.parquet", {})

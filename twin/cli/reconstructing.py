@@ -30,7 +30,7 @@ def _log_of(files: Sequence[Path], mapping: Path | None, source: str) -> tuple[E
     from twin.cli.profiling import load_log
     from twin.log import read_manifest
     from twin.log.foreign import is_foreign, read_foreign
-    from twin.log.neutral import event_log_of_run
+    from twin.replay.neutral import event_log_of_run
 
     first = files[0]
     if mapping is not None:
@@ -110,8 +110,8 @@ def show_statement(said: Statement, folder: Path | None = None) -> None:
             made.add_row(one.criticality or "all", count(one.decisions), count(one.same), share, interval)
         show(made)
     if said.distances:
-        columns = ("Value", "Noise floor", "Multiple")
-        made = table("Distance to the tested log", "Distance", *columns, right=columns)
+        numbers = ("Value", "Noise floor", "Multiple")
+        made = table("Distance to the tested log", "Distance", *numbers, right=numbers)
         for near in said.distances:
             multiple = "–" if near.multiple is None else number(near.multiple, "number")
             made.add_row(near.distance, number(near.value, near.unit), number(near.floor, near.unit), multiple)

@@ -1,8 +1,8 @@
 """The third replay: what a log tells of the world outside drives the actors, and the engine decides everything afresh.
 
 What is exogenous is taken from the log: which orders came, for what and when; how long parcels, purchases and picks
-took, as quantiles of what a calibration on the log's first part says; and when carriers stood still. Everything that the
-business decided itself, where from, with whom, when to release and what to buy, is decided again.
+took, as quantiles of what a calibration on the log's first part says; and when carriers stood still. Everything that
+the business decided itself, where from, with whom, when to release and what to buy, is decided again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from msgspec.structs import replace
 from twin.event_log import EventLog, EventLogError
 from twin.experiment.statistics import t_interval
 from twin.log.folder import RunRefused
-from twin.log.neutral import event_log_of_run
 from twin.measures.measured import Measured
 from twin.measures.of_event_log import profile_log
 from twin.replay.agreement import Agreement, agreement_of
@@ -32,8 +31,9 @@ from twin.replay.calibrated_file import flow
 from twin.replay.event_table import checked_table
 from twin.replay.facts import Facts
 from twin.replay.fidelity import Compared, Fidelity, fidelity
+from twin.replay.neutral import event_log_of_run
 from twin.replay.residuals_of import Residuals, residuals_of
-from twin.replay.statement import NOT_YOURS, Figure, Input, Near, Statement, markdown
+from twin.replay.statement import NOT_YOURS, Figure, Input, Near, Statement, markdown, period
 from twin.residuals import write_residuals
 from twin.run import LUCK, Progress, Run, Simulation
 from twin.scenario import Scenario, load
@@ -89,8 +89,8 @@ def reconstruct(
 ) -> Reconstruction:
     """Reconstruct a log from `start` (ms) to its end in the folder `out`, which is made.
 
-    The base is calibrated on [`start`, `fit_until`) by what `facts(since, until)` tells. With `changes` it runs a second
-    time under them, on the same seeds. In `out` are the calibrated file, the log's events, the residuals, a
+    The base is calibrated on [`start`, `fit_until`) by what `facts(since, until)` tells. With `changes` it runs a
+    second time under them, on the same seeds. In `out` are the calibrated file, the log's events, the residuals, a
     `scenario.yaml` that can be run again, the runs, and the statement as JSON and as a page. Raises `RunRefused`,
     `EventLogError` for a period without orders, and what calibrating, a scenario and a run raise.
     """
@@ -98,7 +98,7 @@ def reconstruct(
     if not start < fit_until < end:
         raise EventLogError(
             log.title,
-            f"{format_instant(fit_until)} does not lie within the log, {format_instant(start)} to {format_instant(end)}",
+            f"{format_instant(fit_until)} does not lie within the log, {period((start, end))}",
             "fit on a first part of it, and test on the rest",
         )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -325,9 +325,8 @@ class _Work:
             )
         )
         for parameter in calibration.parameters:
-            tag = "measured" if parameter.tag == "measured" else "assumed"
-            told = f"n {parameter.n:,}" if tag == "measured" else parameter.note
-            rows.append(Input(parameter.name, "measured" if tag == "measured" else "assumed", None, told))
+            told = f"n {parameter.n:,}" if parameter.tag == "measured" else parameter.note
+            rows.append(Input(parameter.name, parameter.tag, None, told))
         rows += [
             Input("records without a residual", "modeled", None, f"{n:,} {why}") for why, n in residuals.without.items()
         ]
@@ -385,7 +384,7 @@ class _Work:
                 for one in far
             )
             said.append(
-                f"Anything that hangs on {told} the noise floor: there the replay is not the business that wrote the log."
+                f"Anything that hangs on {told} the noise floor: there the replay is not the business that wrote it."
             )
         if not agreement:
             said.append(f"What your own system would have decided: this is {NOT_YOURS}.")

@@ -107,9 +107,9 @@ def calibrate_facts(
     sections = maker.sections()
     head = [
         *comment(
-            f"Calibrated from {origin}, entries from {format_instant(since)} to before {format_instant(until)}. Each value was estimated from what its "
-            "comment says, everything else is as in the base. Intervals are of 95 %; what was still open at the end "
-            "is taken in by the Kaplan-Meier estimator.",
+            f"Calibrated from {origin}, entries from {format_instant(since)} to before {format_instant(until)}. "
+            "Each value was estimated from what its comment says, everything else is as in the base. Intervals are of "
+            "95 %; what was still open at the end is taken in by the Kaplan-Meier estimator.",
             "",
         ),
         "schema: 1",

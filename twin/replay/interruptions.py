@@ -112,8 +112,9 @@ def find_closures(transit: Sequence[Duration], calendars: Mapping[str, Calendar]
     Expected is what the parcels on their way give at their ages, by the cumulative hazard of their lane (Nelson 1972,
     Aalen 1978): with E expected, luck gives none with exp(-E). A time counts from E = ln(m / `LUCK`) for m times
     between deliveries, and from `STANDSTILL_MIN_MS` of the carrier's opening hours; it begins when the first delivery
-    is more likely than not, and not before the carrier opens. Missed are closures of single lanes, shorter ones, those in which hardly a parcel is due,
-    and those that hold back most parcels of the log, which then look as if they were usual.
+    is more likely than not, and not before the carrier opens. Missed are closures of single lanes, shorter ones, those
+    in which hardly a parcel is due, and those that hold back most parcels of the log, which then look as if they were
+    usual.
     """
     found: list[Closure] = []
     while True:

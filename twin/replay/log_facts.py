@@ -181,7 +181,12 @@ def _orders(log: EventLog, until: int) -> Iterator[tuple[int, str, str, tuple[tu
     found: dict[str, tuple[int, str, str, list[tuple[str, int]]]] = {}
     for row in _rows(log, until):
         if row["activity"] == "order_placed" and row["order"]:
-            head = (row["event_ms"], row["channel"] or "", row["region"] or "", [])
+            head: tuple[int, str, str, list[tuple[str, int]]] = (
+                row["event_ms"],
+                row["channel"] or "",
+                row["region"] or "",
+                [],
+            )
             lines = found.setdefault(row["order"], head)[3]
             if row["item"] and row["quantity"]:
                 lines.append((row["item"], row["quantity"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from twin.residuals import ONE, Residual
 from twin.streams import Distribution, Streams
@@ -100,5 +100,5 @@ class RecordedLuck(Streams):
         )
         return rows[near], "measured" if abs(times[near] - at) <= SAME_PURCHASE_MS else "carried over"
 
-    def __reduce__(self) -> tuple[type[RecordedLuck], tuple[int, tuple[Residual, ...], dict[str, dict[str, int]]]]:
+    def __reduce__(self) -> tuple[Any, ...]:
         return RecordedLuck, (self.seed, self.residuals, self.used)

@@ -1,4 +1,4 @@
-"""A run's log in the vocabulary of foreign logs: what our own engine wrote down, as another system's export would say it.
+"""A run's log in the vocabulary of foreign logs: what our own engine wrote down, as another system would export it.
 
 So whatever reads foreign logs reads a run too, and a run thinned to what real logs have is a log whose truth is known.
 """
@@ -13,8 +13,7 @@ from twin.core import events as ev
 from twin.core.commands import OrderLine, Wake
 from twin.core.entry import Entry
 from twin.event_log import COLUMNS, EventLog, SourceFile, arrow_schema
-from twin.log.manifest import read_manifest
-from twin.log.reading import read_entries
+from twin.log import read_entries, read_manifest
 from twin.scenario.units import CURRENCY_EXPONENTS
 
 __all__ = ["event_log_of_run"]
