@@ -156,7 +156,7 @@ class _Rows:
         said = getattr(entry.command, "time", entry.now)
         if isinstance(event, OrderCaptured):
             self._regions[event.order] = event.region
-            self._add(event.order, "captured", said)
+            self._add(event.order, "captured", event.captured_at or said)
         elif isinstance(event, OrderHeld):
             self._add(event.order, "held", entry.now)
         elif isinstance(event, PromiseDecided):

@@ -167,7 +167,8 @@ class _Fold:
     def _captured(self, event: ev.OrderCaptured, entry: Entry) -> None:
         self.orders[event.order] = (event.region, event.criticality)
         at = _happened(entry)
-        if at >= self.facts.since:
+        # What an opening brings in came before the log begins, each at its own time.
+        if at >= self.facts.since and not event.captured_at:
             lines = tuple((line.sku, line.quantity) for line in event.lines)
             self.facts.arrivals.append(Arrival(at, event.channel, event.region, lines))
 
@@ -207,7 +208,7 @@ class _Fold:
         self._end(self.facts.transit, self.shipped, event.shipment, event.at)
 
     def _bought(self, event: ev.PurchaseOrderCreated, entry: Entry) -> None:
-        if event.node not in self.docks and entry.now >= self.facts.since:
+        if event.node not in self.docks and entry.now >= self.facts.since and not event.created_at:
             sku = event.lines[0].sku if len(event.lines) == 1 else ""
             self.bought[event.purchase_order] = (f"{event.supplier}/{sku}", entry.now)
             self.due[event.purchase_order] = {line.sku: line.quantity for line in event.lines}
