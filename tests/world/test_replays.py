@@ -86,7 +86,9 @@ def taken_over(tmp_path_factory: pytest.TempPathFactory) -> Run:
 # --- what was under way before
 
 
-def test_what_was_under_way_before_the_log_is_no_arrival_and_no_lead_time_of_it(taken_over: Run) -> None:  # RP-01, RP-03
+def test_what_was_under_way_before_the_log_is_no_arrival_and_no_lead_time_of_it(
+    taken_over: Run,
+) -> None:  # RP-01, RP-03
     manifest = taken_over.manifest
     facts = facts_of(taken_over.folder, manifest.start_ms, manifest.end_ms)
     assert (facts.arrivals, facts.lead_times) == ([], [])
@@ -195,6 +197,15 @@ def test_a_run_that_a_service_decided_is_forked_with_its_answers(tmp_path: Path)
 def test_a_recording_that_was_changed_is_caught_where_it_differs(copy: Path, tmp_path: Path, position: int) -> None:
     spoil(copy, position, lambda entry: replace(entry, now=entry.now + 1))
     with pytest.raises(Diverged, match=f"entry {position}: now was recorded as"):
+        go_on(copy, 0, tmp_path / "fork")
+
+
+def test_a_recording_that_has_more_than_the_run_leads_to_is_caught(copy: Path, tmp_path: Path) -> None:  # RP-05
+    path = copy / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest["end_ms"] = manifest["start_ms"] + DAY
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(Diverged, match=r"entry \d+ was recorded at .*, and nothing comes there"):
         go_on(copy, 0, tmp_path / "fork")
 
 
