@@ -125,8 +125,8 @@ class Recording:
         was = None if self._entries is None else next(self._entries, None)
         if was is not None:
             raise Diverged(
-                f"{self._run}: entry {was.position} was recorded at {format_instant(was.now)}, and nothing comes there; "
-                "run it again with the version that made it"
+                f"{self._run}: entry {was.position} was recorded at {format_instant(was.now)}, and nothing comes "
+                "there; run it again with the version that made it"
             )
 
     def check(self, entry: Entry) -> None:
