@@ -97,6 +97,10 @@ def test_the_date_told_before_is_kept_and_told_anew_only_where_it_is_missed() ->
         ({"parcels": (LoadedParcel("v1", "moon", "van", NOW, ((1, 1),)),)}, "unknown_node"),
         ({"parcels": (LoadedParcel("v1", "north", "van", NOW, ((1, 3),)),)}, "quantity"),
         ({"parcels": (LoadedParcel("v1", "north", "van", NOW, ((1, 1),)),) * 2}, "shipment_exists"),
+        ({"parcels": (LoadedParcel("v1", "north", "van", NOW, ()),)}, "no_lines"),
+        ({"parcels": (LoadedParcel("v1", "north", "van", NOW + 1, ((1, 1),)),)}, "shipped_at"),
+        ({"parcels": (LoadedParcel("v1", "north", "van", 0, ((1, 1),)),)}, "shipped_at"),
+        ({"releases": -1}, "releases"),
     ],
 )
 def test_an_order_that_cannot_be_is_refused(changes: dict[str, Any], code: str) -> None:
