@@ -340,6 +340,43 @@ def test_every_kind_of_mismatch_is_a_finding_and_nothing_is_repaired(tmp_path: P
     stage.check_books()
 
 
+def test_dates_of_lines_that_the_engine_cannot_keep_apart_are_said(tmp_path: Path) -> None:  # RP-01
+    soon = "2025-11-18T12:00Z"
+    two = {"items": [{"id": "mug"}, {"id": "jug", "price": "3.00 GBP", "cost": "1.00 GBP", "supplier": "mill"}]}
+    tables(
+        tmp_path,
+        purchase_orders=[
+            *(bought("apart", soon), bought("apart", LATER, item="jug")),
+            *(bought("half", soon), bought("half", item="jug", due=7)),
+            *(bought("same", soon), bought("same", soon, item="jug")),
+        ],
+    )
+    stage = Stage(opened(tmp_path, two))
+    found = finding(stage.opening, "eta_of_a_line")
+    assert (found.treatment, found.count, found.units) == (KEPT, 2, 60)
+    assert found.first == (
+        "purchase_orders.csv:2: apart: mug: 2025-11-18T12:00:00Z",
+        "purchase_orders.csv:4: half: mug: 2025-11-18T12:00:00Z",
+    )
+    stages = {name: order.stage for name, order in stage.state.purchase_orders.items()}
+    assert stages == {"apart": "acknowledged", "half": "created", "same": "acknowledged"}
+    # The goods come when their own lines say.
+    stage.run(3 * DAY)
+    came = [(event.purchase_order, event.lines[0].sku, at // HOUR) for at, event in stage.events(GoodsReceived)]
+    assert sorted(came)[:2] == [("apart", "jug", 60), ("apart", "mug", 36)]
+
+
+def test_a_parcel_that_left_before_its_order_was_captured_is_said(tmp_path: Path) -> None:  # RP-01
+    tables(
+        tmp_path,
+        orders=[f"S1,1,web,home,,2025-11-16T22:30Z,2025-11-17T10:00Z,,mug,4,0,4,4.50,{NOW}"],
+        shipments=[f"V1,S1,1,3,main,van,2025-11-16T22:00Z,,{NOW}", f"V2,S1,1,1,main,van,2025-11-16T23:00Z,,{NOW}"],
+    )
+    found = finding(Stage(opened(tmp_path)).opening, "shipped_before_capture")
+    assert (found.table, found.treatment, found.units) == ("shipments", KEPT, 3)
+    assert found.first == ("shipments.csv:2: V1: 2025-11-16T22:00:00Z",)
+
+
 def conserved(report: OpeningReport) -> None:
     """Of every table, what was read is what was taken over and what was left out."""
     for one in report.tables:

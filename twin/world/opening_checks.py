@@ -221,6 +221,11 @@ class Checked:
                 self.ledger.say(
                     "orders", "drop_ship_asked_anew", KEPT, text, line.row, f"order {order.order}: {line.item}"
                 )
+            for parcel in mine:
+                if parcel.shipped_at < order.captured_at:
+                    text = "parcels that left before their order was captured"
+                    what = f"{parcel.shipment}: {format_instant(parcel.shipped_at)}"
+                    self.ledger.say("shipments", "shipped_before_capture", KEPT, text, parcel.row, what)
             lines.append(OrderLine(line.line, line.item, line.open + under_way, line.price_minor))
             kept += mine
         for parcel in parcels:
@@ -322,6 +327,11 @@ class Checked:
                 continue
             dates = [row.eta for row in kept]
             eta = max(dates) if all(dates) else 0
+            for row in kept:
+                if row.eta != eta:
+                    text = "lines with another date than the whole purchase order: its latest, none where one has none"
+                    what = f"{key}: {row.item}: {format_instant(row.eta) if row.eta else 'no date'}"
+                    self.ledger.say("purchase_orders", "eta_of_a_line", KEPT, text, row.row, what)
             command = LoadPurchaseOrder(
                 f"opening/purchase_order/{key}",
                 "opening",
