@@ -18,6 +18,7 @@ from tests.world.deciders import between_two, nearest, outside
 from tests.world.openings import NOW, opened, tables
 from twin.cli import main
 from twin.codec import decode_entry, encode_entry
+from twin.core import buckets
 from twin.core.events import OrderCaptured, PromiseDecided
 from twin.core.invariants import violations
 from twin.decisions import AnswerLeg, DecisionFailed, SourcingAnswer, SourcingQuestion
@@ -361,6 +362,20 @@ def test_the_commands_say_which_replay_it_was(  # RP-05
     assert {row["decision"] for row in rows} >= {"sourcing", "release"}
     assert main(["redecide", run, "--quiet"]) == 0
     assert "none changed" in capsys.readouterr().out
+
+
+def test_the_figures_of_a_folded_state_are_those_of_its_lines(  # RP-05
+    busy: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fold", str(busy.folder), "--at", "700", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)["figures"]
+    lines = [line for order in fold(busy.folder, 700).state.orders.values() for line in order.lines.values()]
+    units = {name: sum(line.buckets[index] for line in lines) for name, index in buckets.INDEX.items()}
+    assert figures["units backordered"] == units["backordered"] > 0
+    assert figures["units on their way"] == units["shipped"] > 0
+    assert figures["units released or picked"] == units["released"] + units["picked"] > 0
+    assert figures["units reserved"] == units["reserved"]
+    assert figures["units on order for customers"] == units["on_order"]
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,9 @@ def _parcels(state: State, command: LoadOrder, now: int) -> Refusal | None:
         if not parcel.lines:
             return Refusal("no_lines", f"parcel '{parcel.shipment}' holds nothing")
         if not 0 < parcel.shipped_at <= now:
-            return Refusal("shipped_at", f"parcel '{parcel.shipment}' left at {parcel.shipped_at}; it is on its way once it has")
+            return Refusal(
+                "shipped_at", f"parcel '{parcel.shipment}' left at {parcel.shipped_at}; it is on its way once it has"
+            )
         for number, units in parcel.lines:
             if units <= 0 or units > left.get(number, 0):
                 return Refusal("quantity", f"parcel '{parcel.shipment}' line {number}: {units} units")
