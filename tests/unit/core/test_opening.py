@@ -80,6 +80,15 @@ def test_the_date_told_before_is_kept_and_told_anew_only_where_it_is_missed() ->
     assert missed.order().promised_at == NOW + DAY
 
 
+def test_an_order_stays_promised_for_its_latest_line_where_another_one_moves() -> None:  # RP-01
+    told = business()
+    soon, late = NOW - DAY, NOW + 30 * DAY
+    told.accept(order("o1", ("a", 2), ("b", 2), promised=((1, soon), (2, late))))
+    dates = told.order()
+    assert soon < dates.lines[1].promised_at < late
+    assert (dates.lines[2].promised_at, dates.promised_at) == (late, late)
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
@@ -97,6 +106,7 @@ def test_the_date_told_before_is_kept_and_told_anew_only_where_it_is_missed() ->
         ({"parcels": (LoadedParcel("v1", "moon", "van", NOW, ((1, 1),)),)}, "unknown_node"),
         ({"parcels": (LoadedParcel("v1", "north", "van", NOW, ((1, 3),)),)}, "quantity"),
         ({"parcels": (LoadedParcel("v1", "north", "van", NOW, ((1, 1),)),) * 2}, "shipment_exists"),
+        ({"parcels": tuple(LoadedParcel(id, "north", "van", NOW, ((1, 2),)) for id in ("v1", "v2"))}, "quantity"),
         ({"parcels": (LoadedParcel("v1", "north", "van", NOW, ()),)}, "no_lines"),
         ({"parcels": (LoadedParcel("v1", "north", "van", NOW + 1, ((1, 1),)),)}, "shipped_at"),
         ({"parcels": (LoadedParcel("v1", "north", "van", 0, ((1, 1),)),)}, "shipped_at"),
