@@ -84,8 +84,6 @@ def load_order(state: State, command: LoadOrder, now: int, draft: Draft) -> Refu
         if wanted:
             source_units(state, order, wanted, now, draft)
     except CalendarExhausted as exhausted:
-        draft.events.clear()
-        draft.deliveries.clear()
         return Refusal("calendar_exhausted", str(exhausted))
     return None
 

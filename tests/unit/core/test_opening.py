@@ -20,7 +20,15 @@ from twin.core.commands import (
     StockLine,
 )
 from twin.core.effects import CreatePurchaseOrder, ReleaseToWarehouse
-from twin.core.events import InvoiceCreated, OrderClosed, PromiseDecided, PurchaseOrderAcknowledged, StockCounted
+from twin.core.events import (
+    InvoiceCreated,
+    OrderClosed,
+    PromiseDecided,
+    PurchaseOrderAcknowledged,
+    PurchaseOrderCreated,
+    StockCounted,
+)
+from twin.core.master import Departures
 
 NOW = 10 * DAY
 
@@ -118,6 +126,20 @@ def test_an_order_that_cannot_be_is_refused(changes: dict[str, Any], code: str) 
     assert told.refused(replace(order(), **changes)) == code
 
 
+def test_an_order_past_the_last_known_departure_is_refused_and_leaves_nothing() -> None:  # RP-01
+    told = business(departures={"north": (Departures("van", (HOUR,), (2 * HOUR,)),)})
+    assert told.refused(order(promised=((1, NOW),))) == "calendar_exhausted"
+    assert (told.state.orders, told.events(PromiseDecided), told.cell().free) == ({}, [], 10)
+
+
+def test_a_loaded_order_has_its_own_class_or_that_of_its_channel() -> None:  # RP-01
+    told = business()
+    told.accept(order("o1", criticality="A"))
+    told.accept(order("o2"))
+    assert (told.order("o1").criticality, told.order("o2").criticality) == ("A", told.state.channels["web"].criticality)
+    assert told.state.channels["web"].criticality != "A"
+
+
 def test_an_order_is_loaded_once() -> None:
     told = business()
     told.accept(order())
@@ -161,6 +183,9 @@ def test_a_loaded_purchase_order_is_expected_and_told_to_nobody() -> None:  # RP
         {"a": 20},
     )
     assert len(told.asked(CreatePurchaseOrder)) == 1
+    (seen,) = [event for event in told.events(PurchaseOrderCreated) if event.purchase_order == "p1"]
+    # What is in stock, and what was bought already.
+    assert seen.position == 10
     told.accept(told.receive(purchase_order="p1"))
     assert told.cell().free == 23
 
