@@ -377,6 +377,15 @@ def test_a_parcel_that_left_before_its_order_was_captured_is_said(tmp_path: Path
     assert found.first == ("shipments.csv:2: V1: 2025-11-16T22:00:00Z",)
 
 
+def test_a_parcel_left_when_it_left_and_not_when_the_engine_heard_of_it(tmp_path: Path) -> None:  # RP-01
+    folder = tables(tmp_path / "tables", orders=[f"S1,1,{ORDER}"])
+    far = {"run": {"horizon": "2h", "drain": "0d"}, "warehouses": [{"id": "main", "latency": "20m"}]}
+    run = Twin(opened(folder, far)).run(out=tmp_path / "run")
+    run.write_opening(tmp_path / "end")
+    rows = (tmp_path / "end/shipments.csv").read_text(encoding="utf-8").splitlines()
+    assert rows[1:] == ["S1/main/1/s,S1,1,5,main,van,2025-11-17T00:20:00Z,,2025-11-17T02:00:00Z"]
+
+
 def conserved(report: OpeningReport) -> None:
     """Of every table, what was read is what was taken over and what was left out."""
     for one in report.tables:

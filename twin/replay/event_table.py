@@ -31,6 +31,7 @@ from twin.core.events import (
     UnitsShorted,
 )
 from twin.log import read_entries, read_manifest
+from twin.log.instants import happened_at
 
 __all__ = ["OPTIONAL", "REQUIRED", "EventTableError", "checked_table", "events_of_run", "read_event_table"]
 
@@ -156,7 +157,7 @@ class _Rows:
         """Shipment -> fulfillment order."""
 
     def follow(self, event: Event, entry: Entry) -> None:
-        said = getattr(entry.command, "time", entry.now)
+        said = happened_at(entry)
         if isinstance(event, OrderCaptured):
             self._regions[event.order] = event.region
             self._add(event.order, "captured", event.captured_at or said)
