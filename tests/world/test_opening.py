@@ -108,6 +108,18 @@ def test_parcels_without_a_date_arrive_after_a_transit_longer_than_what_has_pass
     stage.check_books()
 
 
+def test_orders_are_loaded_by_their_class_and_then_by_their_age(tmp_path: Path) -> None:  # RP-01
+    rows = [
+        f"S1,1,web,home,B,2025-11-14T10:00Z,2025-11-17T10:00Z,,mug,5,5,0,4.50,{NOW}",
+        f"S2,1,web,home,A,2025-11-16T10:00Z,2025-11-17T10:00Z,,mug,5,5,0,4.50,{NOW}",
+        f"S3,1,web,home,A,2025-11-15T10:00Z,2025-11-17T10:00Z,,mug,5,5,0,4.50,{NOW}",
+    ]
+    tables(tmp_path, stock=[f"main,mug,free,5,,{NOW}"], orders=rows)
+    stage = Stage(opened(tmp_path))
+    assert [event.order for _, event in stage.events(OrderCaptured)] == ["S3", "S2", "S1"]
+    assert [order for order, held in stage.state.orders.items() if held.lines[1].buckets[buckets.RELEASED]] == ["S3"]
+
+
 def test_nothing_is_bought_for_orders_that_a_purchase_order_under_way_serves(tmp_path: Path) -> None:
     stock = [f"main,mug,free,0,,{NOW}"]
     tables(tmp_path, stock=stock, orders=[f"S1,1,{ORDER}"], purchase_orders=[bought("P1", LATER)])
