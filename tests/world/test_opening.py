@@ -389,6 +389,27 @@ def test_a_parcel_that_left_before_its_order_was_captured_is_said(tmp_path: Path
     assert found.first == ("shipments.csv:2: V1: 2025-11-16T22:00:00Z",)
 
 
+def test_a_parcel_is_told_once_and_in_one_way(tmp_path: Path) -> None:  # RP-01
+    head = "web,home,,2025-11-14T10:00Z,2025-11-17T10:00Z,"
+    tables(
+        tmp_path,
+        orders=[f"S1,{line},{head},mug,9,0,9,4.50,{NOW}" for line in (1, 2)],
+        shipments=[
+            f"V1,S1,1,2,main,van,2025-11-16T22:00Z,,{NOW}",
+            f"V1,S1,1,2,main,van,2025-11-16T22:00Z,,{NOW}",
+            f"V1,S1,2,3,main,van,2025-11-16T22:00Z,,{NOW}",
+            f"V2,S1,1,1,main,van,2025-11-16T22:00Z,,{NOW}",
+            f"V2,S1,2,4,main,van,2025-11-16T21:00Z,,{NOW}",
+        ],
+    )
+    stage = Stage(opened(tmp_path))
+    again, other = finding(stage.opening, "duplicate"), finding(stage.opening, "contradictory")
+    assert (again.treatment, again.first) == (LEFT_OUT, ("shipments.csv:3: V1 of order S1 line 1",))
+    assert (other.table, other.treatment, other.units) == ("shipments", LEFT_OUT, 4)
+    lines = stage.state.orders["S1"].lines
+    assert [lines[number].buckets[buckets.SHIPPED] for number in (1, 2)] == [3, 3]
+
+
 def test_a_parcel_left_when_it_left_and_not_when_the_engine_heard_of_it(tmp_path: Path) -> None:  # RP-01
     folder = tables(tmp_path / "tables", orders=[f"S1,1,{ORDER}"])
     far = {"run": {"horizon": "2h", "drain": "0d"}, "warehouses": [{"id": "main", "latency": "20m"}]}
