@@ -305,7 +305,9 @@ def test_deciding_anew_leaves_the_recording_as_it_is(busy: Run) -> None:
 
 
 def test_a_service_is_held_against_the_log(busy: Run) -> None:  # PL-04
-    agreeing = redecide(busy.folder, service=nearest())
+    service = nearest()
+    agreeing = redecide(busy.folder, service=service)
+    assert service.seeds == [busy.manifest.seed]
     assert agreeing.changed == ()
     assert agreeing.agreement[0].same == agreeing.agreement[0].decisions > 600
 

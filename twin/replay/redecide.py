@@ -33,7 +33,7 @@ from twin.core.ordering import new_order, sourcing_asked
 from twin.core.promising import promise_lines
 from twin.core.state import Order, State
 from twin.decisions import Decider, DecisionFailed, SourcingAnswer, sourcing_question
-from twin.log import read_entries
+from twin.log import read_entries, read_manifest
 from twin.scenario.units import format_instant
 
 __all__ = ["Agreement", "Changed", "Redecided", "over", "redecide"]
@@ -91,9 +91,11 @@ def redecide(
 ) -> Redecided:
     """Decide a recorded run's commands anew: with other policies (a function of those that held), or with none changed.
 
-    With `service` only where orders come from is decided anew, by that service. Raises `RunError` for a folder without
-    entries.
+    With `service` only where orders come from is decided anew, by that service, which is reset with the run's seed
+    before. Raises `RunError` for a folder without entries, or with `service` without a manifest.
     """
+    if service is not None:
+        service.reset(read_manifest(run).seed)
     engine = Engine()
     tally = _Tally()
     entries = 0
