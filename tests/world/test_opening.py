@@ -410,6 +410,38 @@ def test_a_parcel_is_told_once_and_in_one_way(tmp_path: Path) -> None:  # RP-01
     assert [lines[number].buckets[buckets.SHIPPED] for number in (1, 2)] == [3, 3]
 
 
+def test_a_line_is_left_out_of_which_more_is_in_parcels_and_open_than_was_ordered(tmp_path: Path) -> None:  # RP-01
+    head = "web,home,,2025-11-14T10:00Z,2025-11-17T10:00Z,"
+    tables(
+        tmp_path,
+        orders=[f"S1,1,{head},mug,3,1,1,4.50,{NOW}", f"S2,1,{head},mug,4,1,3,4.50,{NOW}"],
+        shipments=[f"V{number},S{number},1,3,main,van,2025-11-16T22:00Z,,{NOW}" for number in (1, 2)],
+    )
+    stage = Stage(opened(tmp_path))
+    found = finding(stage.opening, "shipped_more_than_ordered")
+    assert found.first == ("orders.csv:2: order S1 line 1: 3 ordered, 3 shipped, 1 open",)
+    assert list(stage.state.orders) == ["S2"]
+    # What is in a parcel is worth what its line says.
+    report = stage.opening
+    assert report is not None
+    (parcels,) = [one for one in report.tables if one.table == "shipments"]
+    assert (parcels.taken_over, parcels.left_out) == (Amount(1, 3, 1350), Amount(1, 3, 1350))
+
+
+def test_a_parcel_on_a_way_that_is_no_lane_is_left_out_and_its_line_without_it(tmp_path: Path) -> None:  # RP-01
+    tables(
+        tmp_path,
+        stock=[f"main,mug,free,9,-1,{NOW}"],
+        orders=[f"S1,1,web,home,,2025-11-14T10:00Z,2025-11-17T10:00Z,,mug,9,2,3,4.50,{NOW}"],
+        shipments=[f"V1,S1,1,3,main,bike,2025-11-16T22:00Z,,{NOW}"],
+    )
+    stage = Stage(opened(tmp_path, {"carriers": [{"id": "bike"}]}))
+    found = finding(stage.opening, "unknown_lane")
+    assert (found.treatment, found.first) == (LEFT_OUT, ("shipments.csv:2: V1: bike from main to home",))
+    assert stage.state.orders["S1"].lines[1].ordered == 2
+    assert finding(stage.opening, "reserved_more_than_on_hand").first == ("stock.csv:2: mug at main: -1 of 9",)
+
+
 def test_a_parcel_left_when_it_left_and_not_when_the_engine_heard_of_it(tmp_path: Path) -> None:  # RP-01
     folder = tables(tmp_path / "tables", orders=[f"S1,1,{ORDER}"])
     far = {"run": {"horizon": "2h", "drain": "0d"}, "warehouses": [{"id": "main", "latency": "20m"}]}
