@@ -136,6 +136,7 @@ class EventLogMapping(_Model):
     encoding: str = "utf-8"
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     blanks: Texts = ()
+    case: str | None = None
     files: dict[str, SourcePart] = Field(default_factory=dict)
     where: dict[str, Texts] = Field(default_factory=dict)
     fields: FieldColumns

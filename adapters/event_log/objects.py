@@ -1,0 +1,219 @@
+"""Object-centric logs (OCEL 2.0 in JSON, XML or SQLite) as a table: a row an event and object that is followed.
+
+    event.id, event.type, event.time, event.NAME     the event and its attributes
+    TYPE                                             the object of that type that the row is about
+    TYPE.NAME                                        what its attribute was when the event happened
+
+Of several objects of a type, the one is meant that the followed object is related to; where the event has none of the
+type, the followed object's own is taken. What stays ambiguous is left blank and counted.
+"""
+
+from __future__ import annotations
+
+import difflib
+from bisect import bisect_right
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from adapters.event_log.columns import RecordFile, TextColumns, text_of, wanted_columns
+from adapters.event_log.mapping import EventLogMapping
+from adapters.ocel import ObjectLog, OcelEvent, OcelObject, Problems, open_object_log
+from twin.event_log import EventLogError, Remark
+
+__all__ = ["ObjectLogFile"]
+
+_EVENT: Final = "event."
+_OWN: Final = ("id", "type", "time")
+_SHOWN: Final = 5
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MS: Final = timedelta(milliseconds=1)
+
+
+class ObjectLogFile(RecordFile):
+    """One OCEL 2.0 file, looked at whole. Raises `EventLogError`, and `OcelError` with what is wrong in it."""
+
+    def __init__(self, path: Path, mapping: EventLogMapping) -> None:
+        super().__init__(path)
+        log = open_object_log(path)
+        case = _followed(log, mapping.case)
+        self.columns = [f"{_EVENT}{name}" for name in _OWN]
+        self.columns += [
+            f"{_EVENT}{name}" for name in dict.fromkeys(name for names in log.event_types.values() for name in names)
+        ]
+        for type_, names in log.object_types.items():
+            self.columns += [type_, *(f"{type_}.{name}" for name in names)]
+        self.columns = list(dict.fromkeys(self.columns))
+        zone = None if mapping.times.zone is None else ZoneInfo(mapping.times.zone)
+        rows = _Rows(log, case, [name for name in wanted_columns(mapping) if name in self.columns], zone)
+        problems = Problems(path)
+        survey = log.survey(problems, zoned=zone is None, each_object=rows.meet, each_event=rows.take)
+        problems.check()
+        self.rows = sum(survey.events.values())
+        if not rows.made_any:
+            raise self.error(
+                None,
+                f"none of its {self.rows:,} events is about an object of type {case!r}",
+                f"follow another type by `case`: {', '.join(log.object_types)}",
+            )
+        self.holds = survey.text
+        self.remarks = rows.remarks()
+        self._table, self.records = rows.made.close()
+
+
+def _followed(log: ObjectLog, case: str | None) -> str:
+    types = ", ".join(log.object_types)
+    if case is None:
+        raise EventLogError(
+            "mapping.case",
+            f"is missing, and {log.path} is an object-centric log",
+            f"name the type of object to follow, one of {types}",
+        )
+    if case not in log.object_types:
+        close = difflib.get_close_matches(case, log.object_types, n=1)
+        guess = f" (did you mean {close[0]!r}?)" if close else ""
+        raise EventLogError(
+            "mapping.case", f"{case!r} is no type of object in {log.path}", f"types there: {types}{guess}"
+        )
+    return case
+
+
+class _Rows:
+    """The rows as they grow, and what must be known of objects for them."""
+
+    def __init__(self, log: ObjectLog, case: str, wanted: Sequence[str], zone: ZoneInfo | None) -> None:
+        self.made = TextColumns(wanted)
+        self.made_any = False
+        self._case = case
+        self._zone = zone
+        self._of_event: list[tuple[int, str]] = []
+        self._of_object: list[tuple[int, str, str]] = []
+        for at, name in enumerate(wanted):
+            if name.startswith(_EVENT):
+                self._of_event.append((at, name.removeprefix(_EVENT)))
+            else:
+                self._of_object.append((at, *_typed(name, log)))
+        self._attributes: dict[str, dict[str, None]] = {}
+        for _, type_, name in self._of_object:
+            self._attributes.setdefault(type_, {})
+            if name:
+                self._attributes[type_][name] = None
+        self._others = [type_ for type_ in self._attributes if type_ != case]
+        self._timed = any(name for _, _, name in self._of_object)
+        self._types: dict[str, str] = {}
+        self._values: dict[tuple[str, str], tuple[list[int], list[str | None]]] = {}
+        self._linked: dict[str, dict[str, None]] = {}
+        self._number = 0
+        self._left_out: list[tuple[int, str]] = []
+        self._left_out_count = 0
+        self._unsure: dict[str, list[tuple[int, str]]] = {}
+        self._unsure_count: dict[str, int] = {}
+
+    def meet(self, one: OcelObject) -> None:
+        """Remember what rows may need of an object."""
+        if one.type != self._case and one.type not in self._attributes:
+            # It may still lead from an object that is followed to one that is wanted, but not directly.
+            return
+        self._types[one.id] = one.type
+        names = self._attributes.get(one.type, {})
+        told: dict[str, list[tuple[int, str | None]]] = {}
+        for attribute in one.attributes:
+            if attribute.name in names:
+                told.setdefault(attribute.name, []).append((self._instant(attribute.time), text_of(attribute.value)))
+        for name, values in told.items():
+            values.sort(key=lambda held: held[0])
+            self._values[one.id, name] = [at for at, _ in values], [value for _, value in values]
+        if self._others:
+            for relation in one.relationships:
+                self._linked.setdefault(one.id, {})[relation.object] = None
+                self._linked.setdefault(relation.object, {})[one.id] = None
+
+    def take(self, event: OcelEvent) -> None:
+        """The rows of an event."""
+        self._number += 1
+        about: dict[str, dict[str, None]] = {}
+        for relation in event.relationships:
+            type_ = self._types.get(relation.object)
+            if type_ is not None:
+                about.setdefault(type_, {})[relation.object] = None
+        cases = about.get(self._case)
+        if cases is None:
+            self._left_out_count += 1
+            if len(self._left_out) < _SHOWN:
+                self._left_out.append((self._number, event.type))
+            return
+        self.made_any = True
+        base: list[str | None] = [None] * len(self.made.names)
+        for at, name in self._of_event:
+            base[at] = _of_event(event, name)
+        now = self._instant(event.time or "") if self._timed else 0
+        for case in cases:
+            cells = base.copy()
+            chosen = {self._case: case} | {type_: self._chosen(type_, case, about) for type_ in self._others}
+            for at, type_, name in self._of_object:
+                held = chosen[type_]
+                cells[at] = held if not name or held is None else self._value(held, name, now)
+            self.made.add(self._number, cells)
+
+    def remarks(self) -> list[Remark]:
+        """What was left out, and what is not known for sure."""
+        told = []
+        if self._left_out_count:
+            text = f"events about no object of type {self._case}, left out"
+            told.append(Remark(text, self._left_out_count, tuple(self._left_out)))
+        for type_, count in self._unsure_count.items():
+            text = f"rows with several objects of type {type_}, left blank"
+            told.append(Remark(text, count, tuple(self._unsure[type_])))
+        return told
+
+    def _chosen(self, type_: str, case: str, about: dict[str, dict[str, None]]) -> str | None:
+        found = list(about.get(type_, ()))
+        if len(found) != 1:
+            linked = self._linked.get(case, {})
+            if found:
+                near = [one for one in found if one in linked]
+            else:
+                near = [one for one in linked if self._types.get(one) == type_]
+            if len(near) == 1:
+                return near[0]
+            if found or near:
+                self._unsure_count[type_] = self._unsure_count.get(type_, 0) + 1
+                first = self._unsure.setdefault(type_, [])
+                if len(first) < _SHOWN:
+                    first.append((self._number, case))
+            return None
+        return found[0]
+
+    def _value(self, held: str, name: str, now: int) -> str | None:
+        known = self._values.get((held, name))
+        if known is None:
+            return None
+        at = bisect_right(known[0], now)
+        return known[1][at - 1] if at else None
+
+    def _instant(self, text: str) -> int:
+        """Milliseconds; what is no time is told by the survey."""
+        try:
+            found = datetime.fromisoformat(text)
+        except ValueError:
+            return 0
+        if found.tzinfo is None:
+            found = found.replace(tzinfo=self._zone or UTC)
+        return (found - _EPOCH) // _MS
+
+
+def _typed(name: str, log: ObjectLog) -> tuple[str, str]:
+    """Type and attribute of a column; types may hold dots."""
+    if name in log.object_types:
+        return name, ""
+    type_ = max((one for one in log.object_types if name.startswith(f"{one}.")), key=len)
+    return type_, name.removeprefix(f"{type_}.")
+
+
+def _of_event(event: OcelEvent, name: str) -> str | None:
+    if name in _OWN:
+        held: str | None = getattr(event, name)
+        return held
+    return next((text_of(one.value) for one in event.attributes if one.name == name), None)
