@@ -4,8 +4,9 @@
     TYPE                                             the object of that type that the row is about
     TYPE.NAME                                        what its attribute was when the event happened
 
-Of several objects of a type, the one is meant that the followed object is related to; where the event has none of the
-type, the followed object's own is taken. What stays ambiguous is left blank and counted.
+Of several objects of a type, the one is meant that the followed object is related to; where it is related to none or
+more of them, the cell is left blank and counted. Where the event has none of the type, the followed object's own is
+taken if it has one.
 """
 
 from __future__ import annotations
@@ -46,10 +47,9 @@ class ObjectLogFile(RecordFile):
         for type_, names in log.object_types.items():
             self.columns += [type_, *(f"{type_}.{name}" for name in names)]
         self.columns = list(dict.fromkeys(self.columns))
-        zone = None if mapping.times.zone is None else ZoneInfo(mapping.times.zone)
-        rows = _Rows(log, case, [name for name in wanted_columns(mapping) if name in self.columns], zone)
+        rows = _Rows(log, case, [name for name in wanted_columns(mapping) if name in self.columns], mapping)
         problems = Problems(path)
-        survey = log.survey(problems, zoned=zone is None, each_object=rows.meet, each_event=rows.take)
+        survey = log.survey(problems, zoned=mapping.times.zone is None, each_object=rows.meet, each_event=rows.take)
         problems.check()
         self.rows = sum(survey.events.values())
         if not rows.made_any:
@@ -83,11 +83,14 @@ def _followed(log: ObjectLog, case: str | None) -> str:
 class _Rows:
     """The rows as they grow, and what must be known of objects for them."""
 
-    def __init__(self, log: ObjectLog, case: str, wanted: Sequence[str], zone: ZoneInfo | None) -> None:
+    def __init__(self, log: ObjectLog, case: str, wanted: Sequence[str], mapping: EventLogMapping) -> None:
         self.made = TextColumns(wanted)
         self.made_any = False
         self._case = case
-        self._zone = zone
+        self._zone = None if mapping.times.zone is None else ZoneInfo(mapping.times.zone)
+        # What is not meant makes no row, where that can be told from the event's type.
+        by_type = mapping.activity is not None and mapping.activity.column == f"{_EVENT}type"
+        self._meant = mapping.activity if by_type else None
         self._of_event: list[tuple[int, str]] = []
         self._of_object: list[tuple[int, str, str]] = []
         for at, name in enumerate(wanted):
@@ -114,7 +117,6 @@ class _Rows:
     def meet(self, one: OcelObject) -> None:
         """Remember what rows may need of an object."""
         if one.type != self._case and one.type not in self._attributes:
-            # It may still lead from an object that is followed to one that is wanted, but not directly.
             return
         self._types[one.id] = one.type
         names = self._attributes.get(one.type, {})
@@ -133,6 +135,8 @@ class _Rows:
     def take(self, event: OcelEvent) -> None:
         """The rows of an event."""
         self._number += 1
+        if self._meant is not None and self._meant.leaves_out(event.type):
+            return
         about: dict[str, dict[str, None]] = {}
         for relation in event.relationships:
             type_ = self._types.get(relation.object)
@@ -169,22 +173,19 @@ class _Rows:
         return told
 
     def _chosen(self, type_: str, case: str, about: dict[str, dict[str, None]]) -> str | None:
-        found = list(about.get(type_, ()))
-        if len(found) != 1:
-            linked = self._linked.get(case, {})
-            if found:
-                near = [one for one in found if one in linked]
-            else:
-                near = [one for one in linked if self._types.get(one) == type_]
-            if len(near) == 1:
-                return near[0]
-            if found or near:
-                self._unsure_count[type_] = self._unsure_count.get(type_, 0) + 1
-                first = self._unsure.setdefault(type_, [])
-                if len(first) < _SHOWN:
-                    first.append((self._number, case))
-            return None
-        return found[0]
+        found = about.get(type_)
+        if found is not None and len(found) == 1:
+            return next(iter(found))
+        linked = self._linked.get(case, {})
+        near = [one for one in found or linked if one in linked and self._types.get(one) == type_]
+        if len(near) == 1:
+            return near[0]
+        if found:
+            self._unsure_count[type_] = self._unsure_count.get(type_, 0) + 1
+            first = self._unsure.setdefault(type_, [])
+            if len(first) < _SHOWN:
+                first.append((self._number, case))
+        return None
 
     def _value(self, held: str, name: str, now: int) -> str | None:
         known = self._values.get((held, name))

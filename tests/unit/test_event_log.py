@@ -525,7 +525,7 @@ def test_a_mapping_file_that_is_none_is_told(told: Told, small: tuple[Path, Path
         code, _, err = told("profile", small[0], "--mapping", small[1])
         assert (code, what in err) == (2, True), err
     code, _, err = told("profile", small[0], "--mapping", "olst")
-    assert (code, "give a YAML file, or the name of a shipped one: olist, scms" in err) == (2, True)
+    assert (code, "give a YAML file, or the name of a shipped one: olist, order_management" in err) == (2, True)
     code, _, err = told("profile", small[0], "--mapping", small[1], "--source", "xes")
     assert (code, "--source xes: no adapter for logs is named so" in err) == (2, True)
     assert GROUP == "ordertwin.event_logs"
@@ -535,7 +535,7 @@ def test_every_shipped_mapping_can_be_read() -> None:
     from adapters.event_log import read_mapping
 
     names = sorted(path.stem for path in SHIPPED.glob("*.yaml"))
-    assert names == ["olist", "scms"]
+    assert names == ["olist", "order_management", "ordertwin", "ordertwin_events", "scms"]
     for name in names:
         assert read_mapping(Path(name)).title
 

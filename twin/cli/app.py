@@ -922,8 +922,15 @@ def import_(
 
 @app.command()
 def profile(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of one export: CSV or Parquet.")],
-    mapping: Annotated[Path, typer.Option(metavar="MAP", help="YAML file, or the name of a shipped one.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="LOG...", help="Files of one export (CSV, Parquet, OCEL 2.0, XES, CloudEvents), or a run's folder."
+        ),
+    ],
+    mapping: Annotated[
+        Path | None, typer.Option(metavar="MAP", help="YAML file, or the name of a shipped one; a folder needs none.")
+    ] = None,
     name: Annotated[str | None, typer.Option(metavar="GLOB", help="Only these measures, e.g. 'otif*'.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for the neutral log; it is made.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, shares and values exact.")] = False,
@@ -931,14 +938,14 @@ def profile(
         str, typer.Option(help="Kind of log: an entry point of the group ordertwin.event_logs.")
     ] = "tables",
 ) -> None:
-    """What the log of another system holds, and which measures it can and cannot support."""
-    from twin.cli.profiling import chosen_of_log, load_log, print_profile, show_profile
+    """What the log of another system, or of a run, holds, and which measures it can and cannot support."""
+    from twin.cli.profiling import chosen_of_log, print_profile, read_log, show_profile
     from twin.log.foreign import check_foreign, write_foreign
     from twin.measures.of_event_log import profile_log
 
     if out is not None:
         check_foreign(out)
-    log = load_log(source, files, mapping)
+    log = read_log(source, files, mapping)
     found = profile_log(log)
     chosen_of_log(found, name)
     digest = None if out is None else write_foreign(log, out)
