@@ -6,7 +6,7 @@
 
 Of several objects of a type, the one is meant that the followed object is related to; where it is related to none or
 more of them, the cell is left blank and counted. Where the event has none of the type, the followed object's own is
-taken if it has one.
+taken if it has one. Where all ids of a type begin with its name and a slash, as `order/7`, that is left out.
 """
 
 from __future__ import annotations
@@ -106,6 +106,8 @@ class _Rows:
         self._others = [type_ for type_ in self._attributes if type_ != case]
         self._timed = any(name for _, _, name in self._of_object)
         self._types: dict[str, str] = {}
+        self._bare: dict[str, None] = {}
+        """Types of which some id does not begin with their name."""
         self._values: dict[tuple[str, str], tuple[list[int], list[str | None]]] = {}
         self._linked: dict[str, dict[str, None]] = {}
         self._number = 0
@@ -119,6 +121,8 @@ class _Rows:
         if one.type != self._case and one.type not in self._attributes:
             return
         self._types[one.id] = one.type
+        if not one.id.startswith(f"{one.type}/"):
+            self._bare[one.type] = None
         names = self._attributes.get(one.type, {})
         told: dict[str, list[tuple[int, str | None]]] = {}
         for attribute in one.attributes:
@@ -158,7 +162,8 @@ class _Rows:
             chosen = {self._case: case} | {type_: self._chosen(type_, case, about) for type_ in self._others}
             for at, type_, name in self._of_object:
                 held = chosen[type_]
-                cells[at] = held if not name or held is None else self._value(held, name, now)
+                if held is not None:
+                    cells[at] = self._value(held, name, now) if name else self._short(held, type_)
             self.made.add(self._number, cells)
 
     def remarks(self) -> list[Remark]:
@@ -186,6 +191,9 @@ class _Rows:
             if len(first) < _SHOWN:
                 first.append((self._number, case))
         return None
+
+    def _short(self, held: str, type_: str) -> str:
+        return held if type_ in self._bare else held.removeprefix(f"{type_}/")
 
     def _value(self, held: str, name: str, now: int) -> str | None:
         known = self._values.get((held, name))
