@@ -1,6 +1,6 @@
 """CloudEvents 1.0 (CNCF 2019) in JSON lines, read: those of any origin, and events of this project back as they were.
 
-    for event in read_cloud_events(Path("demo.jsonl")): ...
+for event in read_cloud_events(Path("demo.jsonl")): ...
 """
 
 from __future__ import annotations
@@ -120,6 +120,4 @@ def read_cloud_events(path: Path) -> Iterator[CloudEvent]:
                 "read those of another origin by `twin profile` and a mapping",
             ) from None
         named = (str(told.get(name, "")) for name in ("correlationid", "causationid"))
-        yield CloudEvent(
-            told["id"], told["source"], told["type"], str(told.get("subject", "")), recorded, *named, data
-        )
+        yield CloudEvent(told["id"], told["source"], told["type"], str(told.get("subject", "")), recorded, *named, data)

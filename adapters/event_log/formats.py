@@ -50,7 +50,11 @@ def open_file(path: Path, mapping: EventLogMapping) -> LogFile:
         return ObjectLogFile(path, mapping)
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
     if text.startswith(b"<"):
-        return ObjectLogFile(path, mapping) if b"<object-types" in text or b"<event-types" in text else TracesFile(path, mapping)
+        return (
+            ObjectLogFile(path, mapping)
+            if b"<object-types" in text or b"<event-types" in text
+            else TracesFile(path, mapping)
+        )
     if text.startswith((b"{", b"[")):
         return CloudEventsFile(path, mapping) if _is_lines(text) else ObjectLogFile(path, mapping)
     if mapping.case is not None:

@@ -73,9 +73,7 @@ def widen(
 ) -> tuple[Wide, tuple[SourceFile, ...], int]:
     """Read and join the files into the table `wide`; returns it, the files and the rows that `where` left out."""
     parts = mapping.files or {_ONLY: SourcePart(file="*")}
-    files = {
-        name: open_file(path, mapping) for name, path in _assigned(paths, parts, mapping)
-    }
+    files = {name: open_file(path, mapping) for name, path in _assigned(paths, parts, mapping)}
     wanted: dict[str, dict[str, None]] = {name: {} for name in parts}
     found: dict[str, tuple[str, str]] = {}
 

@@ -115,9 +115,7 @@ class SqliteFile(ObjectLog):
         yield from merge(*streams, key=itemgetter(0))
 
     @staticmethod
-    def _named(
-        rows: sqlite3.Cursor, names: tuple[str, ...]
-    ) -> Iterator[tuple[int, str, str, tuple[str, ...], Any]]:
+    def _named(rows: sqlite3.Cursor, names: tuple[str, ...]) -> Iterator[tuple[int, str, str, tuple[str, ...], Any]]:
         for row in rows:
             yield row[0], str(row[1]), str(row[2]), names, row[3:]
 
@@ -164,7 +162,9 @@ def _connected(path: Path) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(uri, uri=True)) as con:
             yield con
     except sqlite3.DatabaseError as error:
-        raise OcelError(f"{path}: cannot be read as SQLite ({error}); it is damaged: fetch or export it again") from None
+        raise OcelError(
+            f"{path}: cannot be read as SQLite ({error}); it is damaged: fetch or export it again"
+        ) from None
 
 
 def _check_length(path: Path) -> None:

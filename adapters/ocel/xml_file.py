@@ -113,9 +113,7 @@ class _Head(_Reader):
 class _Items(_Reader):
     """The objects or the events as they are read."""
 
-    def __init__(
-        self, path: Path, section: str, kinds: dict[str, dict[str, str]], problems: Problems | None
-    ) -> None:
+    def __init__(self, path: Path, section: str, kinds: dict[str, dict[str, str]], problems: Problems | None) -> None:
         super().__init__(path)
         self.ended = False
         self._wanted = section
@@ -194,9 +192,7 @@ class _Items(_Reader):
         if self._wanted == "objects":
             made = OcelObject(own["id"], own["type"], tuple(self._attributes), tuple(self._relations))
         else:
-            made = OcelEvent(
-                own["id"], own["type"], own.get("time"), tuple(self._attributes), tuple(self._relations)
-            )
+            made = OcelEvent(own["id"], own["type"], own.get("time"), tuple(self._attributes), tuple(self._relations))
         self._made.append((place, made))
 
     def _place(self) -> str:

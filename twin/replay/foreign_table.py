@@ -33,9 +33,9 @@ def events_of_log(log: EventLog) -> tuple[pa.Table, int]:
 
     with duckdb.connect() as con:
         con.register("log", log.table)
-        timeless = con.execute(
-            'select count(*) from log where "order" is not null and event_ms is null'
-        ).fetchall()[0][0]
+        timeless = con.execute('select count(*) from log where "order" is not null and event_ms is null').fetchall()[0][
+            0
+        ]
         # Of what happened at one instant, the order of the log is kept.
         table = con.sql(
             f"""
