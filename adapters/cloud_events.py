@@ -119,5 +119,6 @@ def read_cloud_events(path: Path) -> Iterator[CloudEvent]:
                 f"the event {told['id']!r} of type {told['type']!r} is none of this engine ({error})",
                 "read those of another origin by `twin profile` and a mapping",
             ) from None
-        named = (str(told.get(name, "")) for name in ("correlationid", "causationid"))
-        yield CloudEvent(told["id"], told["source"], told["type"], str(told.get("subject", "")), recorded, *named, data)
+        correlation, causation = str(told.get("correlationid", "")), str(told.get("causationid", ""))
+        subject = str(told.get("subject", ""))
+        yield CloudEvent(told["id"], told["source"], told["type"], subject, recorded, correlation, causation, data)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import gzip
 import json
 import zlib
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from twin.event_log import EventLogError, Remark
 __all__ = ["LogFile", "missing_column", "open_file"]
 
 _HEAD: Final = 1 << 16
+_GZIP_WINDOW: Final = 31
 _SQLITE: Final = b"SQLite format 3\0"
 _OCEL: Final = (b'"objectTypes"', b'"eventTypes"', b'"ocel:')
 
@@ -57,11 +57,12 @@ def open_file(path: Path, mapping: EventLogMapping) -> LogFile:
         )
     if text.startswith((b"{", b"[")):
         return CloudEventsFile(path, mapping) if _is_lines(text) else ObjectLogFile(path, mapping)
+    table = ForeignFile(path, mapping.delimiter, mapping.encoding)
     if mapping.case is not None:
         raise EventLogError(
             "mapping.case", f"follows objects, and {path} is no object-centric log", "leave it out, or give OCEL 2.0"
         )
-    return ForeignFile(path, mapping.delimiter, mapping.encoding)
+    return table
 
 
 def _start(path: Path) -> bytes:
@@ -70,9 +71,9 @@ def _start(path: Path) -> bytes:
         with path.open("rb") as file:
             start = file.read(_HEAD)
         if start[:2] == b"\x1f\x8b":
-            with gzip.open(path) as unpacked:
-                start = unpacked.read(_HEAD)
-    except (OSError, EOFError, zlib.error):
+            # As much as there is: a stream that is cut off is told by the reader, with its line.
+            start = zlib.decompressobj(_GZIP_WINDOW).decompress(start, _HEAD)
+    except (OSError, zlib.error):
         return b""
     return start
 

@@ -124,7 +124,7 @@ class SourcePart(_Model):
 
 
 class Times(_Model):
-    """`zone` is the IANA zone of stamps without an offset; `format` is `iso`, `epoch_ms`, `epoch_s` or one of strptime."""
+    """`zone` is the IANA zone of stamps without an offset; `format` is `iso`, `epoch_ms`, `epoch_s` or strptime's."""
 
     zone: str | None = None
     format: str = "iso"

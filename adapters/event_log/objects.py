@@ -16,7 +16,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from adapters.event_log.columns import RecordFile, TextColumns, text_of, wanted_columns

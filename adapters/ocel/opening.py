@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import zlib
 from pathlib import Path
 from typing import Final
@@ -16,6 +15,7 @@ from adapters.ocel.xml_file import open_xml
 __all__ = ["open_object_log"]
 
 _SQLITE: Final = b"SQLite format 3\0"
+_GZIP_WINDOW: Final = 31
 _HEAD: Final = 512
 
 
@@ -32,9 +32,8 @@ def open_object_log(path: Path) -> ObjectLog:
         return open_sqlite(path)
     if head[:2] == b"\x1f\x8b":
         try:
-            with gzip.open(path) as unpacked:
-                head = unpacked.read(_HEAD)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            head = zlib.decompressobj(_GZIP_WINDOW).decompress(head, _HEAD)
+        except zlib.error as error:
             raise OcelError(f"{path}: the gzip stream is cut off or damaged ({error}); fetch it again") from None
         if head.startswith(_SQLITE):
             raise OcelError(f"{path}: is a gzipped SQLite database; unpack it first")

@@ -68,9 +68,10 @@ class SqliteFile(ObjectLog):
         """Each object with its id, in the order of the table `object`."""
         with _connected(self.path) as con:
             related = self._relations(con, "object", "source", "target", problems)
-            for at, rows in groupby(self._rows(con, "object"), itemgetter(0)):
+            for (at, id_, type_), rows in groupby(self._rows(con, "object"), lambda row: row[:3]):
                 told: list[ObjectAttribute] = []
-                for _, id_, type_, names, values in rows:
+                for row in rows:
+                    names, values = row[3:]
                     own = dict(zip(names, values, strict=True))
                     time, changed = own.get("ocel_time"), own.get("ocel_changed_field")
                     for name in names[len(_OWN) :]:

@@ -71,7 +71,8 @@ def as_xes() -> bytes:
         for event in EVENTS:
             if event["order"] == order:
                 parts.append(
-                    f'<event><string key="concept:name" value="{event["what"]}"><string key="noted" value="no"/></string>'
+                    f'<event><string key="concept:name" value="{event["what"]}">'
+                    '<string key="noted" value="no"/></string>'
                     f'<date key="time:timestamp" value="{event["at"]}"/><date key="noted" value="{event["noted"]}"/>'
                     '<list key="tags"><values><string key="noted" value="no"/></values></list></event>\n'
                 )
