@@ -546,7 +546,7 @@ def test_the_mappings_of_the_page_can_be_read() -> None:
     page = (Path(__file__).resolve().parents[2] / "docs/event_log.md").read_text(encoding="utf-8")
     blocks = [block.partition("```")[0] for block in page.split("```yaml\n")[1:]]
     titles = [read_mapping(YAML(typ="safe", pure=True).load(block)).title for block in blocks]
-    assert titles == ["A marketplace's export", "Events of an order system"]
+    assert titles == ["A marketplace's export", "Events of an order system", "Order management", "Events of a shop"]
 
 
 def test_a_log_of_our_own_run_gives_the_measures_that_the_run_gives(tmp_path: Path) -> None:  # OB-06
