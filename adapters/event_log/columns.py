@@ -13,7 +13,7 @@ from twin.event_log import EventLogError, Remark
 
 __all__ = ["RecordFile", "TextColumns", "text_of", "wanted_columns"]
 
-_BATCH: Final = 1 << 16
+_BATCH: Final = 1 << 14
 
 
 class TextColumns:

@@ -12,11 +12,10 @@ taken if it has one. Where all ids of a type begin with its name and a slash, as
 from __future__ import annotations
 
 import difflib
-from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from adapters.event_log.columns import RecordFile, TextColumns, text_of, wanted_columns
@@ -80,6 +79,36 @@ def _followed(log: ObjectLog, case: str | None) -> str:
     return case
 
 
+class _State(NamedTuple):
+    """What the attributes of an object are from `since` on, and the changes that led there where there are more."""
+
+    since: int
+    cells: tuple[str | None, ...]
+    changes: tuple[tuple[int, int, str | None], ...]
+
+    @classmethod
+    def of(cls, changes: list[tuple[int, int, str | None]], size: int) -> _State:
+        """The state that these (time, place, value) make."""
+        # Stable: of two values at one time the later one in the file holds.
+        changes.sort(key=lambda change: change[0])
+        cells: list[str | None] = [None] * size
+        for _, place, value in changes:
+            cells[place] = value
+        since = changes[-1][0] if changes else 0
+        return cls(since, tuple(cells), tuple(changes) if changes and changes[0][0] != since else ())
+
+    def at(self, now: int) -> Sequence[str | None]:
+        """What they are at `now` (ms)."""
+        if now >= self.since:
+            return self.cells
+        cells: list[str | None] = [None] * len(self.cells)
+        for at, place, value in self.changes:
+            if at > now:
+                break
+            cells[place] = value
+        return cells
+
+
 class _Rows:
     """The rows as they grow, and what must be known of objects for them."""
 
@@ -91,26 +120,33 @@ class _Rows:
         # What is not meant makes no row, where that can be told from the event's type.
         by_type = mapping.activity is not None and mapping.activity.column == f"{_EVENT}type"
         self._meant = mapping.activity if by_type else None
-        self._of_event: list[tuple[int, str]] = []
-        self._of_object: list[tuple[int, str, str]] = []
+        self._own: list[tuple[int, str]] = []
+        self._told: list[tuple[int, str]] = []
+        self._ids: list[tuple[int, str]] = []
+        # Of each type, its attributes that are wanted and the columns that they go to.
+        self._names: dict[str, dict[str, int]] = {}
+        self._columns: dict[str, list[int]] = {}
         for at, name in enumerate(wanted):
             if name.startswith(_EVENT):
-                self._of_event.append((at, name.removeprefix(_EVENT)))
-            else:
-                self._of_object.append((at, *_typed(name, log)))
-        self._attributes: dict[str, dict[str, None]] = {}
-        for _, type_, name in self._of_object:
-            self._attributes.setdefault(type_, {})
+                name = name.removeprefix(_EVENT)
+                (self._own if name in _OWN else self._told).append((at, name))
+                continue
+            type_, name = _typed(name, log)
+            names, columns = self._names.setdefault(type_, {}), self._columns.setdefault(type_, [])
             if name:
-                self._attributes[type_][name] = None
-        self._others = [type_ for type_ in self._attributes if type_ != case]
-        self._timed = any(name for _, _, name in self._of_object)
+                names[name] = len(names)
+                columns.append(at)
+            else:
+                self._ids.append((at, type_))
+        self._others = [type_ for type_ in self._names if type_ != case]
+        self._stateful = [type_ for type_, columns in self._columns.items() if columns]
+        self._states: dict[str, _State] = {}
         self._types: dict[str, str] = {}
         self._bare: dict[str, None] = {}
         """Types of which some id does not begin with their name."""
-        self._values: dict[tuple[str, str], tuple[list[int], list[str | None]]] = {}
         self._linked: dict[str, dict[str, None]] = {}
         self._number = 0
+        self._last = ("", 0)
         self._left_out: list[tuple[int, str]] = []
         self._left_out_count = 0
         self._unsure: dict[str, list[tuple[int, str]]] = {}
@@ -118,19 +154,19 @@ class _Rows:
 
     def meet(self, one: OcelObject) -> None:
         """Remember what rows may need of an object."""
-        if one.type != self._case and one.type not in self._attributes:
+        names = self._names.get(one.type)
+        if names is None and one.type != self._case:
             return
         self._types[one.id] = one.type
         if not one.id.startswith(f"{one.type}/"):
             self._bare[one.type] = None
-        names = self._attributes.get(one.type, {})
-        told: dict[str, list[tuple[int, str | None]]] = {}
-        for attribute in one.attributes:
-            if attribute.name in names:
-                told.setdefault(attribute.name, []).append((self._instant(attribute.time), text_of(attribute.value)))
-        for name, values in told.items():
-            values.sort(key=lambda held: held[0])
-            self._values[one.id, name] = [at for at, _ in values], [value for _, value in values]
+        if names:
+            changes = [
+                (self._instant(attribute.time), names[attribute.name], text_of(attribute.value))
+                for attribute in one.attributes
+                if attribute.name in names
+            ]
+            self._states[one.id] = _State.of(changes, len(names))
         if self._others:
             for relation in one.relationships:
                 self._linked.setdefault(one.id, {})[relation.object] = None
@@ -154,16 +190,26 @@ class _Rows:
             return
         self.made_any = True
         base: list[str | None] = [None] * len(self.made.names)
-        for at, name in self._of_event:
-            base[at] = _of_event(event, name)
-        now = self._instant(event.time or "") if self._timed else 0
+        for at, name in self._own:
+            base[at] = getattr(event, name)
+        if self._told:
+            values = {one.name: one.value for one in event.attributes}
+            for at, name in self._told:
+                base[at] = text_of(values.get(name))
+        now = self._instant(event.time or "") if self._stateful else 0
         for case in cases:
             cells = base.copy()
-            chosen = {self._case: case} | {type_: self._chosen(type_, case, about) for type_ in self._others}
-            for at, type_, name in self._of_object:
+            chosen: dict[str, str | None] = {self._case: case}
+            for type_ in self._others:
+                chosen[type_] = self._chosen(type_, case, about)
+            for at, type_ in self._ids:
                 held = chosen[type_]
-                if held is not None:
-                    cells[at] = self._value(held, name, now) if name else self._short(held, type_)
+                cells[at] = held if held is None or type_ in self._bare else held.removeprefix(f"{type_}/")
+            for type_ in self._stateful:
+                state = self._states.get(chosen[type_] or "")
+                if state is not None:
+                    for at, text in zip(self._columns[type_], state.at(now), strict=True):
+                        cells[at] = text
             self.made.add(self._number, cells)
 
     def remarks(self) -> list[Remark]:
@@ -192,25 +238,18 @@ class _Rows:
                 first.append((self._number, case))
         return None
 
-    def _short(self, held: str, type_: str) -> str:
-        return held if type_ in self._bare else held.removeprefix(f"{type_}/")
-
-    def _value(self, held: str, name: str, now: int) -> str | None:
-        known = self._values.get((held, name))
-        if known is None:
-            return None
-        at = bisect_right(known[0], now)
-        return known[1][at - 1] if at else None
-
     def _instant(self, text: str) -> int:
         """Milliseconds; what is no time is told by the survey."""
-        try:
-            found = datetime.fromisoformat(text)
-        except ValueError:
-            return 0
-        if found.tzinfo is None:
-            found = found.replace(tzinfo=self._zone or UTC)
-        return (found - _EPOCH) // _MS
+        # Attributes of one object, and those of many, mostly have one time.
+        if text != self._last[0]:
+            try:
+                found = datetime.fromisoformat(text)
+            except ValueError:
+                return 0
+            if found.tzinfo is None:
+                found = found.replace(tzinfo=self._zone or UTC)
+            self._last = text, (found - _EPOCH) // _MS
+        return self._last[1]
 
 
 def _typed(name: str, log: ObjectLog) -> tuple[str, str]:
@@ -219,10 +258,3 @@ def _typed(name: str, log: ObjectLog) -> tuple[str, str]:
         return name, ""
     type_ = max((one for one in log.object_types if name.startswith(f"{one}.")), key=len)
     return type_, name.removeprefix(f"{type_}.")
-
-
-def _of_event(event: OcelEvent, name: str) -> str | None:
-    if name in _OWN:
-        held: str | None = getattr(event, name)
-        return held
-    return next((text_of(one.value) for one in event.attributes if one.name == name), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -60,7 +61,7 @@ class XmlFile(ObjectLog):
             yield from items.take()
 
 
-class _Reader:
+class _Reader(ABC):
     def __init__(self, path: Path) -> None:
         self._path = path
         self.parser = new_parser(self.fail)
@@ -72,11 +73,11 @@ class _Reader:
         place = self._path if line is None else f"{self._path}:{line}"
         return OcelError(f"{place}: {problem}; {remedy}")
 
-    def _start(self, name: str, attributes: dict[str, str]) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _start(self, name: str, attributes: dict[str, str]) -> None: ...
 
-    def _end(self, name: str) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _end(self, name: str) -> None: ...
 
 
 class _Head(_Reader):
