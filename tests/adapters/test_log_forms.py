@@ -382,7 +382,7 @@ def test_distances_are_taken_of_any_form_of_a_log(told: Told, run_folder: Path, 
 
 
 def test_events_without_a_time_are_told_and_not_compared(tmp_path: Path) -> None:
-    from twin.replay.foreign_table import events_of_log
+    from twin.replay.neutral_table import events_of_log
 
     data = b"id,placed,there,state\n1,2024-01-01T00:00Z,2024-01-02T00:00Z,ok\n2,2024-01-01T00:00Z,,off\n"
     events = {"order_placed": "placed", "delivered": "there", "cancelled": {"when": {"state": ["off"]}}}

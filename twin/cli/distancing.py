@@ -38,7 +38,7 @@ def read_events(path: Path, mapping: Path | None, source: str) -> Table:
     from twin.cli.profiling import load_log
     from twin.log.foreign import is_foreign, read_foreign
     from twin.replay.event_table import read_event_table
-    from twin.replay.foreign_table import events_of_log
+    from twin.replay.neutral_table import events_of_log
 
     if is_foreign(path):
         log = read_foreign(path)
