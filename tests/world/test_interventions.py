@@ -95,6 +95,49 @@ def test_a_shift_of_volume_prefers_another_warehouse_for_a_while() -> None:  # R
     assert stage.state.policies.preferred == (("home", "main"),)
 
 
+RAIL = {"id": "rail", "latency": "1s"}
+
+
+WINDOWS = ((0, 12), (13, 24), (25, 36), (37, 60), (61, 72))
+
+
+def by_rail(*shifts: dict[str, Any]) -> Stage:
+    """The way from main may go by rail too, which is dearer."""
+    lane = {"from": "main", "to": "home", "carrier": "rail", "transit": "5h", "cost": {"shipment": "9.00 GBP"}}
+    return staged(*shifts, carriers=[RAIL], lanes=[*BUSY["lanes"], lane])
+
+
+def carriers_by_hour(stage: Stage) -> list[tuple[int, str]]:
+    return [(at, plan.carrier) for at, event in stage.events(ReleaseDecided) for plan in event.fulfillment_orders]
+
+
+def test_a_shift_of_carrier_ships_with_another_for_a_while() -> None:  # RC-18
+    stage = by_rail({"kind": "shift_carrier", "carrier": "van", "to": "rail", "at": "1d", "for": "1d"})
+    released = carriers_by_hour(stage)
+    usual = {carrier for at, carrier in released if not DAY < at < 2 * DAY + MINUTE}
+    shifted = {carrier for at, carrier in released if DAY + MINUTE < at < 2 * DAY}
+    assert (usual, shifted) == ({"van"}, {"rail"})
+    assert stage.state.lanes["home"]["main"].carrier == "van"
+    assert left_over(stage.state) == []
+
+
+def test_only_the_last_shift_of_carrier_to_end_gives_the_usual_one_back() -> None:  # RC-18
+    one = {"id": "a", "kind": "shift_carrier", "carrier": "van", "to": "rail", "at": "1d", "for": "1d"}
+    stage = by_rail(one, one | {"id": "b", "at": "36h"})
+    released = carriers_by_hour(stage)
+    # The second finds nothing that goes by van any more, and so holds nothing: the first gives back what it took.
+    assert {carrier for at, carrier in released if DAY + MINUTE < at < 2 * DAY} == {"rail"}
+    assert {carrier for at, carrier in released if at > 2 * DAY + MINUTE} == {"van"}
+
+
+def test_a_shift_of_carrier_back_takes_what_the_other_shifted() -> None:  # RC-18
+    there = {"id": "a", "kind": "shift_carrier", "carrier": "van", "to": "rail", "at": "12h", "for": "2d"}
+    back = {"id": "b", "kind": "shift_carrier", "carrier": "rail", "to": "van", "at": "24h", "for": "12h"}
+    released = carriers_by_hour(by_rail(there, back))
+    seen = [{carrier for at, carrier in released if first * HOUR < at < last * HOUR} for first, last in WINDOWS]
+    assert seen == [{"van"}, {"rail"}, {"van"}, {"rail"}, {"van"}]
+
+
 def test_promises_are_extended_for_a_while_and_no_longer() -> None:  # RC-18
     stage = staged({"kind": "extend_promises", "by": "2d", "at": "1d", "for": "1d"})
     leads = [(at, event.promised_at - stage.scenario.run.start - at) for at, event in stage.events(PromiseDecided)]
@@ -119,6 +162,12 @@ def test_a_fork_before_an_intervention_goes_on_as_the_whole() -> None:
     assert fork.events(InterventionEnded)
 
 
+def test_a_carrier_without_a_lane_on_the_same_way_is_no_other_carrier() -> None:
+    shift = {"kind": "shift_carrier", "carrier": "van", "to": "rail", "at": "1d"}
+    with pytest.raises(ScenarioError, match="no lane of 'rail' serves a way of 'van'; add one"):
+        tiny(BUSY | {"carriers": [RAIL], "interventions": [shift]})
+
+
 @pytest.mark.parametrize(
     ("intervention", "told"),
     [
@@ -136,6 +185,8 @@ def test_a_fork_before_an_intervention_goes_on_as_the_whole() -> None:
         ),
         ({"kind": "redrive", "at": "31d"}, "it is decided at 31d, and the run is over at 30d"),
         ({"kind": "zero_feed", "channel": "web", "at": "1d"}, "'web' has no stock feed"),
+        ({"kind": "shift_carrier", "carrier": "van", "to": "von", "at": "1d"}, "unknown carrier 'von'"),
+        ({"kind": "shift_carrier", "carrier": "van", "to": "van", "at": "1d"}, "'van' is the carrier that parcels go"),
         ({"kind": "stop_ship", "channel": "wob", "at": "1d"}, "unknown channel 'wob'"),
         ({"kind": "redrive", "gateway": "epr", "at": "1d"}, "unknown partner 'epr'; partners here: "),
         ({"kind": "redrive", "when": {"dead_letters_above": 3, "gateway": "sup/*"}}, "unknown partner 'sup/[*]'"),

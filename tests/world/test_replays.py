@@ -23,6 +23,7 @@ from twin.decisions import AnswerLeg, DecisionFailed, SourcingAnswer, SourcingQu
 from twin.experiment.forking import what_if
 from twin.log import RunError, read_manifest
 from twin.replay import redecide as module
+from twin.replay.agreement import wilson
 from twin.replay.fold import Diverged, fold, go_on, position_at
 from twin.replay.redecide import redecide
 from twin.run import Run, RunRefused, Twin, load
@@ -257,9 +258,9 @@ def test_a_service_is_held_against_the_log(busy: Run) -> None:  # PL-04
 
 def test_wilsons_interval_is_the_textbooks() -> None:
     # 10 of 20 by hand: (0.5 + z²/40 ± z·sqrt(0.0125 + z²/1600)) / (1 + z²/20).
-    low, high = module._wilson(10, 20)
+    low, high = wilson(10, 20)
     assert (round(low, 4), round(high, 4)) == (0.2993, 0.7007)
-    assert module._wilson(0, 0) == (0.0, 1.0)
+    assert wilson(0, 0) == (0.0, 1.0)
 
 
 # --- the commands

@@ -257,6 +257,52 @@ def redecide(
 
 
 @app.command()
+def reconstruct(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="LOG...", help="Folder of a run or a neutral log, or files with --mapping.")
+    ],
+    base: Annotated[Path, typer.Option(metavar="SCENARIO", help="What the log cannot tell stays as in it.")],
+    fit_until: Annotated[
+        str, typer.Option(metavar="TIME", help="Fit on what is before, test on the rest: 30d, or an instant.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for all of it; it is made.")],
+    mapping: Annotated[
+        Path | None, typer.Option(metavar="MAP", help="YAML file, or the name of a shipped one, for files.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="What is otherwise in a second run.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Runs of each, for the luck that is modeled.")] = 3,
+    distances: Annotated[bool, typer.Option(help="Measure how near it comes to the log.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="The statement as JSON.")] = False,
+    source: Annotated[
+        str, typer.Option(help="Kind of files: an entry point of the group ordertwin.event_logs.")
+    ] = "tables",
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Let a log's orders and its luck drive the business, and the engine decide afresh: as it was, and changed."""
+    from twin.cli.reconstructing import reconstruct_log, show_statement
+
+    with reporting(quiet=quiet) as progress:
+        done = reconstruct_log(
+            files,
+            base,
+            out,
+            fit_until,
+            mapping=mapping,
+            source=source,
+            settings=settings or (),
+            seeds=seeds,
+            distances=distances,
+            progress=progress,
+        )
+    if as_json:
+        sys.stdout.write((done.folder / "statement.json").read_text(encoding="utf-8"))
+    else:
+        show_statement(done.statement, done.folder)
+
+
+@app.command()
 def refeed(
     run: RunFolder,
     journal: Annotated[Path, typer.Option(metavar="FILE", help="Journal to make, or to go on with where it stopped.")],

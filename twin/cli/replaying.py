@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from twin.core.master import Policies
     from twin.core.state import State
     from twin.log import Manifest
-    from twin.replay.redecide import Agreement, Redecided
+    from twin.replay.agreement import Agreement
+    from twin.replay.redecide import Redecided
 
 __all__ = [
     "position_of",

@@ -10,8 +10,7 @@ from typing import Final
 import msgspec
 
 from twin import __version__
-from twin.event_log import EventLog, Remark, SourceFile, arrow_schema
-from twin.log.errors import RunError
+from twin.event_log import EventLog, EventLogError, Remark, SourceFile, arrow_schema
 from twin.log.folder import RunRefused
 from twin.log.manifest import MANIFEST
 
@@ -23,11 +22,13 @@ _FORMAT: Final = 1
 _CHUNK: Final = 1 << 20
 
 _KIND: Final = "event_log"
+_AGAIN: Final = "write the log again"
 
 
 class _Manifest(msgspec.Struct, frozen=True):
-    """What is beside the events; a manifest of something else has another `kind`."""
+    """What `write_foreign` says of a log."""
 
+    kind: str
     format: int
     title: str
     files: tuple[SourceFile, ...]
@@ -55,25 +56,27 @@ def is_foreign(folder: Path) -> bool:
 
 
 def read_foreign(folder: Path) -> EventLog:
-    """The log that `write_foreign` wrote. Raises `RunError` where it is damaged or of another version."""
+    """The log that `write_foreign` wrote. Raises `EventLogError` where it is damaged or of another version."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     events = folder / EVENTS_FILE
     try:
         held = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=_Manifest)
-    except msgspec.MsgspecError as error:
-        raise RunError(f"{folder / MANIFEST}: cannot be read ({error}); profile the log again") from None
+    except (OSError, msgspec.DecodeError) as error:
+        raise EventLogError(str(folder / MANIFEST), f"it cannot be read: {error}", _AGAIN) from None
+    if held.kind != _KIND:
+        raise EventLogError(str(folder), f"its manifest is of '{held.kind}'", "give a log of `twin profile --out`")
     if held.format != _FORMAT:
-        raise RunError(f"{folder}: is of format {held.format}, this version reads {_FORMAT}; profile the log again")
+        raise EventLogError(str(folder), f"it is of format {held.format}, this version reads {_FORMAT}", _AGAIN)
     if not events.is_file() or _digest(events) != held.digest:
-        raise RunError(f"{events}: is missing or not what was written; profile the log again")
+        raise EventLogError(str(events), "it is not what its manifest says", _AGAIN)
     try:
         table = pq.ParquetFile(events).read()
     except pa.ArrowException as error:
-        raise RunError(f"{events}: cannot be read ({error}); profile the log again") from None
+        raise EventLogError(str(events), f"it cannot be read: {error}", _AGAIN) from None
     if table.schema != arrow_schema():
-        raise RunError(f"{events}: has other columns than a neutral log; profile the log again")
+        raise EventLogError(str(events), "it has other columns than a neutral log", _AGAIN)
     told = {name: getattr(held, name) for name in EventLog.__struct_fields__ if name != "table"}
     return EventLog(table=table, **told)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
-from math import sqrt
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +33,7 @@ from twin.core.promising import promise_lines
 from twin.core.state import Order, State
 from twin.decisions import Decider, DecisionFailed, SourcingAnswer, sourcing_question
 from twin.log import read_entries
+from twin.replay.agreement import Agreement, agreement_of
 from twin.scenario.units import format_instant
 
 __all__ = ["Agreement", "Changed", "Redecided", "over", "redecide"]
@@ -55,21 +55,6 @@ class Changed(Struct, frozen=True):
     was: str
     would_be: str
     why: str
-
-
-class Agreement(Struct, frozen=True):
-    """Recorded sourcing decisions of one class (empty: all) that come out identical in site, quantity and date.
-
-    `low` and `high` are Wilson's interval of the share at 95 %; values are minor units of the lines decided about.
-    """
-
-    criticality: str
-    decisions: int
-    same: int
-    value_minor: int
-    same_value_minor: int
-    low: float
-    high: float
 
 
 class Redecided(Struct, frozen=True):
@@ -317,7 +302,7 @@ class _Tally:
     def result(self, entries: int) -> Redecided:
         """All of it."""
         agreement = [
-            Agreement(name, counts[0], counts[1], counts[2], counts[3], *_wilson(counts[1], counts[0]))
+            agreement_of(name, counts[0], counts[1], counts[2], counts[3])
             for name, counts in sorted(self.classes.items())
         ]
         return Redecided(entries, self.decisions, tuple(self.changed), tuple(agreement), self.reasons)
@@ -335,16 +320,6 @@ def _reason(was: SourcingDecided, now: Event | None) -> str:
         ):
             return "site" if name == "node" else name
     return "quantity"
-
-
-def _wilson(same: int, of: int) -> tuple[float, float]:
-    """Wilson's interval of a share at 95 % (Wilson 1927)."""
-    if not of:
-        return 0.0, 1.0
-    share, square = same / of, Z * Z
-    middle = (share + square / (2 * of)) / (1 + square / of)
-    half = Z * sqrt(share * (1 - share) / of + square / (4 * of * of)) / (1 + square / of)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def over(old: Policies, new: Policies) -> Callable[[Policies], Policies]:

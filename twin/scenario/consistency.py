@@ -12,7 +12,7 @@ from twin.scenario.disruptions import CapacityCut, CarrierClosed, DemandSpike, L
 from twin.scenario.errors import Path, choices
 from twin.scenario.expect import MeasureBound, Reference
 from twin.scenario.fault_checks import interface_misfits
-from twin.scenario.interventions import PauseBatch, Redrive, ShiftVolume, ZeroFeed
+from twin.scenario.interventions import PauseBatch, Redrive, ShiftCarrier, ShiftVolume, ZeroFeed
 from twin.scenario.units import CURRENCY_EXPONENTS, format_duration
 from twin.streams.distributions import Fixed
 
@@ -235,7 +235,16 @@ def _idle_hands(scenario: Scenario) -> list[tuple[Path, str]]:
         if isinstance(one, ShiftVolume) and "preferred_node" not in scenario.policies.sourcing.rules:
             text = "preferred: no sourcing rule looks at preferred warehouses; add preferred_node"
             problems.append(((*path, "preferred"), text))
+        if isinstance(one, ShiftCarrier) and one.carrier == one.to:
+            problems.append(((*path, "to"), f"to: '{one.to}' is the carrier that parcels go with; name another"))
+        elif isinstance(one, ShiftCarrier) and not _ways(scenario, one.carrier) & _ways(scenario, one.to):
+            text = f"to: no lane of '{one.to}' serves a way of '{one.carrier}'; add one"
+            problems.append(((*path, "to"), text))
     return problems
+
+
+def _ways(scenario: Scenario, carrier: str) -> set[tuple[str, str]]:
+    return {(lane.from_, lane.to) for lane in scenario.lanes if lane.carrier == carrier}
 
 
 def _unbought(scenario: Scenario) -> list[tuple[Path, str]]:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from twin.scenario.base import (
+    CarrierRef,
     ChannelRef,
     Cost,
     Count,
@@ -30,6 +31,7 @@ __all__ = [
     "Intervention",
     "PauseBatch",
     "Redrive",
+    "ShiftCarrier",
     "ShiftVolume",
     "StopShip",
     "ZeroFeed",
@@ -124,6 +126,18 @@ class ShiftVolume(_Lasting):
     """Preferred warehouse by region; it holds where `preferred_node` is among the sourcing rules"""
 
 
+class ShiftCarrier(_Lasting):
+    """Parcels that would go with one carrier go with another, where a lane of it serves the same way; what is released
+    already stays."""
+
+    kind: Literal["shift_carrier"]
+    """Ship with another carrier"""
+    carrier: CarrierRef
+    """Instead of which"""
+    to: CarrierRef
+    """With which"""
+
+
 class PauseBatch(_Lasting):
     """The job that makes an interface's batch files is stopped: what is to go waits for the first file after it."""
 
@@ -143,6 +157,6 @@ class ExtendPromises(_Lasting):
 
 
 Intervention = Annotated[
-    Redrive | StopShip | ZeroFeed | ShiftVolume | ExtendPromises | PauseBatch,
+    Redrive | StopShip | ZeroFeed | ShiftVolume | ShiftCarrier | ExtendPromises | PauseBatch,
     Field(discriminator="kind"),
 ]

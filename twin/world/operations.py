@@ -6,7 +6,7 @@ There is no back door: what they do is in the log, with who did it, why and what
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -22,7 +22,7 @@ from twin.core.commands import (
     RedriveDelivery,
     ReleaseHold,
 )
-from twin.core.master import Channel
+from twin.core.master import Channel, Lane
 from twin.core.state import State
 from twin.streams import Distribution
 from twin.world.files import Files
@@ -68,6 +68,8 @@ class Plan(Struct, frozen=True):
     preferred: tuple[tuple[str, str], ...] = ()
     by_ms: int = 0
     interface: str = ""
+    carrier: str = ""
+    lanes: tuple[Lane, ...] = ()
 
 
 class Operations(Actor):
@@ -90,10 +92,11 @@ class Operations(Actor):
         # While its change of the rules holds: its place among those of its kind, above those that began before.
         self.place = 0
         self.paused = False
-        # Orders that it stops (whether it is a stop that holds them, or still only meant to), what was preferred in its
-        # regions when it began, whether its feed was closed then, and what those of its kind last made of promises.
+        # Orders that it stops (whether it is a stop that holds them, or still only meant to), what it found when it
+        # began in its regions (the preferred warehouse) or on its ways (the lane), whether its feed was closed then,
+        # and what those of its kind last made of promises.
         self.held: dict[str, bool] = {}
-        self.usual: dict[str, str] = {}
+        self.usual: dict[Any, Any] = {}
         self.closed_before = False
         self.extra_ms = 0
 
@@ -274,6 +277,8 @@ class Operations(Actor):
             for region, node in plan.preferred:
                 self._shift(preferred, region, node, begins)
             told = DefinePolicies(*name, replace(policies, preferred=tuple(sorted(preferred.items()))))
+        elif plan.kind == "shift_carrier":
+            told = DefineNetwork(*name, state.currency, lanes=self._lanes(begins))
         else:
             told = DefinePolicies(*name, replace(policies, promise_extra_ms=self._extra(begins)))
         if not begins:
@@ -302,18 +307,28 @@ class Operations(Actor):
                 one.extra_ms = extra_ms
         return extra_ms
 
-    def _shift(self, preferred: dict[str, str], region: str, node: str, begins: bool) -> None:
-        """Prefer another warehouse in a region, or again what was preferred before."""
+    def _lanes(self, begins: bool) -> tuple[Lane, ...]:
+        """The ways that go with the other carrier from now on, or with the usual one again; only those that change."""
+        now = {(lane.region, lane.node): lane for lanes in self.state.lanes.values() for lane in lanes.values()}
+        then = dict(now)
+        for lane in self.plan.lanes:
+            way = (lane.region, lane.node)
+            if way in self.usual or (begins and way in now and now[way].carrier == self.plan.carrier):
+                self._shift(then, way, lane, begins)
+        return tuple([lane for way, lane in then.items() if lane != now[way]])
+
+    def _shift(self, current: dict[Any, Any], place: Any, value: Any, begins: bool) -> None:
+        """Put another warehouse or lane in a place, or again what was there before."""
         if begins:
-            self.usual[region] = preferred.get(region, "")
-            preferred[region] = node
+            self.usual[place] = current.get(place)
+            current[place] = value
             return
-        usual = self.usual.pop(region)
-        above = [other for other in self._others() if other.place > self.place and region in other.usual]
+        usual = self.usual.pop(place)
+        above = [other for other in self._others() if other.place > self.place and place in other.usual]
         if above:
-            min(above, key=lambda other: other.place).usual[region] = usual
-        elif preferred.get(region) == node:
-            if usual:
-                preferred[region] = usual
+            min(above, key=lambda other: other.place).usual[place] = usual
+        elif current.get(place) == value:
+            if usual is None:
+                del current[place]
             else:
-                del preferred[region]
+                current[place] = usual

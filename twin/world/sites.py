@@ -10,6 +10,7 @@ from twin.core.calendar import Calendar, add_working, next_open
 from twin.core.master import Departures, Lane
 from twin.core.master import Warehouse as Node
 from twin.scenario import Scenario, calendar_named, compile_calendar, compile_instants
+from twin.scenario.business import Lane as LaneSpec
 from twin.scenario.business import PickTime, Warehouse
 from twin.scenario.policies import Waves
 from twin.scenario.times import DAYS
@@ -55,13 +56,15 @@ class Sites(Struct, frozen=True):
         """The lanes as the engine knows them; where several carriers serve the same way, the cheapest, then by id."""
         best: dict[tuple[str, str], Lane] = {}
         for spec in self.scenario.lanes:
-            lane = Lane(
-                spec.from_, spec.to, spec.carrier, spec.promise_ms, minor(spec.cost.shipment), minor(spec.cost.unit)
-            )
+            lane = _lane(spec)
             known = best.get((lane.node, lane.region))
             if known is None or (lane.shipment_cost_minor, lane.carrier) < (known.shipment_cost_minor, known.carrier):
                 best[lane.node, lane.region] = lane
         return tuple(best.values())
+
+    def lanes_of(self, carrier: str) -> tuple[Lane, ...]:
+        """All lanes of a carrier as the engine would know them, whether or not it is the cheapest there."""
+        return tuple([_lane(spec) for spec in self.scenario.lanes if spec.carrier == carrier])
 
     def node(self, warehouse: Warehouse) -> Node:
         """A warehouse as the engine knows it."""
@@ -103,6 +106,11 @@ class Sites(Struct, frozen=True):
                 begin = next_open(calendar, self.scenario.run.start)
                 return add_working(calendar, begin, round(distribution.expected())) - self.scenario.run.start
         raise KeyError(supplier)
+
+
+def _lane(spec: LaneSpec) -> Lane:
+    shipment, unit = minor(spec.cost.shipment), minor(spec.cost.unit)
+    return Lane(spec.from_, spec.to, spec.carrier, spec.promise_ms, shipment, unit)
 
 
 def docks(scenario: Scenario) -> list[Warehouse]:

@@ -18,6 +18,7 @@ from twin.scenario.interventions import (
     Intervention,
     PauseBatch,
     Redrive,
+    ShiftCarrier,
     ShiftVolume,
     StopShip,
     ZeroFeed,
@@ -164,6 +165,8 @@ def _plan(scenario: Scenario, one: Intervention, name: str) -> Plan:
         tuple(one.preferred.items()) if isinstance(one, ShiftVolume) else (),
         one.by if isinstance(one, ExtendPromises) else 0,
         one.interface if isinstance(one, PauseBatch) else "",
+        one.carrier if isinstance(one, ShiftCarrier) else "",
+        Sites.of(scenario).lanes_of(one.to) if isinstance(one, ShiftCarrier) else (),
     )
 
 
