@@ -1,4 +1,4 @@
-"""A foreign log on disk: its neutral events as Parquet, and a manifest, written last."""
+"""A foreign log on disk: its neutral events as Parquet, and a manifest, written last; and read back."""
 
 from __future__ import annotations
 
@@ -20,6 +20,65 @@ EVENTS_FILE: Final = "events.parquet"
 
 _FORMAT: Final = 1
 _CHUNK: Final = 1 << 20
+
+_KIND: Final = "event_log"
+_AGAIN: Final = "write the log again"
+
+
+class _Manifest(msgspec.Struct, frozen=True):
+    """What `write_foreign` says of a log."""
+
+    kind: str
+    format: int
+    title: str
+    files: tuple[SourceFile, ...]
+    events: int
+    zone: str
+    currency: str
+    currency_exponent: int
+    as_of_ms: int
+    as_of_stated: bool
+    whole: bool
+    left_out_rows: int
+    remarks: tuple[Remark, ...]
+    caveats: tuple[str, ...]
+    refused: dict[str, str]
+    digest: str
+
+
+def is_foreign(folder: Path) -> bool:
+    """Whether the folder holds a log that `write_foreign` wrote, whole or damaged."""
+    try:
+        held = msgspec.json.decode((folder / MANIFEST).read_bytes())
+    except (OSError, msgspec.MsgspecError):
+        return False
+    return isinstance(held, dict) and held.get("kind") == _KIND
+
+
+def read_foreign(folder: Path) -> EventLog:
+    """The log that `write_foreign` wrote. Raises `EventLogError` where it is damaged or of another version."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    events = folder / EVENTS_FILE
+    try:
+        held = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=_Manifest)
+    except (OSError, msgspec.DecodeError) as error:
+        raise EventLogError(str(folder / MANIFEST), f"it cannot be read: {error}", _AGAIN) from None
+    if held.kind != _KIND:
+        raise EventLogError(str(folder), f"its manifest is of '{held.kind}'", "give a log of `twin profile --out`")
+    if held.format != _FORMAT:
+        raise EventLogError(str(folder), f"it is of format {held.format}, this version reads {_FORMAT}", _AGAIN)
+    if not events.is_file() or _digest(events) != held.digest:
+        raise EventLogError(str(events), "it is not what its manifest says", _AGAIN)
+    try:
+        table = pq.ParquetFile(events).read()
+    except pa.ArrowException as error:
+        raise EventLogError(str(events), f"it cannot be read: {error}", _AGAIN) from None
+    if table.schema != arrow_schema():
+        raise EventLogError(str(events), "it has other columns than a neutral log", _AGAIN)
+    told = {name: getattr(held, name) for name in EventLog.__struct_fields__ if name != "table"}
+    return EventLog(table=table, **told)
 
 
 def check_foreign(folder: Path) -> None:
@@ -52,7 +111,7 @@ def write_foreign(log: EventLog, folder: Path) -> str:
         digest = _digest(events)
         manifest = {
             "format": _FORMAT,
-            "kind": "event_log",
+            "kind": _KIND,
             "title": log.title,
             "version": __version__,
             "files": log.files,
@@ -76,63 +135,6 @@ def write_foreign(log: EventLog, folder: Path) -> str:
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return digest
-
-
-class _Manifest(msgspec.Struct):
-    """What `write_foreign` says of a log."""
-
-    kind: str
-    title: str
-    files: tuple[SourceFile, ...]
-    zone: str
-    currency: str
-    currency_exponent: int
-    as_of_ms: int
-    as_of_stated: bool
-    whole: bool
-    left_out_rows: int
-    remarks: tuple[Remark, ...]
-    caveats: tuple[str, ...]
-    refused: dict[str, str]
-    digest: str
-
-
-def is_foreign(folder: Path) -> bool:
-    """Whether a folder holds a neutral log, as `write_foreign` leaves it."""
-    return (folder / EVENTS_FILE).is_file() and (folder / MANIFEST).is_file()
-
-
-def read_foreign(folder: Path) -> EventLog:
-    """The log in a folder that `write_foreign` has written. Raises `EventLogError` where it is damaged."""
-    import pyarrow.parquet as pq
-
-    events = folder / EVENTS_FILE
-    try:
-        said = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=_Manifest)
-    except (OSError, msgspec.DecodeError) as error:
-        raise EventLogError(str(folder / MANIFEST), f"it cannot be read: {error}", "write the log again") from None
-    if said.kind != "event_log":
-        raise EventLogError(str(folder), f"its manifest is of '{said.kind}'", "give a log of `twin profile --out`")
-    if _digest(events) != said.digest:
-        raise EventLogError(str(events), "it is not what its manifest says", "write the log again")
-    table = pq.ParquetFile(events).read()
-    if table.schema.names != arrow_schema().names:
-        raise EventLogError(str(events), "it has other columns than a neutral log", "write the log again")
-    return EventLog(
-        said.title,
-        said.files,
-        table,
-        said.zone,
-        said.currency,
-        said.currency_exponent,
-        said.as_of_ms,
-        said.as_of_stated,
-        said.whole,
-        said.left_out_rows,
-        said.remarks,
-        said.caveats,
-        said.refused,
-    )
 
 
 def _digest(path: Path) -> str:
