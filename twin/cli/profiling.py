@@ -36,7 +36,7 @@ def read_log(source: str, paths: Sequence[Path], mapping: Path | None) -> EventL
     and what the adapter raises.
     """
     from twin.log.foreign import is_foreign, read_foreign
-    from twin.log.neutral import event_log_of_run
+    from twin.replay.neutral import event_log_of_run
 
     folders = [path for path in paths if path.is_dir()]
     if not folders:
