@@ -34,10 +34,10 @@ from twin.event_log import EventLog
 from twin.log import read_entries
 from twin.log.cloud_events import write_cloud_events
 from twin.log.foreign import read_foreign, write_foreign
-from twin.log.neutral import event_log_of_run
 from twin.log.ocel import write_ocel
 from twin.measures import compute
 from twin.measures.of_event_log import LOG_MEASURES, profile_log
+from twin.replay.neutral import event_log_of_run
 from twin.run import Twin
 from twin.run import load as load_twin
 

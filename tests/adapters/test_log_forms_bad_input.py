@@ -325,9 +325,18 @@ def test_a_neutral_log_that_was_changed_is_refused(tmp_path: Path, capsys: pytes
     whole = (neutral / "events.parquet").read_bytes()
     manifest = json.loads((neutral / "manifest.json").read_text())
     for spoil, said in (
-        (lambda: (neutral / "events.parquet").write_bytes(whole[:-5]), "events.parquet: it is not what its manifest says; write the log again"),
-        (lambda: (neutral / "events.parquet").unlink(), "events.parquet: it is not what its manifest says; write the log again"),
-        (lambda: (neutral / "manifest.json").write_text(json.dumps(manifest | {"format": 9})), "it is of format 9, this version reads 1"),
+        (
+            lambda: (neutral / "events.parquet").write_bytes(whole[:-5]),
+            "events.parquet: it is not what its manifest says; write the log again",
+        ),
+        (
+            lambda: (neutral / "events.parquet").unlink(),
+            "events.parquet: it is not what its manifest says; write the log again",
+        ),
+        (
+            lambda: (neutral / "manifest.json").write_text(json.dumps(manifest | {"format": 9})),
+            "it is of format 9, this version reads 1",
+        ),
         (lambda: (neutral / "manifest.json").write_text('{"kind": "event_log"}'), "manifest.json: it cannot be read"),
     ):
         spoil()

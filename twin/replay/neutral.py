@@ -14,6 +14,7 @@ from twin.core.commands import OrderLine, Wake
 from twin.core.entry import Entry
 from twin.event_log import COLUMNS, EventLog, SourceFile, arrow_schema
 from twin.log import read_entries, read_manifest
+from twin.log.parts import ENTRIES
 from twin.scenario.units import CURRENCY_EXPONENTS
 
 __all__ = ["event_log_of_run"]
@@ -25,7 +26,7 @@ def event_log_of_run(run: Path) -> EventLog:
     One row an order line and event; a purchase order is a case of its own. Event time is when it happened as the
     partner says, record time when the engine took it in. A fulfillment order is the `shipment`, as a delivery note. A
     promise carries what the decision before it saw: the units at the chosen site, and the sites that could have served.
-    What was under way before the log begins has no beginning here.
+    What was under way before the log begins has no beginning here. A line is cancelled when its last unit is given up.
     """
     manifest = read_manifest(run)
     rows = _Rows()
@@ -39,7 +40,7 @@ def event_log_of_run(run: Path) -> EventLog:
     table = pa.table(rows.columns, schema=arrow_schema())
     return EventLog(
         title=manifest.title,
-        files=(SourceFile(run.name, manifest.entries, 0),),
+        files=(SourceFile(run.name, manifest.entries, _bytes(run), "entries of a run of this engine"),),
         table=table,
         zone="UTC",
         currency=rows.currency,
@@ -52,6 +53,10 @@ def event_log_of_run(run: Path) -> EventLog:
         caveats=(),
         refused={},
     )
+
+
+def _bytes(run: Path) -> int:
+    return sum(part.stat().st_size for part in sorted((run / ENTRIES).glob("*.parquet")))
 
 
 def _happened(entry: Entry) -> int:
@@ -72,6 +77,7 @@ class _Order:
             "requested_ms": event.requested_at,
         }
         self.sourced: dict[int, tuple[int | None, str | None]] = {}
+        self.wanted = {line.line: line.quantity for line in event.lines}
 
 
 class _Rows:
@@ -85,6 +91,8 @@ class _Rows:
         # Fulfillment order and lines of each parcel under way.
         self.parcels: dict[str, tuple[str, tuple[tuple[int, int], ...]]] = {}
         self.bought: dict[str, ev.PurchaseOrderCreated] = {}
+        # Fulfillment order of each parcel: an invoice names the parcel alone.
+        self.notes: dict[str, str] = {}
 
     def add(self, case: str, activity: str, event_ms: int, record_ms: int, **said: Any) -> None:
         said |= {"case_id": case, "activity": activity, "event_ms": event_ms, "record_ms": record_ms}
@@ -152,6 +160,7 @@ class _Rows:
                 self.line(order, pick.line, activity, at, entry, pick.quantity, **said)
 
     def shipped(self, event: ev.GoodsShipped, entry: Entry) -> None:
+        self.notes[event.shipment] = event.fulfillment_order
         self.parcels[event.shipment] = (event.fulfillment_order, event.lines)
         self._parcel(event.order, event.fulfillment_order, event.lines, "handed_to_carrier", _happened(entry), entry)
 
@@ -173,7 +182,23 @@ class _Rows:
         order = self.orders.get(event.order)
         if order is not None:
             for units in event.units:
-                self.line(order, units.line, "cancelled", _happened(entry), entry, units.quantity)
+                wanted = order.wanted.get(units.line, 0)
+                order.wanted[units.line] = wanted - units.quantity
+                if 0 < wanted <= units.quantity:
+                    self.line(order, units.line, "cancelled", _happened(entry), entry, units.quantity)
+
+    def approved(self, event: ev.OrderHoldReleased, entry: Entry) -> None:
+        order = self.orders.get(event.order)
+        if order is not None:
+            for number in order.lines:
+                self.line(order, number, "order_approved", _happened(entry), entry)
+
+    def invoiced(self, event: ev.InvoiceCreated, entry: Entry) -> None:
+        order = self.orders.get(event.order)
+        note = self.notes.get(event.shipment, "")
+        if order is not None:
+            for number, units, _ in event.lines:
+                self.line(order, number, "invoiced", entry.now, entry, units, shipment=note or None)
 
     def closed(self, event: ev.OrderClosed, entry: Entry) -> None:
         self.orders.pop(event.order, None)
@@ -222,6 +247,8 @@ _FOLLOW: Final[dict[type, Callable[[_Rows, Any, Entry], None]]] = {
     ev.GoodsPicked: _Rows.picked,
     ev.GoodsShipped: _Rows.shipped,
     ev.ShipmentDelivered: _Rows.delivered,
+    ev.InvoiceCreated: _Rows.invoiced,
+    ev.OrderHoldReleased: _Rows.approved,
     ev.OrderCancelled: _Rows.cancelled,
     ev.OrderClosed: _Rows.closed,
     ev.PurchaseOrderCreated: _Rows.bought_,
