@@ -959,7 +959,7 @@ def export(
 
 @app.command(name="import")
 def import_(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `twin export --ocel` wrote; gzipped or not.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `twin export --ocel` wrote: JSON, XML or SQLite.")],
     out: Out,
     kind: Annotated[
         str, typer.Option(help="Kind of file: an entry point of the group ordertwin.run_imports.")

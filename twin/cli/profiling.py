@@ -47,7 +47,14 @@ def read_log(source: str, paths: Sequence[Path], mapping: Path | None) -> EventL
         raise InputError(f"{folders[0]}: is a folder, and a folder is a log of its own; give it alone")
     if mapping is not None:
         raise InputError(f"--mapping {mapping}: {folders[0]} is a folder, whose events need no mapping; leave it out")
-    return read_foreign(folders[0]) if is_foreign(folders[0]) else event_log_of_run(folders[0])
+    if is_foreign(folders[0]):
+        return read_foreign(folders[0])
+    log = event_log_of_run(folders[0])
+    if not log.table.num_rows:
+        raise InputError(
+            f"{folders[0]}: the run has neither an order nor a purchase order; there is nothing to profile"
+        )
+    return log
 
 
 def load_log(source: str, files: Sequence[Path], mapping: Path) -> EventLog:
