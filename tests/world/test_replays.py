@@ -346,15 +346,19 @@ def test_wilsons_interval_is_the_textbooks() -> None:
 # --- the commands
 
 
-def test_the_commands_say_which_replay_it_was(  # RP-05
+def test_the_commands_say_which_replay_it_was(  # RP-04, RP-05, PL-04
     busy: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = str(busy.folder)
     assert main(["fold", run, "--at", "1d", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["replay"], told["violations"]) == ("fold", [])
-    assert main(["fork", run, "--at", "500", "--out", str(tmp_path / "fork"), "--quiet", "--no-report"]) == 0
-    assert f"byte for byte: digest {busy.digest}" in capsys.readouterr().out
+    assert {one["measure"]: one["value"] for one in told["statement"]["figures"]} == told["figures"]
+    assert {one["tag"] for one in told["statement"]["figures"]} == {"measured"}
+    assert main(["fork", run, "--at", "500", "--out", str(tmp_path / "fork"), "--no-report"]) == 0
+    text = capsys.readouterr().out
+    assert f"byte for byte: digest {busy.digest}" in text
+    assert "measured: entries up to the fork" in text and "modeled:" not in text
     changed = tmp_path / "changed.csv"
     setting = "policies.sourcing.rules=[most_stock]"
     assert main(["redecide", run, "--set", setting, "--out", str(changed), "--quiet"]) == 0
@@ -363,6 +367,12 @@ def test_the_commands_say_which_replay_it_was(  # RP-05
     assert "decided by the reference logic, not yours" in text
     rows = list(csv.DictReader(changed.read_text(encoding="utf-8").splitlines()))
     assert {row["decision"] for row in rows} >= {"sourcing", "release"}
+    assert "modeled: decisions taken anew" in text
+    assert "What must not be concluded:\n- What would have followed" in text
+    assert main(["redecide", run, "--quiet", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["changed"] == [] and told["statement"]["replay"] == "redecide"
+    assert told["statement"]["agreement"] == told["agreement"]
     assert main(["redecide", run, "--quiet"]) == 0
     assert "none changed" in capsys.readouterr().out
 

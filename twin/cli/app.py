@@ -195,10 +195,12 @@ def fork(
 ) -> None:
     """What if, from here: fold a run to any entry and go on from there, as it was or with changes."""
     from twin.cli.overrides import parse_overrides
+    from twin.cli.reconstructing import show_tags
     from twin.cli.replaying import position_of
     from twin.experiment.forking import what_if
-    from twin.log import read_manifest
+    from twin.log import read_entries, read_manifest
     from twin.replay.fold import go_on
+    from twin.replay.statement import of_fork
     from twin.scenario import load_plain
 
     manifest = read_manifest(run)
@@ -217,6 +219,9 @@ def fork(
     summary()
     if not settings:
         line(f"the rest equals the recorded run byte for byte: digest {manifest.digest}")
+    if not quiet:
+        forked = instant if instant >= 0 else next(one.now for one in read_entries(run, position - 1))
+        show_tags(of_fork(manifest, forked, done.manifest.end_ms, changed=bool(settings)))
 
 
 @app.command()
@@ -251,7 +256,7 @@ def redecide(
     if out is not None:
         write_changed(out, found)
     if as_json:
-        print_redecided(found, logic)
+        print_redecided(manifest, found, logic)
     else:
         show_redecided(manifest, found, logic)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from twin.replay.facts import Facts
     from twin.replay.statement import Statement
 
-__all__ = ["reconstruct_log", "show_statement", "wrapped"]
+__all__ = ["reconstruct_log", "show_statement", "show_tags"]
 
 LINE: Final = 80
 DAY_MS: Final = 86_400_000
@@ -94,11 +94,12 @@ def reconstruct_log(
 
 def show_statement(said: Statement, folder: Path | None = None) -> None:
     """The statement in tables of a terminal."""
-    from twin.replay.statement import KINDS, number, period, spread
+    from twin.replay import statement
+    from twin.replay.statement import number, period, spread
 
-    wrapped(f"{said.replay}: {KINDS[said.replay]}.")
+    _wrapped(f"{said.replay}: {statement.KINDS[said.replay]}.")
     line(f"log:    {said.log}")
-    wrapped(f"logic:  {said.logic}")
+    _wrapped(f"logic:  {said.logic}")
     line(f"fitted: {period(said.fitted)}")
     line(f"tested: {period(said.tested)}")
     if said.agreement:
@@ -120,7 +121,7 @@ def show_statement(said: Statement, folder: Path | None = None) -> None:
     _figures(said)
     line("What must not be concluded:")
     for text in said.never:
-        wrapped(f"- {text}")
+        _wrapped(f"- {text}")
     if folder is not None:
         line()
         line(f"statement: {folder / 'statement.md'}")
@@ -146,7 +147,7 @@ def _figures(said: Statement) -> None:
         made.add_row(measure, *cells, interval)
     show(made)
     tags = {side: next(figure.tag for figure in said.figures if figure.of == side) for side in sides}
-    wrapped(f"Tags: {', '.join(f'{side} {tag}' for side, tag in tags.items())}. The interval is of the last column.")
+    _wrapped(f"Tags: {', '.join(f'{side} {tag}' for side, tag in tags.items())}. The interval is of the last column.")
 
 
 def _inputs(said: Statement) -> None:
@@ -167,7 +168,21 @@ def _inputs(said: Statement) -> None:
     show(made)
 
 
-def wrapped(text: str) -> None:
+def show_tags(said: Statement) -> None:
+    """What a replay without a page of its own has to say: the tags of its numbers, and what not to conclude."""
+    from twin.replay import statement
+
+    line()
+    _wrapped(f"{said.replay}: {statement.KINDS[said.replay]}.")
+    _wrapped(f"logic: {said.logic}")
+    for one in said.inputs:
+        _wrapped(f"{one.tag}: {one.name} ({one.told})")
+    line("What must not be concluded:")
+    for text in said.never:
+        _wrapped(f"- {text}")
+
+
+def _wrapped(text: str) -> None:
     """Print a text in lines of 80 characters."""
     from textwrap import wrap
 

@@ -14,6 +14,7 @@ import msgspec
 
 from twin.cli.failures import InputError
 from twin.cli.outputs import write_output
+from twin.cli.reconstructing import show_tags
 from twin.cli.terminal import line, show, table
 from twin.cli.texts import clock, count
 
@@ -69,6 +70,7 @@ def show_state(run: Path, manifest: Manifest, state: State, *, as_json: bool) ->
     from twin.codec import encode_state
     from twin.core import buckets
     from twin.core.invariants import violations
+    from twin.replay.statement import of_fold
 
     orders = state.orders.values()
     units = [0] * len(buckets.BUCKETS)
@@ -91,9 +93,11 @@ def show_state(run: Path, manifest: Manifest, state: State, *, as_json: bool) ->
         "units inbound": sum(cell.inbound for cells in state.stock.values() for cell in cells.values()),
     }
     digest = blake2b(encode_state(state), digest_size=16).hexdigest()
+    said = of_fold(manifest, state.now, figures)
     if as_json:
         told = {"replay": "fold", "position": state.position, "now_ms": state.now, "digest": digest}
-        line(json.dumps({**told, "figures": figures, "violations": broken}, indent=2))
+        told |= {"figures": figures, "violations": broken, "statement": msgspec.to_builtins(said)}
+        line(json.dumps(told, indent=2, ensure_ascii=False))
         return
     title = f"{manifest.title}, seed {manifest.seed}: folded to entry {count(state.position)}, {clock(state.now)} UTC"
     made = table(title, "What", "Number", right=("Number",))
@@ -102,6 +106,7 @@ def show_state(run: Path, manifest: Manifest, state: State, *, as_json: bool) ->
     show(made)
     line(f"state:   {digest}")
     line("all invariants hold" if not broken else f"{count(len(broken))} invariants are broken; the first: {broken[0]}")
+    show_tags(said)
 
 
 # --- re-decide
@@ -149,6 +154,8 @@ def redecided_by(
 
 def show_redecided(manifest: Manifest, found: Redecided, logic: str) -> None:
     """How far the decisions agree, and those that differ."""
+    from twin.replay.statement import of_redecide
+
     line(f"{manifest.title}, seed {manifest.seed}; {logic}.")
     line(DECIDED_ANEW)
     line()
@@ -163,6 +170,7 @@ def show_redecided(manifest: Manifest, found: Redecided, logic: str) -> None:
     line(f"{count(found.entries)} entries, with decisions: {looked}")
     if not found.changed:
         line("none changed")
+        show_tags(of_redecide(manifest, logic, found.agreement))
         return
     made = table("Changed", "Entry", "About", "Was", "Would be", "Decided by", right=("Entry",))
     for change in found.changed[:SHOWN]:
@@ -172,6 +180,7 @@ def show_redecided(manifest: Manifest, found: Redecided, logic: str) -> None:
     show(made)
     more = len(found.changed) - SHOWN
     line(f"{count(len(found.changed))} changed" + (f"; --out FILE.csv has the other {count(more)}" if more > 0 else ""))
+    show_tags(of_redecide(manifest, logic, found.agreement))
 
 
 def _shares(one: Agreement) -> tuple[str, str, str]:
@@ -179,9 +188,12 @@ def _shares(one: Agreement) -> tuple[str, str, str]:
     return f"{one.same / one.decisions:.1%}", f"{one.low:.1%} to {one.high:.1%}", f"{value:.1%}"
 
 
-def print_redecided(found: Redecided, logic: str) -> None:
+def print_redecided(manifest: Manifest, found: Redecided, logic: str) -> None:
     """One JSON map; instants are ms since 1970, values minor units."""
+    from twin.replay.statement import of_redecide
+
     told: dict[str, Any] = {"replay": "re-decide", "logic": logic, **msgspec.to_builtins(found)}
+    told["statement"] = msgspec.to_builtins(of_redecide(manifest, logic, found.agreement))
     line(json.dumps(told, indent=2, ensure_ascii=False))
 
 

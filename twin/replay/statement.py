@@ -4,14 +4,31 @@ where each number is from, and what must not be concluded from it."""
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 from msgspec import Struct
 
+from twin.log import Manifest
 from twin.replay.agreement import Agreement
 from twin.scenario.units import format_instant
 
-__all__ = ["KINDS", "NOT_YOURS", "Figure", "Input", "Near", "Statement", "Tag", "markdown"]
+__all__ = [
+    "KINDS",
+    "NOT_YOURS",
+    "Figure",
+    "Input",
+    "Near",
+    "Statement",
+    "Tag",
+    "markdown",
+    "number",
+    "of_fold",
+    "of_fork",
+    "of_redecide",
+    "period",
+    "spread",
+]
 
 Tag = Literal["measured", "modeled", "assumed"]
 
@@ -76,6 +93,74 @@ class Statement(Struct, frozen=True):
     inputs: tuple[Input, ...]
     figures: tuple[Figure, ...]
     never: tuple[str, ...]
+
+
+def of_fold(manifest: Manifest, now: int, figures: Mapping[str, int]) -> Statement:
+    """The statement of a log folded up to `now` (ms) to these figures."""
+    return Statement(
+        "fold",
+        f"{manifest.title}, seed {manifest.seed}",
+        "the engine that wrote the log; nothing was decided",
+        None,
+        (manifest.start_ms, now),
+        (),
+        "",
+        (),
+        "",
+        (Input("events", "measured", 1.0, f"the log, digest {manifest.digest}"),),
+        tuple(
+            [
+                Figure(name, "recorded", float(value), None, None, "number", "measured")
+                for name, value in figures.items()
+            ]
+        ),
+        (
+            "That the shelves held this: it is what the engine believed, from what it had been told by then.",
+            "What another policy would have made of it: fork from here, or re-decide.",
+        ),
+    )
+
+
+def of_fork(manifest: Manifest, at: int, end: int, *, changed: bool) -> Statement:
+    """The statement of a recorded run that goes on from `at` (ms) to `end`, as it was or changed."""
+    inputs = [Input("entries up to the fork", "measured", 1.0, f"held against the log, digest {manifest.digest}")]
+    never = []
+    if changed:
+        inputs.append(Input("what came after", "modeled", None, "the recorded scenario and seed, with the changes"))
+        never = [
+            "That it would have gone so outside of this simulation: the log and what follows are of one model.",
+            "How much of the difference is luck: it is one seed; an experiment has more.",
+        ]
+    else:
+        never = ["That a policy is good or bad: nothing was changed; the rest equals the log byte for byte."]
+    logic = f"the engine that wrote the log{', with other settings from there on' if changed else ''}"
+    log = f"{manifest.title}, seed {manifest.seed}"
+    return Statement("fork", log, logic, None, (at, end), (), "", (), "", tuple(inputs), (), tuple(never))
+
+
+def of_redecide(manifest: Manifest, logic: str, agreement: Sequence[Agreement]) -> Statement:
+    """The statement of decisions taken anew by some logic."""
+    return Statement(
+        "redecide",
+        f"{manifest.title}, seed {manifest.seed}",
+        logic,
+        None,
+        (manifest.start_ms, manifest.end_ms),
+        tuple(agreement),
+        "sourcing that comes out identical in site, quantity and date",
+        (),
+        "",
+        (
+            Input("states and recorded decisions", "measured", 1.0, f"the log, digest {manifest.digest}"),
+            Input("decisions taken anew", "modeled", 1.0, logic),
+        ),
+        (),
+        (
+            "What would have followed: each decision is taken against the recorded state, not against what other "
+            "decisions before it would have left.",
+            "That it is better or worse: no outcome was simulated; a fork or an experiment does.",
+        ),
+    )
 
 
 def period(span: tuple[int, int] | None) -> str:
