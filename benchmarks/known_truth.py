@@ -24,7 +24,8 @@ import pyarrow.csv as pcsv
 
 from adapters.event_log import load as load_log
 from twin.event_log import ACTIVITIES, EventLog
-from twin.experiment.reconstruction import AS_IT_WAS, CHANGED, MEASURES, reconstruct, tested_part
+from twin.experiment.reconstruction import reconstruct
+from twin.experiment.reconstruction_statement import AS_IT_WAS, CHANGED, MEASURES, tested_part
 from twin.experiment.statistics import t_interval
 from twin.measures.of_event_log import profile_log
 from twin.replay.facts import Facts, facts_of

@@ -21,7 +21,8 @@ from benchmarks.known_truth import ANSWER, summary, thinned, world
 from twin.cli import main
 from twin.core.events import ShipmentDelivered
 from twin.event_log import EventLog, EventLogError
-from twin.experiment.reconstruction import AS_IT_WAS, CHANGED, Reconstruction, reconstruct
+from twin.experiment.reconstruction import Reconstruction, reconstruct
+from twin.experiment.reconstruction_statement import AS_IT_WAS, CHANGED
 from twin.log.foreign import read_foreign, write_foreign
 from twin.measures.of_event_log import profile_log
 from twin.order_book import OrderBookError

@@ -23,6 +23,7 @@ __all__ = ["reconstruct_log", "show_statement", "show_tags"]
 
 LINE: Final = 80
 DAY_MS: Final = 86_400_000
+PLOT: Final = "distance.png"
 
 
 def _log_of(files: Sequence[Path], mapping: Path | None, source: str) -> tuple[EventLog, int, Path | None]:
@@ -77,7 +78,7 @@ def reconstruct_log(
     facts: Callable[[int, int], Facts] = lambda since, until: (  # noqa: E731
         facts_of_log(log, since, until, classes) if run is None else facts_of(run, since, until)
     )
-    return reconstruct(
+    done = reconstruct(
         log,
         scenario,
         base,
@@ -90,6 +91,11 @@ def reconstruct_log(
         distances=distances,
         progress=progress,
     )
+    if done.distances is not None and done.tables is not None:
+        from twin.report.fidelity_plot import draw_fidelity
+
+        draw_fidelity(out / PLOT, (log.title, "as it was"), done.tables, done.distances)
+    return done
 
 
 def show_statement(said: Statement, folder: Path | None = None) -> None:
@@ -126,6 +132,8 @@ def show_statement(said: Statement, folder: Path | None = None) -> None:
         line()
         line(f"statement: {folder / 'statement.md'}")
         line(f"scenario:  {folder / 'scenario.yaml'}")
+        if (folder / PLOT).exists():
+            line(f"picture:   {folder / PLOT}")
 
 
 def _figures(said: Statement) -> None:

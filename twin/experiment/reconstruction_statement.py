@@ -1,0 +1,257 @@
+"""What a reconstruction says of itself: how near it came, what went in, what came out, and what not to conclude."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from math import inf
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import pyarrow.compute as pc
+from msgspec.structs import replace
+
+from twin.event_log import EventLog
+from twin.experiment.statistics import t_interval
+from twin.measures.measured import Measured
+from twin.measures.of_event_log import profile_log
+from twin.replay.agreement import Agreement, agreement_of
+from twin.replay.calibrate import Calibration
+from twin.replay.fidelity import Compared, Fidelity
+from twin.replay.residuals_of import Residuals
+from twin.replay.statement import NOT_YOURS, Figure, Input, Near, Statement
+from twin.run import LUCK
+from twin.scenario import Scenario
+
+__all__ = ["AS_IT_WAS", "CHANGED", "MEASURES", "Telling", "tested_part"]
+
+AS_IT_WAS: Final = "as_it_was"
+CHANGED: Final = "changed"
+
+MEASURES: Final = (
+    "otif_to_request",
+    "otif_to_promise",
+    "delivery_performance_to_commit",
+    "order_cycle_time",
+    "order_cycle_time/p90",
+    "order_to_ship",
+    "transit_time",
+)
+"""Measures that a neutral log supports and that the statement tells, in this order."""
+
+FAR: Final = 3.0
+"""Multiples of the noise floor above which a distance is called far."""
+
+
+class Telling:
+    """The statement of one reconstruction: of `log`, with `base`, from a start over a border to an end (ms)."""
+
+    def __init__(self, log: EventLog, base: Scenario, base_file: Path, span: tuple[int, int, int]) -> None:
+        self.log = log
+        self.base = base
+        self.base_file = base_file
+        self.start, self.fit_until, self.end = span
+
+    def statement(
+        self,
+        calibration: Calibration,
+        residuals: Residuals,
+        runs: Mapping[str, Sequence[Path]],
+        logs: Mapping[str, Sequence[EventLog]],
+        found: Fidelity | None,
+        changes: Mapping[str, object] | None,
+    ) -> Statement:
+        agreement = self._agreement(logs[AS_IT_WAS][0])
+        distances = tuple([_near(one) for one in found.rows]) if found is not None else ()
+        share = agreement[0].same / agreement[0].decisions if agreement and agreement[0].decisions else None
+        logic = f"the engine here, under the policies of {self.base_file.name}"
+        logic += f"; {NOT_YOURS}" if share is None else ""
+        return Statement(
+            "reconstruct",
+            self.log.title,
+            logic,
+            (self.start, self.fit_until),
+            (self.fit_until, self.end),
+            agreement,
+            "order lines that ship first from the site that the log names",
+            distances,
+            "noise floor: two halves of the tested log, by its cases",
+            self._inputs(calibration, residuals, runs[AS_IT_WAS]),
+            self._figures(logs),
+            self._never(distances, agreement, changes),
+        )
+
+    def _agreement(self, simulated: EventLog) -> tuple[Agreement, ...]:
+        classes = {channel.id: channel.criticality for channel in self.base.channels}
+        was, now = _sites(self.log, self.fit_until), _sites(simulated, self.fit_until)
+        counts: dict[str, list[int]] = {}
+        for line, (site, channel, value) in was.items():
+            if line not in now:
+                continue
+            same = now[line][0] == site
+            for name in ("", classes.get(channel, "")):
+                tally = counts.setdefault(name, [0, 0, 0, 0])
+                for index, number in enumerate((1, same, value, value * same)):
+                    tally[index] += number
+        if set(counts) == {""}:
+            # No class is known: "all" was counted twice.
+            counts[""] = [number // 2 for number in counts[""]]
+        return tuple(agreement_of(name, *counts[name]) for name in sorted(counts))
+
+    def _inputs(self, calibration: Calibration, residuals: Residuals, runs: Sequence[Path]) -> tuple[Input, ...]:
+        orders = len(
+            set(self.log.table.filter(pc.equal(self.log.table["activity"], "order_placed"))["order"].to_pylist())
+        )
+        rows = [Input("orders: when, where from, for what", "measured", 1.0, f"{orders:,} orders of the log")]
+        luck: dict[str, Counter[str]] = {}
+        for run in runs:
+            for kind, counts in msgspec.json.decode((run / LUCK).read_bytes()).items():
+                luck.setdefault(kind, Counter()).update(counts)
+        words = {
+            "transit": "transits",
+            "lead_time": "supplier lead times",
+            "dock_to_stock": "times from dock to shelf",
+            "pick": "pick times",
+        }
+        for kind, counts in luck.items():
+            total = counts.total()
+            name = words.get(kind, kind)
+            if counts["measured"]:
+                told = f"the quantile of its recorded duration, {counts['measured']:,} of {total:,} draws"
+                rows.append(Input(name, "measured", counts["measured"] / total, told))
+            if counts["carried over"]:
+                told = f"the quantile of another of the same order or item, {counts['carried over']:,} draws"
+                rows.append(Input(f"{name}, carried over", "modeled", counts["carried over"] / total, told))
+            if counts["modeled"]:
+                told = f"drawn from the calibrated distribution, {counts['modeled']:,} draws"
+                rows.append(Input(name, "modeled", counts["modeled"] / total, told))
+        rows.append(
+            Input(
+                "messages, acknowledgements, postings and what else has luck of its own",
+                "modeled",
+                None,
+                "drawn anew for each seed",
+            )
+        )
+        for parameter in calibration.parameters:
+            told = f"n {parameter.n:,}" if parameter.tag == "measured" else parameter.note
+            rows.append(Input(parameter.name, parameter.tag, None, told))
+        rows += [
+            Input("records without a residual", "modeled", None, f"{n:,} {why}") for why, n in residuals.without.items()
+        ]
+        rows.append(
+            Input(
+                "stock at the start, calendars, prices, costs, policies",
+                "assumed",
+                None,
+                f"as in {self.base_file.name}",
+            )
+        )
+        return tuple(rows)
+
+    def _figures(self, logs: Mapping[str, Sequence[EventLog]]) -> tuple[Figure, ...]:
+        recorded = profile_log(tested_part(self.log, self.fit_until)).measures
+        sides = {
+            side: [profile_log(tested_part(one, self.fit_until)).measures for one in found]
+            for side, found in logs.items()
+        }
+        figures: list[Figure] = []
+        for name in MEASURES:
+            if name in recorded and recorded[name].value is not None:
+                one = recorded[name]
+                figures.append(Figure(name, "recorded", _float(one), None, None, one.unit, "measured"))
+            held: dict[str, list[Fraction | None]] = {}
+            for side, found in sides.items():
+                held[side] = [_value(measures, name) for measures in found]
+                unit = next((measures[name].unit for measures in found if name in measures), "")
+                if unit:
+                    figures.append(_figure(name, side.replace("_", " "), held[side], unit))
+            if CHANGED in held and unit:
+                pairs = zip(held[CHANGED], held[AS_IT_WAS], strict=True)
+                apart = [None if a is None or b is None else a - b for a, b in pairs]
+                figures.append(_figure(name, "difference", apart, unit))
+        return tuple(figures)
+
+    def _never(
+        self, distances: Sequence[Near], agreement: Sequence[Agreement], changes: Mapping[str, object] | None
+    ) -> tuple[str, ...]:
+        said = [
+            "That customers would have ordered the same: the orders are those that came under the recorded policies; "
+            "what was turned away or never tried is in no log.",
+            "That the intervals hold all doubt: they are over the luck that had to be modeled, not over the model, "
+            "its assumed parts, or the estimates.",
+        ]
+        if changes:
+            said.append(
+                "That a parcel sent another way would have had this very luck: it has the recorded quantile, on the "
+                "other carrier's or site's distribution, as if good and bad luck were the parcel's own."
+            )
+        far = [one for one in distances if one.multiple is not None and one.multiple > FAR]
+        if far:
+            told = ", ".join(
+                f"{one.distance} ({'without end' if one.multiple == inf else f'{one.multiple:.1f} times'})"
+                for one in far
+            )
+            said.append(
+                f"Anything that hangs on {told} the noise floor: there the replay is not the business that wrote it."
+            )
+        if not agreement:
+            said.append(f"What your own system would have decided: this is {NOT_YOURS}.")
+        elif agreement[0].decisions and agreement[0].same < agreement[0].decisions:
+            said.append(
+                f"That each order went as it did: {agreement[0].same:,} of {agreement[0].decisions:,} order lines ship "
+                "from the recorded site; what is true of the sum may not be true of one of them."
+            )
+        return tuple(said)
+
+
+def tested_part(log: EventLog, since: int) -> EventLog:
+    """The cases that began from `since` (ms) on."""
+    table = log.table
+    firsts = table.group_by("case_id", use_threads=False).aggregate([("event_ms", "min")])
+    late = firsts.filter(pc.greater_equal(firsts["event_ms_min"], since))["case_id"]
+    return replace(log, table=table.filter(pc.is_in(table["case_id"], value_set=late.combine_chunks())))
+
+
+def _sites(log: EventLog, since: int) -> dict[tuple[str, str], tuple[str, str, int]]:
+    """Where each order line that was placed from `since` (ms) on shipped from first, with its channel and value."""
+    table = log.table.select(["activity", "order", "line", "event_ms", "site", "channel", "value_minor", "row"])
+    table = table.take(pc.sort_indices(table, [("event_ms", "ascending"), ("row", "ascending")]))
+    placed: set[str] = set()
+    found: dict[tuple[str, str], tuple[str, str, int]] = {}
+    for row in table.to_pylist():
+        if row["order"] is None or row["event_ms"] is None:
+            continue
+        if row["activity"] == "order_placed" and row["event_ms"] >= since:
+            placed.add(row["order"])
+        elif row["activity"] == "handed_to_carrier" and row["order"] in placed and row["site"]:
+            line = (row["order"], row["line"] or "")
+            found.setdefault(line, (row["site"], row["channel"] or "", row["value_minor"] or 0))
+    return found
+
+
+def _near(one: Compared) -> Near:
+    distance = one.distance
+    return Near(distance.name, distance.value, distance.unit, one.floor.value, one.multiple)
+
+
+def _value(measures: Mapping[str, Measured], name: str) -> Fraction | None:
+    found = measures.get(name)
+    return None if found is None or found.value is None else Fraction(found.value)
+
+
+def _float(one: Measured) -> float | None:
+    return None if one.value is None else float(one.value)
+
+
+def _figure(measure: str, of: str, values: Sequence[Fraction | None], unit: str) -> Figure:
+    known = [value for value in values if value is not None]
+    if not known:
+        return Figure(measure, of, None, None, None, unit, "modeled")
+    mean = sum(known, Fraction()) / len(known)
+    if len(known) < 2:
+        return Figure(measure, of, float(mean), None, None, unit, "modeled")
+    interval = t_interval(known, 950_000)
+    return Figure(measure, of, float(mean), float(interval.low), float(interval.high), unit, "modeled")
