@@ -20,6 +20,7 @@ from twin.core.commands import DecidedLeg
 from twin.core.effects import AskPromise, AskRelease, AskSourcing
 
 __all__ = [
+    "INSTANT_MAX",
     "SCHEMA",
     "About",
     "Answer",
@@ -56,10 +57,17 @@ __all__ = [
 SCHEMA: Final = 1
 """Version of question and answer; it grows where an old service could no longer read the question."""
 
+WHOLE_MAX: Final = 2**53 - 1
+"""Largest whole number that every JSON reader keeps as it is (RFC 8259, section 6); a larger one is no answer."""
+
+INSTANT_MAX: Final = 253_402_300_799_999
+"""The end of the year 9999 in ms, past which no instant can be written."""
+
 Mode = Literal["stateless", "resettable", "live_only"]
 
-
 Reason = Annotated[str, Meta(max_length=64, pattern="^[a-z0-9_:.-]*$", description="The rule that decided, in a word.")]
+Whole = Annotated[int, Meta(ge=-WHOLE_MAX, le=WHOLE_MAX)]
+Instant = Annotated[int, Meta(ge=0, le=INSTANT_MAX)]
 
 
 class Candidate(Struct, frozen=True):
@@ -153,8 +161,8 @@ class PromiseQuestion(Struct, frozen=True):
 class Promised(Struct, frozen=True, forbid_unknown_fields=True):
     """The instant (ms) told for a line."""
 
-    line: int
-    at: int
+    line: Whole
+    at: Instant
 
 
 class PromiseAnswer(Struct, frozen=True, forbid_unknown_fields=True):
@@ -203,10 +211,10 @@ class AnswerLeg(Struct, frozen=True, forbid_unknown_fields=True):
     the candidate is `to_order`) and `reject` (not served; `node` is empty then).
     """
 
-    line: int
+    line: Whole
     route: Literal["stock", "backorder", "replenish", "reject"]
     node: str
-    quantity: int
+    quantity: Whole
     reason: Reason = ""
     runner_up: str = ""
 

@@ -43,6 +43,7 @@ from twin.log import (
 )
 from twin.log.decisions import DECISIONS, Recorded, Recorder
 from twin.log.folder import RunRefused, check_apart, check_file, check_way, make_way
+from twin.log.instants import happened_at
 from twin.log.openings import OPENING, write_opening_report
 from twin.log.parts import Part, find_parts
 from twin.measures import Measured, compute, write_measures
@@ -371,7 +372,7 @@ class Run:
             engine.apply(entry)
             for event in entry.events:
                 if isinstance(event, GoodsShipped):
-                    left_at[event.shipment] = entry.now
+                    left_at[event.shipment] = happened_at(entry)
                 elif isinstance(event, ShipmentLoaded):
                     left_at[event.shipment] = event.shipped_at
                 elif isinstance(event, ShipmentDelivered):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from math import inf
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import pyarrow as pa
@@ -28,10 +28,10 @@ from twin.measures.of_event_log import profile_log
 from twin.replay.agreement import Agreement, agreement_of
 from twin.replay.calibrate import Calibration, calibrate_facts
 from twin.replay.calibrated_file import flow
-from twin.replay.event_table import checked_table
 from twin.replay.facts import Facts
 from twin.replay.fidelity import Compared, Fidelity, fidelity
 from twin.replay.neutral import event_log_of_run
+from twin.replay.neutral_table import events_of_log
 from twin.replay.residuals_of import Residuals, residuals_of
 from twin.replay.statement import NOT_YOURS, Figure, Input, Near, Statement, markdown, period
 from twin.residuals import write_residuals
@@ -166,10 +166,8 @@ class _Work:
         logs = {side: [event_log_of_run(folder) for folder in folders] for side, folders in runs.items()}
         found, tables = None, None
         if distances:
-            real, simulated = self._table(self.log), [self._table(one) for one in logs[AS_IT_WAS]]
-            if real.num_rows and simulated[0].num_rows:
-                found = fidelity(real, simulated[0])
-                tables = (real, simulated[0])
+            real, simulated = self._table(self.log), self._table(logs[AS_IT_WAS][0])
+            found, tables = fidelity(real, simulated), (real, simulated)
         statement = self._statement(calibration, residuals, runs, logs, found, changes)
         (self.out / "statement.json").write_bytes(msgspec.json.format(msgspec.json.encode(statement), indent=2) + b"\n")
         (self.out / "statement.md").write_text(markdown(statement), encoding="utf-8")
@@ -213,35 +211,10 @@ class _Work:
     # --- what is told
 
     def _table(self, log: EventLog) -> pa.Table:
-        """The orders that came in the tested period, as distances want them: a row an order or parcel and activity."""
-        tested = tested_part(log, self.fit_until).table
-        tested = tested.filter(pc.and_(pc.is_valid(tested["order"]), pc.is_valid(tested["event_ms"])))
-        tested = tested.filter(pc.less(tested["event_ms"], self.end))
-        seen: set[tuple[str, str, str]] = set()
-        rows: list[dict[str, Any]] = []
-        for row in tested.select(
-            ["order", "activity", "event_ms", "site", "region", "carrier", "shipment"]
-        ).to_pylist():
-            activity = _ACTIVITIES.get(row["activity"], row["activity"])
-            key = (row["order"], activity, row["shipment"] or "")
-            if key in seen:
-                continue
-            seen.add(key)
-            lane = f"{row['site']}-{row['region']}" if row["site"] and row["region"] else None
-            rows.append(
-                {
-                    "case": row["order"],
-                    "activity": activity,
-                    "at": row["event_ms"],
-                    "lane": lane,
-                    "node": row["site"],
-                    "carrier": row["carrier"],
-                    "parcel": row["shipment"],
-                }
-            )
-        schema = pa.schema([(name, pa.int64() if name == "at" else pa.string()) for name in _TABLE])
-        table = pa.Table.from_pylist(rows, schema=schema)
-        return checked_table(table, log.title) if rows else table
+        """The orders that came in the tested period, as distances want them; nothing after the log's end."""
+        tested = tested_part(log, self.fit_until)
+        kept = pc.fill_null(pc.less(tested.table["event_ms"], self.end), False)
+        return events_of_log(replace(tested, table=tested.table.filter(kept)))[0]
 
     def _statement(
         self,
@@ -402,12 +375,6 @@ def tested_part(log: EventLog, since: int) -> EventLog:
     firsts = table.group_by("case_id", use_threads=False).aggregate([("event_ms", "min")])
     late = firsts.filter(pc.greater_equal(firsts["event_ms_min"], since))["case_id"]
     return replace(log, table=table.filter(pc.is_in(table["case_id"], value_set=late.combine_chunks())))
-
-
-_TABLE: Final = ("case", "activity", "at", "lane", "node", "carrier", "parcel")
-
-_ACTIVITIES: Final = {"order_placed": "captured", "handed_to_carrier": "shipped"}
-"""What the distances call it."""
 
 
 def _sites(log: EventLog, since: int) -> dict[tuple[str, str], tuple[str, str, int]]:
