@@ -21,6 +21,7 @@ __all__ = ["LogFile", "missing_column", "open_file"]
 _HEAD: Final = 1 << 16
 _GZIP_WINDOW: Final = 31
 _SQLITE: Final = b"SQLite format 3\0"
+_XML: Final = (b"<?xml", b"<!", b"<log")
 _OCEL: Final = (b'"objectTypes"', b'"eventTypes"', b'"ocel:')
 
 
@@ -49,7 +50,7 @@ def open_file(path: Path, mapping: EventLogMapping) -> LogFile:
     if start.startswith(_SQLITE):
         return ObjectLogFile(path, mapping)
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
-    if text.startswith(b"<"):
+    if text.startswith(_XML):
         return (
             ObjectLogFile(path, mapping)
             if b"<object-types" in text or b"<event-types" in text

@@ -12,9 +12,12 @@ from typing import Any
 
 import pytest
 
+from adapters.event_log import load
+from tests.adapters.exported import busy_run
 from tests.adapters.log_forms import (
     CLOUD,
     OBJECTS,
+    TABLE,
     TRACES,
     as_cloud_events,
     as_csv,
@@ -25,6 +28,7 @@ from tests.adapters.log_forms import (
     write_sqlite,
 )
 from twin.cli import main
+from twin.log.ocel import write_ocel
 
 Refused = Callable[..., str]
 
@@ -314,10 +318,44 @@ def test_a_folder_and_a_missing_mapping_are_told(tmp_path: Path, capsys: pytest.
         assert (out, said in err) == ("", True), err
 
 
+def test_a_table_whose_header_looks_like_an_element_is_a_table(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("<ID>,<PLACED>,<THERE>\n1,2024-01-01T00:00Z,2024-01-02T00:00Z\n")
+    events = {"order_placed": "<PLACED>", "delivered": "<THERE>"}
+    log = load([tmp_path / "log.csv"], {"title": "t", "fields": {"order": "<ID>"}, "events": events})
+    assert log.table.num_rows == 2
+
+
+def test_an_exported_run_that_was_converted_and_cut_becomes_no_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """RP-02: nothing is left of an import that breaks, whatever the form."""
+    r4pm = pytest.importorskip("r4pm", reason="r4pm is not installed here; requirements-dev.lock has it")
+    write_ocel(busy_run(tmp_path / "run"), tmp_path / "run.json")
+    item = r4pm.import_item("OCEL", str(tmp_path / "run.json"))
+    for name, said in (("run.xml", "is cut off here: the XML does not end"), ("run.sqlite", "is cut off: ")):
+        r4pm.export_item(item, str(tmp_path / name))
+        whole = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(whole[: len(whole) * 3 // 4])
+        before = sorted(path.name for path in tmp_path.iterdir())
+        assert main(["import", str(tmp_path / name), "--out", str(tmp_path / "back")]) == 2
+        out, err = capsys.readouterr()
+        assert (out, said in err, err.count("\n")) == ("", True, 1), err
+        assert sorted(path.name for path in tmp_path.iterdir()) == before
+    r4pm.remove_item(item)
+
+
+def test_distances_of_a_log_that_cannot_be_read_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "map.yaml").write_text(json.dumps(TRACES), encoding="utf-8")
+    (tmp_path / "log.xes").write_bytes(as_xes()[:-30])
+    (tmp_path / "whole.xes").write_bytes(as_xes())
+    arguments = [str(tmp_path / "whole.xes"), str(tmp_path / "log.xes"), "--mapping", str(tmp_path / "map.yaml")]
+    assert main(["distance", *arguments, "--quiet"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, "log.xes:" in err, "is cut off here" in err) == ("", True, True), err
+
+
 def test_a_neutral_log_that_was_changed_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "log.csv").write_bytes(as_csv())
-    from tests.adapters.log_forms import TABLE
-
     (tmp_path / "map.yaml").write_text(json.dumps(TABLE), encoding="utf-8")
     neutral = tmp_path / "neutral"
     shown = ["profile", str(tmp_path / "log.csv"), "--mapping", str(tmp_path / "map.yaml"), "--out", str(neutral)]

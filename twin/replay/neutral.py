@@ -47,7 +47,7 @@ def event_log_of_run(folder: Path) -> EventLog:
         table=table,
         zone="UTC",
         currency=manifest.currency,
-        currency_exponent=CURRENCY_EXPONENTS[manifest.currency],
+        currency_exponent=CURRENCY_EXPONENTS.get(manifest.currency, 2),
         as_of_ms=manifest.end_ms,
         as_of_stated=True,
         whole=False,
