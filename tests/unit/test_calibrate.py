@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from math import sqrt
+from math import exp, log, sqrt
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -223,6 +223,35 @@ def test_the_mean_without_anything_open_is_the_plain_mean() -> None:
     assert found.mean_interval[1] - found.mean_interval[0] == pytest.approx(2 * half, rel=0.05)
     assert found.beyond == 0
     assert table_mean(found.table) == pytest.approx(found.mean, rel=0.01)
+
+
+def test_the_interval_of_the_mean_is_the_formulas_step_by_step() -> None:
+    # Finished, and of those still open the others; two finish at 300, and the longest is open.
+    finished, still = [100, 200, 300, 300, 500, 700, 800, 900, 1100], [250, 600, 1200]
+    found = estimate_durations([float(one) for one in finished + still], [False] * len(finished) + [True] * len(still))
+    assert found is not None and found.mean is not None and found.mean_interval is not None
+    steps = []
+    alive = 1.0
+    for at in sorted(set(finished)):
+        risk, gone = sum(one >= at for one in finished + still), finished.count(at)
+        alive *= 1 - gone / risk
+        steps.append((at, risk, gone, alive))
+    ends = [at for at, *_ in steps[1:]] + [1200]
+    areas = [(end - at) * left for (at, _, _, left), end in zip(steps, ends, strict=True)]
+    restricted = 100 + sum(areas)
+    # Klein and Moeschberger 2003, equation 4.5.3, by the factor m / (m - 1) of section 4.5.
+    spread = sqrt(
+        sum(sum(areas[place:]) ** 2 * gone / (risk * (risk - gone)) for place, (_, risk, gone, _) in enumerate(steps))
+        * (len(finished) / (len(finished) - 1))
+    )
+    # The curve's end with the limits of the log-log transformation, and an exponential tail through each.
+    share = sqrt(sum(gone / (risk * (risk - gone)) for _, risk, gone, _ in steps)) / -log(alive)
+    low, high = alive ** exp(1.959964 * share), alive ** exp(-1.959964 * share)
+    tails = [-one * 1200 / log(one) for one in (alive, low, high)]
+    factor = exp(1.959964 * spread / restricted)
+    assert found.beyond == pytest.approx(alive)
+    assert found.mean == pytest.approx(restricted + tails[0])
+    assert found.mean_interval == pytest.approx((restricted / factor + tails[1], restricted * factor + tails[2]))
 
 
 def test_too_few_finished_cases_are_no_estimate() -> None:
