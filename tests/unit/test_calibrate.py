@@ -19,7 +19,7 @@ from twin.replay.calibrate import Calibration, calibrate
 from twin.replay.calibrated_file import flow
 from twin.replay.delivery_hours import before_opening
 from twin.replay.demand_fit import fit_rhythm, fit_skew, poisson_interval
-from twin.replay.estimators import estimate_durations, quantile_table, rounded_duration, table_mean
+from twin.replay.estimators import estimate_counts, estimate_durations, quantile_table, rounded_duration, table_mean
 from twin.replay.facts import Arrival, Attempt, Duration, facts_of
 from twin.replay.interruptions import find_closures, find_outages
 from twin.replay.parameters import Parameter, amount, interval
@@ -329,6 +329,31 @@ def test_arrivals_that_vary_more_than_chance_are_told_to() -> None:
     bunched = [at for at in poisson(lambda hour: 0.2, 4, 3) for _ in range(9)]
     dispersion = fit_rhythm(bunched, MONDAY, MONDAY + 28 * DAY).dispersion
     assert dispersion is not None and dispersion > 4
+
+
+def test_days_are_held_against_their_own_weekday() -> None:
+    # Thrice as many on Mondays as on other days, and exactly so: the fifth day of 1970 was the first one.
+    hour = DAY // 24
+    instants = [
+        day * DAY + of_day * hour + number
+        for day in range(56)
+        for of_day in range(24)
+        for number in range(9 if day % 7 == 4 else 3)
+    ]
+    found = fit_rhythm(instants, 0, 56 * DAY)
+    assert found.shape == "days and hours"
+    assert [round(sum(found.rates[24 * day : 24 * day + 24])) for day in range(7)] == [216, *[72] * 6]
+    assert found.dispersion == pytest.approx(0, abs=1e-6)
+
+
+def test_the_interval_of_a_mean_of_counts_is_by_the_deviation_of_a_sample() -> None:
+    found = estimate_counts([1, 2, 3, 6])
+    # The squares of -2, -1, 0 and 3 over three, and the root of four values.
+    half = 1.959964 * sqrt(14 / 3) / 2
+    assert (found.n, found.mean) == (4, 3)
+    assert (found.low, found.high) == (pytest.approx(3 - half), pytest.approx(3 + half))
+    with pytest.raises(ValueError, match="at least one value"):
+        estimate_counts([])
 
 
 def test_a_log_of_less_than_a_week_takes_the_rhythm_of_the_base() -> None:
