@@ -63,6 +63,16 @@ def stock(question: SourcingQuestion, node: str) -> Any:
     )
 
 
+def test_legs_of_one_node_are_added_up_before_they_are_believed() -> None:  # PL-01
+    """Main has 40 mugs; two legs of 25 are each less than that, and together more."""
+    half = AnswerLeg(1, "stock", "main", 25, "half")
+    stage = Function(lambda question: SourcingAnswer((half, half))).on(outside(between_two(), attempts=1))
+    stage.order("O1", {"mug": 50})
+    stage.run_checked(3 * DAY, every=1)
+    (unanswered,) = [event for _, event in stage.events(SourcingUnanswered)]
+    assert unanswered.reason == "line 1: 50 units from 'main', which has 40"
+
+
 # --- the plain way
 
 
