@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from math import sqrt
+from math import exp, log, sqrt
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -19,7 +19,7 @@ from twin.replay.calibrate import Calibration, calibrate
 from twin.replay.calibrated_file import flow
 from twin.replay.delivery_hours import before_opening
 from twin.replay.demand_fit import fit_rhythm, fit_skew, poisson_interval
-from twin.replay.estimators import estimate_durations, quantile_table, rounded_duration, table_mean
+from twin.replay.estimators import estimate_counts, estimate_durations, quantile_table, rounded_duration, table_mean
 from twin.replay.facts import Arrival, Attempt, Duration, facts_of
 from twin.replay.interruptions import find_closures, find_outages
 from twin.replay.parameters import Parameter, amount, interval
@@ -225,6 +225,35 @@ def test_the_mean_without_anything_open_is_the_plain_mean() -> None:
     assert table_mean(found.table) == pytest.approx(found.mean, rel=0.01)
 
 
+def test_the_interval_of_the_mean_is_the_formulas_step_by_step() -> None:
+    # Finished, and of those still open the others; two finish at 300, and the longest is open.
+    finished, still = [100, 200, 300, 300, 500, 700, 800, 900, 1100], [250, 600, 1200]
+    found = estimate_durations([float(one) for one in finished + still], [False] * len(finished) + [True] * len(still))
+    assert found is not None and found.mean is not None and found.mean_interval is not None
+    steps = []
+    alive = 1.0
+    for at in sorted(set(finished)):
+        risk, gone = sum(one >= at for one in finished + still), finished.count(at)
+        alive *= 1 - gone / risk
+        steps.append((at, risk, gone, alive))
+    ends = [at for at, *_ in steps[1:]] + [1200]
+    areas = [(end - at) * left for (at, _, _, left), end in zip(steps, ends, strict=True)]
+    restricted = 100 + sum(areas)
+    # Klein and Moeschberger 2003, equation 4.5.3, by the factor m / (m - 1) of section 4.5.
+    spread = sqrt(
+        sum(sum(areas[place:]) ** 2 * gone / (risk * (risk - gone)) for place, (_, risk, gone, _) in enumerate(steps))
+        * (len(finished) / (len(finished) - 1))
+    )
+    # The curve's end with the limits of the log-log transformation, and an exponential tail through each.
+    share = sqrt(sum(gone / (risk * (risk - gone)) for _, risk, gone, _ in steps)) / -log(alive)
+    low, high = alive ** exp(1.959964 * share), alive ** exp(-1.959964 * share)
+    tails = [-one * 1200 / log(one) for one in (alive, low, high)]
+    factor = exp(1.959964 * spread / restricted)
+    assert found.beyond == pytest.approx(alive)
+    assert found.mean == pytest.approx(restricted + tails[0])
+    assert found.mean_interval == pytest.approx((restricted / factor + tails[1], restricted * factor + tails[2]))
+
+
 def test_too_few_finished_cases_are_no_estimate() -> None:
     assert estimate_durations([5.0] * 20, [True] * 13 + [False] * 7) is None
     assert estimate_durations([], []) is None
@@ -300,6 +329,31 @@ def test_arrivals_that_vary_more_than_chance_are_told_to() -> None:
     bunched = [at for at in poisson(lambda hour: 0.2, 4, 3) for _ in range(9)]
     dispersion = fit_rhythm(bunched, MONDAY, MONDAY + 28 * DAY).dispersion
     assert dispersion is not None and dispersion > 4
+
+
+def test_days_are_held_against_their_own_weekday() -> None:
+    # Thrice as many on Mondays as on other days, and exactly so: the fifth day of 1970 was the first one.
+    hour = DAY // 24
+    instants = [
+        day * DAY + of_day * hour + number
+        for day in range(56)
+        for of_day in range(24)
+        for number in range(9 if day % 7 == 4 else 3)
+    ]
+    found = fit_rhythm(instants, 0, 56 * DAY)
+    assert found.shape == "days and hours"
+    assert [round(sum(found.rates[24 * day : 24 * day + 24])) for day in range(7)] == [216, *[72] * 6]
+    assert found.dispersion == pytest.approx(0, abs=1e-6)
+
+
+def test_the_interval_of_a_mean_of_counts_is_by_the_deviation_of_a_sample() -> None:
+    found = estimate_counts([1, 2, 3, 6])
+    # The squares of -2, -1, 0 and 3 over three, and the root of four values.
+    half = 1.959964 * sqrt(14 / 3) / 2
+    assert (found.n, found.mean) == (4, 3)
+    assert (found.low, found.high) == (pytest.approx(3 - half), pytest.approx(3 + half))
+    with pytest.raises(ValueError, match="at least one value"):
+        estimate_counts([])
 
 
 def test_a_log_of_less_than_a_week_takes_the_rhythm_of_the_base() -> None:

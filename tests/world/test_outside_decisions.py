@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from tests.world.deciders import Function, between_two, nearest, outside
 from tests.world.stage import DAY, HOUR, MINUTE, SECOND, Stage
 from twin.codec import decode_state, encode_state
-from twin.core.commands import CancelOrder
+from twin.core.commands import CancelOrder, DecidePromise
 from twin.core.effects import AskSourcing
 from twin.core.events import (
     DeliveryLapsed,
@@ -61,6 +61,16 @@ def stock(question: SourcingQuestion, node: str) -> Any:
     return SourcingAnswer(
         tuple(AnswerLeg(line.line, "stock", node, line.quantity, "chosen") for line in question.lines)
     )
+
+
+def test_legs_of_one_node_are_added_up_before_they_are_believed() -> None:  # PL-01
+    """Main has 40 mugs; two legs of 25 are each less than that, and together more."""
+    half = AnswerLeg(1, "stock", "main", 25, "half")
+    stage = Function(lambda question: SourcingAnswer((half, half))).on(outside(between_two(), attempts=1))
+    stage.order("O1", {"mug": 50})
+    stage.run_checked(3 * DAY, every=1)
+    (unanswered,) = [event for _, event in stage.events(SourcingUnanswered)]
+    assert unanswered.reason == "line 1: 50 units from 'main', which has 40"
 
 
 # --- the plain way
@@ -403,6 +413,23 @@ def test_without_a_date_that_makes_sense_the_calendars_decide(answer: Any, reaso
     assert [promise for _, promise in dates(stage)] == [captured + 4 * HOUR]
     assert not stage.state.deliveries
     stage.check_books()
+
+
+def test_a_date_is_for_the_order_that_was_asked_about_and_for_no_other() -> None:  # PL-01
+    slow = {
+        "services": [{"id": "nearest", "thinking": "10m"}],
+        "policies": {"delivery": {"decision": {"timeout": "1h"}}},
+    }
+    stage = nearest().on(promised(between_two()).with_changes(slow))
+    stage.order("O1", {"mug": 3})
+    stage.order("O2", {"mug": 2})
+    at = stage.scenario.run.start + MINUTE
+    stage.send(DecidePromise("mixed", "decision/nearest", at, "O1/promise/1", "O2", ((1, at + DAY),)), MINUTE)
+    stage.run(HOUR)
+    assert [(refusal.code, refusal.text) for refusal in refusals(stage)] == [
+        ("not_asked", "'O1/promise/1' is no open question about order 'O2'")
+    ]
+    assert [event.order for _, event in stage.events(PromiseDecided)] == ["O1", "O2"]
 
 
 def test_one_service_may_source_and_promise_in_a_run_that_repeats(tmp_path: Path) -> None:  # PL-01

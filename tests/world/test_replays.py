@@ -246,6 +246,17 @@ def test_a_change_comes_from_here_on_and_not_before(busy: Run, tmp_path: Path) -
         go_on(forked.folder, 1, tmp_path / "again")
 
 
+def test_a_run_that_was_stopped_is_gone_on_with_up_to_there_or_as_long_as_the_change_says(tmp_path: Path) -> None:
+    scenario = between_two(busy=True)
+    start = scenario.run.start
+    run = Twin(scenario).run(out=tmp_path / "run", until_ms=DAY)
+    assert run.manifest.end_ms == start + DAY
+    same = what_if(run.folder, start + 12 * HOUR, {"policies": {"sourcing": {"rules": ["nearest"]}}}, tmp_path / "same")
+    assert same.manifest.end_ms == start + DAY
+    longer = {"run": {"drain": "12h"}}
+    assert what_if(run.folder, start + 12 * HOUR, longer, tmp_path / "longer").manifest.end_ms == start + 84 * HOUR
+
+
 def test_what_a_run_under_way_cannot_take_over_is_refused(busy: Run, tmp_path: Path) -> None:
     at = busy.manifest.start_ms + DAY
     with pytest.raises(RunRefused, match="a run under way cannot take over"):

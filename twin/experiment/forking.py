@@ -43,5 +43,6 @@ def what_if(
     simulation.scenario = variant
     simulation.keep_scenario()
     take_over(simulation, change)
-    simulation.advance(variant.run.end if manifest.end_ms == scenario.run.end else manifest.end_ms, progress)
+    # A run that was stopped early is gone on with up to there, unless the change says how long it is to be.
+    simulation.advance(manifest.end_ms if variant.run.end == scenario.run.end else variant.run.end, progress)
     return simulation.finish(parent=digest, position=position, progress=progress)
