@@ -17,9 +17,11 @@ import msgspec
 from msgspec import Meta, Struct
 
 from twin.core.commands import DecidedLeg
+from twin.core.deciding import PROMISE_MAX
 from twin.core.effects import AskPromise, AskRelease, AskSourcing
 
 __all__ = [
+    "ANSWER_MAX",
     "SCHEMA",
     "About",
     "Answer",
@@ -51,15 +53,25 @@ __all__ = [
     "schema_text",
     "schemas",
     "sourcing_question",
+    "too_long",
 ]
 
 SCHEMA: Final = 1
 """Version of question and answer; it grows where an old service could no longer read the question."""
 
+ANSWER_MAX: Final = 4 * 1024 * 1024
+"""Longest answer, in bytes. Whole answers are kept in the run's folder and in its log, so a client reads no more."""
+
 Mode = Literal["stateless", "resettable", "live_only"]
 
 
 Reason = Annotated[str, Meta(max_length=64, pattern="^[a-z0-9_:.-]*$", description="The rule that decided, in a word.")]
+
+
+_PRINTED: Final = "^[^\\u0000-\\u001f\\u007f]*$(?!\\n)"
+"""Text without control characters, since it is shown on terminals; `$` alone lets one line end pass in Python."""
+
+Name = Annotated[str, Meta(max_length=200, pattern=_PRINTED)]
 
 
 class Candidate(Struct, frozen=True):
@@ -154,7 +166,7 @@ class Promised(Struct, frozen=True, forbid_unknown_fields=True):
     """The instant (ms) told for a line."""
 
     line: int
-    at: int
+    at: Annotated[int, Meta(ge=0, le=PROMISE_MAX)]
 
 
 class PromiseAnswer(Struct, frozen=True, forbid_unknown_fields=True):
@@ -193,7 +205,7 @@ class ReleaseAnswer(Struct, frozen=True, forbid_unknown_fields=True):
     """Whether they may. Where not, the order is held for `reason` until somebody releases it, and asked about anew."""
 
     release: bool
-    reason: Annotated[str, Meta(max_length=200)] = ""
+    reason: Annotated[str, Meta(max_length=200, pattern=_PRINTED)] = ""
 
 
 class AnswerLeg(Struct, frozen=True, forbid_unknown_fields=True):
@@ -205,10 +217,10 @@ class AnswerLeg(Struct, frozen=True, forbid_unknown_fields=True):
 
     line: int
     route: Literal["stock", "backorder", "replenish", "reject"]
-    node: str
+    node: Name
     quantity: int
     reason: Reason = ""
-    runner_up: str = ""
+    runner_up: Name = ""
 
 
 class SourcingAnswer(Struct, frozen=True, forbid_unknown_fields=True):
@@ -402,6 +414,11 @@ def answer_of(decision: str, data: bytes) -> Answer:
         return _DECODERS[decision].decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DecisionFailed("refused", f"no answer: {error}") from error
+
+
+def too_long() -> DecisionFailed:
+    """What a client raises for an answer of more than `ANSWER_MAX` bytes: it is none, and stays none."""
+    return DecisionFailed("refused", f"no answer: more than {ANSWER_MAX // 1024**2} MiB")
 
 
 def legs_of(answer: SourcingAnswer) -> tuple[DecidedLeg, ...]:

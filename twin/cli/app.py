@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from twin.cli.failures import FAILED, INTERRUPTED, WRONG_INPUT, InputError, tell
+from twin.cli.failures import FAILED, INTERRUPTED, WRONG_INPUT, InputError, is_input_error, tell
 from twin.cli.progress import Reporter, reporting
 from twin.cli.terminal import line
 
@@ -999,8 +999,9 @@ def _leaving(out: Path, again: str) -> Iterator[None]:
             sys.stderr.write(f"{_cut_off(out)}\n")
         raise
     except Exception as error:
-        error.add_note(f"to see it again: {again} --out NEW_FOLDER")
-        if out.exists():
+        if not is_input_error(error):
+            error.add_note(f"to see it again: {again} --out NEW_FOLDER")
+        if (out / "entries").is_dir() and not (out / "manifest.json").exists():
             error.add_note(_cut_off(out))
         raise
 
