@@ -22,6 +22,7 @@ from twin.core.effects import AskPromise, AskRelease, AskSourcing
 
 __all__ = [
     "ANSWER_MAX",
+    "INSTANT_MAX",
     "SCHEMA",
     "About",
     "Answer",
@@ -62,10 +63,17 @@ SCHEMA: Final = 1
 ANSWER_MAX: Final = 4 * 1024 * 1024
 """Longest answer, in bytes. Whole answers are kept in the run's folder and in its log, so a client reads no more."""
 
+WHOLE_MAX: Final = 2**53 - 1
+"""Largest whole number that every JSON reader keeps as it is (RFC 8259, section 6); a larger one is no answer."""
+
+INSTANT_MAX: Final = PROMISE_MAX
+"""The end of the year 9999 in ms, past which no instant can be written."""
+
 Mode = Literal["stateless", "resettable", "live_only"]
 
-
 Reason = Annotated[str, Meta(max_length=64, pattern="^[a-z0-9_:.-]*$", description="The rule that decided, in a word.")]
+Whole = Annotated[int, Meta(ge=-WHOLE_MAX, le=WHOLE_MAX)]
+Instant = Annotated[int, Meta(ge=0, le=INSTANT_MAX)]
 
 
 _PRINTED: Final = "^[^\\u0000-\\u001f\\u007f]*$(?!\\n)"
@@ -165,8 +173,8 @@ class PromiseQuestion(Struct, frozen=True):
 class Promised(Struct, frozen=True, forbid_unknown_fields=True):
     """The instant (ms) told for a line."""
 
-    line: int
-    at: Annotated[int, Meta(ge=0, le=PROMISE_MAX)]
+    line: Whole
+    at: Instant
 
 
 class PromiseAnswer(Struct, frozen=True, forbid_unknown_fields=True):
@@ -215,10 +223,10 @@ class AnswerLeg(Struct, frozen=True, forbid_unknown_fields=True):
     the candidate is `to_order`) and `reject` (not served; `node` is empty then).
     """
 
-    line: int
+    line: Whole
     route: Literal["stock", "backorder", "replenish", "reject"]
     node: Name
-    quantity: int
+    quantity: Whole
     reason: Reason = ""
     runner_up: Name = ""
 

@@ -117,11 +117,12 @@ class Remark(msgspec.Struct, frozen=True):
 
 
 class SourceFile(msgspec.Struct, frozen=True, gc=False):
-    """A file as read; `rows` without the header."""
+    """A file as read; `rows` without the header. `holds` says in words what is in one that is more than a table."""
 
     name: str
     rows: int
     bytes: int
+    holds: str = ""
 
 
 class EventLog(msgspec.Struct, frozen=True):

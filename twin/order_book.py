@@ -73,7 +73,10 @@ class BookLine(msgspec.Struct, frozen=True, gc=False):
 
 
 class BookOrder(msgspec.Struct, frozen=True):
-    """One order with at least one accepted line; `customer` is `guest/<order>` where none is named."""
+    """One order with at least one accepted line; `customer` is `guest/<order>` where none is named.
+
+    `requested_ms` is when the customer wants it; 0 where the book does not say, and the channel's rule holds.
+    """
 
     order: str
     customer: str
@@ -81,6 +84,7 @@ class BookOrder(msgspec.Struct, frozen=True):
     channel: str
     at_ms: int
     lines: tuple[BookLine, ...]
+    requested_ms: int = 0
 
 
 class BookCredit(msgspec.Struct, frozen=True, gc=False):

@@ -43,6 +43,7 @@ from twin.log import (
 )
 from twin.log.decisions import DECISIONS, Recorded, Recorder
 from twin.log.folder import RunRefused, check_apart, check_file, check_way, make_way
+from twin.log.instants import happened_at
 from twin.log.openings import OPENING, write_opening_report
 from twin.log.parts import Part, find_parts
 from twin.measures import Measured, compute, write_measures
@@ -60,12 +61,16 @@ from twin.world.build import build, gateways, load_book
 from twin.world.business import Business
 from twin.world.decision_service import open_service
 from twin.world.opening_tables import write_tables
+from twin.world.recorded_luck import RecordedLuck
 from twin.world.troubles import intervention_names
 
 __all__ = ["Run", "RunRefused", "Simulation", "SnapshotError", "Twin", "load", "resume"]
 
 Progress = Callable[[str, int, int, int], None]
 """Called with what is being done, how much of it is done, how much there is, and the entries written so far."""
+
+LUCK: Final = "luck.json"
+"""Of a run with recorded luck: how often each kind was measured, carried over or modeled."""
 
 SLICES: Final = 200
 """How often a run reports its progress."""
@@ -298,10 +303,18 @@ class Simulation:
         manifest = self._sum_up(parent, position)
         folder = self.log.folder.parent
         measured = write_measures(folder, manifest)
+        self._tell_luck(folder)
         write_manifest(folder, manifest)
         run = Run(folder)
         run.measures = measured
         return run
+
+    def _tell_luck(self, folder: Path) -> None:
+        """How much of the run's luck is that of a log."""
+        streams = self.world.streams
+        if isinstance(streams, RecordedLuck):
+            told = {kind: dict(sorted(counts.items())) for kind, counts in sorted(streams.used.items())}
+            (folder / LUCK).write_bytes(msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n")
 
     def _sum_up(self, parent: str, position: int) -> Manifest:
         scenario = self.scenario
@@ -360,7 +373,7 @@ class Run:
             engine.apply(entry)
             for event in entry.events:
                 if isinstance(event, GoodsShipped):
-                    left_at[event.shipment] = entry.now
+                    left_at[event.shipment] = happened_at(entry)
                 elif isinstance(event, ShipmentLoaded):
                     left_at[event.shipment] = event.shipped_at
                 elif isinstance(event, ShipmentDelivered):

@@ -8,6 +8,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from adapters.event_log.joining import Wide
 from adapters.event_log.mapping import ActivityColumn, EventLogMapping, Stamp
@@ -60,7 +61,7 @@ def _times(
     names: dict[tuple[str, str], str] = {}
     arrays: dict[str, Any] = {}
     for key, stamp in stamps.items():
-        for use, said in (("column", stamp.column), ("recorded", stamp.recorded)):
+        for use, said in (("column", stamp.column), ("otherwise", stamp.otherwise), ("recorded", stamp.recorded)):
             if said is None:
                 continue
             read = read_times(con, "wide", wide.column(said), wide.kind(said), wide.place(said), stamp, mapping.times)
@@ -72,8 +73,13 @@ def _times(
                         tuple(read.skipped),
                     )
                 )
+            array = pa.array(read.ms.data, pa.int64(), mask=read.ms.mask)
+            if use == "otherwise" and (key, "column") in names:
+                first = names[key, "column"]
+                arrays[first] = pc.coalesce(arrays[first], array)
+                continue
             name = names[key, use] = f"ms{len(arrays)}"
-            arrays[name] = pa.array(read.ms.data, pa.int64(), mask=read.ms.mask)
+            arrays[name] = array
     if arrays:
         wide.add(arrays)
     return names
@@ -102,7 +108,14 @@ def _lines(
             held[f"{name}_ms"] = times[f"fields.{name}", "column"]
     subject = f"coalesce({held['order']}, {held['purchase_order']})"
     held["case_id"] = f"{subject} || coalesce('/' || {held['line']}, '')"
-    nameless = con.execute(f"select row, null, count(*) over () from wide where {subject} is null limit 5").fetchall()
+    meant = "true"
+    if mapping.activity is not None and mapping.activity.ignore:
+        listed = mapping.activity.names if mapping.activity.ignores_rest else mapping.activity.ignore
+        among = f"coalesce({wide.column(mapping.activity.column)}::varchar, '') in ({', '.join(map(_text, listed))})"
+        meant = among if mapping.activity.ignores_rest else f"not {among}"
+    nameless = con.execute(
+        f"select row, null, count(*) over () from wide where {subject} is null and {meant} order by row limit 5"
+    ).fetchall()
     if nameless:
         said = fields.order or fields.purchase_order or ""
         raise EventLogError(
@@ -187,7 +200,7 @@ def _by_activity(
         f"select min(row), {column}, sum(count(*)) over () from wide where coalesce({column}, '') "
         f"not in (select name from known) group by {column} order by 1 limit 5"
     ).fetchall()
-    if strange:
+    if strange and not spec.ignores_rest:
         place, said = wide.place(spec.column)
         raise EventLogError(
             place,
@@ -198,9 +211,9 @@ def _by_activity(
         )
     cases = " ".join(f"when {_text(name)} then '{meant}'" for name, meant in spec.names.items())
     timeless = con.execute(
-        f"select row, {column}, count(*) over () from wide where {at} is null and {column} not in (select unnest(?)) "
+        f"select row, {column}, count(*) over () from wide where {at} is null and {column} in (select unnest(?)) "
         "order by row limit 5",
-        [list(spec.ignore)],
+        [list(spec.names)],
     ).fetchall()
     if timeless:
         place, said = wide.place(spec.time.column or "")

@@ -11,8 +11,9 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from adapters.event_log.formats import LogFile, missing_column, open_file
 from adapters.event_log.mapping import EventLogMapping, SourcePart
-from adapters.event_log.reading import ForeignFile, first_rows
+from adapters.event_log.reading import first_rows
 from twin.event_log import EventLogError, Remark, SourceFile
 
 __all__ = ["Wide", "widen"]
@@ -72,9 +73,7 @@ def widen(
 ) -> tuple[Wide, tuple[SourceFile, ...], int]:
     """Read and join the files into the table `wide`; returns it, the files and the rows that `where` left out."""
     parts = mapping.files or {_ONLY: SourcePart(file="*")}
-    files = {
-        name: ForeignFile(path, mapping.delimiter, mapping.encoding) for name, path in _assigned(paths, parts, mapping)
-    }
+    files = {name: open_file(path, mapping) for name, path in _assigned(paths, parts, mapping)}
     wanted: dict[str, dict[str, None]] = {name: {} for name in parts}
     found: dict[str, tuple[str, str]] = {}
 
@@ -91,15 +90,17 @@ def widen(
     for name, part in parts.items():
         for own, to in (part.join or {}).items():
             if files[name].columns.count(own) != 1:
-                raise files[name].missing(own, f"files.{name}.join")
+                raise missing_column(files[name], own, f"files.{name}.join")
             wanted[name].setdefault(own)
             joins.append((name, own, want(f"files.{name}.join", to)))
     sources, tables = [], {}
     for name, file in files.items():
         # A joined file is read for its key at least; the first for anything that counts its rows.
         table = file.read(list(wanted[name]) or file.columns[:1])
-        sources.append(SourceFile(file.path.name, table.num_rows, file.bytes))
-        tables[name] = table.append_column("row", pa.array(np.arange(1, table.num_rows + 1)))
+        sources.append(SourceFile(file.path.name, file.rows, file.bytes, file.holds))
+        remarks += file.remarks
+        numbers = pa.array(np.arange(1, table.num_rows + 1)) if file.records is None else file.records
+        tables[name] = table.append_column("row", numbers)
         con.register(f"file_{name}", tables[name])
     _check_keys(con, parts, joins, files, remarks)
     blanks = ["", *mapping.blanks]
@@ -167,7 +168,7 @@ def _assigned(paths: Sequence[Path], parts: dict[str, SourcePart], mapping: Even
     return assigned
 
 
-def _resolve(said: str, key: str, files: dict[str, ForeignFile]) -> tuple[str, str]:
+def _resolve(said: str, key: str, files: dict[str, LogFile]) -> tuple[str, str]:
     first = next(iter(files))
     if files[first].columns.count(said) == 1:
         return first, said
@@ -175,8 +176,8 @@ def _resolve(said: str, key: str, files: dict[str, ForeignFile]) -> tuple[str, s
     if dot and name in files:
         if files[name].columns.count(column) == 1:
             return name, column
-        raise files[name].missing(column, key)
-    raise files[first].missing(said, key)
+        raise missing_column(files[name], column, key)
+    raise missing_column(files[first], said, key)
 
 
 def _cleaned(con: duckdb.DuckDBPyConnection, name: str, column: str, blanks: list[str]) -> str:
@@ -199,7 +200,7 @@ def _check_keys(
     con: duckdb.DuckDBPyConnection,
     parts: dict[str, SourcePart],
     joins: list[tuple[str, str, tuple[str, str]]],
-    files: dict[str, ForeignFile],
+    files: dict[str, LogFile],
     remarks: list[Remark],
 ) -> None:
     for name, part in parts.items():

@@ -46,9 +46,11 @@ class Stamp(_Model):
     a parcel that is promised for a day may come until midnight. `recorded` is the column of the record time.
     `quantity` is the column of the units that this event is about, if not the line's.
     `when` is a column and the values that say that it happened: without `column` its time is not known.
+    `otherwise` is the column of the time where the first is blank.
     """
 
     column: str | None = None
+    otherwise: str | None = None
     format: str | None = None
     day: Literal["start", "end"] = "start"
     recorded: str | None = None
@@ -66,12 +68,24 @@ StampColumn = Annotated[Stamp, BeforeValidator(_stamp)]
 
 
 class ActivityColumn(_Model):
-    """A log with one row an event: the columns of its name and time, and what each name means here."""
+    """A log with one row an event: the columns of its name and time, and what each name means here.
+
+    `ignore` names what is left out; `*` in it stands for all that has no meaning here.
+    """
 
     column: str
     time: StampColumn
     names: dict[str, str] = Field(min_length=1)
     ignore: Texts = ()
+
+    @property
+    def ignores_rest(self) -> bool:
+        """Whether what is not translated is left out."""
+        return "*" in self.ignore
+
+    def leaves_out(self, name: str) -> bool:
+        """Whether an event of that name is ignored."""
+        return name not in self.names and (self.ignores_rest or name in self.ignore)
 
 
 class FieldColumns(_Model):
@@ -110,7 +124,7 @@ class SourcePart(_Model):
 
 
 class Times(_Model):
-    """`zone` is the IANA zone of stamps without an offset; `format` is `iso` or a strptime format."""
+    """`zone` is the IANA zone of stamps without an offset; `format` is `iso`, `epoch_ms`, `epoch_s` or strptime's."""
 
     zone: str | None = None
     format: str = "iso"
@@ -136,6 +150,7 @@ class EventLogMapping(_Model):
     encoding: str = "utf-8"
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     blanks: Texts = ()
+    case: str | None = None
     files: dict[str, SourcePart] = Field(default_factory=dict)
     where: dict[str, Texts] = Field(default_factory=dict)
     fields: FieldColumns
@@ -190,7 +205,12 @@ class EventLogMapping(_Model):
 
 
 def _columns_of(key: str, stamp: Stamp) -> Iterator[tuple[str, str]]:
-    named = {"column": stamp.column, "recorded": stamp.recorded, "quantity": stamp.quantity}
+    named = {
+        "column": stamp.column,
+        "otherwise": stamp.otherwise,
+        "recorded": stamp.recorded,
+        "quantity": stamp.quantity,
+    }
     yield from ((f"{key}.{part}", column) for part, column in named.items() if column is not None)
     yield from ((f"{key}.when", column) for column in stamp.when or ())
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import difflib
 import gzip
 import io
 import zlib
@@ -20,7 +19,7 @@ import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
-from twin.event_log import EventLogError
+from twin.event_log import EventLogError, Remark
 
 __all__ = ["ForeignFile", "first_rows"]
 
@@ -42,6 +41,10 @@ class ForeignFile:
 
     def __init__(self, path: Path, delimiter: str, encoding: str) -> None:
         self.path = path
+        self.rows = 0
+        self.holds = ""
+        self.records: Any = None
+        self.remarks: list[Remark] = []
         self._delimiter = delimiter
         self._encoding = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
         head = self._head()
@@ -54,27 +57,20 @@ class ForeignFile:
         """An error about this file."""
         return EventLogError(str(self.path) if line is None else f"{self.path}:{line}", problem, remedy)
 
-    def missing(self, column: str, key: str) -> EventLogError:
-        """The error of a column that the mapping names and the file has not, or has twice."""
-        found = self.columns.count(column)
-        if found > 1:
-            return self.error(f"column {column!r} appears {found} times", "rename the column that is not meant")
-        close = difflib.get_close_matches(column, self.columns, n=1, cutoff=0.5)
-        guess = f" (did you mean {close[0]!r}?)" if close else ""
-        hint = ""
-        if len(self.columns) == 1 and not self.is_parquet:
-            other = next((mark for mark in (";", "\t", "|", ",") if mark in self.columns[0]), None)
-            hint = f"; the lines seem to be split by {other!r}: set `delimiter`" if other else ""
-        return self.error(
-            f"no column {column!r}, which the mapping names as {key!r}",
-            f"columns found: {', '.join(self.columns)}{guess}{hint}",
-        )
+    @property
+    def hint(self) -> str:
+        """Why a column may not be found: the lines seem to be split by something else."""
+        if len(self.columns) > 1 or self.is_parquet:
+            return ""
+        other = next((mark for mark in (";", "\t", "|", ",") if mark in self.columns[0]), None)
+        return f"; the lines seem to be split by {other!r}: set `delimiter`" if other else ""
 
     def read(self, columns: Sequence[str]) -> Any:
         """These columns, each once, as a `pyarrow.Table`: text of CSV, typed of Parquet; blanks are null."""
         table = self._read_parquet(columns) if self.is_parquet else self._read_csv(columns)
         if table.num_rows == 0:
             raise self.error("holds a header and no row", "export the log again, with its events")
+        self.rows = table.num_rows
         return table
 
     def _head(self) -> bytes:
@@ -134,7 +130,7 @@ class ForeignFile:
         if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
             raise self.error("is UTF-16", "save the file as UTF-8", 1)
         if any(mark in start for mark in _CONTROLS):
-            raise self.error("is binary, not a table", "give CSV (plain or gzipped) or Parquet")
+            raise self.error("is binary, not a table", "give CSV, Parquet, OCEL 2.0, XES or CloudEvents")
         first = start.splitlines()[0]
         try:
             cells = next(csv.reader([first.decode(self._encoding)], delimiter=self._delimiter), [])

@@ -23,6 +23,8 @@ _EARLIEST_MS: Final = -2_208_988_800_000
 _LATEST_MS: Final = 7_258_118_400_000
 _ISO: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?)?"
 _OFFSET: Final = r"[0-9]:[0-9]{2}(?::[0-9]{2}(?:[.][0-9]+)?)? ?(Z|[+-][0-9]{2}(?::?[0-9]{2})?)$"
+_EPOCHS: Final = {"epoch_ms": 1, "epoch_s": 1_000}
+"""Formats that count from 1970-01-01T00:00Z, and the milliseconds of one."""
 _OTHERS: Final = (
     "%d/%m/%Y",
     "%d/%m/%Y %H:%M",
@@ -70,6 +72,8 @@ def read_times(
     if kind.startswith(("TIMESTAMP", "DATE")):
         local = f"epoch_ms({quoted}::{'TIMESTAMPTZ' if 'TIME ZONE' in kind else 'TIMESTAMP'})"
         offset = "0" if "TIME ZONE" in kind else "null"
+    elif wanted in _EPOCHS:
+        local, offset = f"try_cast({quoted}::varchar as bigint) * {_EPOCHS[wanted]}", "0"
     elif wanted == "iso":
         mark = f"regexp_extract({quoted}, '{_OFFSET}', 1)"
         bare = f"rtrim(left({quoted}, length({quoted}) - length({mark})))"
@@ -183,6 +187,8 @@ def _unread(
     con.execute("create or replace temp table unread as select unnest(?) as row", [rows.tolist()])
     from_bad = f"from {table} join unread using (row)"
     form = "ISO 8601, such as 2010-03-01 08:38:00" if wanted == "iso" else repr(wanted)
+    if wanted in _EPOCHS:
+        form = f"whole {'milliseconds' if wanted == 'epoch_ms' else 'seconds'} since 1970"
     other, fits = "", 0
     for one in _OTHERS:
         if one == wanted:

@@ -1,6 +1,6 @@
-"""Object-centric event logs (OCEL 2.0 in JSON): read and looked at, of any origin, and runs of this project read back.
+"""Object-centric event logs (OCEL 2.0 in JSON, XML or SQLite): read and looked at, and runs of this project read back.
 
-    survey = open_document(path).survey(problems)
+    survey = open_object_log(path).survey(problems)
     run = read_recorded(path)
 
 docs/export.md tells what is written and what comes back.
@@ -8,12 +8,13 @@ docs/export.md tells what is written and what comes back.
 
 from __future__ import annotations
 
-from adapters.ocel.document import Document, OcelEvent, OcelObject, Relation, Survey, open_document
+from adapters.ocel.object_log import ObjectLog, OcelEvent, OcelObject, Relation, Survey
+from adapters.ocel.opening import open_object_log
 from adapters.ocel.problems import OcelError, Problems
 from adapters.ocel.recorded import RecordedRun, read_recorded
 
 __all__ = [
-    "Document",
+    "ObjectLog",
     "OcelError",
     "OcelEvent",
     "OcelObject",
@@ -21,6 +22,6 @@ __all__ = [
     "RecordedRun",
     "Relation",
     "Survey",
-    "open_document",
+    "open_object_log",
     "read_recorded",
 ]

@@ -1,7 +1,4 @@
-"""OCEL 2.0 in JSON, of any origin: events, objects and the relations between them, looked at whole before use.
-
-Berti et al. 2024, "OCEL (Object-Centric Event Log) 2.0 Specification", is the source of what is looked for.
-"""
+"""OCEL 2.0 in JSON, of any origin."""
 
 from __future__ import annotations
 
@@ -9,66 +6,28 @@ import gzip
 import mmap
 import zlib
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 from msgspec import Raw, Struct, field
 
+from adapters.ocel.object_log import ObjectLog, OcelEvent, OcelObject
 from adapters.ocel.problems import OcelError, Problems
 
-__all__ = ["Document", "OcelEvent", "OcelObject", "Relation", "Survey", "instant_ms", "open_document"]
+__all__ = ["Document", "open_document"]
 
 _GZIP: Final = b"\x1f\x8b"
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MS: Final = timedelta(milliseconds=1)
 _AGAIN: Final = "export it again"
 
 
-class Relation(Struct, frozen=True, gc=False):
-    """What an event or an object has to do with an object."""
-
-    object: str = field(name="objectId")
-    qualifier: str = ""
-
-
-class EventAttribute(Struct, frozen=True):
-    """A value that came with an event."""
-
+class _DeclaredAttribute(Struct, frozen=True):
     name: str
-    value: Any
-
-
-class ObjectAttribute(Struct, frozen=True):
-    """A value that an attribute of an object has from `time` on."""
-
-    name: str
-    value: Any
-    time: str = ""
-
-
-class OcelEvent(Struct, frozen=True):
-    """An event as it is written; `time` is ISO 8601."""
-
-    id: str
-    type: str
-    time: str | None = None
-    attributes: tuple[EventAttribute, ...] = ()
-    relationships: tuple[Relation, ...] = ()
-
-
-class OcelObject(Struct, frozen=True):
-    """An object as it is written."""
-
-    id: str
-    type: str
-    attributes: tuple[ObjectAttribute, ...] = ()
-    relationships: tuple[Relation, ...] = ()
 
 
 class _Declared(Struct, frozen=True):
     name: str
+    attributes: tuple[_DeclaredAttribute, ...] = ()
 
 
 class _Top(Struct, frozen=True):
@@ -76,25 +35,6 @@ class _Top(Struct, frozen=True):
     event_types: tuple[_Declared, ...] = field(name="eventTypes")
     objects: list[Raw]
     events: list[Raw]
-
-
-class Survey(Struct, frozen=True):
-    """What is in a file: how many events and objects by type, relations, and those of them to an object not there."""
-
-    events: dict[str, int]
-    objects: dict[str, int]
-    event_relations: int
-    object_relations: int
-    dangling: int
-
-    @property
-    def text(self) -> str:
-        """In one line."""
-        return (
-            f"{sum(self.events.values()):,} events of {len(self.events)} types, "
-            f"{sum(self.objects.values()):,} objects of {len(self.objects)} types, "
-            f"{self.event_relations + self.object_relations:,} relations, {self.dangling:,} of them dangling"
-        )
 
 
 _TOP: Final = msgspec.json.Decoder(_Top)
@@ -115,9 +55,8 @@ def open_document(path: Path) -> Document:
     start = bytes(data[:64]).lstrip(b"\xef\xbb\xbf \t\r\n")
     if not start:
         raise OcelError(f"{path}: is empty; {_AGAIN}")
-    for mark, kind in ((b"<", "XML"), (b"SQLite format 3", "SQLite"), (b"PAR1", "Parquet")):
-        if start.startswith(mark):
-            raise OcelError(f"{path}: is {kind}, and OCEL 2.0 is read from JSON here; convert it to JSON first")
+    if start.startswith(b"PAR1"):
+        raise OcelError(f"{path}: is Parquet, and OCEL 2.0 is read from JSON, XML and SQLite here; convert it first")
     try:
         return Document(path, _TOP.decode(data))
     except UnicodeDecodeError:
@@ -133,120 +72,36 @@ def open_document(path: Path) -> Document:
         raise OcelError(f"{path}:{_lines(data, byte)}: is no JSON: {text}; {_AGAIN}") from None
 
 
-class Document:
-    """A file that has the four lists of OCEL 2.0; what stands in these is looked at by `survey`."""
+class Document(ObjectLog):
+    """A file that has the four lists of OCEL 2.0 in JSON."""
 
     def __init__(self, path: Path, top: _Top) -> None:
-        self.path = path
+        super().__init__(path, _named(top.object_types), _named(top.event_types))
         self._top = top
 
-    def objects(self) -> Iterator[OcelObject]:
-        """The objects in their order. Only after a survey without problems."""
-        yield from map(_OBJECT.decode, self._top.objects)
+    def placed_objects(self, problems: Problems | None) -> Iterator[tuple[str, OcelObject]]:
+        """Each object with its place in the list."""
+        return self._placed(_OBJECT, "objects", self._top.objects, problems)
 
-    def events(self) -> Iterator[OcelEvent]:
-        """The events in their order. Only after a survey without problems."""
-        yield from map(_EVENT.decode, self._top.events)
+    def placed_events(self, problems: Problems | None) -> Iterator[tuple[str, OcelEvent]]:
+        """Each event with its place in the list."""
+        return self._placed(_EVENT, "events", self._top.events, problems)
 
-    def survey(self, problems: Problems) -> Survey:
-        """Look at every event, object and relation; `problems` takes what is wrong."""
-        types = {one.name: 0 for one in self._top.object_types}
-        known: set[str] = set()
-        # Objects may name others that stand after them.
-        ahead: dict[str, None] = {}
-        related = 0
-        for number, raw in enumerate(self._top.objects):
-            one = self._decoded(_OBJECT, raw, "objects", number, problems)
-            if one is None:
+    def _placed(
+        self, decoder: msgspec.json.Decoder[Any], kind: str, raws: list[Raw], problems: Problems | None
+    ) -> Iterator[tuple[str, Any]]:
+        for number, raw in enumerate(raws):
+            try:
+                one = decoder.decode(raw)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                if problems is not None:
+                    problems.add(_place(kind, number, ""), f"is not as OCEL 2.0 has it: {error}", _AGAIN)
                 continue
-            place = _place("objects", number, one.id)
-            if one.id in known:
-                problems.add(place, "the id was there before", "give each object an id of its own")
-            known.add(one.id)
-            _count(types, one.type, place, "objectTypes", problems)
-            related += len(one.relationships)
-            ahead |= {relation.object: None for relation in one.relationships if relation.object not in known}
-            for attribute in one.attributes:
-                if not attribute.time or instant_ms(attribute.time) is None:
-                    problems.add(place, f"attribute '{attribute.name}' {_no_time(attribute.time)}", _TIME)
-        dangling = 0
-        if any(name not in known for name in ahead):
-            dangling = self._dangling_of_objects(known, problems)
-        event_types, event_related, event_dangling = self._survey_events(known, problems)
-        return Survey(event_types, types, event_related, related, dangling + event_dangling)
-
-    def _dangling_of_objects(self, known: set[str], problems: Problems) -> int:
-        count = 0
-        for number, raw in enumerate(self._top.objects):
-            one = self._decoded(_OBJECT, raw, "objects", number, None)
-            if one is not None:
-                count += _dangling(_place("objects", number, one.id), one.relationships, known, problems)
-        return count
-
-    def _survey_events(self, known: set[str], problems: Problems) -> tuple[dict[str, int], int, int]:
-        types = {one.name: 0 for one in self._top.event_types}
-        ids: set[str] = set()
-        related = dangling = 0
-        for number, raw in enumerate(self._top.events):
-            one = self._decoded(_EVENT, raw, "events", number, problems)
-            if one is None:
-                continue
-            place = _place("events", number, one.id)
-            if one.id in ids:
-                problems.add(place, "the id was there before", "give each event an id of its own")
-            ids.add(one.id)
-            _count(types, one.type, place, "eventTypes", problems)
-            if not one.time or instant_ms(one.time) is None:
-                problems.add(place, _no_time(one.time), _TIME)
-            related += len(one.relationships)
-            dangling += _dangling(place, one.relationships, known, problems)
-        return types, related, dangling
-
-    def _decoded(
-        self, decoder: msgspec.json.Decoder[Any], raw: Raw, kind: str, number: int, problems: Problems | None
-    ) -> Any | None:
-        try:
-            return decoder.decode(raw)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            if problems is not None:
-                problems.add(_place(kind, number, ""), f"is not as OCEL 2.0 has it: {error}", _AGAIN)
-            return None
+            yield _place(kind, number, one.id), one
 
 
-_TIME: Final = "give it ISO 8601 with its zone, as 2025-11-17T08:30:00.000Z"
-
-
-def instant_ms(text: str) -> int | None:
-    """An ISO 8601 time with a zone as ms since 1970; None for any other text."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return None if found.tzinfo is None else (found - _EPOCH) // _MS
-
-
-def _no_time(text: str | None) -> str:
-    if not text:
-        return "has no time"
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return f"has the time '{text}', which is not ISO 8601"
-    return f"has the time '{text}' without a zone"
-
-
-def _dangling(place: str, relations: tuple[Relation, ...], known: set[str], problems: Problems) -> int:
-    lost = [relation.object for relation in relations if relation.object not in known]
-    for name in lost:
-        problem = f"is related to the object '{name}', which is not in the file"
-        problems.add(place, problem, "add the object, or take the relation out")
-    return len(lost)
-
-
-def _count(types: dict[str, int], name: str, place: str, where: str, problems: Problems) -> None:
-    if name not in types:
-        problems.add(place, f"is of type '{name}', which {where} does not declare", "declare it there")
-    types[name] = types.get(name, 0) + 1
+def _named(declared: tuple[_Declared, ...]) -> dict[str, tuple[str, ...]]:
+    return {one.name: tuple(attribute.name for attribute in one.attributes) for one in declared}
 
 
 def _place(kind: str, number: int, id: str) -> str:

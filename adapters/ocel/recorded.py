@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from adapters.ocel.document import Document, OcelEvent, Survey, instant_ms, open_document
+from adapters.ocel.object_log import ObjectLog, OcelEvent, Survey, instant_ms
+from adapters.ocel.opening import open_object_log
 from adapters.ocel.problems import OcelError, Problems
 from twin.codec import CodecError, decode_entry
 from twin.core.entry import Entry
@@ -26,7 +27,7 @@ _NOT_OURS: Final = "only a file that `twin export --ocel` wrote becomes a run ag
 class RecordedRun(Struct, frozen=True):
     """`manifest` is that of the run, as JSON text; `scenario` its YAML, or empty; `survey` what is in the file."""
 
-    document: Document
+    document: ObjectLog
     survey: Survey
     manifest: str
     scenario: str
@@ -68,7 +69,7 @@ def read_recorded(path: Path) -> RecordedRun:
     The whole file is looked at first. Raises `OcelError` that tells the first five problems and counts all, and for a
     file of another origin, with what is in it.
     """
-    document = open_document(path)
+    document = open_object_log(path)
     problems = Problems(path)
     survey = document.survey(problems)
     problems.check()

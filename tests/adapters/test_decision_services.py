@@ -29,12 +29,15 @@ from twin.core.sourcing import SourcingContext, source
 from twin.core.sourcing import SourcingLine as RuleLine
 from twin.decisions import (
     ANSWER_MAX,
+    INSTANT_MAX,
     Answer,
     AnswerLeg,
     Candidate,
     Decider,
     DecisionFailed,
     Line,
+    PromiseAnswer,
+    Promised,
     PromiseLine,
     PromiseQuestion,
     Question,
@@ -50,6 +53,7 @@ from twin.decisions import (
     schemas,
 )
 from twin.run import Twin, load
+from twin.scenario.units import format_instant
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT.parent / "shared/data/online_retail/orders_2010-03_2010-04.csv.gz"
@@ -301,6 +305,12 @@ def test_the_python_sample_answers_as_a_process(tmp_path: Path) -> None:  # PL-0
         (200, b'{"legs":[],"note":"hi"}', "refused", "unknown field `note`"),
         (
             200,
+            b'{"legs":[{"line":1,"route":"stock","node":"a","quantity":9007199254740992}]}',
+            "refused",
+            "Expected `int` <= 9007199254740991",
+        ),
+        (
+            200,
             b'{"legs":[{"line":1,"route":"stock","node":"a","quantity":1,"reason":"A b"}]}',
             "refused",
             "matching regex",
@@ -315,6 +325,15 @@ def test_what_is_no_answer_has_failed_or_is_refused(status: int, data: bytes, ou
         service.close()
     assert caught.value.outcome == outcome
     assert reason in caught.value.reason
+
+
+def test_a_date_that_nobody_can_write_is_no_answer() -> None:  # PL-01
+    last = INSTANT_MAX
+    assert answer_of("promise", b'{"lines":[{"line":1,"at":%d}]}' % last) == PromiseAnswer((Promised(1, last),))
+    assert format_instant(last) == "9999-12-31T23:59:59.999Z"
+    for at in (last + 1, -1):
+        with pytest.raises(DecisionFailed, match="refused: no answer: Expected `int`"):
+            answer_of("promise", b'{"lines":[{"line":1,"at":%d}]}' % at)
 
 
 def test_a_service_that_takes_too_long_has_failed_and_is_asked_anew() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from adapters.ocel import OcelError, Problems, open_document, read_recorded
+from adapters.ocel import OcelError, Problems, open_object_log, read_recorded
 from tests.adapters.exported import busy_run
 from tests.adapters.ocel_rules import violations
 from tests.unit.log_samples import DAY
@@ -188,7 +188,7 @@ def test_a_log_of_another_origin_is_counted_and_becomes_no_run() -> None:  # RP-
     if not file.exists():
         pytest.skip("the order-management sample is not beside the project (shared/data/ocel)")
     problems = Problems(file)
-    survey = open_document(file).survey(problems)
+    survey = open_object_log(file).survey(problems)
     assert problems.count == 0
     assert (sum(survey.events.values()), sum(survey.objects.values()), len(survey.events)) == (21_008, 10_840, 11)
     assert (survey.event_relations + survey.object_relations, survey.dangling) == (175_854, 0)

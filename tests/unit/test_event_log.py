@@ -525,7 +525,7 @@ def test_a_mapping_file_that_is_none_is_told(told: Told, small: tuple[Path, Path
         code, _, err = told("profile", small[0], "--mapping", small[1])
         assert (code, what in err) == (2, True), err
     code, _, err = told("profile", small[0], "--mapping", "olst")
-    assert (code, "give a YAML file, or the name of a shipped one: olist, scms" in err) == (2, True)
+    assert (code, "give a YAML file, or the name of a shipped one: olist, order_management" in err) == (2, True)
     code, _, err = told("profile", small[0], "--mapping", small[1], "--source", "xes")
     assert (code, "--source xes: no adapter for logs is named so" in err) == (2, True)
     assert GROUP == "ordertwin.event_logs"
@@ -535,7 +535,7 @@ def test_every_shipped_mapping_can_be_read() -> None:
     from adapters.event_log import read_mapping
 
     names = sorted(path.stem for path in SHIPPED.glob("*.yaml"))
-    assert names == ["olist", "scms"]
+    assert names == ["olist", "order_management", "ordertwin", "ordertwin_events", "scms"]
     for name in names:
         assert read_mapping(Path(name)).title
 
@@ -546,7 +546,7 @@ def test_the_mappings_of_the_page_can_be_read() -> None:
     page = (Path(__file__).resolve().parents[2] / "docs/event_log.md").read_text(encoding="utf-8")
     blocks = [block.partition("```")[0] for block in page.split("```yaml\n")[1:]]
     titles = [read_mapping(YAML(typ="safe", pure=True).load(block)).title for block in blocks]
-    assert titles == ["A marketplace's export", "Events of an order system"]
+    assert titles == ["A marketplace's export", "Events of an order system", "Order management", "Events of a shop"]
 
 
 def test_a_log_of_our_own_run_gives_the_measures_that_the_run_gives(tmp_path: Path) -> None:  # OB-06

@@ -365,6 +365,7 @@ def good() -> dict[str, pa.Array]:
         ({"at": pa.array([MONDAY, MONDAY], pa.timestamp("ms"))}, "without a zone"),
         ({"at": pa.array(["2025-11-17", "2025-11-18"])}, "'at' is string"),
         ({"at": pa.array([MONDAY * 1000, MONDAY * 1000])}, "is it in other units?"),
+        ({"at": pa.array([MONDAY * 10, MONDAY * 10], pa.timestamp("ms", "UTC"))}, "which is no time"),
         ({"activity": pa.array([["a"], ["b"]])}, "'activity' is list"),
         ({"activity": pa.array(["PURCHASED", "SENT"])}, "no activity in common"),
     ],
@@ -379,6 +380,12 @@ def test_a_table_that_cannot_be_compared_is_one_message(
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.count("\n") == 1 and says in said.err
+
+
+def test_a_column_that_is_there_twice_is_told() -> None:
+    twice = pa.Table.from_arrays([*good().values(), good()["case"]], names=[*good(), "case"])
+    with pytest.raises(EventTableError, match="has more than one column 'case'"):
+        checked_table(twice, "log")
 
 
 def test_what_is_no_table_at_all_is_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -625,6 +625,19 @@ def test_the_command_writes_the_fragment_again_and_over_nothing_else(told: Told,
     assert out.read_text(encoding="utf-8") == "schema: 1\n"
 
 
+def test_a_fragment_that_cannot_be_written_leaves_the_earlier_one_as_it_is(told: Told, tmp_path: Path) -> None:
+    out = tmp_path / "fragment.yaml"
+    assert told("policies", SAMPLE, *BIND, "--out", out)[0] == 0
+    earlier = out.read_text(encoding="utf-8") + "# mine\n"
+    out.write_text(earlier, encoding="utf-8")
+    (tmp_path / ".fragment.yaml.unfinished").symlink_to(tmp_path / "nowhere" / "file")
+    code, shown, err = told("policies", SAMPLE, *BIND, "--out", out)
+    assert (code, shown) == (2, "")
+    assert "fragment.yaml.unfinished: No such file or directory" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["fragment.yaml"]
+    assert out.read_text(encoding="utf-8") == earlier
+
+
 def test_the_command_gives_json(told: Told) -> None:
     code, out, _ = told("policies", SAMPLE, *BIND, "--json")
     found = json.loads(out)

@@ -108,6 +108,18 @@ def test_parcels_without_a_date_arrive_after_a_transit_longer_than_what_has_pass
     stage.check_books()
 
 
+def test_orders_are_loaded_by_their_class_and_then_by_their_age(tmp_path: Path) -> None:  # RP-01
+    rows = [
+        f"S1,1,web,home,B,2025-11-14T10:00Z,2025-11-17T10:00Z,,mug,5,5,0,4.50,{NOW}",
+        f"S2,1,web,home,A,2025-11-16T10:00Z,2025-11-17T10:00Z,,mug,5,5,0,4.50,{NOW}",
+        f"S3,1,web,home,A,2025-11-15T10:00Z,2025-11-17T10:00Z,,mug,5,5,0,4.50,{NOW}",
+    ]
+    tables(tmp_path, stock=[f"main,mug,free,5,,{NOW}"], orders=rows)
+    stage = Stage(opened(tmp_path))
+    assert [event.order for _, event in stage.events(OrderCaptured)] == ["S3", "S2", "S1"]
+    assert [order for order, held in stage.state.orders.items() if held.lines[1].buckets[buckets.RELEASED]] == ["S3"]
+
+
 def test_nothing_is_bought_for_orders_that_a_purchase_order_under_way_serves(tmp_path: Path) -> None:
     stock = [f"main,mug,free,0,,{NOW}"]
     tables(tmp_path, stock=stock, orders=[f"S1,1,{ORDER}"], purchase_orders=[bought("P1", LATER)])
@@ -338,6 +350,105 @@ def test_every_kind_of_mismatch_is_a_finding_and_nothing_is_repaired(tmp_path: P
     assert stage.state.orders["S10"].promised_at > MONDAY
     stage.run_checked(10 * DAY, every=1)
     stage.check_books()
+
+
+def test_dates_of_lines_that_the_engine_cannot_keep_apart_are_said(tmp_path: Path) -> None:  # RP-01
+    soon = "2025-11-18T12:00Z"
+    two = {"items": [{"id": "mug"}, {"id": "jug", "price": "3.00 GBP", "cost": "1.00 GBP", "supplier": "mill"}]}
+    tables(
+        tmp_path,
+        purchase_orders=[
+            *(bought("apart", soon), bought("apart", LATER, item="jug")),
+            *(bought("half", soon), bought("half", item="jug", due=7)),
+            *(bought("same", soon), bought("same", soon, item="jug")),
+        ],
+    )
+    stage = Stage(opened(tmp_path, two))
+    found = finding(stage.opening, "eta_of_a_line")
+    assert (found.treatment, found.count, found.units) == (KEPT, 2, 60)
+    assert found.first == (
+        "purchase_orders.csv:2: apart: mug: 2025-11-18T12:00:00Z",
+        "purchase_orders.csv:4: half: mug: 2025-11-18T12:00:00Z",
+    )
+    stages = {name: order.stage for name, order in stage.state.purchase_orders.items()}
+    assert stages == {"apart": "acknowledged", "half": "created", "same": "acknowledged"}
+    # The goods come when their own lines say.
+    stage.run(3 * DAY)
+    came = [(event.purchase_order, event.lines[0].sku, at // HOUR) for at, event in stage.events(GoodsReceived)]
+    assert sorted(came)[:2] == [("apart", "jug", 60), ("apart", "mug", 36)]
+
+
+def test_a_parcel_that_left_before_its_order_was_captured_is_said(tmp_path: Path) -> None:  # RP-01
+    tables(
+        tmp_path,
+        orders=[f"S1,1,web,home,,2025-11-16T22:30Z,2025-11-17T10:00Z,,mug,4,0,4,4.50,{NOW}"],
+        shipments=[f"V1,S1,1,3,main,van,2025-11-16T22:00Z,,{NOW}", f"V2,S1,1,1,main,van,2025-11-16T23:00Z,,{NOW}"],
+    )
+    found = finding(Stage(opened(tmp_path)).opening, "shipped_before_capture")
+    assert (found.table, found.treatment, found.units) == ("shipments", KEPT, 3)
+    assert found.first == ("shipments.csv:2: V1: 2025-11-16T22:00:00Z",)
+
+
+def test_a_parcel_is_told_once_and_in_one_way(tmp_path: Path) -> None:  # RP-01
+    head = "web,home,,2025-11-14T10:00Z,2025-11-17T10:00Z,"
+    tables(
+        tmp_path,
+        orders=[f"S1,{line},{head},mug,9,0,9,4.50,{NOW}" for line in (1, 2)],
+        shipments=[
+            f"V1,S1,1,2,main,van,2025-11-16T22:00Z,,{NOW}",
+            f"V1,S1,1,2,main,van,2025-11-16T22:00Z,,{NOW}",
+            f"V1,S1,2,3,main,van,2025-11-16T22:00Z,,{NOW}",
+            f"V2,S1,1,1,main,van,2025-11-16T22:00Z,,{NOW}",
+            f"V2,S1,2,4,main,van,2025-11-16T21:00Z,,{NOW}",
+        ],
+    )
+    stage = Stage(opened(tmp_path))
+    again, other = finding(stage.opening, "duplicate"), finding(stage.opening, "contradictory")
+    assert (again.treatment, again.first) == (LEFT_OUT, ("shipments.csv:3: V1 of order S1 line 1",))
+    assert (other.table, other.treatment, other.units) == ("shipments", LEFT_OUT, 4)
+    lines = stage.state.orders["S1"].lines
+    assert [lines[number].buckets[buckets.SHIPPED] for number in (1, 2)] == [3, 3]
+
+
+def test_a_line_is_left_out_of_which_more_is_in_parcels_and_open_than_was_ordered(tmp_path: Path) -> None:  # RP-01
+    head = "web,home,,2025-11-14T10:00Z,2025-11-17T10:00Z,"
+    tables(
+        tmp_path,
+        orders=[f"S1,1,{head},mug,3,1,1,4.50,{NOW}", f"S2,1,{head},mug,4,1,3,4.50,{NOW}"],
+        shipments=[f"V{number},S{number},1,3,main,van,2025-11-16T22:00Z,,{NOW}" for number in (1, 2)],
+    )
+    stage = Stage(opened(tmp_path))
+    found = finding(stage.opening, "shipped_more_than_ordered")
+    assert found.first == ("orders.csv:2: order S1 line 1: 3 ordered, 3 shipped, 1 open",)
+    assert list(stage.state.orders) == ["S2"]
+    # What is in a parcel is worth what its line says.
+    report = stage.opening
+    assert report is not None
+    (parcels,) = [one for one in report.tables if one.table == "shipments"]
+    assert (parcels.taken_over, parcels.left_out) == (Amount(1, 3, 1350), Amount(1, 3, 1350))
+
+
+def test_a_parcel_on_a_way_that_is_no_lane_is_left_out_and_its_line_without_it(tmp_path: Path) -> None:  # RP-01
+    tables(
+        tmp_path,
+        stock=[f"main,mug,free,9,-1,{NOW}"],
+        orders=[f"S1,1,web,home,,2025-11-14T10:00Z,2025-11-17T10:00Z,,mug,9,2,3,4.50,{NOW}"],
+        shipments=[f"V1,S1,1,3,main,bike,2025-11-16T22:00Z,,{NOW}"],
+    )
+    stage = Stage(opened(tmp_path, {"carriers": [{"id": "bike"}]}))
+    found = finding(stage.opening, "unknown_lane")
+    assert (found.treatment, found.first) == (LEFT_OUT, ("shipments.csv:2: V1: bike from main to home",))
+    assert stage.state.orders["S1"].lines[1].ordered == 2
+    assert finding(stage.opening, "reserved_more_than_on_hand").first == ("stock.csv:2: mug at main: -1 of 9",)
+
+
+def test_a_parcel_left_when_it_left_and_not_when_the_engine_heard_of_it(tmp_path: Path) -> None:  # RP-01
+    folder = tables(tmp_path / "tables", orders=[f"S1,1,{ORDER}"])
+    far = {"run": {"horizon": "2h", "drain": "0d"}, "warehouses": [{"id": "main", "latency": "20m"}]}
+    run = Twin(opened(folder, far)).run(out=tmp_path / "run")
+    run.write_opening(tmp_path / "end")
+    rows = (tmp_path / "end/shipments.csv").read_text(encoding="utf-8").splitlines()
+    assert rows[1:] == ["S1/main/1/s,S1,1,5,main,van,2025-11-17T00:20:00Z,,2025-11-17T02:00:00Z"]
 
 
 def conserved(report: OpeningReport) -> None:

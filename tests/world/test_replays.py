@@ -15,14 +15,19 @@ import pytest
 from msgspec.structs import replace
 
 from tests.world.deciders import between_two, nearest, outside
+from tests.world.openings import NOW, opened, tables
 from twin.cli import main
 from twin.codec import decode_entry, encode_entry
+from twin.core import buckets
 from twin.core.events import OrderCaptured, PromiseDecided
 from twin.core.invariants import violations
 from twin.decisions import AnswerLeg, DecisionFailed, SourcingAnswer, SourcingQuestion
 from twin.experiment.forking import what_if
 from twin.log import RunError, read_manifest
 from twin.replay import redecide as module
+from twin.replay.agreement import wilson
+from twin.replay.event_table import events_of_run
+from twin.replay.facts import facts_of
 from twin.replay.fold import Diverged, fold, go_on, position_at
 from twin.replay.redecide import redecide
 from twin.run import Run, RunRefused, Twin, load
@@ -66,6 +71,71 @@ def spoil(run: Path, position: int, change: Callable[[Any], Any]) -> None:
     import pyarrow.parquet as pq
 
     pq.write_table(pa.Table.from_pylist(data, schema=pq.read_schema(path)), path)
+
+
+@pytest.fixture(scope="module")
+def taken_over(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run that began with an order promised for too early a date, and with a purchase order."""
+    folder = tables(
+        tmp_path_factory.mktemp("tables"),
+        stock=[f"main,mug,free,3,,{NOW}"],
+        orders=[f"S1,1,web,home,,2025-11-14T10:00Z,2025-11-17T10:00Z,2025-11-15T00:00Z,mug,5,5,,4.50,{NOW}"],
+        purchase_orders=[f"P1,mill,main,mug,30,2025-11-15T00:00Z,2025-11-19T12:00Z,{NOW}"],
+    )
+    return Twin(opened(folder)).run(out=tmp_path_factory.mktemp("opened") / "run")
+
+
+# --- what was under way before
+
+
+def test_what_was_under_way_before_the_log_is_no_arrival_and_no_lead_time_of_it(
+    taken_over: Run,
+) -> None:  # RP-01, RP-03
+    manifest = taken_over.manifest
+    facts = facts_of(taken_over.folder, manifest.start_ms, manifest.end_ms)
+    assert (facts.arrivals, facts.lead_times) == ([], [])
+    # What began in the log is in it.
+    assert len([case for case in facts.transit if not case.censored]) == 2
+
+
+def test_an_order_from_before_the_log_was_captured_when_it_was(taken_over: Run) -> None:  # RP-01
+    (first, *_) = events_of_run(taken_over.folder).to_pylist()
+    assert (first["activity"], first["at"]) == ("captured", taken_over.manifest.start_ms - 2 * DAY - 14 * HOUR)
+
+
+def test_a_date_told_before_the_log_is_no_decision_of_a_service(taken_over: Run) -> None:  # PL-04
+    class Twice:
+        """Three mugs from stock and two that wait, as the rules decide it."""
+
+        about = nearest().about
+
+        def decide(self, question: Any) -> Any:
+            return SourcingAnswer((AnswerLeg(1, "stock", "main", 3), AnswerLeg(1, "backorder", "main", 2)))
+
+        def reset(self, seed: int) -> None:
+            pass
+
+        def close(self) -> None:
+            pass
+
+    found = redecide(taken_over.folder, service=Twice())
+    assert found.changed == ()
+    assert [(one.decisions, one.same) for one in found.agreement] == [(1, 1), (1, 1)]
+
+
+def test_decisions_about_one_order_in_one_entry_are_told_apart_whatever_its_name(taken_over: Run) -> None:
+    (entry,) = [one for one in taken_over.entries() if any(isinstance(event, OrderCaptured) for event in one.events)]
+    dates = [event for event in entry.events if isinstance(event, PromiseDecided)]
+    assert len(dates) == 2
+    renamed = [replace(event, order="S#1") for event in dates]
+    assert module._decisions(renamed) == {("promise", "S#1"): renamed[0], ("promise", "S#1#1"): renamed[1]}
+    # The one that comes of the sourcing is the second.
+    later = [
+        replace(event, lines=((1, event.lines[0][1] + HOUR),)) if event is dates[1] else event for event in entry.events
+    ]
+    tally = module._Tally()
+    tally.take(entry, fold(taken_over.folder, entry.position - 1).state, later, "")
+    assert tally.result(1).agreement[0].same == 0
 
 
 # --- fold
@@ -129,6 +199,15 @@ def test_a_run_that_a_service_decided_is_forked_with_its_answers(tmp_path: Path)
 def test_a_recording_that_was_changed_is_caught_where_it_differs(copy: Path, tmp_path: Path, position: int) -> None:
     spoil(copy, position, lambda entry: replace(entry, now=entry.now + 1))
     with pytest.raises(Diverged, match=f"entry {position}: now was recorded as"):
+        go_on(copy, 0, tmp_path / "fork")
+
+
+def test_a_recording_that_has_more_than_the_run_leads_to_is_caught(copy: Path, tmp_path: Path) -> None:  # RP-05
+    path = copy / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest["end_ms"] = manifest["start_ms"] + DAY
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(Diverged, match=r"entry \d+ was recorded at .*, and nothing comes there"):
         go_on(copy, 0, tmp_path / "fork")
 
 
@@ -227,7 +306,9 @@ def test_deciding_anew_leaves_the_recording_as_it_is(busy: Run) -> None:
 
 
 def test_a_service_is_held_against_the_log(busy: Run) -> None:  # PL-04
-    agreeing = redecide(busy.folder, service=nearest())
+    service = nearest()
+    agreeing = redecide(busy.folder, service=service)
+    assert service.seeds == [busy.manifest.seed]
     assert agreeing.changed == ()
     assert agreeing.agreement[0].same == agreeing.agreement[0].decisions > 600
 
@@ -257,9 +338,9 @@ def test_a_service_is_held_against_the_log(busy: Run) -> None:  # PL-04
 
 def test_wilsons_interval_is_the_textbooks() -> None:
     # 10 of 20 by hand: (0.5 + z²/40 ± z·sqrt(0.0125 + z²/1600)) / (1 + z²/20).
-    low, high = module._wilson(10, 20)
+    low, high = wilson(10, 20)
     assert (round(low, 4), round(high, 4)) == (0.2993, 0.7007)
-    assert module._wilson(0, 0) == (0.0, 1.0)
+    assert wilson(0, 0) == (0.0, 1.0)
 
 
 # --- the commands
@@ -284,6 +365,20 @@ def test_the_commands_say_which_replay_it_was(  # RP-05
     assert {row["decision"] for row in rows} >= {"sourcing", "release"}
     assert main(["redecide", run, "--quiet"]) == 0
     assert "none changed" in capsys.readouterr().out
+
+
+def test_the_figures_of_a_folded_state_are_those_of_its_lines(  # RP-05
+    busy: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fold", str(busy.folder), "--at", "700", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)["figures"]
+    lines = [line for order in fold(busy.folder, 700).state.orders.values() for line in order.lines.values()]
+    units = {name: sum(line.buckets[index] for line in lines) for name, index in buckets.INDEX.items()}
+    assert figures["units backordered"] == units["backordered"] > 0
+    assert figures["units on their way"] == units["shipped"] > 0
+    assert figures["units released or picked"] == units["released"] + units["picked"] > 0
+    assert figures["units reserved"] == units["reserved"]
+    assert figures["units on order for customers"] == units["on_order"]
 
 
 @pytest.mark.parametrize(

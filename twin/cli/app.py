@@ -257,6 +257,52 @@ def redecide(
 
 
 @app.command()
+def reconstruct(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="LOG...", help="Folder of a run or a neutral log, or files with --mapping.")
+    ],
+    base: Annotated[Path, typer.Option(metavar="SCENARIO", help="What the log cannot tell stays as in it.")],
+    fit_until: Annotated[
+        str, typer.Option(metavar="TIME", help="Fit on what is before, test on the rest: 30d, or an instant.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for all of it; it is made.")],
+    mapping: Annotated[
+        Path | None, typer.Option(metavar="MAP", help="YAML file, or the name of a shipped one, for files.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="What is otherwise in a second run.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Runs of each, for the luck that is modeled.")] = 3,
+    distances: Annotated[bool, typer.Option(help="Measure how near it comes to the log.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="The statement as JSON.")] = False,
+    source: Annotated[
+        str, typer.Option(help="Kind of files: an entry point of the group ordertwin.event_logs.")
+    ] = "tables",
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Let a log's orders and its luck drive the business, and the engine decide afresh: as it was, and changed."""
+    from twin.cli.reconstructing import reconstruct_log, show_statement
+
+    with reporting(quiet=quiet) as progress:
+        done = reconstruct_log(
+            files,
+            base,
+            out,
+            fit_until,
+            mapping=mapping,
+            source=source,
+            settings=settings or (),
+            seeds=seeds,
+            distances=distances,
+            progress=progress,
+        )
+    if as_json:
+        sys.stdout.write((done.folder / "statement.json").read_text(encoding="utf-8"))
+    else:
+        show_statement(done.statement, done.folder)
+
+
+@app.command()
 def refeed(
     run: RunFolder,
     journal: Annotated[Path, typer.Option(metavar="FILE", help="Journal to make, or to go on with where it stopped.")],
@@ -542,7 +588,7 @@ def exposure(
 
 @app.command()
 def distance(
-    real: Annotated[Path, typer.Argument(metavar="REAL", help="Folder of a run, or Parquet file of events.")],
+    real: Annotated[Path, typer.Argument(metavar="REAL", help="Folder of a run, Parquet file of events, or a log.")],
     simulated: Annotated[Path, typer.Argument(metavar="SIMULATED", help="The same; what is held against it.")],
     floor: Annotated[
         list[Path] | None,
@@ -551,23 +597,29 @@ def distance(
     cases: Annotated[
         int | None, typer.Option(min=2, metavar="N", help="Compare so many cases of each, chosen by a hash.")
     ] = None,
+    mapping: Annotated[
+        Path | None, typer.Option(metavar="MAP", help="What columns of a file mean; file or name, as for profile.")
+    ] = None,
+    source: Annotated[
+        str, typer.Option(help="Kind of log: an entry point of the group ordertwin.event_logs.")
+    ] = "tables",
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, with every floor and parameter.")] = False,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw what is compared, .png or .svg.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """How far a simulated log is from a real one, beside the distance that chance alone makes."""
-    from twin.cli.distancing import check_plot, draw_plot, print_fidelity, show_fidelity
-    from twin.replay.event_table import read_event_table
+    from twin.cli.distancing import check_mapping, check_plot, draw_plot, print_fidelity, read_events, show_fidelity
     from twin.replay.fidelity import fidelity, sample
 
     if plot is not None:
         check_plot(plot)
     paths = [real, simulated, *(floor or ())]
+    check_mapping(paths, mapping)
     with reporting(quiet=quiet) as progress:
         tables = []
         for number, path in enumerate(paths):
             progress("reading logs", number, len(paths), 0)
-            table = read_event_table(path)
+            table = read_events(path, mapping, source)
             tables.append(table if cases is None else sample(table, cases))
         found = fidelity(*tables, progress=lambda done, of: progress("comparing", done, of, 0))
     if plot is not None:
@@ -907,7 +959,7 @@ def export(
 
 @app.command(name="import")
 def import_(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `twin export --ocel` wrote; gzipped or not.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `twin export --ocel` wrote: JSON, XML or SQLite.")],
     out: Out,
     kind: Annotated[
         str, typer.Option(help="Kind of file: an entry point of the group ordertwin.run_imports.")
@@ -922,8 +974,15 @@ def import_(
 
 @app.command()
 def profile(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of one export: CSV or Parquet.")],
-    mapping: Annotated[Path, typer.Option(metavar="MAP", help="YAML file, or the name of a shipped one.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="LOG...", help="Files of one export (CSV, Parquet, OCEL 2.0, XES, CloudEvents), or a run's folder."
+        ),
+    ],
+    mapping: Annotated[
+        Path | None, typer.Option(metavar="MAP", help="YAML file, or the name of a shipped one; a folder needs none.")
+    ] = None,
     name: Annotated[str | None, typer.Option(metavar="GLOB", help="Only these measures, e.g. 'otif*'.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for the neutral log; it is made.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, shares and values exact.")] = False,
@@ -931,14 +990,14 @@ def profile(
         str, typer.Option(help="Kind of log: an entry point of the group ordertwin.event_logs.")
     ] = "tables",
 ) -> None:
-    """What the log of another system holds, and which measures it can and cannot support."""
-    from twin.cli.profiling import chosen_of_log, load_log, print_profile, show_profile
+    """What the log of another system, or of a run, holds, and which measures it can and cannot support."""
+    from twin.cli.profiling import chosen_of_log, print_profile, read_log, show_profile
     from twin.log.foreign import check_foreign, write_foreign
     from twin.measures.of_event_log import profile_log
 
     if out is not None:
         check_foreign(out)
-    log = load_log(source, files, mapping)
+    log = read_log(source, files, mapping)
     found = profile_log(log)
     chosen_of_log(found, name)
     digest = None if out is None else write_foreign(log, out)

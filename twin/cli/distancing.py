@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
@@ -18,9 +19,37 @@ if TYPE_CHECKING:
 
     from twin.replay.fidelity import Compared, Fidelity
 
-__all__ = ["check_plot", "draw_plot", "print_fidelity", "show_fidelity"]
+__all__ = ["check_mapping", "check_plot", "draw_plot", "print_fidelity", "read_events", "show_fidelity"]
 
 LINE: Final = 80
+
+
+def check_mapping(paths: Sequence[Path], mapping: Path | None) -> None:
+    """See that a mapping has a file to say something about. Raises `InputError`."""
+    if mapping is not None and all(path.is_dir() for path in paths):
+        raise InputError(f"--mapping {mapping}: all logs are folders, whose events need no mapping; leave it out")
+
+
+def read_events(path: Path, mapping: Path | None, source: str) -> Table:
+    """The event table of a run's folder, of a neutral log's, of a file with a mapping, or of one in Parquet as it is.
+
+    Says on stderr how many events have no time. Raises as the readers do.
+    """
+    from twin.cli.profiling import load_log
+    from twin.log.foreign import is_foreign, read_foreign
+    from twin.replay.event_table import read_event_table
+    from twin.replay.neutral_table import events_of_log
+
+    if is_foreign(path):
+        log = read_foreign(path)
+    elif mapping is not None and not path.is_dir():
+        log = load_log(source, [path], mapping)
+    else:
+        return read_event_table(path)
+    found, timeless = events_of_log(log)
+    if timeless:
+        sys.stderr.write(f"{path}: {timeless:,} events of orders have no time and are not compared\n")
+    return found
 
 
 def show_fidelity(paths: Sequence[Path], found: Fidelity) -> None:

@@ -35,6 +35,7 @@ _INPUT_ERRORS: Final = (
     "twin.log.folder.RunRefused",
     "twin.opening.OpeningError",
     "twin.order_book.OrderBookError",
+    "twin.residuals.ResidualsError",
     "twin.replay.facts.CalibrationRefused",
     "twin.replay.fold.Diverged",
     "twin.replay.distances.DistancesMissing",

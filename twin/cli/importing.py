@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from twin.cli.failures import InputError
-from twin.cli.outputs import check_output
+from twin.cli.outputs import write_output
 from twin.cli.terminal import line, show, table
 from twin.scenario.errors import choices
 
@@ -46,9 +46,8 @@ def parse_bindings(bind: Sequence[str], configuration: Configuration) -> dict[st
 
 
 def write_fragment(path: Path, text: str) -> None:
-    """Write the fragment over an earlier one; anything else is left alone."""
-    check_output("--out", path, "a fragment of policies")
-    path.write_text(text, encoding="utf-8")
+    """Write the fragment over an earlier one, whole or not at all; anything else is left alone."""
+    write_output("--out", path, "a fragment of policies", text)
 
 
 def show_import(imported: Imported, fragment: str, out: Path | None) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from twin.cli.failures import InputError
 
-__all__ = ["check_output"]
+__all__ = ["check_output", "write_output"]
 
 BEGINNINGS: Final = {
     "a page": b"<!doctype html",
@@ -34,3 +34,14 @@ def check_output(option: str, path: Path, kind: str) -> None:
     scenario = path.suffix in (".yaml", ".yml") and not begins.startswith(b"#")
     if (found and found.lower() != begins) or scenario:
         raise InputError(f"{option} {path}: there is a file that is not {kind}; remove it, or give another name")
+
+
+def write_output(option: str, path: Path, kind: str, text: str) -> None:
+    """Write a file of this kind in the place of an earlier one, whole or not at all. Raises `InputError`."""
+    check_output(option, path, kind)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        unfinished.write_text(text, encoding="utf-8", newline="")
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)

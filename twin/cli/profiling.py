@@ -22,11 +22,39 @@ if TYPE_CHECKING:
     from twin.measures.measured import Measured
     from twin.measures.of_event_log import LogProfile, Refused
 
-__all__ = ["chosen_of_log", "load_log", "print_profile", "show_profile"]
+__all__ = ["chosen_of_log", "load_log", "print_profile", "read_log", "show_profile"]
 
 GROUP: Final = "ordertwin.event_logs"
 SLICES: Final = 3
 """So many slices of a measure are shown, the largest; JSON has all."""
+
+
+def read_log(source: str, paths: Sequence[Path], mapping: Path | None) -> EventLog:
+    """The neutral log of files by a mapping, of a run's folder, or of a folder that `twin profile --out` wrote.
+
+    Raises `InputError` where a mapping is missing or there is nothing to map, `RunError` for a folder that is neither,
+    and what the adapter raises.
+    """
+    from twin.log.foreign import is_foreign, read_foreign
+    from twin.replay.neutral import event_log_of_run
+
+    folders = [path for path in paths if path.is_dir()]
+    if not folders:
+        if mapping is None:
+            raise InputError(f"{paths[0]}: give --mapping MAP, which says what its columns mean; see docs/event_log.md")
+        return load_log(source, paths, mapping)
+    if len(paths) > 1:
+        raise InputError(f"{folders[0]}: is a folder, and a folder is a log of its own; give it alone")
+    if mapping is not None:
+        raise InputError(f"--mapping {mapping}: {folders[0]} is a folder, whose events need no mapping; leave it out")
+    if is_foreign(folders[0]):
+        return read_foreign(folders[0])
+    log = event_log_of_run(folders[0])
+    if not log.table.num_rows:
+        raise InputError(
+            f"{folders[0]}: the run has neither an order nor a purchase order; there is nothing to profile"
+        )
+    return log
 
 
 def load_log(source: str, files: Sequence[Path], mapping: Path) -> EventLog:
@@ -92,15 +120,13 @@ def show_profile(log: EventLog, profile: LogProfile, glob: str | None) -> None:
 
 def _show_coverage(log: EventLog, coverage: Coverage) -> None:
     for file in log.files:
-        line(f"{file.name}: {count(file.rows)} rows")
+        line(fill(f"{file.name}: {count(file.rows)} rows{f': {file.holds}' if file.holds else ''}", width()))
     if log.left_out_rows:
         line(f"{count(log.left_out_rows)} rows are left out by the mapping's `where`")
-    line(
-        f"{log.title}: {count(coverage.events)} events of {count(coverage.cases)} cases "
-        f"({count(coverage.orders)} orders)"
-    )
+    cases = f"{count(coverage.events)} events of {count(coverage.cases)} cases ({count(coverage.orders)} orders)"
+    line(fill(f"{log.title}: {cases}", width()))
     line(f"from {clock(coverage.first_ms)} to {clock(coverage.last_ms)} UTC")
-    said = "as the mapping states it" if log.as_of_stated else "the last event, since the mapping states none"
+    said = "as it is stated" if log.as_of_stated else "the last event, since the mapping states none"
     line(f"as of {clock(log.as_of_ms)} UTC ({said})")
     line(
         f"cases: {count(coverage.complete)} complete, {count(coverage.open)} open, "
@@ -196,7 +222,7 @@ def print_profile(log: EventLog, profile: LogProfile, glob: str | None) -> None:
     plain: dict[str, Any] = {
         "log": {
             "title": log.title,
-            "files": [{"name": file.name, "rows": file.rows} for file in log.files],
+            "files": [{"name": file.name, "rows": file.rows, "holds": file.holds} for file in log.files],
             "left_out_rows": log.left_out_rows,
             "zone": log.zone,
             "currency": log.currency,

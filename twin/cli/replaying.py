@@ -6,13 +6,14 @@ import csv
 import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from twin.cli.failures import InputError
-from twin.cli.outputs import check_output
+from twin.cli.outputs import write_output
 from twin.cli.terminal import line, show, table
 from twin.cli.texts import clock, count
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from twin.core.master import Policies
     from twin.core.state import State
     from twin.log import Manifest
-    from twin.replay.redecide import Agreement, Redecided
+    from twin.replay.agreement import Agreement
+    from twin.replay.redecide import Redecided
 
 __all__ = [
     "position_of",
@@ -65,10 +67,11 @@ def show_state(run: Path, manifest: Manifest, state: State, *, as_json: bool) ->
     from hashlib import blake2b
 
     from twin.codec import encode_state
+    from twin.core import buckets
     from twin.core.invariants import violations
 
     orders = state.orders.values()
-    units = [0] * 14
+    units = [0] * len(buckets.BUCKETS)
     for order in orders:
         for one in order.lines.values():
             units = [before + held for before, held in zip(units, one.buckets, strict=True)]
@@ -76,11 +79,11 @@ def show_state(run: Path, manifest: Manifest, state: State, *, as_json: bool) ->
     figures: dict[str, int] = {
         "open orders": sum(not order.closing for order in orders),
         "orders held": sum(order.held for order in orders),
-        "units backordered": units[4],
-        "units on order for customers": units[2],
-        "units reserved": units[5],
-        "units released or picked": units[6] + units[7],
-        "units on their way": units[8],
+        "units backordered": units[buckets.BACKORDERED],
+        "units on order for customers": units[buckets.ON_ORDER],
+        "units reserved": units[buckets.RESERVED],
+        "units released or picked": units[buckets.RELEASED] + units[buckets.PICKED],
+        "units on their way": units[buckets.SHIPPED],
         "purchase orders open": len(state.purchase_orders),
         "messages under way": len(state.deliveries),
         "dead letters": len(state.dead_letters),
@@ -184,11 +187,9 @@ def print_redecided(found: Redecided, logic: str) -> None:
 
 def write_changed(path: Path, found: Redecided) -> None:
     """All changed decisions as CSV, whole or not at all."""
-    check_output("--out", path, "a table of changed decisions")
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    with unfinished.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["position", "now_ms", "about", "decision", "was", "would_be", "decided_by"])
-        for one in found.changed:
-            writer.writerow([one.position, one.now, one.subject, one.decision, one.was, one.would_be, one.why])
-    unfinished.replace(path)
+    rows = StringIO(newline="")
+    writer = csv.writer(rows)
+    writer.writerow(["position", "now_ms", "about", "decision", "was", "would_be", "decided_by"])
+    for one in found.changed:
+        writer.writerow([one.position, one.now, one.subject, one.decision, one.was, one.would_be, one.why])
+    write_output("--out", path, "a table of changed decisions", rows.getvalue())

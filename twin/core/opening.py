@@ -44,7 +44,7 @@ def load_order(state: State, command: LoadOrder, now: int, draft: Draft) -> Refu
             return Refusal("unknown_line", f"line {number} was promised and is not in the order")
         if at < command.captured_at:
             return Refusal("promise", f"line {number} was promised for {at}, before the order was captured")
-    refusal = _parcels(state, command)
+    refusal = _parcels(state, command, now)
     if refusal is not None:
         return refusal
     captured = OrderCaptured(
@@ -84,13 +84,11 @@ def load_order(state: State, command: LoadOrder, now: int, draft: Draft) -> Refu
         if wanted:
             source_units(state, order, wanted, now, draft)
     except CalendarExhausted as exhausted:
-        draft.events.clear()
-        draft.deliveries.clear()
         return Refusal("calendar_exhausted", str(exhausted))
     return None
 
 
-def _parcels(state: State, command: LoadOrder) -> Refusal | None:
+def _parcels(state: State, command: LoadOrder, now: int) -> Refusal | None:
     left = {line.line: line.quantity for line in command.lines}
     ids = [parcel.shipment for parcel in command.parcels]
     if len(dict.fromkeys(ids)) != len(ids) or any(id in state.shipments for id in ids):
@@ -98,6 +96,12 @@ def _parcels(state: State, command: LoadOrder) -> Refusal | None:
     for parcel in command.parcels:
         if parcel.node not in state.warehouses:
             return Refusal("unknown_node", f"parcel '{parcel.shipment}': '{parcel.node}' is no warehouse")
+        if not parcel.lines:
+            return Refusal("no_lines", f"parcel '{parcel.shipment}' holds nothing")
+        if not 0 < parcel.shipped_at <= now:
+            return Refusal(
+                "shipped_at", f"parcel '{parcel.shipment}' left at {parcel.shipped_at}; it is on its way once it has"
+            )
         for number, units in parcel.lines:
             if units <= 0 or units > left.get(number, 0):
                 return Refusal("quantity", f"parcel '{parcel.shipment}' line {number}: {units} units")

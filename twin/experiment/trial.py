@@ -35,6 +35,7 @@ _CODE: Final = (
     "opening.py",
     "order_book.py",
     "ports.py",
+    "residuals.py",
     "run.py",
     "scenario",
     "streams",
@@ -109,12 +110,14 @@ def code_digest() -> str:
 
 
 def book_digest(scenario: Scenario) -> str:
-    """A digest of the order book's file and of the opening's tables, of which the scenario's own digest has the names
-    only; nothing without them."""
+    """A digest of the order book's file, of residuals and of the opening's tables, of which the scenario's own digest
+    has the names only; nothing without them."""
     found = ""
     if scenario.opening is not None:
         for table in sorted(scenario.opening.folder.glob("*.csv")):
             found += _file_digest(table, table.stat().st_mtime_ns)
+    if scenario.residuals is not None and scenario.residuals.file.is_file():
+        found += _file_digest(scenario.residuals.file, scenario.residuals.file.stat().st_mtime_ns)
     if scenario.order_book is None:
         return found
     path = scenario.order_book.file

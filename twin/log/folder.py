@@ -15,6 +15,7 @@ _OWN: Final = (
     "book.json",
     "decisions.jsonl",
     "entries",
+    "luck.json",
     MANIFEST,
     "measures.json",
     "opening.json",

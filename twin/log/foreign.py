@@ -1,4 +1,4 @@
-"""A foreign log on disk: its neutral events as Parquet, and a manifest, written last."""
+"""A foreign log on disk: its neutral events as Parquet, and a manifest, written last; and read back."""
 
 from __future__ import annotations
 
@@ -10,16 +10,75 @@ from typing import Final
 import msgspec
 
 from twin import __version__
-from twin.event_log import EventLog
+from twin.event_log import EventLog, EventLogError, Remark, SourceFile, arrow_schema
 from twin.log.folder import RunRefused
 from twin.log.manifest import MANIFEST
 
-__all__ = ["EVENTS_FILE", "check_foreign", "write_foreign"]
+__all__ = ["EVENTS_FILE", "check_foreign", "is_foreign", "read_foreign", "write_foreign"]
 
 EVENTS_FILE: Final = "events.parquet"
 
 _FORMAT: Final = 1
 _CHUNK: Final = 1 << 20
+
+_KIND: Final = "event_log"
+_AGAIN: Final = "write the log again"
+
+
+class _Manifest(msgspec.Struct, frozen=True):
+    """What `write_foreign` says of a log."""
+
+    kind: str
+    format: int
+    title: str
+    files: tuple[SourceFile, ...]
+    events: int
+    zone: str
+    currency: str
+    currency_exponent: int
+    as_of_ms: int
+    as_of_stated: bool
+    whole: bool
+    left_out_rows: int
+    remarks: tuple[Remark, ...]
+    caveats: tuple[str, ...]
+    refused: dict[str, str]
+    digest: str
+
+
+def is_foreign(folder: Path) -> bool:
+    """Whether the folder holds a log that `write_foreign` wrote, whole or damaged."""
+    try:
+        held = msgspec.json.decode((folder / MANIFEST).read_bytes())
+    except (OSError, msgspec.MsgspecError):
+        return False
+    return isinstance(held, dict) and held.get("kind") == _KIND
+
+
+def read_foreign(folder: Path) -> EventLog:
+    """The log that `write_foreign` wrote. Raises `EventLogError` where it is damaged or of another version."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    events = folder / EVENTS_FILE
+    try:
+        held = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=_Manifest)
+    except (OSError, msgspec.DecodeError) as error:
+        raise EventLogError(str(folder / MANIFEST), f"it cannot be read: {error}", _AGAIN) from None
+    if held.kind != _KIND:
+        raise EventLogError(str(folder), f"its manifest is of '{held.kind}'", "give a log of `twin profile --out`")
+    if held.format != _FORMAT:
+        raise EventLogError(str(folder), f"it is of format {held.format}, this version reads {_FORMAT}", _AGAIN)
+    if not events.is_file() or _digest(events) != held.digest:
+        raise EventLogError(str(events), "it is not what its manifest says", _AGAIN)
+    try:
+        table = pq.ParquetFile(events).read()
+    except pa.ArrowException as error:
+        raise EventLogError(str(events), f"it cannot be read: {error}", _AGAIN) from None
+    if table.schema != arrow_schema():
+        raise EventLogError(str(events), "it has other columns than a neutral log", _AGAIN)
+    told = {name: getattr(held, name) for name in EventLog.__struct_fields__ if name != "table"}
+    return EventLog(table=table, **told)
 
 
 def check_foreign(folder: Path) -> None:
@@ -52,7 +111,7 @@ def write_foreign(log: EventLog, folder: Path) -> str:
         digest = _digest(events)
         manifest = {
             "format": _FORMAT,
-            "kind": "event_log",
+            "kind": _KIND,
             "title": log.title,
             "version": __version__,
             "files": log.files,

@@ -34,7 +34,7 @@ from twin.world.assortment import compile_catalog
 from twin.world.build import load_book
 from twin.world.sites import Sites
 
-__all__ = ["HEAD", "Calibration", "calibrate"]
+__all__ = ["HEAD", "Calibration", "calibrate", "calibrate_facts"]
 
 HEAD: Final = "# Calibrated"
 """How a calibrated file begins: only such a one is ever replaced."""
@@ -69,28 +69,47 @@ def calibrate(run: Path, base: Scenario, base_file: Path, since: int, until: int
             f"{run}: its log goes from {format_instant(manifest.start_ms)} to {format_instant(manifest.end_ms)}; "
             f"{format_instant(since)} to {format_instant(until)} is no period in it"
         )
-    facts = facts_of(run, since, until)
+    origin = f"{run.name} ({manifest.title}, digest {manifest.digest[:12]})"
+    return calibrate_facts(facts_of(run, since, until), str(run), origin, base, base_file, folder)
+
+
+def calibrate_facts(
+    facts: Facts,
+    log: str,
+    origin: str,
+    base: Scenario,
+    base_file: Path,
+    folder: Path,
+    *,
+    interruptions: Facts | None = None,
+) -> Calibration:
+    """The base with what `facts` tell, as a file in `folder` would say it; `log` and `origin` name them in messages and
+    in the file.
+
+    Closures and outages are those in `interruptions`, where these are given: facts of a longer time. Raises
+    `CalibrationRefused` for facts in which nothing is finished, and a base that does not know what they are about.
+    """
+    since, until = facts.since, facts.until
     if not facts.arrivals or not facts.finished:
         what = "no goods were shipped, delivered or received" if facts.arrivals else "no order came in"
         raise CalibrationRefused(
-            f"{run}: from {format_instant(since)} to before {format_instant(until)} {what}; "
+            f"{log}: from {format_instant(since)} to before {format_instant(until)} {what}; "
             "give a longer period, or a log with a finished case"
         )
-    maker = _Maker(facts, base)
+    maker = _Maker(facts, base, interruptions or facts)
     unknown = maker.unknown()
     if unknown:
         more = f", and {len(unknown) - 5} more" if len(unknown) > 5 else ""
         raise CalibrationRefused(
-            f"{base_file}: it does not fit the log of {run}, which has {', '.join(unknown[:5])}{more}; "
+            f"{base_file}: it does not fit the log of {log}, which has {', '.join(unknown[:5])}{more}; "
             "give the scenario of the business that wrote the log"
         )
     sections = maker.sections()
     head = [
         *comment(
-            f"Calibrated from {run.name} ({manifest.title}, digest {manifest.digest[:12]}), entries from "
-            f"{format_instant(since)} to before {format_instant(until)}. Each value was estimated from what its "
-            "comment says, everything else is as in the base. Intervals are of 95 %; what was still open at the end "
-            "is taken in by the Kaplan-Meier estimator.",
+            f"Calibrated from {origin}, entries from {format_instant(since)} to before {format_instant(until)}. "
+            "Each value was estimated from what its comment says, everything else is as in the base. Intervals are of "
+            "95 %; what was still open at the end is taken in by the Kaplan-Meier estimator.",
             "",
         ),
         "schema: 1",
@@ -107,14 +126,14 @@ def calibrate(run: Path, base: Scenario, base_file: Path, since: int, until: int
 class _Maker:
     """Collects parameters and the lines that say them."""
 
-    def __init__(self, facts: Facts, base: Scenario) -> None:
+    def __init__(self, facts: Facts, base: Scenario, interrupted: Facts) -> None:
         self.facts = facts
         self.base = base
         self.plain = base.plain()
         self.parameters: list[Parameter] = []
         self.rhythms: dict[str, Rhythm] = {}
         # Openings are asked for as far after the end as the longest case that the log can hold.
-        span = (facts.since, 2 * facts.until - facts.since)
+        span = (facts.since, 2 * interrupted.until - facts.since)
         names = ["always", *(calendar.id for calendar in base.calendars)]
         self.calendars = {name: compile_calendar(calendar_named(base.calendars, name), *span) for name in names}
         self.lags = {
@@ -127,9 +146,9 @@ class _Maker:
         self.answered = {gateway: _estimated(cases) for gateway, cases in self.calls.items()}
         self.interfaces = {interface.to: interface for interface in base.interfaces}
         hours = {carrier.id: self.calendars[carrier.calendar] for carrier in base.carriers}
-        known = [case for case in facts.transit if case.key.split("/")[1] in hours]
-        self.closures = find_closures(known, hours, facts.until)
-        self.outages = find_outages(facts.attempts, facts.until)
+        known = [case for case in interrupted.transit if case.key.split("/")[1] in hours]
+        self.closures = find_closures(known, hours, interrupted.until)
+        self.outages = find_outages(interrupted.attempts, interrupted.until)
         self.ranked = self._ranked()
 
     def _ranked(self) -> tuple[str, ...]:

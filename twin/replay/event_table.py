@@ -31,6 +31,7 @@ from twin.core.events import (
     UnitsShorted,
 )
 from twin.log import read_entries, read_manifest
+from twin.log.instants import happened_at
 
 __all__ = ["OPTIONAL", "REQUIRED", "EventTableError", "checked_table", "events_of_run", "read_event_table"]
 
@@ -78,6 +79,9 @@ def checked_table(table: pa.Table, name: str) -> pa.Table:
             f"{name} has no column {_quoted(missing)}; it has {_quoted(table.column_names)}; an event table has "
             f"{_quoted(REQUIRED)}, and may have {_quoted(OPTIONAL)}"
         )
+    twice = [column for column in _SCHEMA.names if table.column_names.count(column) > 1]
+    if twice:
+        raise EventTableError(f"{name} has more than one column {_quoted(twice)}; an event has one of each")
     if not table.num_rows:
         raise EventTableError(f"{name} holds no event; there is nothing to compare")
     columns = []
@@ -102,8 +106,8 @@ def _instants(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     if pa.types.is_timestamp(column.type):
         if column.type.tz is None:
             raise EventTableError(f"{name}: 'at' is a timestamp without a zone; give UTC milliseconds, or a zone")
-        return column.cast(pa.timestamp("ms", column.type.tz), safe=False).cast(pa.int64())
-    if not pa.types.is_integer(column.type):
+        column = column.cast(pa.timestamp("ms", column.type.tz), safe=False).cast(pa.int64())
+    elif not pa.types.is_integer(column.type):
         raise EventTableError(f"{name}: 'at' is {column.type}; give UTC milliseconds as an integer, or a timestamp")
     bounds = pc.min_max(column).as_py()
     for at in bounds.values():
@@ -153,10 +157,10 @@ class _Rows:
         """Shipment -> fulfillment order."""
 
     def follow(self, event: Event, entry: Entry) -> None:
-        said = getattr(entry.command, "time", entry.now)
+        said = happened_at(entry)
         if isinstance(event, OrderCaptured):
             self._regions[event.order] = event.region
-            self._add(event.order, "captured", said)
+            self._add(event.order, "captured", event.captured_at or said)
         elif isinstance(event, OrderHeld):
             self._add(event.order, "held", entry.now)
         elif isinstance(event, PromiseDecided):

@@ -14,6 +14,7 @@ from twin.core import events as ev
 from twin.core.commands import AcknowledgeDelivery, Wake
 from twin.core.entry import Entry
 from twin.log import read_entries
+from twin.log.instants import happened_at
 from twin.observability.calls import Calls, Step
 
 __all__ = ["Arrival", "Attempt", "CalibrationRefused", "Duration", "Facts", "facts_of"]
@@ -95,12 +96,6 @@ def facts_of(source: Path | Iterable[Entry], since: int, until: int) -> Facts:
     return fold.facts
 
 
-def _happened(entry: Entry) -> int:
-    """When what an entry tells of happened at its source, which is earlier than the engine heard of it."""
-    command = entry.command
-    return entry.now if isinstance(command, Wake) or not command.time else min(entry.now, command.time)
-
-
 class _Fold:
     """What is open while the log is read: (key, began_at) by id."""
 
@@ -166,8 +161,9 @@ class _Fold:
 
     def _captured(self, event: ev.OrderCaptured, entry: Entry) -> None:
         self.orders[event.order] = (event.region, event.criticality)
-        at = _happened(entry)
-        if at >= self.facts.since:
+        at = happened_at(entry)
+        # What an opening brings in came before the log begins, each at its own time.
+        if at >= self.facts.since and not event.captured_at:
             lines = tuple((line.sku, line.quantity) for line in event.lines)
             self.facts.arrivals.append(Arrival(at, event.channel, event.region, lines))
 
@@ -185,7 +181,7 @@ class _Fold:
 
     def _picked(self, event: ev.GoodsPicked, entry: Entry) -> None:
         if event.stage == "picked":
-            self._end(self.facts.picking, self.unpicked, event.fulfillment_order, _happened(entry))
+            self._end(self.facts.picking, self.unpicked, event.fulfillment_order, happened_at(entry))
 
     def _unreleased(self, event: ev.ReleaseWithdrawn | ev.UnitsShorted, entry: Entry) -> None:
         id = event.fulfillment_order
@@ -195,7 +191,7 @@ class _Fold:
             self.unpicked.pop(id, None)
 
     def _shipped(self, event: ev.GoodsShipped, entry: Entry) -> None:
-        at = _happened(entry)
+        at = happened_at(entry)
         self._end(self.facts.handling, self.released, event.fulfillment_order, at)
         self.unpicked.pop(event.fulfillment_order, None)
         self.sizes.pop(event.fulfillment_order, None)
@@ -207,7 +203,7 @@ class _Fold:
         self._end(self.facts.transit, self.shipped, event.shipment, event.at)
 
     def _bought(self, event: ev.PurchaseOrderCreated, entry: Entry) -> None:
-        if event.node not in self.docks and entry.now >= self.facts.since:
+        if event.node not in self.docks and entry.now >= self.facts.since and not event.created_at:
             sku = event.lines[0].sku if len(event.lines) == 1 else ""
             self.bought[event.purchase_order] = (f"{event.supplier}/{sku}", entry.now)
             self.due[event.purchase_order] = {line.sku: line.quantity for line in event.lines}
@@ -219,7 +215,7 @@ class _Fold:
                 due[line.sku] = due.get(line.sku, 0) - line.quantity
             if not any(left > 0 for left in due.values()):
                 del self.due[event.purchase_order]
-                self._end(self.facts.lead_times, self.bought, event.purchase_order, _happened(entry))
+                self._end(self.facts.lead_times, self.bought, event.purchase_order, happened_at(entry))
 
     def _unbought(self, event: ev.PurchaseOrderRejected | ev.PurchaseOrderWithdrawn, entry: Entry) -> None:
         self.bought.pop(event.purchase_order, None)
@@ -229,7 +225,7 @@ class _Fold:
         if step.kind in ("succeeded", "late") and isinstance(entry.command, AcknowledgeDelivery):
             for still in (self.released, self.unpicked, self.bought):
                 if step.message.delivery.key in still:
-                    still[step.message.delivery.key] = (still[step.message.delivery.key][0], _happened(entry))
+                    still[step.message.delivery.key] = (still[step.message.delivery.key][0], happened_at(entry))
         key, gateway = (step.message.delivery.key, step.attempt), step.message.delivery.gateway
         if step.kind == "sent":
             if step.at >= self.facts.since and self.calls.policy(gateway).acknowledge:

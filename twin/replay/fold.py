@@ -89,8 +89,9 @@ def go_on(run: Path, position: Position, out: Path, *, force: bool = False, prog
     manifest = read_manifest(run)
     if not 0 <= position <= manifest.entries:
         raise RunRefused(f"{run} has entries 1 to {manifest.entries}; there is no entry {position}")
-    simulation, _ = begin_again(run, out, force=force, takes_over=position)
+    simulation, recorded = begin_again(run, out, force=force, takes_over=position)
     simulation.advance(manifest.end_ms, progress)
+    recorded.end()
     return simulation.finish(progress=progress)
 
 
@@ -118,6 +119,15 @@ class Recording:
     def stop(self) -> None:
         """From here on anything may happen."""
         self._entries = None
+
+    def end(self) -> None:
+        """No entry comes any more. Raises `Diverged` where one was recorded."""
+        was = None if self._entries is None else next(self._entries, None)
+        if was is not None:
+            raise Diverged(
+                f"{self._run}: entry {was.position} was recorded at {format_instant(was.now)}, and nothing comes "
+                "there; run it again with the version that made it"
+            )
 
     def check(self, entry: Entry) -> None:
         """Hold an entry against the recorded one. Raises `Diverged`."""

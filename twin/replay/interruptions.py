@@ -13,9 +13,9 @@ from math import ceil, log
 from typing import Any, Final
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from twin.core.calendar import Calendar
+from twin.core.calendar import Calendar, next_open
 from twin.replay.estimators import EVENTS_MIN
 from twin.replay.facts import Attempt, Duration
 from twin.replay.working_time import worked
@@ -31,6 +31,10 @@ CALLS_MIN: Final = 3
 
 STANDSTILL_MIN_MS: Final = 4 * 3_600_000
 """Opening hours without a delivery below which nothing is called a closure: deliveries come in bunches."""
+
+
+SETTLED_MS: Final = 15 * 60_000
+"""To which time the ends of a closure are told apart that lie where nobody delivers."""
 
 
 class Outage(Struct, frozen=True):
@@ -108,25 +112,76 @@ def find_closures(transit: Sequence[Duration], calendars: Mapping[str, Calendar]
     Expected is what the parcels on their way give at their ages, by the cumulative hazard of their lane (Nelson 1972,
     Aalen 1978): with E expected, luck gives none with exp(-E). A time counts from E = ln(m / `LUCK`) for m times
     between deliveries, and from `STANDSTILL_MIN_MS` of the carrier's opening hours; it begins when the first delivery
-    is more likely than not. Missed are closures of single lanes, shorter ones, those in which hardly a parcel is due,
-    and those that hold back most parcels of the log, which then look as if they were usual.
+    is more likely than not, and not before the carrier opens. Missed are closures of single lanes, shorter ones, those
+    in which hardly a parcel is due, and those that hold back most parcels of the log, which then look as if they were
+    usual.
     """
-    found = _closures(transit, transit, calendars, until)
-    # Once more with the first ones taken out: they made parcels seem to take longer than they do.
-    return _closures(transit, without_closures(transit, found), calendars, until) if found else found
+    found: list[Closure] = []
+    while True:
+        usual = without_closures(transit, found)
+        # Those held up by one that is known are not looked for again: they come when they come.
+        new = _closures(transit, usual, usual, calendars, until)
+        new = [
+            one for one in new if all((one.carrier, one.ended_at) != (other.carrier, other.ended_at) for other in found)
+        ]
+        if not new:
+            break
+        # The clearest first: beside a long one, what is usual looks like a short one.
+        found.append(max(new, key=lambda one: one.expected / one.threshold))
+    kept: list[Closure] = []
+    for one in sorted(found, key=lambda one: (one.carrier, one.began_at)):
+        # Once more, by what is usual without any of them.
+        due = without_closures(transit, [other for other in found if other is not one])
+        again = _closures(transit, due, usual, calendars, until)
+        same = [other for other in again if (other.carrier, other.ended_at) == (one.carrier, one.ended_at)]
+        kept += [_settled(other, transit, calendars[other.carrier]) for other in same]
+    return kept
+
+
+def _settled(closure: Closure, transit: Sequence[Duration], calendar: Calendar) -> Closure:
+    """The closure as much earlier as its parcels say: seen is only from an opening to an opening.
+
+    Without the time that it took, a parcel would have come while the carrier delivers. Of the times by which both ends
+    may lie before, between the closing and the opening, the middle of those is taken with which the fewest would not.
+    """
+    latest = min(closure.began_at - _closed_since(calendar, closure.began_at), closure.ended_at - closure.began_at)
+    latest = min(latest, closure.ended_at - _closed_since(calendar, closure.ended_at))
+    held = [
+        (one.began_at, one.began_at + one.duration_ms)
+        for one in transit
+        if one.key.split("/")[1] == closure.carrier
+        and not one.censored
+        and closure.began_at < one.began_at < closure.ended_at <= one.began_at + one.duration_ms
+    ]
+    if latest < SETTLED_MS or not held:
+        return closure
+    wrong = []
+    for sooner in range(0, latest + 1, SETTLED_MS):
+        ended = closure.ended_at - sooner
+        dues = [came - max(0, ended - shipped) for shipped, came in held]
+        wrong.append(sum(next_open(calendar, due) != due for due in dues))
+    best = [number for number, count in enumerate(wrong) if count == min(wrong)]
+    sooner = SETTLED_MS * best[len(best) // 2]
+    return structs.replace(closure, began_at=closure.began_at - sooner, ended_at=closure.ended_at - sooner)
 
 
 def without_closures(transit: Sequence[Duration], closures: Sequence[Closure]) -> list[Duration]:
-    """The same parcels without the time for which their carrier stood still."""
+    """The same parcels as far as they were not held up.
+
+    Those on their way when their carrier was closed are only known to take longer than up to then, and those shipped
+    while it was are left out: to the hour nobody knows for how long they stood.
+    """
     cleaned: list[Duration] = []
     for parcel in transit:
         carrier, ends = parcel.key.split("/")[1], parcel.began_at + parcel.duration_ms
-        lost = sum(
-            max(0, min(ends, one.ended_at) - max(parcel.began_at, one.began_at))
-            for one in closures
-            if one.carrier == carrier
-        )
-        cleaned.append(parcel._replace(duration_ms=parcel.duration_ms - lost))
+        held = [
+            one for one in closures if one.carrier == carrier and one.began_at < ends and parcel.began_at < one.ended_at
+        ]
+        begins = min([one.began_at for one in held], default=ends)
+        if not held:
+            cleaned.append(parcel)
+        elif begins > parcel.began_at:
+            cleaned.append(parcel._replace(duration_ms=begins - parcel.began_at, censored=True))
     return cleaned
 
 
@@ -163,8 +218,8 @@ class _Fleet:
         total = 0.0
         for hazard, shipped, came in self.lanes:
             there = (shipped < end) & (came > begin)
-            ages = shipped[there]
-            total += hazard.between(np.maximum(begin, ages) - ages, end - ages)
+            left, arrived = shipped[there], np.minimum(came[there], end)
+            total += hazard.between(np.maximum(begin, left) - left, arrived - left)
         return total
 
     def first_after(self, begin: int, end: int) -> int:
@@ -177,17 +232,21 @@ class _Fleet:
 
 
 def _closures(
-    seen: Sequence[Duration], usual: Sequence[Duration], calendars: Mapping[str, Calendar], until: int
+    seen: Sequence[Duration],
+    due: Sequence[Duration],
+    usual: Sequence[Duration],
+    calendars: Mapping[str, Calendar],
+    until: int,
 ) -> list[Closure]:
-    """Parcels come as they were `seen`, and should have taken what is `usual`."""
+    """Parcels come as they were `seen`, of those that were `due` as is `usual` for them."""
     found: list[Closure] = []
     for carrier in sorted({one.key.split("/")[1] for one in seen}):
         calendar = calendars[carrier]
-        own, like = ([one for one in cases if one.key.split("/")[1] == carrier] for cases in (seen, usual))
+        own, there, like = ([one for one in cases if one.key.split("/")[1] == carrier] for cases in (seen, due, usual))
         delivered = sorted({one.began_at + one.duration_ms for one in own if not one.censored})
         if not delivered:
             continue
-        fleet = _Fleet(own, like)
+        fleet = _Fleet(there, like)
         threshold = log(len(delivered) / LUCK)
         for before, after in pairwise([*delivered, until]):
             ends = _closed_since(calendar, after)
@@ -195,7 +254,8 @@ def _closures(
                 continue
             expected = fleet.expected(before, ends)
             if expected >= threshold:
-                begins = fleet.first_after(before, ends)
+                # While it is closed nothing is missed: what began there is felt, and ends, at an opening.
+                begins = min(next_open(calendar, fleet.first_after(before, ends)), after)
                 found.append(Closure(carrier, begins, after, expected, threshold, after == until))
     return found
 

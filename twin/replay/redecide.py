@@ -6,9 +6,8 @@ answer messages that were never sent. So each difference is one of that moment, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from math import sqrt
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +32,8 @@ from twin.core.ordering import new_order, sourcing_asked
 from twin.core.promising import promise_lines
 from twin.core.state import Order, State
 from twin.decisions import Decider, DecisionFailed, SourcingAnswer, sourcing_question
-from twin.log import read_entries
+from twin.log import read_entries, read_manifest
+from twin.replay.agreement import Agreement, agreement_of
 from twin.scenario.units import format_instant
 
 __all__ = ["Agreement", "Changed", "Redecided", "over", "redecide"]
@@ -57,21 +57,6 @@ class Changed(Struct, frozen=True):
     why: str
 
 
-class Agreement(Struct, frozen=True):
-    """Recorded sourcing decisions of one class (empty: all) that come out identical in site, quantity and date.
-
-    `low` and `high` are Wilson's interval of the share at 95 %; values are minor units of the lines decided about.
-    """
-
-    criticality: str
-    decisions: int
-    same: int
-    value_minor: int
-    same_value_minor: int
-    low: float
-    high: float
-
-
 class Redecided(Struct, frozen=True):
     """What deciding anew has shown. `decisions` counts those looked at by kind, `reasons` why sourcing differs."""
 
@@ -91,9 +76,11 @@ def redecide(
 ) -> Redecided:
     """Decide a recorded run's commands anew: with other policies (a function of those that held), or with none changed.
 
-    With `service` only where orders come from is decided anew, by that service. Raises `RunError` for a folder without
-    entries.
+    With `service` only where orders come from is decided anew, by that service, which is reset with the run's seed
+    before. Raises `RunError` for a folder without entries, or with `service` without a manifest.
     """
+    if service is not None:
+        service.reset(read_manifest(run).seed)
     engine = Engine()
     tally = _Tally()
     entries = 0
@@ -128,13 +115,14 @@ def _anew(engine: Engine, entry: Entry, policies: Callable[[Policies], Policies]
 def _by_service(entry: Entry, state: State, service: Decider) -> tuple[tuple[Event, ...], str]:
     """The recorded events, with the service's decision where one on sourcing was recorded."""
     events: list[Event] = []
-    again = [event.order for event in entry.events if isinstance(event, SourcingDecided)]
+    again: list[str] = []
     for event in entry.events:
         if not isinstance(event, SourcingDecided):
-            # A new date follows from the new source.
+            # A new date follows from the new source; one before it was told before.
             if not (isinstance(event, PromiseDecided) and event.order in again):
                 events.append(event)
             continue
+        again.append(event.order)
         order, wanted = _wanted(entry, state, event)
         effect = sourcing_asked(state, order, wanted, entry.now)
         question = sourcing_question(f"{order.id}/redecide/{entry.position}", effect, order.criticality, entry.now)
@@ -173,6 +161,13 @@ def _wanted(entry: Entry, state: State, decided: SourcingDecided) -> tuple[Order
     if order is None:
         captured = next(event for event in entry.events if isinstance(event, OrderCaptured))
         order = new_order(captured, entry.now)
+        for event in entry.events:
+            if event is decided:
+                break
+            if isinstance(event, PromiseDecided):
+                # An opening brings an order in with the dates that its customer was told.
+                for number, at in event.lines:
+                    order.lines[number].promised_at = at
     return order, [(number, order.lines[number].sku, quantity) for number, quantity in sorted(units.items())]
 
 
@@ -205,8 +200,13 @@ def _dates(event: PromiseDecided) -> dict[str, str]:
     return {f"line {line}": format_instant(at) for line, at in sorted(event.lines)}
 
 
-def _told_dates(event: Event | None) -> dict[str, str]:
-    return _dates(event) if isinstance(event, PromiseDecided) else {}
+def _told_dates(events: Iterable[Event], order: str) -> dict[str, str]:
+    """The dates that an order's lines have after these events, however often they were told."""
+    told: dict[str, str] = {}
+    for event in events:
+        if isinstance(event, PromiseDecided) and event.order == order:
+            told |= _dates(event)
+    return told
 
 
 def _plans(event: ReleaseDecided) -> dict[str, str]:
@@ -256,12 +256,13 @@ Key = tuple[str, str]
 def _decisions(events: Sequence[Event]) -> dict[Key, Event]:
     """The decisions among events, by kind and what they are about; a second about the same goes by its number."""
     found: dict[Key, Event] = {}
+    times: dict[Key, int] = {}
     for event in events:
         kind = _DECISIONS.get(type(event))
         if kind is None:
             continue
         subject = str(getattr(event, "order", None) or getattr(event, "purchase_order", ""))
-        number = sum(1 for name, about in found if name == kind[0] and about.partition("#")[0] == subject)
+        number = times[kind[0], subject] = times.get((kind[0], subject), -1) + 1
         found[kind[0], f"{subject}#{number}" if number else subject] = event
     return found
 
@@ -294,7 +295,7 @@ class _Tally:
                 why = _why(now, differ) if isinstance(now, SourcingDecided) else ""
                 self._differs(entry, kind, subject, texts[0] or "none", texts[1] or "none", why)
             if isinstance(was, SourcingDecided):
-                dates = [_told_dates(side.get(("promise", subject))) for side in (before, after)]
+                dates = [_told_dates(side.values(), was.order) for side in (before, after)]
                 self._agreed(entry, state, was, not differ, dates[0] == dates[1], now)
 
     def _differs(self, entry: Entry, kind: str, subject: str, was: str, would_be: str, why: str) -> None:
@@ -317,7 +318,7 @@ class _Tally:
     def result(self, entries: int) -> Redecided:
         """All of it."""
         agreement = [
-            Agreement(name, counts[0], counts[1], counts[2], counts[3], *_wilson(counts[1], counts[0]))
+            agreement_of(name, counts[0], counts[1], counts[2], counts[3])
             for name, counts in sorted(self.classes.items())
         ]
         return Redecided(entries, self.decisions, tuple(self.changed), tuple(agreement), self.reasons)
@@ -335,16 +336,6 @@ def _reason(was: SourcingDecided, now: Event | None) -> str:
         ):
             return "site" if name == "node" else name
     return "quantity"
-
-
-def _wilson(same: int, of: int) -> tuple[float, float]:
-    """Wilson's interval of a share at 95 % (Wilson 1927)."""
-    if not of:
-        return 0.0, 1.0
-    share, square = same / of, Z * Z
-    middle = (share + square / (2 * of)) / (1 + square / of)
-    half = Z * sqrt(share * (1 - share) / of + square / (4 * of * of)) / (1 + square / of)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def over(old: Policies, new: Policies) -> Callable[[Policies], Policies]:

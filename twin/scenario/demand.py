@@ -188,6 +188,20 @@ class OpeningFiles(Model):
         return Path(self.path) if self._folder is None else self._folder / self.path
 
 
+class ResidualFile(Model):
+    """The luck that parcels, purchases and picks had in a log, as `twin reconstruct` writes it."""
+
+    path: str
+    """File, relative to the scenario file that names it"""
+
+    _folder: Path | None = PrivateAttr(default=None)
+
+    @property
+    def file(self) -> Path:
+        """The path from the working folder; relative to the naming file where there is one."""
+        return Path(self.path) if self._folder is None else self._folder / self.path
+
+
 class BookDemand(Model):
     """The orders that the mapping of the scenario's `order_book` assigns to this channel."""
 

@@ -46,6 +46,9 @@ def load(path: str | FilePath, overrides: Mapping[str, object] | Node | None = N
     if scenario.opening is not None:
         said = root.at(("opening", "path")).file
         scenario.opening._folder = FilePath(dirname(said) if said in names else "")
+    if scenario.residuals is not None:
+        said = root.at(("residuals", "path")).file
+        scenario.residuals._folder = FilePath(dirname(said) if said in names else "")
     return scenario
 
 

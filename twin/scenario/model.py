@@ -26,7 +26,7 @@ from ruamel.yaml import YAML
 from twin.scenario.base import KNOWN, Id, Model, Tuple, at_least_one, refuse
 from twin.scenario.business import Assortment, Carrier, Item, Lane, Stock, Supplier, Warehouse
 from twin.scenario.consistency import duplicates, known_ids, misfits
-from twin.scenario.demand import BookFile, Channel, OpeningFiles
+from twin.scenario.demand import BookFile, Channel, OpeningFiles, ResidualFile
 from twin.scenario.disruptions import Disruption
 from twin.scenario.distributions import DistributionSpec
 from twin.scenario.errors import Path, Problem, ScenarioError, choices, dotted
@@ -105,6 +105,8 @@ class Scenario(Model):
     """Opening stock"""
     opening: OpeningFiles | None = None
     """What was under way at the start, from tables: instead of `stock`"""
+    residuals: ResidualFile | None = None
+    """Recorded luck that a run is given again, instead of drawing it"""
     policies: Policies = Policies()
     """The rules of the business"""
     costs: Costs = Costs()
@@ -140,7 +142,7 @@ class Scenario(Model):
         """32 hexadecimal digits of BLAKE2b over the validated scenario in canonical form.
 
         Neither the title, comments, the order of keys, the writing of a value (`60s`, `1m`) nor the names of
-        the scenario's files count, and of an order book's path only its last part does.
+        the scenario's files count, and of the path of an order book, an opening or residuals only its last part does.
         """
         plain = self.plain()
         del plain["title"]
@@ -148,6 +150,8 @@ class Scenario(Model):
             plain["order_book"]["path"] = FilePath(self.order_book.path).name
         if self.opening is not None:
             plain["opening"]["path"] = FilePath(self.opening.path).name
+        if self.residuals is not None:
+            plain["residuals"]["path"] = FilePath(self.residuals.path).name
         text = json.dumps(plain, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return blake2b(text.encode(), digest_size=16).hexdigest()
 
@@ -171,6 +175,8 @@ class Scenario(Model):
             plain["order_book"]["path"] = FilePath(relpath(self.order_book.file, folder)).as_posix()
         if folder is not None and self.opening is not None:
             plain["opening"]["path"] = FilePath(relpath(self.opening.folder, folder)).as_posix()
+        if folder is not None and self.residuals is not None:
+            plain["residuals"]["path"] = FilePath(relpath(self.residuals.file, folder)).as_posix()
         yaml = YAML(typ="safe", pure=True)
         yaml.default_flow_style = None
         # The keys of a file have an order that helps its reader.
@@ -194,6 +200,9 @@ class Scenario(Model):
         opened, opens = self.opening, changed.opening
         if opened is not None and opens is not None and opened.path == opens.path:
             opens._folder = opened._folder
+        luck, changed_luck = self.residuals, changed.residuals
+        if luck is not None and changed_luck is not None and luck.path == changed_luck.path:
+            changed_luck._folder = luck._folder
         return changed
 
     @classmethod

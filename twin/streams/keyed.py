@@ -2,6 +2,7 @@
 
 from hashlib import blake2b, shake_128
 from struct import Struct
+from typing import Any
 
 from twin.streams.distributions import Distribution
 
@@ -83,7 +84,7 @@ class Streams:
         hasher.update(text.encode())
         return hasher.digest()
 
-    def __reduce__(self) -> tuple[type["Streams"], tuple[int]]:
+    def __reduce__(self) -> tuple[Any, ...]:
         return Streams, (self.seed,)  # hashers do not pickle
 
     def __repr__(self) -> str:

@@ -23,6 +23,7 @@ from twin.core.master import Channel as ChannelRules
 from twin.core.master import Supplier as SupplierTerms
 from twin.order_book import OrderBook, OrderBookError, OrderBookSource, Progress
 from twin.ports import Gateway
+from twin.residuals import read_residuals
 from twin.scenario import Scenario
 from twin.scenario.business import Supplier as SupplierSpec
 from twin.scenario.delivery import GATEWAYS, Breaker, GatewayKind
@@ -60,6 +61,7 @@ from twin.world.marketplace import Limits, Marketplace
 from twin.world.opening import Opening, read_opening
 from twin.world.orchestration import Orchestration
 from twin.world.party import ENGINE, Link, Party, SimulatedGateway
+from twin.world.recorded_luck import RecordedLuck
 from twin.world.sites import Sites, docks, minor
 from twin.world.supplier import Dock, Supplier, SupplierConfig
 from twin.world.troubles import add_disruptions, add_interventions, add_master_data, disruption_names
@@ -118,6 +120,8 @@ def build(scenario: Scenario, seed: int, progress: Progress | None = None, *, sh
         opening = Opening(scenario, catalog, read_opening(scenario.opening, scenario.currency))
         catalog = structs.replace(catalog, opening=opening.opening)
     world = Business(scenario.run.start, seed, shuffle=shuffle)
+    if scenario.residuals is not None:
+        world.streams = RecordedLuck(seed, read_residuals(scenario.residuals.file))
     world.orchestration = world.add(Orchestration(ENGINE))
     _add_parties(scenario, sites, catalog, world)
     for node, units in opening.quarantined.items() if opening is not None else ():

@@ -51,7 +51,7 @@ class Business(World):
 
     def __init__(self, start_ms: int, seed: int, *, shuffle: Series | None = None) -> None:
         super().__init__(start_ms, shuffle=shuffle)
-        self.streams = Streams(seed)
+        self.streams: Streams = Streams(seed)
         self.carriers: dict[str, Carrier] = {}
         self.warehouses: dict[str, Warehouse] = {}
         self.interfaces: dict[str, Interface] = {}

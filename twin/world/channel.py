@@ -116,7 +116,9 @@ class Channel(Party):
         """Whether the customer of an order stays away; with a smaller share of those that come these do and more."""
         return self.world.streams.bits("stays away", order) * MICRO >= self.left_ppm << 64
 
-    def _capture(self, order: str, customer: str, region: str, lines: tuple[OrderLine, ...]) -> None:
+    def _capture(
+        self, order: str, customer: str, region: str, lines: tuple[OrderLine, ...], requested_ms: int = 0
+    ) -> None:
         if self.left_ppm < MICRO and self._stays_away(order):
             return
         config, now = self.config, self.world.now
@@ -134,7 +136,7 @@ class Channel(Party):
                 config.channel,
                 customer,
                 region,
-                now + config.requested_ms,
+                requested_ms or now + config.requested_ms,
                 lines,
                 config.criticality,
             ),
@@ -348,7 +350,7 @@ class BookChannel(Channel):
         order = self.book[self.index]
         self.index += 1
         lines = tuple([OrderLine(line.line, line.sku, line.quantity, line.price_minor) for line in order.lines])
-        self._capture(order.order, order.customer, order.region, lines)
+        self._capture(order.order, order.customer, order.region, lines, order.requested_ms)
         self._await_next()
 
 

@@ -6,10 +6,14 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from twin.opening import KEPT, LEFT_OUT, TABLES, Amount, Finding, OpeningReport, OpeningTables, TableReport
+from twin.scenario.units import format_duration, format_instant
 
-__all__ = ["Ledger", "spans_of"]
+__all__ = ["Ledger", "note_instants", "spans_of"]
 
 FIRST: Final = 5
+
+APART_MS: Final = 3_600_000
+"""Tables whose instants lie further apart were not true at once."""
 
 
 class _Found:
@@ -88,6 +92,24 @@ def spans_of(tables: OpeningTables) -> dict[str, tuple[int, int]]:
         "shipments": [row.as_of for row in tables.parcels],
     }
     return {name: (min(instants), max(instants)) for name, instants in told.items() if instants}
+
+
+def note_instants(ledger: Ledger, tables: OpeningTables, start: int) -> None:
+    """Note tables that were not true at once, or not at the `start` of the run (ms)."""
+    spans = spans_of(tables)
+    if not spans:
+        return
+    first, last = min(span[0] for span in spans.values()), max(span[1] for span in spans.values())
+    shown = [
+        f"{name}: {format_instant(low)}" + (f" to {format_instant(high)}" if low != high else "")
+        for name, (low, high) in spans.items()
+    ]
+    if last - first > APART_MS:
+        ledger.note("as_of_apart", f"tables that were true up to {format_duration(last - first)} apart", shown)
+    off = max(abs(start - first), abs(start - last))
+    if off > APART_MS:
+        text = f"tables that were true up to {format_duration(off)} from the start of the run, {format_instant(start)}"
+        ledger.note("as_of_not_start", text, shown)
 
 
 def _sums(rows: Iterable[tuple[int, int]]) -> Amount:

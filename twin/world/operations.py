@@ -92,9 +92,9 @@ class Operations(Actor):
         # While its change of the rules holds: its place among those of its kind, above those that began before.
         self.place = 0
         self.paused = False
-        # Orders that it stops (whether it is a stop that holds them, or still only meant to), what held when it began in
-        # its regions (the preferred warehouse) or on its ways (the lane), whether its feed was closed then, and what
-        # those of its kind last made of promises.
+        # Orders that it stops (whether it is a stop that holds them, or still only meant to), what it found when it
+        # began in its regions (the preferred warehouse) or on its ways (the lane), whether its feed was closed then,
+        # and what those of its kind last made of promises.
         self.held: dict[str, bool] = {}
         self.usual: dict[Any, Any] = {}
         self.closed_before = False

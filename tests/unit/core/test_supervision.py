@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from tests.unit.core.given import HOUR, MINUTE, Business, delivery_policies, rule
+from tests.unit.core.given import DAY, HOUR, MINUTE, Business, delivery_policies, rule
 from twin.core import commands as c
 from twin.core.effects import AskStatus, CreatePurchaseOrder, ReleaseToWarehouse
 from twin.core.events import OrderRepeated, StatusAsked, TicketOpened
@@ -59,6 +59,16 @@ def test_an_answer_closes_the_ticket_and_gives_it_time() -> None:
     assert len(asked(business)) == 3
     business.wait(2 * MINUTE)
     assert len(asked(business)) == 4 and not business.state.tickets
+
+
+def test_a_parcel_from_before_the_log_is_asked_about_when_its_date_has_passed() -> None:  # RP-01
+    business = watched()
+    business.wait(DAY)
+    order = ("o1", "web", "ann", "near", HOUR, 2 * DAY, (c.OrderLine(1, "a", 1, 500),), ((1, DAY + 3 * HOUR),))
+    parcel = c.LoadedParcel("v1", "north", "van", 2 * HOUR, ((1, 1),))
+    business.accept(c.LoadOrder(business.name(), "opening", business.at, *order, parcels=(parcel,)))
+    business.wait(5 * HOUR)
+    assert asked(business) == [(DAY + 4 * HOUR, "v1"), (DAY + 5 * HOUR, "v1")]
 
 
 def test_what_the_counterpart_knows_nothing_of_is_sent_again_with_its_key() -> None:  # RC-06

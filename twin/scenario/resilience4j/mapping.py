@@ -7,12 +7,13 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from twin.scenario.delivery import GATEWAYS
+from twin.scenario.delivery import GATEWAYS, DeliveryPolicy
 from twin.scenario.errors import Problem, ScenarioError
 from twin.scenario.resilience4j.configuration import Configuration, Instance
 from twin.scenario.resilience4j.fields import FIELDS
 from twin.scenario.resilience4j.mapper import Mapper, Row
 from twin.scenario.resilience4j.modules import MAPPERS
+from twin.scenario.units import format_duration
 
 __all__ = ["LEFT_OUT", "TARGETS", "Imported", "import_policies"]
 
@@ -119,14 +120,16 @@ def _unsaid(bindings: Mapping[str, str], taken: Mapping[tuple[str, str], Instanc
     return remarks
 
 
+_UNSAID: Final = DeliveryPolicy()
 _OWN: Final = {
-    "retry": "the scenario's own retries hold (5 unless it says otherwise); give retries: {max: 0} where production "
-    "makes none",
-    "timelimiter": "the scenario's own timeout holds (30s unless it says otherwise); the timeouts of an HTTP client do "
-    "not stand in this file",
+    "retry": f"the scenario's own retries hold ({_UNSAID.retries.max} unless it says otherwise); give "
+    "retries: {max: 0} where production makes none",
+    "timelimiter": f"the scenario's own timeout holds ({format_duration(_UNSAID.timeout)} unless it says otherwise); "
+    "the timeouts of an HTTP client do not stand in this file",
 }
 _ALWAYS: Final = (
-    "Resilience4j has no deadline over all attempts: the scenario's own holds (6h unless it says otherwise), also for "
-    "what waits for a limit; give a deadline where production gives up sooner",
+    "Resilience4j has no deadline over all attempts: the scenario's own holds "
+    f"({format_duration(_UNSAID.deadline)} unless it says otherwise), also for what waits for a limit; give a deadline "
+    "where production gives up sooner",
     "limits are counted for each partner; in Resilience4j an instance is one for all its calls, in each process",
 )

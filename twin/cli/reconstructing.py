@@ -1,0 +1,175 @@
+"""A log reconstructed: its facts drive a scenario, as it was and with changes, and what may be concluded from it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from twin.cli.blast import parse_moment
+from twin.cli.failures import InputError
+from twin.cli.terminal import line, show, table
+from twin.cli.texts import count
+
+if TYPE_CHECKING:
+    from twin.cli.progress import Reporter
+    from twin.event_log import EventLog
+    from twin.experiment.reconstruction import Reconstruction
+    from twin.replay.facts import Facts
+    from twin.replay.statement import Statement
+
+__all__ = ["reconstruct_log", "show_statement", "wrapped"]
+
+LINE: Final = 80
+DAY_MS: Final = 86_400_000
+
+
+def _log_of(files: Sequence[Path], mapping: Path | None, source: str) -> tuple[EventLog, int, Path | None]:
+    """The log, when it begins (ms), and the run folder that it is the log of, if any."""
+    from twin.cli.profiling import load_log
+    from twin.log import read_manifest
+    from twin.log.foreign import is_foreign, read_foreign
+    from twin.replay.neutral import event_log_of_run
+
+    first = files[0]
+    if mapping is not None:
+        log = load_log(source, files, mapping)
+    elif len(files) > 1:
+        raise InputError(f"{files[1]}: files of another system need --mapping MAP; a run is one folder")
+    elif is_foreign(first):
+        log = read_foreign(first)
+    elif first.is_file():
+        raise InputError(f"{first} is a file: give --mapping MAP with it, or the folder of a run or of a neutral log")
+    else:
+        return event_log_of_run(first), read_manifest(first).start_ms, first
+    begins = [at for at in log.table["event_ms"].to_pylist() if at is not None]
+    if not begins:
+        raise InputError(f"{first}: no event of it has a time; nothing can be reconstructed")
+    # A log has no beginning of its own: the day of its first event, in UTC.
+    return log, min(begins) // DAY_MS * DAY_MS, None
+
+
+def reconstruct_log(
+    files: Sequence[Path],
+    base: Path,
+    out: Path,
+    fit_until: str,
+    *,
+    mapping: Path | None,
+    source: str,
+    settings: Sequence[str],
+    seeds: int,
+    distances: bool,
+    progress: Reporter,
+) -> Reconstruction:
+    """Read the log, and reconstruct it in `out`."""
+    from twin.cli.overrides import parse_overrides
+    from twin.experiment.reconstruction import reconstruct
+    from twin.replay.facts import facts_of
+    from twin.replay.log_facts import facts_of_log
+    from twin.scenario import load, load_plain
+
+    scenario = load(base)
+    progress("reading the log", 0, 1, 0)
+    log, start, run = _log_of(files, mapping, source)
+    classes = {channel.id: channel.criticality for channel in scenario.channels}
+    facts: Callable[[int, int], Facts] = lambda since, until: (  # noqa: E731
+        facts_of_log(log, since, until, classes) if run is None else facts_of(run, since, until)
+    )
+    return reconstruct(
+        log,
+        scenario,
+        base,
+        out,
+        start=start,
+        fit_until=parse_moment("--fit-until", fit_until, start),
+        facts=facts,
+        changes=parse_overrides(settings, load_plain(base)) if settings else None,
+        seeds=range(1, seeds + 1),
+        distances=distances,
+        progress=progress,
+    )
+
+
+def show_statement(said: Statement, folder: Path | None = None) -> None:
+    """The statement in tables of a terminal."""
+    from twin.replay.statement import KINDS, number, period, spread
+
+    wrapped(f"{said.replay}: {KINDS[said.replay]}.")
+    line(f"log:    {said.log}")
+    wrapped(f"logic:  {said.logic}")
+    line(f"fitted: {period(said.fitted)}")
+    line(f"tested: {period(said.tested)}")
+    if said.agreement:
+        columns = ("Decisions", "Same", "Share", "95 % interval")
+        made = table(said.agreement_of.capitalize(), "Class", *columns, right=columns)
+        for one in said.agreement:
+            share = number(one.same / one.decisions if one.decisions else None, "ratio")
+            interval = spread(one.low, one.high, "ratio")
+            made.add_row(one.criticality or "all", count(one.decisions), count(one.same), share, interval)
+        show(made)
+    if said.distances:
+        numbers = ("Value", "Noise floor", "Multiple")
+        made = table("Distance to the tested log", "Distance", *numbers, right=numbers)
+        for near in said.distances:
+            multiple = "–" if near.multiple is None else number(near.multiple, "number")
+            made.add_row(near.distance, number(near.value, near.unit), number(near.floor, near.unit), multiple)
+        show(made)
+    _inputs(said)
+    _figures(said)
+    line("What must not be concluded:")
+    for text in said.never:
+        wrapped(f"- {text}")
+    if folder is not None:
+        line()
+        line(f"statement: {folder / 'statement.md'}")
+        line(f"scenario:  {folder / 'scenario.yaml'}")
+
+
+def _figures(said: Statement) -> None:
+    """A row a measure, with the interval of the difference, or of what was reconstructed where nothing was changed."""
+    from twin.replay.statement import number, spread
+
+    if not said.figures:
+        return
+    sides = list(dict.fromkeys(figure.of for figure in said.figures))
+    made = table("What came out", "Measure", *[side.capitalize() for side in sides], "95 % interval")
+    for column in made.columns[1:]:
+        column.justify = "right"
+        column.no_wrap = True
+    for measure in dict.fromkeys(figure.measure for figure in said.figures):
+        row = {figure.of: figure for figure in said.figures if figure.measure == measure}
+        last = row.get(sides[-1])
+        interval = "" if last is None else spread(last.low, last.high, last.unit)
+        cells = [number(row[side].value, row[side].unit) if side in row else "–" for side in sides]
+        made.add_row(measure, *cells, interval)
+    show(made)
+    tags = {side: next(figure.tag for figure in said.figures if figure.of == side) for side in sides}
+    wrapped(f"Tags: {', '.join(f'{side} {tag}' for side, tag in tags.items())}. The interval is of the last column.")
+
+
+def _inputs(said: Statement) -> None:
+    """What went in: what has a share by name, the parameters only counted."""
+    from twin.replay.statement import number
+
+    if not said.inputs:
+        return
+    made = table("What went in", "Input", "Tag", "Share", right=("Share",))
+    rest: dict[str, int] = {}
+    for one in said.inputs:
+        if one.share is None:
+            rest[one.tag] = rest.get(one.tag, 0) + 1
+        else:
+            made.add_row(one.name, one.tag, number(one.share, "ratio"))
+    for tag, number_of in rest.items():
+        made.add_row(f"{count(number_of)} further {'entry' if number_of == 1 else 'entries'}", tag, "")
+    show(made)
+
+
+def wrapped(text: str) -> None:
+    """Print a text in lines of 80 characters."""
+    from textwrap import wrap
+
+    for part in wrap(text, LINE, break_long_words=False, break_on_hyphens=False):
+        sys.stdout.write(f"{part}\n")

@@ -1,0 +1,202 @@
+"""At which quantile of a scenario's distributions the parcels, purchases and picks of a log stand."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from twin.core.calendar import Calendar, add_working, next_open
+from twin.event_log import EventLog
+from twin.replay.log_facts import Purchase, Transit, parcels_of, purchases_of
+from twin.replay.working_time import worked
+from twin.residuals import ONE, Residual
+from twin.scenario import Scenario, calendar_named, compile_calendar
+from twin.scenario.business import Warehouse
+from twin.scenario.disruptions import CarrierClosed
+from twin.streams import Distribution, Exponential
+
+__all__ = ["Residuals", "residuals_of"]
+
+_MILLION: Final = 1_000_000
+
+
+class Residuals(Struct, frozen=True):
+    """The residuals of a log, and how many of its parcels and purchases have none, by why."""
+
+    rows: tuple[Residual, ...]
+    without: dict[str, int]
+
+
+def residuals_of(log: EventLog, scenario: Scenario, until: int) -> Residuals:
+    """The residuals of everything that began before `until` (ms) under the scenario's distributions.
+
+    A transit is taken without the time for which the scenario's closures hold its carrier still. One that ended at an
+    opening, and one that is still under way, is known to lie in an interval only. A pick has a residual where it takes
+    an exponential time and waits for nobody: elsewhere the wait in the queue cannot be told from it.
+    """
+    return _Placing(scenario, until).place(log)
+
+
+class _Placing:
+    def __init__(self, scenario: Scenario, until: int) -> None:
+        self.scenario = scenario
+        self.until = until
+        run = scenario.run
+        names = ["always", *(calendar.id for calendar in scenario.calendars)]
+        span = (min(run.start, until), 2 * max(run.end, until) - run.start)
+        self.calendars = {name: compile_calendar(calendar_named(scenario.calendars, name), *span) for name in names}
+        self.lanes = {(lane.from_, lane.to, lane.carrier): lane.transit for lane in scenario.lanes}
+        self.hours = {carrier.id: self.calendars[carrier.calendar] for carrier in scenario.carriers}
+        self.sites = {warehouse.id: warehouse for warehouse in scenario.warehouses}
+        self.suppliers = {supplier.id: supplier for supplier in scenario.suppliers}
+        self.own_leads = {item.id: item.lead_time for item in scenario.items if item.lead_time is not None}
+        self.closed: dict[str, list[tuple[int, int]]] = {}
+        for one in scenario.disruptions:
+            if isinstance(one, CarrierClosed) and one.for_:
+                begins = run.start + one.from_
+                self.closed.setdefault(one.carrier, []).append((begins, begins + one.for_))
+        self.closed = {carrier: _union(spans) for carrier, spans in self.closed.items()}
+        self.without: Counter[str] = Counter()
+
+    def place(self, log: EventLog) -> Residuals:
+        rows: list[Residual] = []
+        for parcel in parcels_of(log, self.until):
+            rows += [row for row in (self._transit(parcel), self._pick(parcel)) if row is not None]
+        for bought in purchases_of(log, self.until):
+            row = self._lead_time(bought)
+            rows += [row] if row is not None else []
+        return Residuals(tuple(rows), dict(sorted(self.without.items())))
+
+    def _transit(self, one: Transit) -> Residual | None:
+        if one.shipped_at < 0:
+            return None
+        distribution = self.lanes.get((one.site, one.region, one.carrier))
+        if distribution is None:
+            self.without["parcels on a lane that the scenario has not"] += 1
+            return None
+        began, calendar = one.shipped_at, self.hours[one.carrier]
+        ended = self.until if one.delivered_at < 0 else one.delivered_at
+        lasted = max(0, ended - began - self._lost(one.carrier, began, ended))
+        if one.delivered_at < 0:
+            placed = beyond(distribution, lasted)
+        else:
+            placed = between(distribution, *_before_opening(calendar, began, began + lasted))
+        return Residual("transit", one.note, one.order, one.site, began, *placed)
+
+    def _lost(self, carrier: str, began: int, ended: int) -> int:
+        spans = self.closed.get(carrier, ())
+        return sum(max(0, min(ended, last) - max(began, first)) for first, last in spans)
+
+    def _pick(self, one: Transit) -> Residual | None:
+        site = self.sites.get(one.site)
+        if one.released_at < 0 or site is None or not _alone(site):
+            return None
+        ended = one.picked_at if one.picked_at >= 0 else -1 if site.pickups else one.shipped_at
+        if ended < 0:
+            return None
+        calendar = self.calendars[site.calendar]
+        began = one.released_at + round(site.latency.expected())
+        mean = site.pick_time.order + site.pick_time.line * one.lines + site.pick_time.unit * one.units
+        if not mean or ended < began:
+            return None
+        lasted = worked(calendar, began, ended)
+        return Residual(
+            "pick", one.note, one.order, one.site, one.released_at, *between(Exponential(mean), lasted, lasted)
+        )
+
+    def _lead_time(self, one: Purchase) -> Residual | None:
+        supplier, site = self.suppliers.get(one.supplier), self.sites.get(one.site)
+        if supplier is None or site is None:
+            self.without["purchases from or for a place that the scenario has not"] += 1
+            return None
+        if supplier.capacity is not None:
+            self.without["purchases that may have waited for a plant of limited capacity"] += 1
+            return None
+        calendar = self.calendars[supplier.calendar]
+        distribution = self.own_leads.get(one.item, supplier.lead_time)
+        begins = next_open(calendar, one.created_at + round(supplier.latency.expected()))
+        dock = max(0, round(site.dock_to_stock.expected()))
+        if one.received_at < 0:
+            passed = worked(calendar, begins, max(begins, self.until - dock))
+            placed, dock_ms = beyond(distribution, passed), dock
+        else:
+            lead = worked(calendar, begins, max(begins, one.received_at - dock))
+            # Goods come while the supplier works: what is left up to the shelf was spent at the dock.
+            dock_ms = max(0, one.received_at - add_working(calendar, begins, lead))
+            placed = between(distribution, lead, lead)
+        return Residual("lead_time", one.item, one.purchase_order, one.site, one.created_at, *placed, dock_ms)
+
+
+def _alone(site: Warehouse) -> bool:
+    return site.pickers is None and site.pick_time.kind == "exponential"
+
+
+def _union(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    found: list[tuple[int, int]] = []
+    for first, last in sorted(spans):
+        if found and first <= found[-1][1]:
+            found[-1] = (found[-1][0], max(last, found[-1][1]))
+        else:
+            found.append((first, last))
+    return found
+
+
+def _before_opening(calendar: Calendar, began: int, ended: int) -> tuple[int, int]:
+    """The least and the greatest duration that end at `ended` where deliveries wait for the calendar to open."""
+    bounds, lasted = calendar.bounds, max(0, ended - began)
+    index = bisect_right(bounds, ended)
+    if 0 < index < len(bounds) and index % 2 == 1 and bounds[index - 1] == ended and index > 1:
+        # At an opening: it was there at some time since the closing before.
+        return max(0, min(lasted, bounds[index - 2] - began)), lasted
+    if 0 < index < len(bounds) and index % 2 == 0:
+        # In a closed time, as a closure makes it whose end is only estimated: then at the nearer end of that time.
+        if bounds[index] - ended < ended - bounds[index - 1]:
+            return max(0, bounds[index - 1] - began), max(0, bounds[index] - began)
+        return (max(0, bounds[index - 1] - began - 1),) * 2
+    return lasted, lasted
+
+
+def between(distribution: Distribution, low_ms: int, high_ms: int) -> tuple[int, int, int]:
+    """The lowest and the highest quantile that give a duration (ms) between two, and how far it lies beyond the end.
+
+    What lies past either end of the distribution is that end, times so many parts per million.
+    """
+    bottom, top = distribution.inverse(1 / ONE), distribution.inverse((ONE - 1) / ONE)
+    if low_ms > top:
+        middle = (low_ms + high_ms) // 2
+        return ONE - 1, ONE - 1, max(1, round(middle * _MILLION / top)) if top > 0 else _MILLION
+    if high_ms < bottom:
+        return 1, 1, max(1, round(high_ms * _MILLION / bottom))
+    first, last = _first(distribution, low_ms), _last(distribution, high_ms)
+    # Between two values of a table that has no other there is nothing: the nearer end of the gap is taken.
+    return (first, max(first, last), _MILLION) if first <= last else (last, last, _MILLION)
+
+
+def beyond(distribution: Distribution, passed_ms: int) -> tuple[int, int, int]:
+    """The quantiles above what has passed (ms) already."""
+    top = distribution.inverse((ONE - 1) / ONE)
+    if passed_ms >= top:
+        return ONE - 1, ONE - 1, max(1, round((passed_ms + 1) * _MILLION / top)) if top > 0 else _MILLION
+    return _first(distribution, passed_ms + 1), ONE - 1, _MILLION
+
+
+def _first(distribution: Distribution, value: int) -> int:
+    """The least quantile that gives at least `value`."""
+    low, high = 0, ONE - 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if distribution.inverse(middle / ONE) >= value else (middle, high)
+    return high
+
+
+def _last(distribution: Distribution, value: int) -> int:
+    """The greatest quantile that gives at most `value`."""
+    low, high = 1, ONE
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if distribution.inverse(middle / ONE) <= value else (low, middle)
+    return low
