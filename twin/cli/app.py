@@ -732,6 +732,10 @@ def policies(
     from twin.cli.importing import parse_bindings, print_import, show_import, write_fragment
     from twin.scenario.resilience4j import fragment_text, import_policies, read_configuration
 
+    if out is not None and extends and not (out.parent / extends).is_file():
+        raise InputError(
+            f"--extends {extends}: there is no {out.parent / extends}; give its path from the fragment's folder"
+        )
     configuration = read_configuration(settings)
     imported = import_policies(configuration, parse_bindings(bind or [], configuration))
     fragment = fragment_text(imported, extends)
