@@ -17,9 +17,11 @@ import msgspec
 from msgspec import Meta, Struct
 
 from twin.core.commands import DecidedLeg
+from twin.core.deciding import PROMISE_MAX
 from twin.core.effects import AskPromise, AskRelease, AskSourcing
 
 __all__ = [
+    "ANSWER_MAX",
     "INSTANT_MAX",
     "SCHEMA",
     "About",
@@ -52,15 +54,19 @@ __all__ = [
     "schema_text",
     "schemas",
     "sourcing_question",
+    "too_long",
 ]
 
 SCHEMA: Final = 1
 """Version of question and answer; it grows where an old service could no longer read the question."""
 
+ANSWER_MAX: Final = 4 * 1024 * 1024
+"""Longest answer, in bytes. Whole answers are kept in the run's folder and in its log, so a client reads no more."""
+
 WHOLE_MAX: Final = 2**53 - 1
 """Largest whole number that every JSON reader keeps as it is (RFC 8259, section 6); a larger one is no answer."""
 
-INSTANT_MAX: Final = 253_402_300_799_999
+INSTANT_MAX: Final = PROMISE_MAX
 """The end of the year 9999 in ms, past which no instant can be written."""
 
 Mode = Literal["stateless", "resettable", "live_only"]
@@ -68,6 +74,12 @@ Mode = Literal["stateless", "resettable", "live_only"]
 Reason = Annotated[str, Meta(max_length=64, pattern="^[a-z0-9_:.-]*$", description="The rule that decided, in a word.")]
 Whole = Annotated[int, Meta(ge=-WHOLE_MAX, le=WHOLE_MAX)]
 Instant = Annotated[int, Meta(ge=0, le=INSTANT_MAX)]
+
+
+_PRINTED: Final = "^[^\\u0000-\\u001f\\u007f]*$(?!\\n)"
+"""Text without control characters, since it is shown on terminals; `$` alone lets one line end pass in Python."""
+
+Name = Annotated[str, Meta(max_length=200, pattern=_PRINTED)]
 
 
 class Candidate(Struct, frozen=True):
@@ -201,7 +213,7 @@ class ReleaseAnswer(Struct, frozen=True, forbid_unknown_fields=True):
     """Whether they may. Where not, the order is held for `reason` until somebody releases it, and asked about anew."""
 
     release: bool
-    reason: Annotated[str, Meta(max_length=200)] = ""
+    reason: Annotated[str, Meta(max_length=200, pattern=_PRINTED)] = ""
 
 
 class AnswerLeg(Struct, frozen=True, forbid_unknown_fields=True):
@@ -213,10 +225,10 @@ class AnswerLeg(Struct, frozen=True, forbid_unknown_fields=True):
 
     line: Whole
     route: Literal["stock", "backorder", "replenish", "reject"]
-    node: str
+    node: Name
     quantity: Whole
     reason: Reason = ""
-    runner_up: str = ""
+    runner_up: Name = ""
 
 
 class SourcingAnswer(Struct, frozen=True, forbid_unknown_fields=True):
@@ -410,6 +422,11 @@ def answer_of(decision: str, data: bytes) -> Answer:
         return _DECODERS[decision].decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DecisionFailed("refused", f"no answer: {error}") from error
+
+
+def too_long() -> DecisionFailed:
+    """What a client raises for an answer of more than `ANSWER_MAX` bytes: it is none, and stays none."""
+    return DecisionFailed("refused", f"no answer: more than {ANSWER_MAX // 1024**2} MiB")
 
 
 def legs_of(answer: SourcingAnswer) -> tuple[DecidedLeg, ...]:

@@ -175,7 +175,8 @@ class Simulation:
     def keep_scenario(self) -> None:
         """Write the scenario first: a run that is killed before its first part can still be told for one."""
         folder = self.log.folder.parent
-        folder.mkdir(parents=True, exist_ok=True)
+        # A folder with entries is a run's, whenever it is cut off; one with a scenario alone may be anybody's.
+        self.log.folder.mkdir(parents=True, exist_ok=True)
         (folder / "scenario.yaml").write_text(self.scenario.to_yaml(folder), encoding="utf-8")
 
     def _record(self, deciders: Mapping[str, Decider]) -> None:

@@ -7,12 +7,24 @@ stands still meanwhile.
 from __future__ import annotations
 
 import http.client
-from typing import Final
+import socket
+from time import monotonic
+from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-from twin.decisions import About, Answer, DecisionFailed, Question, ServiceRefused, answer_of, question_of
+from twin.decisions import (
+    ANSWER_MAX,
+    About,
+    Answer,
+    DecisionFailed,
+    Question,
+    ServiceRefused,
+    answer_of,
+    question_of,
+    too_long,
+)
 
 __all__ = ["HttpDecider", "connect_http"]
 
@@ -31,6 +43,8 @@ def connect_http(address: str) -> HttpDecider:
         raise ServiceRefused(f"'{address}': {error}; write http://HOST:PORT") from error
     if not host:
         raise ServiceRefused(f"'{address}' names no host; write http://HOST:PORT")
+    if not address.isascii() or not address.isprintable() or " " in address:
+        raise ServiceRefused(f"{address!r} has a blank or a letter that no address has; write http://HOST:PORT")
     return HttpDecider(address, host, port or 80, parts.path.rstrip("/"), _timeout(address, parts.query))
 
 
@@ -46,6 +60,43 @@ def _timeout(address: str, query: str) -> float:
     return seconds
 
 
+class _Socket(socket.socket):
+    """A socket that is read up to one instant of the monotonic clock, however little comes at a time."""
+
+    until: float = 0.0
+
+    def recv_into(self, *args: Any, **named: Any) -> int:
+        left = self.until - monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self.settimeout(left)
+        return super().recv_into(*args, **named)
+
+
+class _Connection(http.client.HTTPConnection):
+    """A connection whose answers are waited for up to `until`, an instant of the monotonic clock."""
+
+    until: float = 0.0
+
+    def connect(self) -> None:
+        self.timeout = self._left()
+        super().connect()
+        self.sock = _Socket(fileno=self.sock.detach())
+        self.bound()
+
+    def bound(self) -> None:
+        """Apply `until` to the open socket. A timeout of `sendall` is one for all that is sent."""
+        if isinstance(self.sock, _Socket):
+            self.sock.until = self.until
+            self.sock.settimeout(self._left())
+
+    def _left(self) -> float:
+        left = self.until - monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+
 class HttpDecider:
     """A service at an address. A call that cannot be made, or is not answered in time, has failed."""
 
@@ -53,7 +104,7 @@ class HttpDecider:
         self._address = address
         self._path = path
         self._timeout = timeout
-        self._connection = http.client.HTTPConnection(host, port, timeout=timeout)
+        self._connection = _Connection(host, port)
         try:
             status, data = self._call("GET", "/about", b"")
             if status != http.client.OK:
@@ -98,21 +149,41 @@ class HttpDecider:
         self._connection.close()
 
     def _call(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
-        for attempt in (1, 2):
-            fresh = self._connection.sock is None
-            try:
-                self._connection.request(method, self._path + path, body, _JSON)
-                response = self._connection.getresponse()
-                return response.status, response.read()
-            except TimeoutError as error:
+        self._connection.until = monotonic() + self._timeout
+        try:
+            response = self._sent(method, path, body)
+            data = response.read(ANSWER_MAX + 1)
+            if len(data) > ANSWER_MAX:
                 self.close()
-                raise DecisionFailed("failed", f"no answer within {self._timeout:g} s") from error
-            except (http.client.HTTPException, OSError) as error:
-                self.close()
-                # A connection that was kept open may have been closed by the other side meanwhile: once more, anew.
-                if fresh or attempt == 2:
-                    raise DecisionFailed("failed", _why(error)) from error
-        raise AssertionError("unreachable")
+                raise too_long()
+            # A read of so many bytes ends quietly where the connection does.
+            if response.length:
+                raise http.client.IncompleteRead(data, response.length)
+            return response.status, data
+        except TimeoutError as error:
+            self.close()
+            raise DecisionFailed("failed", f"no answer within {self._timeout:g} s") from error
+        except (http.client.HTTPException, OSError) as error:
+            self.close()
+            raise DecisionFailed("failed", _why(error)) from error
+
+    def _sent(self, method: str, path: str, body: bytes) -> http.client.HTTPResponse:
+        connection = self._connection
+        fresh = connection.sock is None
+        try:
+            return self._begun(method, path, body)
+        except ConnectionError:
+            # One that was kept open may have been closed by the other side meanwhile: once more, anew. What has begun
+            # to answer is not asked again here: it may remember what it was asked.
+            if fresh:
+                raise
+            self.close()
+            return self._begun(method, path, body)
+
+    def _begun(self, method: str, path: str, body: bytes) -> http.client.HTTPResponse:
+        self._connection.bound()
+        self._connection.request(method, self._path + path, body, _JSON)
+        return self._connection.getresponse()
 
 
 def _why(error: Exception) -> str:

@@ -6,25 +6,35 @@ both with what it says of itself. Every other line is a question. What it writes
 
 from __future__ import annotations
 
+import os
 import select
 import selectors
 import shlex
 import subprocess
 from contextlib import suppress
+from time import monotonic
 from typing import IO, Final, NoReturn
 
 import msgspec
 
-from twin.decisions import About, Answer, DecisionFailed, Question, ServiceRefused, answer_of, question_of
+from twin.decisions import (
+    ANSWER_MAX,
+    About,
+    Answer,
+    DecisionFailed,
+    Question,
+    ServiceRefused,
+    answer_of,
+    question_of,
+    too_long,
+)
 
 __all__ = ["StdioDecider", "connect_stdio"]
 
 TIMEOUT_S: Final = 10.0
-"""How long a line is waited for, in real seconds."""
+"""How long a line is waited for, in real seconds, from the question to its end."""
 START_S: Final = 60.0
 """How long the process may take to say what it is."""
-LINE_MAX: Final = 16 * 1024 * 1024
-"""Longest line that it may write, in bytes."""
 
 
 def connect_stdio(address: str) -> StdioDecider:
@@ -44,7 +54,7 @@ class StdioDecider:
     def __init__(self, command: list[str]) -> None:
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
-        self._rest = b""
+        self._rest = bytearray()
         self._seed: int | None = None
         try:
             self._about = self._start()
@@ -77,7 +87,7 @@ class StdioDecider:
 
     def close(self) -> None:
         """End the process."""
-        process, self._process, self._rest = self._process, None, b""
+        process, self._process, self._rest = self._process, None, bytearray()
         if process is None:
             return
         if process.stdin is not None and process.stdout is not None:
@@ -99,6 +109,9 @@ class StdioDecider:
             self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
         except OSError as error:
             raise DecisionFailed("failed", f"{error.strerror or error}") from error
+        if self._process.stdin is not None:
+            # One that reads nothing would else hold up whoever asks it, for as long as the pipe is full.
+            os.set_blocking(self._process.stdin.fileno(), False)
         about = _about_of(self._ask(b'{"about":true}', START_S, first=True))
         if self._seed is not None:
             self._tell_seed(self._seed)
@@ -113,10 +126,21 @@ class StdioDecider:
             raise DecisionFailed("failed", "the process has ended")
         if not first and (self._rest or select.select([process.stdout], [], [], 0)[0]):
             self._unasked(process.stdout)
+        until = monotonic() + timeout
         # One that has ended may have written something before; what it wrote, or that it wrote nothing, is told below.
         with suppress(BrokenPipeError):
-            process.stdin.write(line + b"\n")
-        return self._line(process, timeout)
+            self._write(process.stdin, line + b"\n", until, timeout)
+        return self._line(process, until, timeout)
+
+    def _write(self, pipe: IO[bytes], data: bytes, until: float, timeout: float) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(pipe, selectors.EVENT_WRITE)
+            while data:
+                if not selector.select(max(0.0, until - monotonic())):
+                    self.close()
+                    raise DecisionFailed("failed", f"it does not read its question within {timeout:g} s")
+                # None: somebody else filled the pipe meanwhile.
+                data = data[pipe.write(data) or 0 :]
 
     def _unasked(self, out: IO[bytes]) -> NoReturn:
         """Something is there before the question: its end, or a line that would be taken for the answer."""
@@ -127,26 +151,29 @@ class StdioDecider:
         what = "it wrote a line that nobody asked for" if more else f"the process has ended with code {code}"
         raise DecisionFailed("failed", what)
 
-    def _line(self, process: subprocess.Popen[bytes], timeout: float) -> bytes:
+    def _line(self, process: subprocess.Popen[bytes], until: float, timeout: float) -> bytes:
         """The next line, up to its end."""
         out = process.stdout
         if out is None:
             raise DecisionFailed("failed", "the process has no output")
+        end = self._rest.find(b"\n")
         with selectors.DefaultSelector() as selector:
             selector.register(out, selectors.EVENT_READ)
-            while b"\n" not in self._rest:
-                if not selector.select(timeout):
+            while end < 0:
+                if not selector.select(max(0.0, until - monotonic())):
                     self.close()
                     raise DecisionFailed("failed", f"no answer within {timeout:g} s")
                 data = out.read(65_536)
                 if not data:
                     self.close()
                     raise DecisionFailed("failed", f"the process has ended with code {process.returncode}")
-                if len(self._rest) > LINE_MAX:
-                    self.close()
-                    raise DecisionFailed("failed", f"it writes a line of more than {LINE_MAX} bytes")
+                found = data.find(b"\n")
+                end = found if found < 0 else len(self._rest) + found
                 self._rest += data
-        line, _, self._rest = self._rest.partition(b"\n")
+                if len(self._rest) > ANSWER_MAX and not 0 <= end <= ANSWER_MAX:
+                    self.close()
+                    raise too_long()
+        line, self._rest = bytes(self._rest[:end]), self._rest[end + 1 :]
         return line
 
 

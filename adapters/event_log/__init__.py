@@ -34,7 +34,8 @@ def load(paths: Sequence[Path], mapping: Path | EventLogMapping | Mapping[str, A
         raise EventLogError("log", "no file is given", "name the files of the export")
     paths = [Path(path) for path in paths]
     place = str(paths[0])
-    as_of = None if checked.as_of is None else parse_one(checked.as_of, checked.times, "mapping", "as_of")
+    named = str(mapping) if isinstance(mapping, Path) else "mapping"
+    as_of = None if checked.as_of is None else parse_one(checked.as_of, checked.times, named, "as_of")
     remarks: list[Remark] = []
     with duckdb.connect() as con:
         wide, files, left_out = widen(con, paths, checked, remarks)

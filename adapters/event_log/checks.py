@@ -38,6 +38,11 @@ def check_events(
         "select row, activity, count(*) over () from events where record_ms < event_ms order by row limit 5"
     ).fetchall()
     _remark(remarks, "events written down before they happened", late)
+    negative = con.execute(
+        "select row, activity || ' of ' || quantity, count(*) over () from events "
+        "where quantity < 0 and activity != 'returned' order by row limit 5"
+    ).fetchall()
+    _remark(remarks, "events with a quantity below zero that are no returns", negative)
     return table
 
 

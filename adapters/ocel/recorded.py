@@ -127,6 +127,9 @@ def _entry(parts: list[_Part], path: Path) -> Entry:
         raise _odd(path, first, f"gives {error}") from None
     named = [str(event.__struct_config__.tag) for event in entry.events]
     named += [str(sent.effect.__struct_config__.tag) for sent in entry.deliveries]
+    if len(named) != len(texts["event"]) + len(texts["delivery"]):
+        told = f"holds {len(named)} events and messages in {len(texts['event']) + len(texts['delivery'])} payloads"
+        raise _odd(path, first, told)
     for part, tag in zip(parts[-len(named) :] if named else (), named, strict=True):
         if part.type != tag:
             raise _odd(path, part, f"is of type '{part.type}', its payload of type '{tag}'")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,6 +67,7 @@ def _check(path: Path, columns: Mapping[str, Mapping[str, str]]) -> None:
         raise OpeningError(
             str(path), "has no stock.csv", f"an opening has at least that; here are: {', '.join(there) or 'no files'}"
         )
+    _check_names(path)
     for table, named in columns.items():
         if table not in TABLES:
             raise OpeningError(str(path), f"columns: no table is called '{table}'", f"tables are {', '.join(TABLES)}")
@@ -75,6 +77,19 @@ def _check(path: Path, columns: Mapping[str, Mapping[str, str]]) -> None:
                 raise OpeningError(
                     str(path), f"columns.{table}: there is no field '{field}'", f"fields are {', '.join(fields)}"
                 )
+
+
+def _check_names(path: Path) -> None:
+    """A table under nearly its name (`Orders.csv`, `orders.csv.gz`) would be taken for one that there is none of."""
+    for file in sorted(path.iterdir()):
+        stem = file.name.partition(".")[0].lower().replace("-", "_").replace(" ", "_")
+        close = get_close_matches(stem, TABLES, n=1, cutoff=0.8)
+        if close and not (path / f"{close[0]}.csv").exists():
+            raise OpeningError(
+                str(file),
+                f"is not read, and there is no {close[0]}.csv",
+                f"make it {close[0]}.csv, as plain CSV; or take it out of the folder if it is something else",
+            )
 
 
 def _stock(cells: Cells, file: str, at: Row) -> StockRow:

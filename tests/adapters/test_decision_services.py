@@ -9,10 +9,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import takewhile
 from pathlib import Path
-from time import sleep
+from time import monotonic, sleep
 from typing import Any
 
 import msgspec
@@ -27,6 +28,7 @@ from twin.core.sourcing import Candidate as RuleCandidate
 from twin.core.sourcing import SourcingContext, source
 from twin.core.sourcing import SourcingLine as RuleLine
 from twin.decisions import (
+    ANSWER_MAX,
     INSTANT_MAX,
     Answer,
     AnswerLeg,
@@ -39,6 +41,8 @@ from twin.decisions import (
     PromiseLine,
     PromiseQuestion,
     Question,
+    ReleaseAnswer,
+    ReleaseQuestion,
     ServiceRefused,
     SourcingAnswer,
     SourcingQuestion,
@@ -367,9 +371,95 @@ def test_a_service_that_goes_away_has_failed() -> None:
         service.decide(question())
 
 
+@contextmanager
+def raw(*answers: bytes, pause: float = 0.0) -> Iterator[tuple[str, list[bytes]]]:
+    """A server that says what it is, and then gives each question on the same connection the next bytes, one at a
+    time where it pauses, before it hangs up; the questions it got."""
+    told = json.dumps(ABOUT).encode()
+
+    def requested(link: socket.socket) -> bytes:
+        """A whole request, so that hanging up is no reset."""
+        with link.makefile("rb") as file:
+            head = list(takewhile(lambda line: line.strip(), file))
+            length = next((int(line.split()[1]) for line in head if line.startswith(b"Content-Length")), 0)
+            return b"".join(head) + file.read(length)
+
+    asked: list[bytes] = []
+
+    def serve(listening: socket.socket) -> None:
+        left = list(answers)
+        while True:
+            try:
+                link, _ = listening.accept()
+            except OSError:
+                return
+            with link, suppress(OSError):
+                requested(link)
+                link.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(told) + told)
+                while left and (text := requested(link)):
+                    asked.append(text)
+                    data = left.pop(0)
+                    for part in [data[at : at + 1] for at in range(len(data))] if pause else [data]:
+                        link.sendall(part)
+                        sleep(pause)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve, args=(listening,), daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}", asked
+        listening.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n"])
+def test_an_answer_that_comes_in_drops_has_failed_once_its_time_is_over(head: bytes) -> None:  # PL-01
+    with raw(head + b"x" * 400, pause=0.02) as (at, _):
+        service = connect_http(f"{at}?timeout=0.5")
+        begun = monotonic()
+        with pytest.raises(DecisionFailed, match=r"failed: no answer within 0\.5 s"):
+            service.decide(question())
+        assert monotonic() - begun < 3
+        service.close()
+
+
+def test_an_answer_that_breaks_off_has_failed_and_is_not_asked_for_again_by_itself() -> None:  # PL-01
+    # A resettable service counts what it is asked: a question that it has begun to answer goes out no second time.
+    with raw(b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"legs":[') as (at, asked):
+        service = connect_http(at)
+        with pytest.raises(DecisionFailed, match=r"failed: IncompleteRead"):
+            service.decide(question())
+        service.close()
+    assert len(asked) == 1
+
+
+def test_an_endless_answer_is_none() -> None:  # PL-01
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n"
+    with raw(head + b" " * (ANSWER_MAX + 1)) as (at, _):
+        service = connect_http(at)
+        with pytest.raises(DecisionFailed, match="refused: no answer: more than 4 MiB"):
+            service.decide(question())
+        service.close()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("node", "n" * 201), ("node", "\x1b[2J"), ("node", "north\n"), ("runner_up", "r" * 201)],
+)
+def test_names_are_short_and_printed(field: str, value: str) -> None:  # PL-01
+    leg = {"line": 1, "route": "stock", "node": "near", "quantity": 3, field: value}
+    with pytest.raises(DecisionFailed, match="refused: no answer: Expected `str`"):
+        answer_of("sourcing", json.dumps({"legs": [leg]}).encode())
+
+
+@pytest.mark.parametrize("at", [-1, 253_402_300_800_000, 2**70])
+def test_a_date_that_no_calendar_has_is_no_answer(at: int) -> None:  # PL-01
+    with pytest.raises(DecisionFailed, match="refused: no answer: "):
+        answer_of("promise", json.dumps({"lines": [{"line": 1, "at": at}]}).encode())
+
+
 @pytest.mark.parametrize(
     ("address", "text"),
     [
+        ("http://no such host", "has a blank or a letter that no address has; write http://HOST:PORT"),
         ("http://", "names no host; write http://HOST:PORT"),
         ("http://127.0.0.1:99999", "Port out of range"),
         ("http://127.0.0.1:1?timeout=soon", r"only timeout=SECONDS is known, more than 0 and at most 3600"),
@@ -486,6 +576,42 @@ def test_a_process_that_writes_a_line_too_many_has_failed(tmp_path: Path) -> Non
         service.decide(question("O2/source/1"))
     assert service.decide(question("O2/source/1")).legs[0].node == "near"
     service.close()
+
+
+def test_a_process_that_writes_in_drops_has_failed_once_its_time_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # PL-01
+    monkeypatch.setattr("adapters.decisions.stdio.TIMEOUT_S", 0.5)
+    drops = "while True:\n    sys.stdout.write('x'); sys.stdout.flush(); time.sleep(0.02)\n"
+    service = connect_stdio(script(tmp_path, f"sys.stdin.readline(); say(ABOUT); sys.stdin.readline()\n{drops}"))
+    begun = monotonic()
+    with pytest.raises(DecisionFailed, match=r"failed: no answer within 0\.5 s"):
+        service.decide(question())
+    # Ending it takes a second more.
+    assert monotonic() - begun < 5
+
+
+def test_a_process_that_does_not_read_holds_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # PL-01
+    monkeypatch.setattr("adapters.decisions.stdio.TIMEOUT_S", 0.3)
+    service = connect_stdio(script(tmp_path, "sys.stdin.readline(); say(ABOUT)\ntime.sleep(60)\n"))
+    long = question(customer="a" * 1_000_000)
+    with pytest.raises(DecisionFailed, match=r"failed: it does not read its question within 0\.3 s"):
+        service.decide(long)
+
+
+def test_a_question_longer_than_a_pipe_is_asked_whole(tmp_path: Path) -> None:  # PL-01
+    count = "for line in sys.stdin: say({'release': False, 'reason': str(len(json.loads(line)['customer']))})\n"
+    service = connect_stdio(script(tmp_path, f"sys.stdin.readline(); say(ABOUT)\n{count}"))
+    asked = ReleaseQuestion(1, "release", "r", 0, "O1", "web", "a" * 1_000_000, "home", "A", 9, 0, ())
+    assert service.decide(asked) == ReleaseAnswer(False, "1000000")
+    service.close()
+
+
+def test_a_process_that_writes_an_endless_line_is_refused(tmp_path: Path) -> None:  # PL-01
+    endless = "while True: sys.stdout.write('x' * 65536)\n"
+    service = connect_stdio(script(tmp_path, f"sys.stdin.readline(); say(ABOUT); sys.stdin.readline()\n{endless}"))
+    with pytest.raises(DecisionFailed, match="refused: no answer: more than 4 MiB"):
+        service.decide(question())
 
 
 def test_a_silent_process_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

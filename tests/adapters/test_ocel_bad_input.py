@@ -145,6 +145,12 @@ def _other_type(log: Any) -> None:
     _first(log, "order.captured")["type"] = "order.closed"
 
 
+def _two_in_one(log: Any) -> None:
+    for attribute in _first(log, "order.captured")["attributes"]:
+        if attribute["name"] == "entry_payload":
+            attribute["value"] = ",".join([attribute["value"]] * 9)
+
+
 def _no_payload(log: Any) -> None:
     for attribute in _first(log, "order.captured")["attributes"]:
         if attribute["name"] == "entry_payload":
@@ -178,6 +184,7 @@ def _moved(log: Any) -> None:
         (_swapped, "belongs to entry 4, and the one before it is 2"),
         (_other_payload, "it was changed after it was written"),
         (_other_type, "is of type 'order.closed', its payload of type 'order.captured'"),
+        (_two_in_one, "events and messages in "),
         (_no_payload, "gives an entry that cannot be read"),
         (lambda log: _manifest(log, '"seed":1', '"seed":"one"'), "the run's manifest cannot be read: Expected `int`"),
         (lambda log: _manifest(log, '"schema":1', '"schema":9'), "manifest has schema 9; this version reads 1"),

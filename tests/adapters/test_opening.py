@@ -206,3 +206,21 @@ def test_a_folder_that_is_none_and_options_that_name_nothing_are_refused(tmp_pat
     assert message(tmp_path, columns={"stock": {"item": "Artikel"}}) == (
         f"stock.csv:1: no column 'Artikel', which `columns.stock` names for 'item'; {found}"
     )
+
+
+@pytest.mark.parametrize("name", ["Orders.csv", "order.csv", "orders.csv.gz", "orders.txt", "purchase-orders.csv"])
+def test_a_table_under_nearly_its_name_is_not_taken_for_none(tmp_path: Path, name: str) -> None:  # RP-01
+    put(tmp_path)
+    (tmp_path / name).write_text(ORDERS)
+    meant = "purchase_orders" if name.startswith("purchase") else "orders"
+    assert message(tmp_path) == (
+        f"{name}: is not read, and there is no {meant}.csv; make it {meant}.csv, as plain CSV; or take it out of the "
+        "folder if it is something else"
+    )
+
+
+def test_what_else_lies_in_the_folder_is_left_alone(tmp_path: Path) -> None:  # RP-01
+    put(tmp_path, orders=ORDERS)
+    for name in ("README.md", "customers.csv", "orders.csv.bak", "order.xlsx"):
+        (tmp_path / name).write_text("anything")
+    assert len(read(tmp_path).orders) == 1

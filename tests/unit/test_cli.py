@@ -14,11 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.world.deciders import between_two, nearest, outside
 from twin.cli import main
 from twin.cli.failures import tell
 from twin.cli.terminal import WORD_MAX, show, table
 from twin.core.refusals import CorruptLog
 from twin.log import explain, read_manifest
+from twin.run import Twin
 
 ROOT = Path(__file__).resolve().parents[2]
 MINIMAL = str(ROOT / "scenarios/minimal.yaml")
@@ -259,6 +261,27 @@ def test_a_defect_names_seed_and_position_and_leaves_with_70(
     assert "Traceback" not in err
     monkeypatch.setenv("TWIN_TRACEBACK", "1")
     assert "Traceback" in told("run", MINIMAL, "--out", tmp_path / "other", "--seed", "5")[2]
+
+
+def test_a_run_refused_in_its_middle_says_so_and_is_replaced_by_force(told: Told, tmp_path: Path) -> None:  # PL-02
+    scenario = outside(between_two(busy=True))
+    recorded, again = tmp_path / "recorded", tmp_path / "again"
+    Twin(scenario).run(out=recorded, services={"nearest": nearest()})
+    path = tmp_path / "outside.yaml"
+    path.write_text(scenario.to_yaml(), encoding="utf-8")
+    command = ("run", path, "--out", again, "--service", f"nearest=recorded:{recorded}", "--quiet", "--no-report")
+    code, _, err = told(*command, "--seed", "9")
+    assert code == 2
+    assert "was another question in that run" in err
+    assert f"{again} is cut off: it has no manifest.json; run it again with --force, or remove it" in err
+    assert "to see it again" not in err
+    assert told(*command, "--force")[0] == 0
+
+
+def test_a_refusal_does_not_call_what_others_wrote_cut_off(told: Told, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    code, _, err = told("run", MINIMAL, "--out", tmp_path)
+    assert (code, "is cut off" in err) == (2, False)
 
 
 def test_an_error_of_the_system_names_the_file_and_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:

@@ -391,6 +391,21 @@ def test_events_out_of_order_are_told_and_not_repaired(tmp_path: Path) -> None: 
     assert profile_log(log).measures["transit_time"].note == "7 below zero"
 
 
+def test_quantities_below_zero_are_told_but_of_returns(tmp_path: Path) -> None:  # RP-02
+    names = EVENTS["activity"]["names"] | {"back": "returned"}
+    log = of_events(
+        tmp_path,
+        "A,1,new,2024-03-01 10:00:00,,2,9.99,",
+        "A,1,out,2024-03-02 10:00:00,,-2,9.99,",
+        "A,1,there,2024-03-03 10:00:00,,2,9.99,",
+        "A,1,back,2024-03-04 10:00:00,,-1,9.99,",
+        activity=EVENTS["activity"] | {"names": names},
+    )
+    (remark,) = log.remarks
+    assert (remark.remark, remark.count) == ("events with a quantity below zero that are no returns", 1)
+    assert remark.rows == ((2, "handed_to_carrier of -2"),)
+
+
 def test_duplicates_are_dropped_or_kept_where_the_mapping_says_so(tmp_path: Path) -> None:
     path = put(tmp_path, HEADER + row(1) + row(2) + row(1))
     assert read(path, duplicates="keep").table.num_rows == 9
@@ -524,6 +539,9 @@ def test_a_mapping_file_that_is_none_is_told(told: Told, small: tuple[Path, Path
         small[1].write_text(text)
         code, _, err = told("profile", small[0], "--mapping", small[1])
         assert (code, what in err) == (2, True), err
+    small[1].write_text("title: A log\nas_of: 2024-03-03\nfields: {order: id}\nevents: {order_placed: placed}\n")
+    code, _, err = told("profile", small[0], "--mapping", small[1])
+    assert (code, err.startswith(f"twin: {small[1]}: as_of '2024-03-03' has no zone")) == (2, True), err
     code, _, err = told("profile", small[0], "--mapping", "olst")
     assert (code, "give a YAML file, or the name of a shipped one: olist, order_management" in err) == (2, True)
     code, _, err = told("profile", small[0], "--mapping", small[1], "--source", "xes")

@@ -721,6 +721,16 @@ def test_a_folder_and_a_file_that_is_not_there_are_told(told: Told, tmp_path: Pa
     assert "it is a folder; give a file" in err
 
 
+def test_a_fragment_that_extends_nothing_is_not_written(told: Told, tmp_path: Path) -> None:  # PL-03
+    out = tmp_path / "fragment.yaml"
+    code, shown, err = told("policies", SAMPLE, *BIND, "--extends", "none.yaml", "--out", out)
+    assert (code, shown) == (2, "")
+    assert err == (
+        f"twin: --extends none.yaml: there is no {tmp_path}/none.yaml; give its path from the fragment's folder\n"
+    )
+    assert not out.exists()
+
+
 def test_a_run_waits_between_attempts_as_production_does(told: Told, tmp_path: Path) -> None:  # PL-03
     binding = ("--bind", "portal=erp", "--bind", "erp=none", "--bind", "pricing=none")
     assert told("policies", SAMPLE, *binding, "--extends", BUSINESS, "--out", tmp_path / "fragment.yaml")[0] == 0

@@ -146,6 +146,7 @@ def wrong(answer: SourcingAnswer, **changes: Any) -> tuple[Stage, Function]:
         ((AnswerLeg(1, "stock", "main", 3), AnswerLeg(7, "stock", "main", 1)), "line 7 was not asked for"),
         ((AnswerLeg(1, "stock", "main", 4), AnswerLeg(1, "stock", "far", -1)), "line 1: -1 units from 'far'"),
         ((AnswerLeg(1, "stock", "moon", 3),), "line 1: 'moon' is no candidate"),
+        ((AnswerLeg(1, "reject", "main", 3),), "line 1: route 'reject' at 'main'; it is at no node"),
         ((AnswerLeg(1, "replenish", "main", 3),), "line 1: route 'replenish' from 'main', which stocks it"),
     ],
 )
@@ -395,6 +396,7 @@ def test_a_line_that_comes_later_is_promised_anew() -> None:  # PL-01
         (PromiseAnswer((Promised(2, 10**13),)), "dates for lines 2; asked for were 1"),
         (PromiseAnswer((Promised(1, 10**13), Promised(1, 10**13))), "dates for lines 1, 1; asked for were 1"),
         (PromiseAnswer((Promised(1, 5),)), "a date before the order was captured"),
+        (PromiseAnswer((Promised(1, 253_402_300_800_000),)), "a date after the year 9999"),
         (DecisionFailed("refused", "closed on Mondays"), "refused: closed on Mondays"),
         (DecisionFailed("failed", "busy"), "retries used up: busy"),
     ],

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from twin.cli.failures import FAILED, INTERRUPTED, WRONG_INPUT, InputError, tell
+from twin.cli.failures import FAILED, INTERRUPTED, WRONG_INPUT, InputError, is_input_error, tell
 from twin.cli.progress import Reporter, reporting
 from twin.cli.terminal import line
 
@@ -737,6 +737,10 @@ def policies(
     from twin.cli.importing import parse_bindings, print_import, show_import, write_fragment
     from twin.scenario.resilience4j import fragment_text, import_policies, read_configuration
 
+    if out is not None and extends and not (out.parent / extends).is_file():
+        raise InputError(
+            f"--extends {extends}: there is no {out.parent / extends}; give its path from the fragment's folder"
+        )
     configuration = read_configuration(settings)
     imported = import_policies(configuration, parse_bindings(bind or [], configuration))
     fragment = fragment_text(imported, extends)
@@ -1063,8 +1067,9 @@ def _leaving(out: Path, again: str) -> Iterator[None]:
             sys.stderr.write(f"{_cut_off(out)}\n")
         raise
     except Exception as error:
-        error.add_note(f"to see it again: {again} --out NEW_FOLDER")
-        if out.exists():
+        if not is_input_error(error):
+            error.add_note(f"to see it again: {again} --out NEW_FOLDER")
+        if (out / "entries").is_dir() and not (out / "manifest.json").exists():
             error.add_note(_cut_off(out))
         raise
 

@@ -11,7 +11,7 @@ import sys
 import traceback
 from typing import Final
 
-__all__ = ["FAILED", "INTERRUPTED", "WRONG_INPUT", "InputError", "tell"]
+__all__ = ["FAILED", "INTERRUPTED", "WRONG_INPUT", "InputError", "is_input_error", "tell"]
 
 FAILED: Final = 1
 WRONG_INPUT: Final = 2
@@ -55,9 +55,9 @@ class InputError(ValueError):
 
 def tell(error: BaseException) -> int:
     """Say on stderr what went wrong; returns the exit code."""
-    if _is_input_error(error):
+    if is_input_error(error):
         # What Python calls overrides came by an option here.
-        _say(_OVERRIDES.sub("--set: ", str(error)))
+        _say(_OVERRIDES.sub("--set: ", str(error)), *_notes(error))
         return WRONG_INPUT
     if isinstance(error, OSError):
         # A full disk or a missing permission; a stream has no file name.
@@ -73,7 +73,8 @@ def tell(error: BaseException) -> int:
     return DEFECT
 
 
-def _is_input_error(error: BaseException) -> bool:
+def is_input_error(error: BaseException) -> bool:
+    """Whether it is a mistake in the input, which the text explains; not a defect, and not the machine's."""
     return any(f"{kind.__module__}.{kind.__qualname__}" in _INPUT_ERRORS for kind in type(error).__mro__)
 
 

@@ -21,7 +21,10 @@ from twin.core.refusals import Refusal
 from twin.core.sourcing import Candidate, Plan, SourcingLine
 from twin.core.state import State
 
-__all__ = ["decide_promise", "decide_release", "decide_sourcing"]
+__all__ = ["PROMISE_MAX", "decide_promise", "decide_release", "decide_sourcing"]
+
+PROMISE_MAX: Final = 253_402_300_799_999
+"""Last instant that may be promised, in ms: the end of the year 9999, past which no calendar has a date."""
 
 _ROUTES: Final = ("stock", "backorder", "replenish", "reject")
 
@@ -74,6 +77,8 @@ def decide_promise(state: State, command: DecidePromise, now: int, draft: Draft)
         reason = f"dates for lines {_numbers(told)}; asked for were {_numbers(asked)}"
     elif any(at < order.captured_at for _, at in command.lines):
         reason = "a date before the order was captured"
+    elif any(at > PROMISE_MAX for _, at in command.lines):
+        reason = "a date after the year 9999"
     if reason:
         not_promised(order, effect, command.request, reason, draft)
     else:
@@ -126,6 +131,8 @@ def _unreal(lines: Sequence[SourcingLine], legs: Sequence[DecidedLeg]) -> str:
     taken: dict[tuple[str, str], int] = {}
     for leg in legs:
         if leg.route == "reject":
+            if leg.node:
+                return f"line {leg.line}: route 'reject' at '{leg.node}'; it is at no node"
             continue
         candidate = nodes[leg.line].get(leg.node)
         if candidate is None:
