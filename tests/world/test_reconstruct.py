@@ -523,6 +523,17 @@ def test_a_distance_far_above_the_floor_is_named(
     assert not any("noise floor" in text for text in made.statement.never)
 
 
+def test_service_to_a_promise_is_not_told_of_a_log_that_lacks_promises(
+    log: EventLog, recorded: Run, base_file: Path, tmp_path: Path, made: Reconstruction
+) -> None:  # RP-02, RP-04
+    (tmp_path / "thin").mkdir()
+    said = again(thinned(log, tmp_path / "thin"), recorded, base_file, tmp_path / "out").statement
+    measures = {one.measure for one in said.figures}
+    assert "otif_to_request" in measures and "otif_to_promise" not in measures
+    assert [text for text in said.never if text.startswith("Service to the date that was promised: the log has a")]
+    assert "otif_to_promise" in {one.measure for one in made.statement.figures}
+
+
 def test_a_log_without_sites_has_reference_logic_and_says_so(
     log: EventLog, recorded: Run, base_file: Path, tmp_path: Path
 ) -> None:  # PL-04

@@ -41,6 +41,11 @@ MEASURES: Final = (
 )
 """Measures that a neutral log supports and that the statement tells, in this order."""
 
+OF_PROMISES: Final = ("otif_to_promise", "delivery_performance_to_commit")
+
+PROMISED_MIN: Final = 0.95
+"""Share of orders with a promise below which service to it is not told: what has none would count as late."""
+
 FAR: Final = 3.0
 """Multiples of the noise floor above which a distance is called far."""
 
@@ -53,6 +58,13 @@ class Telling:
         self.base = base
         self.base_file = base_file
         self.start, self.fit_until, self.end = span
+        # Of the orders of the tested period, those that the log has a promise of.
+        tested = tested_part(log, self.fit_until).table
+        orders, promised = (
+            set(tested.filter(pc.equal(tested["activity"], name))["order"].to_pylist())
+            for name in ("order_placed", "promised")
+        )
+        self.promised = len(orders & promised) / len(orders) if orders else 0.0
 
     def statement(
         self,
@@ -159,6 +171,8 @@ class Telling:
         }
         figures: list[Figure] = []
         for name in MEASURES:
+            if name in OF_PROMISES and self.promised < PROMISED_MIN:
+                continue
             if name in recorded and recorded[name].value is not None:
                 one = recorded[name]
                 figures.append(Figure(name, "recorded", _float(one), None, None, one.unit, "measured"))
@@ -196,6 +210,11 @@ class Telling:
             )
             said.append(
                 f"Anything that hangs on {told} the noise floor: there the replay is not the business that wrote it."
+            )
+        if self.promised < PROMISED_MIN:
+            said.append(
+                f"Service to the date that was promised: the log has a promise for {self.promised:.1%} of its orders, "
+                "and what it lacks counts in the n-grams and the distances of events too."
             )
         if not agreement:
             said.append(f"What your own system would have decided: this is {NOT_YOURS}.")
