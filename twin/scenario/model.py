@@ -37,6 +37,7 @@ from twin.scenario.interfaces import Interface
 from twin.scenario.interventions import Intervention
 from twin.scenario.master_data import MasterData
 from twin.scenario.merging import merge_plain
+from twin.scenario.inventory import Inventory
 from twin.scenario.monitor import Monitor
 from twin.scenario.policies import Costs, Policies
 from twin.scenario.services import Service
@@ -111,6 +112,8 @@ class Scenario(Model):
     """What stock and shortages cost"""
     erp: Erp = Erp()
     """The ERP"""
+    inventory: Inventory | None = None
+    """Who holds the inventory; the engine, alone, unless given"""
     services: Tuple[Service] = ()
     """Services outside that decide in the engine's place"""
     interfaces: Tuple[Interface] = ()
