@@ -46,7 +46,11 @@ def ask_holder(
     state: State, order: Order, claim: str, reservations: Sequence[Reservation], now: int, draft: Draft
 ) -> None:
     """Ask whoever holds the inventory to reserve what was reserved here; its answer is a command."""
-    lines = tuple([HeldLine(held.line, held.sku, held.node, held.quantity) for held in reservations])
+    units: dict[tuple[int, str, str], int] = {}
+    for held in reservations:
+        place = (held.line, held.sku, held.node)
+        units[place] = units.get(place, 0) + held.quantity
+    lines = tuple([HeldLine(line, sku, node, quantity) for (line, sku, node), quantity in units.items()])
     draft.events.append(ReservationAsked(order.id, claim, lines))
     effect = ReserveUnits(claim, order.id, lines)
     draft.deliver(state, claim, state.policies.holder, "", effect, order.id, order.criticality, now)

@@ -1,4 +1,4 @@
-"""What whoever holds the inventory says: answers to claims, and all that is reserved there, held against what is here."""
+"""What whoever holds the inventory says: answers to claims, and all that is reserved there, beside what is here."""
 
 from __future__ import annotations
 

@@ -35,9 +35,9 @@ from twin.scenario.explain import explain
 from twin.scenario.faults import Fault
 from twin.scenario.interfaces import Interface
 from twin.scenario.interventions import Intervention
+from twin.scenario.inventory import Inventory
 from twin.scenario.master_data import MasterData
 from twin.scenario.merging import merge_plain
-from twin.scenario.inventory import Inventory
 from twin.scenario.monitor import Monitor
 from twin.scenario.policies import Costs, Policies
 from twin.scenario.services import Service

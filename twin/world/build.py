@@ -36,6 +36,7 @@ from twin.scenario.demand import (
 )
 from twin.scenario.demand import Channel as ChannelSpec
 from twin.scenario.disruptions import DemandSpike
+from twin.scenario.inventory import Inventory
 from twin.scenario.policies import Waves
 from twin.scenario.units import Rate
 from twin.streams import Distribution, Fixed, Series
@@ -72,8 +73,8 @@ BATCH = 1000
 """Items, rules and stock lines in one command."""
 
 
-_HOLDERS = {"engine": "", "erp": "erp", "service": "inventory"}
-"""The gateway behind which the inventory is held."""
+_HOLDERS = {"erp": "erp", "service": "inventory"}
+"""The gateway behind which the inventory is held, where that is outside the engine."""
 
 
 class Build:
@@ -415,10 +416,19 @@ def policies_of(scenario: Scenario) -> Policies:
         decider_attempts=outside.attempts if outside is not None else 2,
         # As with jitter: the very same text.
         decider_otherwise=intern(outside.otherwise) if outside is not None else "rules",
-        holder=_HOLDERS[inventory.held_by] if inventory is not None else "",
-        holder_pause_ms=inventory.pause if inventory is not None and inventory.held_by != "engine" else 900_000,
-        reconcile_ms=inventory.reconcile if inventory is not None and inventory.held_by != "engine" else 0,
+        **_holding(inventory),
     )
+
+
+def _holding(inventory: Inventory | None) -> dict[str, Any]:
+    """Who holds the inventory; what is not given stays out of the log, and its digest what it was."""
+    if inventory is None or inventory.held_by == "engine":
+        return {}
+    return {
+        "holder": _HOLDERS[inventory.held_by],
+        "holder_pause_ms": inventory.pause,
+        "reconcile_ms": inventory.reconcile,
+    }
 
 
 def _delivery(kind: GatewayKind, policy: DeliverySpec) -> DeliveryPolicy:

@@ -69,9 +69,11 @@ class Holder(Actor):
         effect, now = message.effect, self.world.now
         head = (f"{message.key}/answer/{message.attempt}", party.id, now)
         if isinstance(effect, ReserveUnits):
-            known = self.answers.get(message.key) or ("refused", self._told(effect))
-            about = (effect.claim, effect.order, *known, message.criticality, message.key)
-            party.respond(message, AnswerReservation(*head, *about))
+            outcome, there = self.answers.get(message.key) or ("refused", self._told(effect))
+            said = AnswerReservation(
+                *head, effect.claim, effect.order, outcome, there, message.criticality, message.key
+            )
+            party.respond(message, said)
         elif isinstance(effect, AskReservations):
             lines = tuple(
                 [
