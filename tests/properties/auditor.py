@@ -415,7 +415,8 @@ class Auditor:
         self._unsent(event, event.attempts)
 
     def _DeliveryLapsed(self, event: Any) -> None:
-        if "/status/" not in event.delivery:
+        # A call to reserve or to give back is none, and no use later: a reconciliation finds what it left behind.
+        if not any(word in event.delivery for word in ("/status/", "/reserve/", "RECONCILE/")):
             self.say(f"{event.delivery}: dropped, and it is no question")
         self._unsent(event, event.attempts)
 
