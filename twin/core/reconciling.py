@@ -30,14 +30,15 @@ def answer_reservation(state: State, command: AnswerReservation, now: int, draft
     back: dict[tuple[str, str], int] = {}
     for line in claim.lines:
         back[line.node, line.sku] = back.get((line.node, line.sku), 0) + line.quantity
-    withheld = []
+    withheld, short = [], False
     for node, sku, available in command.available:
         if (node, sku) in back:
             more = state.stock[node][sku].free + back[node, sku] - max(0, available)
             if more > 0:
                 withheld.append((node, sku, more))
-    # What the holder has not is not asked for again. Where it told of nothing, asking at once would not end.
-    retry_at = now if withheld else now + state.policies.holder_pause_ms
+            short = short or available < back[node, sku]
+    # What the holder has not is not asked for again. Where that is no reason, asking at once would not end.
+    retry_at = now if short else now + state.policies.holder_pause_ms
     draft.events.append(refused_claim(command.claim, claim, "short", retry_at, tuple(withheld)))
     return None
 
