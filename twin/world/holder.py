@@ -89,14 +89,9 @@ class Holder(Actor):
 
     def _reserve(self, effect: ReserveUnits) -> tuple[str, tuple[tuple[str, str, int], ...]]:
         """All of a claim, or nothing."""
-        wanted: dict[tuple[str, str], int] = {}
-        for line in effect.lines:
-            wanted[line.node, line.sku] = wanted.get((line.node, line.sku), 0) + line.quantity
+        if not self._enough(effect):
+            return "refused", self._told(effect)
         record, now = self.world.truth.record, self.world.now
-        for (node, sku), units in wanted.items():
-            if self.available(node, sku) < units:
-                record(now, "reservation.refused", effect.claim, node, sku, units, str(self.available(node, sku)))
-                return "refused", self._told(effect)
         for line in effect.lines:
             place = (line.node, line.sku)
             # What was there before is written down beside it: nobody need trust the check above.
@@ -106,6 +101,18 @@ class Holder(Actor):
             hold = Hold(effect.claim, line.line, line.node, line.sku, line.quantity, now)
             self.holds.setdefault(effect.order, []).append(hold)
         return "reserved", ()
+
+    def _enough(self, effect: ReserveUnits) -> bool:
+        wanted: dict[tuple[str, str], int] = {}
+        for line in effect.lines:
+            wanted[line.node, line.sku] = wanted.get((line.node, line.sku), 0) + line.quantity
+        for (node, sku), units in wanted.items():
+            left = self.available(node, sku)
+            if left < units:
+                now = self.world.now
+                self.world.truth.record(now, "reservation.refused", effect.claim, node, sku, units, str(left))
+                return False
+        return True
 
     def _told(self, effect: ReserveUnits) -> tuple[tuple[str, str, int], ...]:
         places = dict.fromkeys([(line.node, line.sku) for line in effect.lines])
