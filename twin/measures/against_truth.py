@@ -9,7 +9,7 @@ from typing import Final
 
 from twin.log import TruthRow
 from twin.measures.facts import Facts
-from twin.measures.holding import HOLDING
+from twin.measures.fold_holding import HOLDING
 from twin.measures.measured import Answer, Exact, answer, measure, ratio
 from twin.measures.records import CellFacts
 from twin.observability.detection import FAULT_ROWS, Faults

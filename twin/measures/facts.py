@@ -12,7 +12,7 @@ from hashlib import blake2b
 
 from twin.core.entry import Entry
 from twin.log import CostRates, Monitoring
-from twin.measures.holding import HoldingFacts
+from twin.measures.fold_holding import HoldingFacts
 from twin.measures.messages import Messages
 from twin.measures.records import (
     CellFacts,
