@@ -6,6 +6,7 @@ A mix of faults follows from its number alone; `pytest tests/world/test_holding.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,8 +28,10 @@ from twin.core.events import (
 )
 from twin.log import MemoryTruth
 from twin.measures import Facts, compute_facts
-from twin.scenario import Scenario, ScenarioError
+from twin.measures.left_over import left_over
+from twin.scenario import Scenario, ScenarioError, load
 
+ROOT = Path(__file__).resolve().parents[2]
 SLOW = [{"id": "main", "latency": "10s"}, {"id": "far", "latency": "10s"}]
 """Warehouses whose word takes its time: the engine believes for so long what is not so any more."""
 BOTH = pytest.mark.parametrize("who", ["erp", "service"])
@@ -227,6 +230,17 @@ def test_a_buyer_who_collects_later_keeps_the_units_from_others_until_then() -> 
     assert [row.subject for row in stage.rows("others.turned_away")] == ["counter/2"]
 
 
+# --- the story
+
+
+def test_the_story_of_reserving_by_call_is_as_it_is_told() -> None:  # PL-05
+    stage = Stage(load(ROOT / "scenarios" / "stories" / "inventory_by_call.yaml"))
+    at_rest(stage, 13 * DAY)
+    assert sum(units for _, units in found(stage)) == 2
+    assert reasons(stage).count("unanswered") == 26
+    assert left_over(stage.state) == []
+
+
 # --- what the holder lost
 
 
@@ -368,6 +382,15 @@ def test_a_holder_whose_answers_nobody_waits_for_is_told() -> None:  # PL-05
     with pytest.raises(ScenarioError) as told:
         between_two().with_changes(silent)
     assert "policies.delivery.erp waits for none; set acknowledge: true there" in str(told.value)
+
+
+@pytest.mark.parametrize("style", ["event", "edi"])
+def test_an_interface_that_answers_for_the_holder_is_told(style: str) -> None:  # PL-05
+    edi = {"edi": {"translation": "5s", "acknowledgement": "20s"}} if style == "edi" else {}
+    with pytest.raises(ScenarioError) as told:
+        held_by("erp", desk={"style": style, **edi})
+    assert f"style: {style} answers for its partner" in str(told.value)
+    assert "give another style" in str(told.value)
 
 
 def test_an_interface_of_a_service_that_holds_nothing_is_told() -> None:  # PL-05

@@ -375,6 +375,11 @@ def _unheld(scenario: Scenario) -> list[tuple[Path, str]]:
     if inventory.held_by != "engine" and every and every <= scenario.policies.delivery.of(kind).timeout:
         text = "reconcile: a question that is asked anew before its answer is late is never answered"
         problems.append((("inventory", "reconcile"), f"{text}; give more than policies.delivery.{kind}.timeout"))
+    party = "inventory" if inventory.held_by == "service" else inventory.held_by
+    for index, interface in enumerate(scenario.interfaces):
+        if interface.to == party and interface.style in ("event", "edi"):
+            text = f"style: {interface.style} answers for its partner, and who holds the inventory answers itself"
+            problems.append((("interfaces", index, "style"), f"{text}; give another style"))
     if inventory.held_by == "engine" and not inventory.others:
         text = "held_by: the engine holds the inventory without this key; write erp or service, or leave inventory out"
         problems.append((("inventory", "held_by"), text))

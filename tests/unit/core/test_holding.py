@@ -201,6 +201,15 @@ def test_a_reservation_that_expires_is_given_back() -> None:  # PL-05, OL-06
     assert business.units() == {"open": 3}
 
 
+def test_that_a_call_was_taken_is_no_answer_to_it() -> None:  # PL-05
+    business = outside({"north": {"a": 3}})
+    business.accept(business.capture([("a", 3)]))
+    assert business.refused(business.acknowledge(CLAIM)) == "no_answer"
+    assert business.units() == {"reserved": 3}
+    business.accept(answer(business))
+    assert business.units() == {"released": 3}
+
+
 # --- reconciliation
 
 
