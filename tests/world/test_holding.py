@@ -29,6 +29,7 @@ from twin.core.events import (
 from twin.log import MemoryTruth
 from twin.measures import Facts, compute_facts
 from twin.measures.left_over import left_over
+from twin.observability.total_queue import total_queue
 from twin.scenario import Scenario, ScenarioError, load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -239,6 +240,9 @@ def test_the_story_of_reserving_by_call_is_as_it_is_told() -> None:  # PL-05
     assert sum(units for _, units in found(stage)) == 2
     assert reasons(stage).count("unanswered") == 26
     assert left_over(stage.state) == []
+    told = measured(stage)
+    assert (told["lost_effect_count"], told["duplicate_effect_count"], told["illegal_transition_count"]) == (0, 0, 0)
+    assert total_queue(stage.log.entries, stage.truth.rows).valid
 
 
 # --- what the holder lost

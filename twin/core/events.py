@@ -284,7 +284,7 @@ class ReservationRefused(Struct, frozen=True, gc=False, tag="reservation.refused
 
     `reason` is `short` where the inventory had not enough, `unanswered: …` where nobody said what became of the call,
     `missing` where what was reserved is there no more. `withheld` are (node, item, units) that are now known to be
-    kept for others.
+    kept for others. `call` is the key of the one that gives back what may be reserved all the same, if there is one.
     """
 
     order: str
@@ -293,14 +293,17 @@ class ReservationRefused(Struct, frozen=True, gc=False, tag="reservation.refused
     lines: tuple[HeldLine, ...]
     retry_at: int
     withheld: tuple[tuple[str, str, int], ...] = ()
+    call: str = ""
 
 
 class ReservationGivenUp(Struct, frozen=True, gc=False, tag="reservation.given_up"):
-    """Units of a claim are not wanted any more (`lines`); whoever holds the inventory is told what is left of it."""
+    """Units of a claim are not wanted any more (`lines`); whoever holds the inventory is told what is left of it, by
+    the delivery `call`."""
 
     order: str
     claim: str
     lines: tuple[HeldLine, ...]
+    call: str
 
 
 class ReservationsAsked(Struct, frozen=True, gc=False, tag="reservations.asked"):
@@ -313,13 +316,15 @@ class ReservationsReconciled(Struct, frozen=True, gc=False, tag="reservations.re
     """The reservations of whoever holds the inventory were held against those here.
 
     `orphans` are reserved there and wanted by nobody here, and are given back; `missing` are claims that are not
-    there though they were confirmed. `elsewhere` are (node, item, units kept for others) where that is news.
+    there though they were confirmed. `elsewhere` are (node, item, units kept for others) where that is news. `calls`
+    are the keys of those that give orphans back.
     """
 
     request: str
     orphans: tuple[ReservedUnits, ...] = ()
     missing: tuple[str, ...] = ()
     elsewhere: tuple[tuple[str, str, int], ...] = ()
+    calls: tuple[str, ...] = ()
 
 
 class PromiseRequested(Struct, frozen=True, gc=False, tag="promise.requested", omit_defaults=True):

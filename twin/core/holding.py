@@ -70,11 +70,16 @@ def _sure(state: State, held: Reservation) -> bool:
 
 
 def refused_claim(
-    name: str, claim: Claim, reason: str, retry_at: int, withheld: tuple[tuple[str, str, int], ...] = ()
+    name: str,
+    claim: Claim,
+    reason: str,
+    retry_at: int,
+    withheld: tuple[tuple[str, str, int], ...] = (),
+    call: str = "",
 ) -> ReservationRefused:
     """That a claim came to nothing: all that it covers is open again from `retry_at` (ms) on."""
     lines = tuple([HeldLine(line.line, line.sku, line.node, line.quantity) for line in claim.lines])
-    return ReservationRefused(claim.order, name, reason, lines, retry_at, withheld)
+    return ReservationRefused(claim.order, name, reason, lines, retry_at, withheld, call)
 
 
 def not_reserved(state: State, name: str, reason: str, now: int, draft: Draft, *, doubtful: bool) -> None:
@@ -83,9 +88,10 @@ def not_reserved(state: State, name: str, reason: str, now: int, draft: Draft, *
     if claim is None or claim.stage != "asked":
         return
     retry_at = now + state.policies.holder_pause_ms
-    draft.events.append(refused_claim(name, claim, f"unanswered: {reason}", retry_at))
-    if doubtful:
-        tell_what_is_left(state, name, claim.order, (), f"{name}/keep/0", now, draft)
+    release = f"{name}/keep/0" if doubtful else ""
+    draft.events.append(refused_claim(name, claim, f"unanswered: {reason}", retry_at, call=release))
+    if release:
+        tell_what_is_left(state, name, claim.order, (), release, now, draft)
 
 
 def tell_what_is_left(
@@ -141,9 +147,9 @@ def give_back(state: State, order: Order, now: int, draft: Draft) -> None:
             if line.quantity > max(0, take):
                 keep.append(HeldLine(line.line, line.sku, line.node, line.quantity - max(0, take)))
         if gone:
-            draft.events.append(ReservationGivenUp(order.id, name, tuple(gone)))
-            left = sum([line.quantity for line in keep])
-            tell_what_is_left(state, name, order.id, tuple(keep), f"{name}/keep/{left}", now, draft)
+            release = f"{name}/keep/{sum([line.quantity for line in keep])}"
+            draft.events.append(ReservationGivenUp(order.id, name, tuple(gone), release))
+            tell_what_is_left(state, name, order.id, tuple(keep), release, now, draft)
 
 
 def ask_reservations(state: State, now: int, draft: Draft) -> None:

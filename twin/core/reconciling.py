@@ -79,22 +79,29 @@ def report_reservations(state: State, command: ReportReservations, now: int, dra
             if sku in state.stock.get(node, {}) and state.stock[node][sku].elsewhere != units
         ]
     )
-    draft.events.append(ReservationsReconciled(command.request, tuple(found), tuple(missing), news))
+    keeps = {name: _kept(state, name) for name in orphans}
+    releases = {
+        name: f"{name}/keep/{sum([line.quantity for line in keep])}/{state.reconciliations}"
+        for name, keep in keeps.items()
+    }
+    reconciled = ReservationsReconciled(command.request, tuple(found), tuple(missing), news, tuple(releases.values()))
+    draft.events.append(reconciled)
     for name in missing:
         claim = state.claims[name]
-        draft.events.append(refused_claim(name, claim, "missing", now))
-        if any(name == place[0] for place in there):
-            tell_what_is_left(state, name, claim.order, (), f"{name}/keep/0/{state.reconciliations}", now, draft)
+        # What is left of it there is no use by itself.
+        release = f"{name}/keep/0/{state.reconciliations}" if any(name == place[0] for place in there) else ""
+        draft.events.append(refused_claim(name, claim, "missing", now, call=release))
+        if release:
+            tell_what_is_left(state, name, claim.order, (), release, now, draft)
     for name, rows in orphans.items():
-        keep = tuple(
-            [
-                HeldLine(line.line, line.sku, line.node, line.quantity)
-                for line in (state.claims[name].lines if name in state.claims else ())
-            ]
-        )
-        left = sum([line.quantity for line in keep])
-        tell_what_is_left(state, name, rows[0].order, keep, f"{name}/keep/{left}/{state.reconciliations}", now, draft)
+        tell_what_is_left(state, name, rows[0].order, keeps[name], releases[name], now, draft)
     return None
+
+
+def _kept(state: State, name: str) -> tuple[HeldLine, ...]:
+    """What is wanted of a claim."""
+    lines = state.claims[name].lines if name in state.claims else ()
+    return tuple([HeldLine(line.line, line.sku, line.node, line.quantity) for line in lines])
 
 
 def _claimed(state: State, place: tuple[str, int, str]) -> int:

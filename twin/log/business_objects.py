@@ -47,6 +47,7 @@ TIMES: Final = ("at", "eta", "promised_at", "requested_at", "retry_at", "since",
 
 _FIELDS: Final[dict[str, str]] = {
     "carrier": "carrier",
+    "call": "delivery",
     "channel": "channel",
     "claim": "delivery",
     "credit": "credit",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from twin.core import events as ev
+from twin.measures.messages import ASK_RESERVED, FREE, RESERVE
 
 if TYPE_CHECKING:
     from twin.measures.facts import Facts
@@ -59,6 +60,7 @@ class HoldingFacts:
 
 def reservation_asked(facts: Facts, event: ev.ReservationAsked, now: int) -> None:
     facts.holding.cover(event.order, [(line.line, line.node, line.quantity) for line in event.lines], 1)
+    facts.messages.due.append((RESERVE, event.claim))
     if now >= facts.begin:
         facts.holding.asked_at[event.claim] = now
 
@@ -69,6 +71,8 @@ def reservation_confirmed(facts: Facts, event: ev.ReservationConfirmed, now: int
 
 def reservation_refused(facts: Facts, event: ev.ReservationRefused, now: int) -> None:
     how = event.reason.partition(":")[0]
+    if event.call:
+        facts.messages.due.append((FREE, event.call))
     facts.holding.cover(event.order, [(line.line, line.node, line.quantity) for line in event.lines], -1)
     if how != "missing" or now >= facts.begin:
         facts.holding.answered(event.claim, how, now, waited=how == "short")
@@ -81,10 +85,16 @@ def reservation_refused(facts: Facts, event: ev.ReservationRefused, now: int) ->
 
 
 def reservation_given_up(facts: Facts, event: ev.ReservationGivenUp, now: int) -> None:
+    facts.messages.due.append((FREE, event.call))
     facts.holding.cover(event.order, [(line.line, line.node, line.quantity) for line in event.lines], -1)
 
 
+def reservations_asked(facts: Facts, event: ev.ReservationsAsked, now: int) -> None:
+    facts.messages.due.append((ASK_RESERVED, event.request))
+
+
 def reservations_reconciled(facts: Facts, event: ev.ReservationsReconciled, now: int) -> None:
+    facts.messages.due += [(FREE, key) for key in event.calls]
     if now >= facts.begin:
         for orphan in event.orphans:
             facts.holding.orphans += 1

@@ -38,7 +38,7 @@ FOLDS: Final[dict[type, Callable[[Any, Any, int], None] | None]] = {
     ev.ReservationConfirmed: fold_holding.reservation_confirmed,
     ev.ReservationRefused: fold_holding.reservation_refused,
     ev.ReservationGivenUp: fold_holding.reservation_given_up,
-    ev.ReservationsAsked: None,
+    ev.ReservationsAsked: fold_holding.reservations_asked,
     ev.ReservationsReconciled: fold_holding.reservations_reconciled,
     ev.PromiseRequested: None,
     ev.PromiseUnanswered: None,
