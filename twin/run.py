@@ -323,6 +323,8 @@ class Simulation:
         for warehouse in self.world.warehouses.values():
             warehouse.take_stock()
         self.world.erp.close_books()
+        if self.world.holder is not None:
+            self.world.holder.close_books()
         self._close_book()
         return manifest_of(
             self.log,

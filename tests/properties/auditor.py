@@ -244,6 +244,11 @@ class Auditor:
             self._move(event.order, held.line, "reserved", "open", held.quantity)
             self.soft[(held.node, held.sku)] -= held.quantity
 
+    def _ReservationRefused(self, event: Any) -> None:
+        for line in event.lines:
+            self._move(event.order, line.line, "reserved", "open", line.quantity)
+            self.soft[(line.node, line.sku)] -= line.quantity
+
     def _OrderCancelled(self, event: Any) -> None:
         for taken in event.units:
             self._move(event.order, taken.line, taken.bucket, "cancelled", taken.quantity)
@@ -410,7 +415,8 @@ class Auditor:
         self._unsent(event, event.attempts)
 
     def _DeliveryLapsed(self, event: Any) -> None:
-        if "/status/" not in event.delivery:
+        # A call to reserve or to give back is none, and no use later: a reconciliation finds what it left behind.
+        if not any(word in event.delivery for word in ("/status/", "/reserve/", "RECONCILE/")):
             self.say(f"{event.delivery}: dropped, and it is no question")
         self._unsent(event, event.attempts)
 
@@ -475,7 +481,7 @@ class Auditor:
             booked = tuple(getattr(self, name)[place] for name in names)
             if believed != booked:
                 self.say(f"{place}: {dict(zip(names, believed, strict=True))}, by the log {booked}")
-            if cell.free != cell.on_hand - cell.soft - cell.hard - cell.staged - cell.quarantined:
+            if cell.free != cell.on_hand - cell.soft - cell.hard - cell.staged - cell.quarantined - cell.elsewhere:
                 self.say(f"{place}: free stock is not what the others leave")
             if cell.backordered != sum(waiting.quantity for waiting in cell.waiting):
                 self.say(f"{place}: the queue is not what is backordered")

@@ -662,10 +662,10 @@ def test_an_instance_that_nobody_binds_is_told_and_nothing_is_written(told: Told
     assert not out.exists()
     assert err.splitlines() == [
         f"{SAMPLE}:24: nobody binds the instance 'erp' (circuitbreaker, retry, ratelimiter, timelimiter); add --bind "
-        "erp=GATEWAY with one of default, warehouse, supplier, carrier, erp, marketplace, decision, or none to leave "
-        "it out",
+        "erp=GATEWAY with one of default, warehouse, supplier, carrier, erp, marketplace, decision, inventory, or none "
+        "to leave it out",
         f"{SAMPLE}:40: nobody binds the instance 'pricing' (retry); add --bind pricing=GATEWAY with one of default, "
-        "warehouse, supplier, carrier, erp, marketplace, decision, or none to leave it out",
+        "warehouse, supplier, carrier, erp, marketplace, decision, inventory, or none to leave it out",
     ]
 
 

@@ -16,12 +16,14 @@ from twin.core.draft import Draft
 from twin.core.effects import (
     AskPromise,
     AskRelease,
+    AskReservations,
     AskSourcing,
     CancelPurchaseOrder,
     CancelRelease,
     CreatePurchaseOrder,
     Delivery,
     ReleaseToWarehouse,
+    ReserveUnits,
 )
 from twin.core.events import DeliveryFailed, DeliveryHedged, DeliverySucceeded
 from twin.core.master import DEFAULT_DELIVERY, DeliveryPolicy, expires_at
@@ -71,6 +73,11 @@ def acted_on(state: State, delivery: Delivery) -> bool:
     if isinstance(effect, AskRelease):
         order = state.orders.get(effect.order)
         return order is None or order.release_asked != delivery.key
+    if isinstance(effect, ReserveUnits):
+        claim = state.claims.get(effect.claim)
+        return claim is None or claim.stage != "asked"
+    if isinstance(effect, AskReservations):
+        return state.asking != effect.request
     if isinstance(effect, AskPromise):
         return effect.order not in state.orders
     if isinstance(effect, AskSourcing):

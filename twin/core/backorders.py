@@ -9,6 +9,7 @@ from twin.core import buckets
 from twin.core.calendar import CalendarExhausted
 from twin.core.draft import Draft
 from twin.core.events import Leg, Reservation, ReservationDecided, ReservationRequested
+from twin.core.holding import ask_holder, claim_name
 from twin.core.ordering import release, repromise
 from twin.core.state import Backorder, Order, State, withheld
 
@@ -42,16 +43,19 @@ def serve(state: State, node: str, sku: str, served: Sequence[tuple[Backorder, i
         expiry = state.policies.reservation_expiry_ms
         expires_at = now + expiry if deferred and expiry else 0
         reserved: list[Reservation] = []
+        claim = claim_name(state, order, draft)
         draft.events.append(ReservationRequested(order_id))
         for bucket in (buckets.BACKORDERED, buckets.ON_ORDER):
             batch = tuple(
-                Reservation(waiting.line, node, sku, units, "soft", expires_at)
+                Reservation(waiting.line, node, sku, units, "soft", expires_at, claim)
                 for waiting, units in parts
                 if waiting.bucket == bucket
             )
             if batch:
                 draft.events.append(ReservationDecided(order_id, batch, buckets.BUCKETS[bucket]))
                 reserved.extend(batch)
+        if claim:
+            ask_holder(state, order, claim, reserved, now, draft)
         legs = tuple(Leg(held.line, "stock", node, held.quantity, "served") for held in reserved)
         # The goods go all the same where the known calendar ends: a date past it cannot be told.
         with suppress(CalendarExhausted):

@@ -49,6 +49,7 @@ MOVES: Final[dict[str, tuple[tuple[int, int], ...]]] = {
     "sourcing.decided": ((SOURCING, BACKORDERED), (SOURCING, ON_ORDER), (SOURCING, REJECTED)),
     "reservation.decided": ((SOURCING, RESERVED), (BACKORDERED, RESERVED), (ON_ORDER, RESERVED)),
     "reservation.expired": ((RESERVED, OPEN),),
+    "reservation.refused": ((RESERVED, OPEN),),
     "release.decided": ((RESERVED, RELEASED),),
     "release.withdrawn": ((RELEASED, OPEN),),
     "fulfillment.picked": ((RELEASED, PICKED),),

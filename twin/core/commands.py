@@ -15,6 +15,7 @@ __all__ = [
     "AcknowledgeDelivery",
     "AcknowledgePurchaseOrder",
     "AdjustStock",
+    "AnswerReservation",
     "BeginIntervention",
     "CancelOrder",
     "CaptureOrder",
@@ -47,7 +48,9 @@ __all__ = [
     "ReceiveGoods",
     "RedriveDelivery",
     "ReleaseHold",
+    "ReportReservations",
     "ReportStatus",
+    "ReservedUnits",
     "StockLine",
     "Wake",
     "subject",
@@ -401,6 +404,40 @@ class DecideRelease(_Envelope, frozen=True, tag="decision.released"):
     causation: str = ""
 
 
+class AnswerReservation(_Envelope, frozen=True, tag="inventory.answer"):
+    """The answer of whoever holds the inventory to the call `claim`: `outcome` is reserved, or refused for want of
+    stock; `available` are (node, item, units that could be reserved just then)."""
+
+    claim: str
+    order: str
+    outcome: str
+    available: tuple[tuple[str, str, int], ...] = ()
+    criticality: str = ""
+    causation: str = ""
+
+
+class ReservedUnits(Struct, frozen=True, gc=False, omit_defaults=True):
+    """Units reserved under a claim where the inventory is held, since an instant (ms)."""
+
+    claim: str
+    order: str
+    line: int
+    sku: str
+    node: str
+    quantity: int
+    since: int
+
+
+class ReportReservations(_Envelope, frozen=True, tag="inventory.report"):
+    """All that is reserved where the inventory is held, in answer to `request`: under the engine's claims, and for
+    others as (node, item, units)."""
+
+    request: str
+    lines: tuple[ReservedUnits, ...]
+    others: tuple[tuple[str, str, int], ...] = ()
+    causation: str = ""
+
+
 class BeginIntervention(_Envelope, frozen=True, tag="intervention.begin"):
     """Somebody intervenes: `actor` does `kind` because of `cause`, at a cost; the commands that it takes follow."""
 
@@ -472,6 +509,8 @@ External = (
     | DecideSourcing
     | DecidePromise
     | DecideRelease
+    | AnswerReservation
+    | ReportReservations
     | BeginIntervention
     | EndIntervention
 )

@@ -13,11 +13,14 @@ from twin.core.draft import Draft
 from twin.core.effects import (
     AskPromise,
     AskRelease,
+    AskReservations,
     AskSourcing,
     AskStatus,
     CancelRelease,
     CreatePurchaseOrder,
     ReleaseToWarehouse,
+    ReleaseUnits,
+    ReserveUnits,
 )
 from twin.core.events import (
     CancellationRefused,
@@ -28,6 +31,7 @@ from twin.core.events import (
     ReleaseWithdrawn,
     SourcingUnanswered,
 )
+from twin.core.holding import not_reserved
 from twin.core.master import DEFAULT_DELIVERY
 from twin.core.ordering import not_answered, not_promised
 from twin.core.refusals import Refusal
@@ -63,6 +67,12 @@ def give_up(
             not_answered(state, order, effect, delivery.key, reason, now, draft)
         if isinstance(effect, AskSourcing) and order is not None and order.asked == delivery.key:
             draft.events.append(SourcingUnanswered(effect.order, delivery.key, reason))
+        return
+    if isinstance(effect, ReserveUnits | ReleaseUnits | AskReservations):
+        # Nobody can send it again usefully: what is left behind is for the reconciliation to find.
+        draft.events.append(DeliveryLapsed(delivery.key, opened.attempt, reason, outcome))
+        if isinstance(effect, ReserveUnits):
+            not_reserved(state, effect.claim, reason, now, draft, doubtful=doubtful or opened.doubtful)
         return
     draft.events.append(DeliveryDeadLettered(delivery.key, opened.attempt, reason, outcome))
     policy = state.gateways.get(delivery.gateway.partition("/")[0], DEFAULT_DELIVERY)

@@ -12,7 +12,7 @@ from twin.core.attempts import acted_on, fail_attempt, hedge, policy_of, refuse_
 from twin.core.commands import AcknowledgeDelivery, RedriveDelivery
 from twin.core.compensation import give_up
 from twin.core.draft import Draft
-from twin.core.effects import PostCredit, PostInvoice
+from twin.core.effects import AskReservations, PostCredit, PostInvoice, ReserveUnits
 from twin.core.events import DeliveryRetried, InvoicePosted
 from twin.core.refusals import Refusal
 from twin.core.sending import LATE
@@ -29,8 +29,10 @@ def acknowledge_delivery(state: State, command: AcknowledgeDelivery, now: int, d
         answered = opened or state.dead_letters.get(command.delivery)
         if answered is None:
             return Refusal("unknown_delivery", f"'{command.delivery}' is not open")
-        succeed_attempt(state, answered, now, draft)
         effect = answered.delivery.effect
+        if isinstance(effect, ReserveUnits | AskReservations):
+            return Refusal("no_answer", f"that '{command.delivery}' was taken does not say what came of it")
+        succeed_attempt(state, answered, now, draft)
         if isinstance(effect, PostInvoice | PostCredit):
             # The ERP's transport answers for the document: nothing else will, once the delivery is settled.
             draft.events.append(InvoicePosted(effect.order, command.delivery))

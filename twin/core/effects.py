@@ -8,6 +8,7 @@ __all__ = [
     "AskOrderFacts",
     "AskPromise",
     "AskRelease",
+    "AskReservations",
     "AskSourcing",
     "AskStatus",
     "AskedCandidate",
@@ -27,6 +28,8 @@ __all__ = [
     "PurchaseLine",
     "RefuseOrderUnits",
     "ReleaseToWarehouse",
+    "ReleaseUnits",
+    "ReserveUnits",
 ]
 
 
@@ -239,6 +242,30 @@ class AskRelease(Struct, frozen=True, tag="decision.release", omit_defaults=True
     lines: tuple[HeldLine, ...]
 
 
+class ReserveUnits(Struct, frozen=True, tag="inventory.reserve", omit_defaults=True):
+    """Ask whoever holds the inventory to reserve units for an order: all of them or none. `claim` names what is
+    reserved, and is the key of the call."""
+
+    claim: str
+    order: str
+    lines: tuple[HeldLine, ...]
+
+
+class ReleaseUnits(Struct, frozen=True, tag="inventory.release", omit_defaults=True):
+    """Tell whoever holds the inventory what of a claim is still wanted (`lines`, none: nothing). It says what is to be
+    left, not what is to go, so that it may come twice, or late, and frees nothing twice."""
+
+    claim: str
+    order: str
+    lines: tuple[HeldLine, ...] = ()
+
+
+class AskReservations(Struct, frozen=True, tag="inventory.ask_reservations", omit_defaults=True):
+    """Ask whoever holds the inventory for all that is reserved there; `request` is the key of the question."""
+
+    request: str
+
+
 Effect = (
     ReleaseToWarehouse
     | CreatePurchaseOrder
@@ -253,6 +280,9 @@ Effect = (
     | AskSourcing
     | AskPromise
     | AskRelease
+    | ReserveUnits
+    | ReleaseUnits
+    | AskReservations
 )
 
 

@@ -19,13 +19,16 @@ from twin.core import (
     events,
     feeds,
     fold_deliveries,
+    fold_holding,
     fold_orders,
     fold_stock,
+    holding,
     intervening,
     inventory,
     opening,
     ordering,
     purchasing,
+    reconciling,
     resupply,
     sending,
     shipping,
@@ -73,6 +76,8 @@ _DECIDERS: Final[dict[type, Callable[[State, Any, int, Draft], Refusal | None]]]
     commands.DecideSourcing: deciding.decide_sourcing,
     commands.DecidePromise: deciding.decide_promise,
     commands.DecideRelease: deciding.decide_release,
+    commands.AnswerReservation: reconciling.answer_reservation,
+    commands.ReportReservations: reconciling.report_reservations,
     commands.BeginIntervention: intervening.begin_intervention,
     commands.EndIntervention: intervening.end_intervention,
     commands.ReportStatus: supervision.report_status,
@@ -106,6 +111,12 @@ _FOLDS: Final[dict[type, Callable[[State, Any, int], None]]] = {
     events.ReservationRequested: _nothing,
     events.ReservationDecided: fold_orders.reservation_decided,
     events.ReservationExpired: fold_orders.reservation_expired,
+    events.ReservationAsked: fold_holding.reservation_asked,
+    events.ReservationConfirmed: fold_holding.reservation_confirmed,
+    events.ReservationRefused: fold_holding.reservation_refused,
+    events.ReservationGivenUp: fold_holding.reservation_given_up,
+    events.ReservationsAsked: fold_holding.reservations_asked,
+    events.ReservationsReconciled: fold_holding.reservations_reconciled,
     events.PromiseRequested: fold_orders.promise_requested,
     events.PromiseUnanswered: _nothing,
     events.PromiseDecided: fold_orders.promise_decided,
@@ -227,6 +238,10 @@ class Engine:
             shipping.credit_waiting(state, state.orders[rest], {}, now, draft)
         elif kind == "reservation":
             ordering.expire_reservations(state.orders[rest], now, draft)
+        elif kind == "claim":
+            holding.give_back(state, state.orders[rest], now, draft)
+        elif kind == "reconcile":
+            holding.ask_reservations(state, now, draft)
         elif kind == "feed":
             feeds.publish(state, rest, now, draft)
         elif kind == "wave":
@@ -287,6 +302,8 @@ class Engine:
             expiries = [held.expires_at for held in order.soft if held.expires_at]
             if expiries:
                 set_timer(state.timers, key, min(expiries))
+        elif kind == "reconcile":
+            fold_stock.next_reconciliation(state, state.now)
         elif kind == "feed":
             fold_stock.next_feed(state, state.channels[rest], state.now + 1)
         elif kind == "wave":

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from twin.core.commands import OrderLine, StockLine
-from twin.core.effects import Delivery, PickLine, PurchaseLine
+from twin.core.commands import OrderLine, ReservedUnits, StockLine
+from twin.core.effects import Delivery, HeldLine, PickLine, PurchaseLine
 from twin.core.master import Carrier, Channel, Item, Lane, Policies, Replenishment, Supplier, Warehouse
 
 __all__ = [
@@ -71,9 +71,15 @@ __all__ = [
     "ReleaseWithdrawn",
     "ReplenishmentDefined",
     "Reservation",
+    "ReservationAsked",
+    "ReservationConfirmed",
     "ReservationDecided",
     "ReservationExpired",
+    "ReservationGivenUp",
+    "ReservationRefused",
     "ReservationRequested",
+    "ReservationsAsked",
+    "ReservationsReconciled",
     "ShipmentDelivered",
     "ShipmentLoaded",
     "ShipmentMilestoneReached",
@@ -231,7 +237,8 @@ class ReservationRequested(Struct, frozen=True, gc=False, tag="reservation.reque
 
 
 class Reservation(Struct, frozen=True, gc=False, omit_defaults=True):
-    """Units held for an order line at a node; `expires_at` 0 never expires. `kind` is soft until released."""
+    """Units held for an order line at a node; `expires_at` 0 never expires. `kind` is soft until released. `claim` is
+    what they are called where the inventory is held, if that is not here."""
 
     line: int
     node: str
@@ -239,6 +246,7 @@ class Reservation(Struct, frozen=True, gc=False, omit_defaults=True):
     quantity: int
     kind: str = "soft"
     expires_at: int = 0
+    claim: str = ""
 
 
 class ReservationDecided(Struct, frozen=True, gc=False, tag="reservation.decided", omit_defaults=True):
@@ -254,6 +262,69 @@ class ReservationExpired(Struct, frozen=True, gc=False, tag="reservation.expired
 
     order: str
     reservations: tuple[Reservation, ...]
+
+
+class ReservationAsked(Struct, frozen=True, gc=False, tag="reservation.asked"):
+    """Whoever holds the inventory is asked to reserve what the order reserved here; nothing of it goes before."""
+
+    order: str
+    claim: str
+    lines: tuple[HeldLine, ...]
+
+
+class ReservationConfirmed(Struct, frozen=True, gc=False, tag="reservation.confirmed"):
+    """Whoever holds the inventory has reserved a claim."""
+
+    order: str
+    claim: str
+
+
+class ReservationRefused(Struct, frozen=True, gc=False, tag="reservation.refused", omit_defaults=True):
+    """A claim came to nothing: its units (`lines`) are open again and sourced anew from `retry_at` (ms) on.
+
+    `reason` is `short` where the inventory had not enough, `unanswered: …` where nobody said what became of the call,
+    `missing` where what was reserved is there no more. `withheld` are (node, item, units) that are now known to be
+    kept for others. `call` is the key of the one that gives back what may be reserved all the same, if there is one.
+    """
+
+    order: str
+    claim: str
+    reason: str
+    lines: tuple[HeldLine, ...]
+    retry_at: int
+    withheld: tuple[tuple[str, str, int], ...] = ()
+    call: str = ""
+
+
+class ReservationGivenUp(Struct, frozen=True, gc=False, tag="reservation.given_up"):
+    """Units of a claim are not wanted any more (`lines`); whoever holds the inventory is told what is left of it, by
+    the delivery `call`."""
+
+    order: str
+    claim: str
+    lines: tuple[HeldLine, ...]
+    call: str
+
+
+class ReservationsAsked(Struct, frozen=True, gc=False, tag="reservations.asked"):
+    """Whoever holds the inventory is asked for all that is reserved there, to be held against what is reserved here."""
+
+    request: str
+
+
+class ReservationsReconciled(Struct, frozen=True, gc=False, tag="reservations.reconciled", omit_defaults=True):
+    """The reservations of whoever holds the inventory were held against those here.
+
+    `orphans` are reserved there and wanted by nobody here, and are given back; `missing` are claims that are not
+    there though they were confirmed. `elsewhere` are (node, item, units kept for others) where that is news. `calls`
+    are the keys of those that give orphans back.
+    """
+
+    request: str
+    orphans: tuple[ReservedUnits, ...] = ()
+    missing: tuple[str, ...] = ()
+    elsewhere: tuple[tuple[str, str, int], ...] = ()
+    calls: tuple[str, ...] = ()
 
 
 class PromiseRequested(Struct, frozen=True, gc=False, tag="promise.requested", omit_defaults=True):
@@ -746,6 +817,12 @@ Event = (
     | ReservationRequested
     | ReservationDecided
     | ReservationExpired
+    | ReservationAsked
+    | ReservationConfirmed
+    | ReservationRefused
+    | ReservationGivenUp
+    | ReservationsAsked
+    | ReservationsReconciled
     | PromiseRequested
     | PromiseUnanswered
     | PromiseDecided

@@ -40,6 +40,7 @@ from twin.core.events import (
     ReleaseRequested,
     ReleaseUnanswered,
     ReleaseWithdrawn,
+    Reservation,
     ReservationDecided,
     ReservationExpired,
     ShipmentDelivered,
@@ -50,6 +51,7 @@ from twin.core.events import (
     SourcingUnanswered,
     UnitsShorted,
 )
+from twin.core.fold_holding import review_claims, shipped
 from twin.core.fold_stock import move, supply_changed, touch, unwait, wait
 from twin.core.master import CRITICALITIES
 from twin.core.ordering import new_order
@@ -251,6 +253,7 @@ def reservation_expired(state: State, event: ReservationExpired, now: int) -> No
         cell.soft -= reserved.quantity
         cell.free += reserved.quantity
         supply_changed(state, reserved.node, reserved.sku, cell)
+    review_claims(state, order, now)
     if not order.held:
         set_timer(state.timers, f"source/{order.id}", now)
 
@@ -305,14 +308,25 @@ def release_decided(state: State, event: ReleaseDecided, now: int) -> None:
     if event.request:
         order.release_asked = ""
         released = [(pick.line, plan.node) for plan in event.fulfillment_orders for pick in plan.lines]
-        order.soft = [reserved for reserved in order.soft if (reserved.line, reserved.node) not in released]
+        order.soft = [
+            reserved
+            for reserved in order.soft
+            if (reserved.line, reserved.node) not in released or _unconfirmed(state, reserved)
+        ]
         if order.soft:
             # It was reserved while the question was open.
             set_timer(state.timers, f"source/{order.id}", now)
     else:
-        order.soft = [reserved for reserved in order.soft if reserved.node not in nodes]
+        order.soft = [
+            reserved for reserved in order.soft if reserved.node not in nodes or _unconfirmed(state, reserved)
+        ]
     if not order.soft:
         cancel_timer(state.timers, f"reservation/{order.id}")
+
+
+def _unconfirmed(state: State, reserved: Reservation) -> bool:
+    """Whether whoever holds the inventory has not said yet that it reserved these units: they stay."""
+    return bool(reserved.claim) and state.claims[reserved.claim].stage == "asked"
 
 
 def release_withdrawn(state: State, event: ReleaseWithdrawn, now: int) -> None:
@@ -330,6 +344,7 @@ def release_withdrawn(state: State, event: ReleaseWithdrawn, now: int) -> None:
     if event.node not in order.avoid:
         order.avoid = (*order.avoid, event.node)
     drop(state, event.fulfillment_order, now)
+    review_claims(state, order, now)
     if state.supervised:
         unwatch(state, event.fulfillment_order)
     if not order.held:
@@ -370,6 +385,7 @@ def units_shorted(state: State, event: UnitsShorted, now: int) -> None:
         del state.fulfillment_orders[event.fulfillment_order]
         if state.supervised:
             unwatch(state, event.fulfillment_order)
+    review_claims(state, order, now)
     if not order.held:
         set_timer(state.timers, f"source/{order.id}", now)
 
@@ -394,6 +410,8 @@ def goods_shipped(state: State, event: GoodsShipped, now: int) -> None:
         if event.sequence:
             move(state, node, cell, event.sequence, -units)
         fulfillment.left -= units
+    if order.claims:
+        shipped(state, order, node, event.lines, now)
     if fulfillment.left:
         raise CorruptLog(f"{event.fulfillment_order}: {fulfillment.left} units neither shipped nor short")
     state.shipments[event.shipment] = Shipment(order.id, node, fulfillment.carrier, event.lines)
@@ -507,6 +525,7 @@ def order_cancelled(state: State, event: OrderCancelled, now: int) -> None:
     if order.soft and not order.held:
         # What the rest of the order waited for may be what was cancelled.
         set_timer(state.timers, f"source/{order.id}", now)
+    review_claims(state, order, now)
     review_credits(state, order)
     settle(state, order)
 
@@ -529,6 +548,7 @@ def _give_back(state: State, order: Order, number: int, node: str, units: int) -
                     reserved.quantity - take,
                     reserved.kind,
                     reserved.expires_at,
+                    reserved.claim,
                 )
             )
     if left:
@@ -545,7 +565,7 @@ def _give_back(state: State, order: Order, number: int, node: str, units: int) -
 
 def order_closed(state: State, event: OrderClosed, now: int) -> None:
     # A timer that is due with the closing comes after it: it must not find the order gone.
-    for kind in ("source", "credit", "reservation"):
+    for kind in ("source", "credit", "reservation", "claim"):
         cancel_timer(state.timers, f"{kind}/{event.order}")
     _leave_waves(state, event.order)
     del state.orders[event.order]

@@ -27,7 +27,7 @@ from twin.core.state import Backorder, Cell, Pegged, PurchaseOrder, State, withh
 from twin.core.supervision import rewatch, unwatch, watch
 from twin.core.timers import cancel_timer, set_timer
 
-__all__ = ["cell_at", "move", "next_feed", "supply_changed", "touch", "unwait", "wait"]
+__all__ = ["cell_at", "move", "next_feed", "next_reconciliation", "supply_changed", "touch", "unwait", "wait"]
 
 
 def cell_at(state: State, node: str, sku: str) -> Cell:
@@ -165,6 +165,16 @@ def policies_defined(state: State, event: PoliciesDefined, now: int) -> None:
     if before or state.supervised:
         rewatch(state, chased, now)
     rebuild(state, now)
+    next_reconciliation(state, now)
+
+
+def next_reconciliation(state: State, now: int) -> None:
+    """Set the timer of the next reconciliation with whoever holds the inventory, after now; none where that is here."""
+    every = state.policies.reconcile_ms
+    if every:
+        set_timer(state.timers, "reconcile/", (now // every + 1) * every)
+    else:
+        cancel_timer(state.timers, "reconcile/")
 
 
 def replenishment_defined(state: State, event: ReplenishmentDefined, now: int) -> None:

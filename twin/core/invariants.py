@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from twin.core import buckets
 from twin.core.effects import PostCredit, PostInvoice
+from twin.core.holding import wanted_units
 from twin.core.sending import NEVER, due_at
 from twin.core.state import Cell, Order, State, withheld
 
@@ -28,6 +29,8 @@ _TIMERS = (
     "reservation",
     "wave",
     "feed",
+    "claim",
+    "reconcile",
 )
 
 Count = dict[tuple[str, ...], int]
@@ -39,6 +42,7 @@ def violations(state: State) -> list[str]:
         *_orders(state),
         *_reserved(state),
         *_released(state),
+        *_claims(state),
         *_shipped(state),
         *_queues(state),
         *_purchases(state),
@@ -142,6 +146,49 @@ def _released(state: State) -> Iterator[str]:
         for key_of, quantity in _held_in(state, bucket).items():
             held[(*key_of, buckets.BUCKETS[bucket])] = quantity
     yield from _differ("units", held, units, "in the bucket", "in fulfillment orders")
+
+
+def _claims(state: State) -> Iterator[str]:
+    """Where the inventory is held outside: nothing goes unconfirmed, and claims cover what is reserved, no more."""
+    named: Count = {}
+    for order in state.orders.values():
+        if order.claims:
+            yield from _claimed(state, order)
+        for name in order.claims:
+            _add(named, (name,), 1)
+        for held in order.soft:
+            if held.claim and held.claim not in order.claims:
+                yield f"{order.id} line {held.line}: reserved under '{held.claim}', which is no open claim"
+    yield from _differ("claim", named, {(name,): 1 for name in state.claims}, "of its order", "open")
+    for name, claim in state.claims.items():
+        if claim.stage == "asked" and name not in state.deliveries:
+            yield f"claim {name}: it waits for an answer, and nobody is asked"
+    if state.policies.reconcile_ms and "reconcile/" not in state.timers.due:
+        yield "no reconciliation is due"
+
+
+def _claimed(state: State, order: Order) -> Iterator[str]:
+    claimed: Count = {}
+    for name in order.claims:
+        claim = state.claims[name]
+        for line in claim.lines:
+            if line.quantity <= 0:
+                yield f"claim {name}: {line.quantity} units of line {line.line}"
+            _add(claimed, (order.id, str(line.line), line.node), line.quantity)
+            soft = sum(
+                [
+                    held.quantity
+                    for held in order.soft
+                    if (held.claim, held.line, held.node) == (name, line.line, line.node)
+                ]
+            )
+            if claim.stage == "asked" and soft != line.quantity and f"claim/{order.id}" not in state.timers.due:
+                yield f"claim {name}: {line.quantity} units of line {line.line} are asked for, {soft} are reserved"
+    wanted: Count = {
+        (order.id, str(number), node): units for (number, node), units in wanted_units(state, order).items()
+    }
+    if f"claim/{order.id}" not in state.timers.due:
+        yield from _differ("claims for", claimed, wanted, "claimed", "reserved or released")
 
 
 def _shipped(state: State) -> Iterator[str]:
@@ -291,7 +338,7 @@ def _timers(state: State) -> Iterator[str]:
             yield f"timer {key}: it is never due"
         if kind not in _TIMERS:
             yield f"timer {key}: of no known kind"
-        if kind in ("source", "credit", "reservation") and rest not in state.orders:
+        if kind in ("source", "credit", "reservation", "claim") and rest not in state.orders:
             yield f"timer {key}: its order is not open"
         if kind == "delivery" and rest not in state.deliveries:
             yield f"timer {key}: its delivery is not open"
@@ -322,7 +369,8 @@ def _stuck(state: State) -> Iterator[str]:
         asked = order.release_asked in state.deliveries
         if order.release_asked and not asked:
             yield f"{order.id}: nobody is asked '{order.release_asked}', which its release waits for"
-        if order.soft and not order.held and not asked and not _waits_for_the_rest(state, order):
+        claimed = any(state.claims[name].stage == "asked" for name in order.claims if name in state.claims)
+        if order.soft and not order.held and not asked and not claimed and not _waits_for_the_rest(state, order):
             for node in dict.fromkeys([held.node for held in order.soft]):
                 queue = state.waves.get(node)
                 in_wave = queue is not None and order.id in queue.orders and f"wave/{node}" in timers

@@ -128,6 +128,9 @@ def define_policies(state: State, command: DefinePolicies, now: int, draft: Draf
         return Refusal("releaser", f"'{command.policies.releaser_otherwise}'; otherwise is release or hold")
     if command.policies.decider and command.policies.decider_attempts < 1:
         return Refusal("decider", "an outside service is asked at least once")
+    refusal = _holder(state, command.policies)
+    if refusal is not None:
+        return refusal
     if command.policies.retention_ms < 1:
         return Refusal("retention", "keys of messages are kept for at least 1 ms")
     if command.policies.batch < 1:
@@ -151,6 +154,25 @@ def define_policies(state: State, command: DefinePolicies, now: int, draft: Draf
         if pool.size < 1:
             return Refusal("send_queue", f"the pool '{pool.name}' has no sender")
     draft.events.append(PoliciesDefined(command.policies))
+    return None
+
+
+def _holder(state: State, policies: Policies) -> Refusal | None:
+    if policies.holder not in ("", "erp", "inventory"):
+        return Refusal(
+            "holder", f"'{policies.holder}'; who holds the inventory is erp or inventory, or empty: the engine"
+        )
+    if min(policies.holder_pause_ms, policies.reconcile_ms) < 0 or (policies.holder and not policies.holder_pause_ms):
+        return Refusal(
+            "holder", "a pause or a cadence below zero, or no pause: who does not answer is asked without end"
+        )
+    if policies.reconcile_ms and not policies.holder:
+        return Refusal("holder", "the engine holds the inventory itself: there is nothing to reconcile")
+    if policies.holder != state.policies.holder and state.orders:
+        return Refusal("holder", "who holds the inventory does not change while orders are open")
+    policy = {each.gateway: each for each in policies.delivery}.get(policies.holder)
+    if policy is not None and not policy.acknowledge:
+        return Refusal("holder", f"'{policy.gateway}': a reservation is an answer, which has to be waited for")
     return None
 
 

@@ -268,6 +268,10 @@ class Policies(Struct, frozen=True, omit_defaults=True):
     `reject` or `hold`. Where `promiser` is not empty that outside service is asked for the dates that customers are
     told; where it gives none the calendars decide. Where `releaser` is not empty that outside service is asked before
     an order goes to its warehouses; without an answer `releaser_otherwise` holds: `release` or `hold`.
+
+    Where `holder` is not empty it is the kind of gateway behind which the inventory is held: what is reserved here is
+    asked for there, and nothing goes before it is confirmed. Units of a call without an answer are sourced anew after
+    `holder_pause_ms`; every `reconcile_ms` (0: never) the reservations there are held against those here.
     """
 
     sourcing: tuple[str, ...] = ("preferred_node", "minimize_splits", "nearest")
@@ -289,3 +293,6 @@ class Policies(Struct, frozen=True, omit_defaults=True):
     promiser: str = ""
     releaser: str = ""
     releaser_otherwise: str = "release"
+    holder: str = ""
+    holder_pause_ms: int = 900_000
+    reconcile_ms: int = 0

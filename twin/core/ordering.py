@@ -45,6 +45,7 @@ from twin.core.events import (
     SourcingRequested,
 )
 from twin.core.feeds import refuse_units
+from twin.core.holding import ask_holder, claim_name, confirmed
 from twin.core.master import CRITICALITIES
 from twin.core.promising import date_from, promise_lines
 from twin.core.refusals import Refusal
@@ -273,9 +274,10 @@ def carry_out(
     lines = order.lines
     deferred = order.held or policies.waves
     expires_at = now + policies.reservation_expiry_ms if deferred and policies.reservation_expiry_ms else 0
+    claim = claim_name(state, order, draft) if policies.holder else ""
     reservations = tuple(
         [
-            Reservation(leg.line, leg.node, lines[leg.line].sku, leg.quantity, "soft", expires_at)
+            Reservation(leg.line, leg.node, lines[leg.line].sku, leg.quantity, "soft", expires_at, claim)
             for leg in plan.legs
             if leg.route == "stock"
         ]
@@ -283,6 +285,8 @@ def carry_out(
     if reservations:
         events.append(ReservationRequested(order.id))
         events.append(ReservationDecided(order.id, reservations))
+        if claim:
+            ask_holder(state, order, claim, reservations, now, draft)
     try:
         repromise(state, order, plan.legs, now, draft)
     except CalendarExhausted:
@@ -413,7 +417,14 @@ def ready_to_ship(state: State, order: Order, arriving: int) -> Sequence[Reserva
 
 
 def release(state: State, order: Order, reservations: Sequence[Reservation], now: int, draft: Draft) -> None:
-    """Release reserved units, or ask the outside service that decides whether they may go."""
+    """Release reserved units, or ask the outside service that decides whether they may go.
+
+    What nobody has confirmed where the inventory is held stays.
+    """
+    if state.policies.holder:
+        reservations = confirmed(state, order, reservations)
+        if not reservations:
+            return
     releaser = state.policies.releaser
     if not releaser:
         _release_now(state, order, reservations, now, draft)
@@ -438,7 +449,9 @@ def release(state: State, order: Order, reservations: Sequence[Reservation], now
 def release_asked_for(state: State, order: Order, asked: AskRelease, request: str, now: int, draft: Draft) -> None:
     """Release what an outside service was asked about, as far as it is still reserved and may go."""
     places = [(line.line, line.node) for line in asked.lines]
-    kept = [held for held in order.soft if (held.line, held.node) in places]
+    kept: Sequence[Reservation] = [held for held in order.soft if (held.line, held.node) in places]
+    if state.policies.holder:
+        kept = confirmed(state, order, kept)
     incomplete = state.channels[order.channel].ship_complete and _unreserved(order, ())
     if kept and not incomplete:
         _release_now(state, order, kept, now, draft, request)

@@ -14,6 +14,8 @@ __all__ = [
     "Backorder",
     "Breaker",
     "Cell",
+    "Claim",
+    "ClaimedLine",
     "FulfillmentOrder",
     "Line",
     "OpenDelivery",
@@ -62,6 +64,7 @@ class Order(Struct):
     `asked` is the question to an outside service that its units in `sourcing` wait for, one of `asks` so far, of which
     the last `unanswered` got no decision that could be carried out. `promise_asks` counts the questions for dates.
     `release_asked` is the question to an outside service that its reserved units wait for, one of `release_asks`.
+    `claims` are its open ones where the inventory is held, of `reserves` so far.
     """
 
     id: str
@@ -87,6 +90,27 @@ class Order(Struct):
     promise_asks: int = 0
     release_asked: str = ""
     release_asks: int = 0
+    claims: list[str] = []
+    reserves: int = 0
+
+
+class ClaimedLine(Struct):
+    """Units of an order line at a node that are reserved under a claim."""
+
+    line: int
+    node: str
+    sku: str
+    quantity: int
+
+
+class Claim(Struct):
+    """What was reserved in one call where the inventory is held; `stage` is asked, or held since `since` (ms). Its
+    units are those that are reserved, released or picked here, until they ship or are given up."""
+
+    order: str
+    lines: list[ClaimedLine]
+    stage: str = "asked"
+    since: int = 0
 
 
 class FulfillmentOrder(Struct):
@@ -144,7 +168,8 @@ class Backorder(Struct):
 
 
 class Cell(Struct):
-    """Stock of one item at one node. On hand = free + soft + hard + staged + quarantined; `free` may be negative.
+    """Stock of one item at one node. On hand = free + soft + hard + staged + quarantined + elsewhere; `free` may be
+    negative. `elsewhere` is what whoever holds the inventory keeps for others.
 
     `movements` are (sequence, delta) pairs since the last count, kept where the node is counted; `counted_at` is
     the last count's sequence. A continuous rule buys nothing before `review_from` (ms): its supplier refused.
@@ -163,11 +188,12 @@ class Cell(Struct):
     waiting: list[Backorder] = []
     review_from: int = 0
     seen_at: int = 0
+    elsewhere: int = 0
 
     @property
     def on_hand(self) -> int:
         """Units believed to be in the building."""
-        return self.free + self.soft + self.hard + self.staged + self.quarantined
+        return self.free + self.soft + self.hard + self.staged + self.quarantined + self.elsewhere
 
     @property
     def position(self) -> int:
@@ -240,7 +266,9 @@ class State(Struct):
     `retry_budgets` holds millionths of a retry left, by gateway; `pools` the gateways that share senders, by pool.
     `supervised` is whether any counterpart is watched. `chases` has, by what is watched, the questions asked and how
     many of them came before the last answer; `tickets` the order of what is reported because questions did not help.
-    `interventions` are those under way, with who began them.
+    `interventions` are those under way, with who began them. `claims` are the open ones where the inventory is held;
+    `asking` is the last of `reconciliations` questions for all of them, asked at `asked_at` (ms), and `settled` has
+    claims of which units have shipped or were given up since, with when (ms).
     """
 
     now: int = 0
@@ -273,6 +301,11 @@ class State(Struct):
     interventions: dict[str, str] = {}
     pools: dict[str, list[str]] = {}
     referred: dict[str, int] = {}
+    claims: dict[str, Claim] = {}
+    asking: str = ""
+    asked_at: int = 0
+    reconciliations: int = 0
+    settled: dict[str, int] = {}
     closing: dict[str, list[str]] = {}
     waves: dict[str, WaveQueue] = {}
     timers: Timers = field(default_factory=Timers)

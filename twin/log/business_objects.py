@@ -42,12 +42,14 @@ OBJECTS: Final[dict[str, dict[str, str]]] = {
 }
 """Types of objects, with their attributes and the types of these in the words of OCEL 2.0."""
 
-TIMES: Final = ("at", "eta", "promised_at", "requested_at", "retry_at", "time", "until")
+TIMES: Final = ("at", "eta", "promised_at", "requested_at", "retry_at", "since", "time", "until")
 """Fields that hold an instant (ms); 0 stands for none."""
 
 _FIELDS: Final[dict[str, str]] = {
     "carrier": "carrier",
+    "call": "delivery",
     "channel": "channel",
+    "claim": "delivery",
     "credit": "credit",
     "customer": "customer",
     "delivery": "delivery",
@@ -77,6 +79,7 @@ _NESTED: Final[dict[str, str]] = {
     "items": "defined",
     "legs": "sourced",
     "lines": "line",
+    "orphans": "orphaned",
     "pegs": "pegged",
     "quarantined": "quarantined",
     "reservations": "reserved",

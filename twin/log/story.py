@@ -11,7 +11,7 @@ import msgspec
 from twin.codec import decode_entry
 from twin.core import events as ev
 from twin.core.commands import AcknowledgeDelivery, External, Wake
-from twin.core.effects import Delivery
+from twin.core.effects import Delivery, HeldLine
 from twin.core.entry import Entry
 from twin.log.correlation import COMMANDS
 from twin.log.errors import RunError
@@ -191,6 +191,20 @@ def _reserved(event: ev.ReservationDecided | ev.ReservationExpired) -> str:
     )
 
 
+def _held(lines: Iterable[HeldLine]) -> str:
+    return "; ".join(f"line {held.line}: {held.quantity} {held.sku} at {held.node}" for held in lines)
+
+
+def _claimed(event: ev.ReservationAsked | ev.ReservationGivenUp) -> str:
+    return f"{event.claim}: {_held(event.lines)}"
+
+
+def _not_reserved(event: ev.ReservationRefused) -> str:
+    kept = "; ".join(f"{units} {sku} at {node} for others" for node, sku, units in event.withheld)
+    told = f"{event.claim}, {event.reason}: {_held(event.lines)}; again from {event.retry_at}"
+    return f"{told}; kept: {kept}" if kept else told
+
+
 def _promised(event: ev.PromiseDecided) -> str:
     lines = ", ".join(f"line {line} at {at}" for line, at in event.lines)
     return f"whole order at {event.promised_at}: {lines}"
@@ -243,6 +257,9 @@ _TELL: Final[dict[type, Callable[[Any], str]]] = {
     ev.OrderCaptured: _captured,
     ev.ReservationDecided: _reserved,
     ev.ReservationExpired: _reserved,
+    ev.ReservationAsked: _claimed,
+    ev.ReservationGivenUp: _claimed,
+    ev.ReservationRefused: _not_reserved,
     ev.PromiseDecided: _promised,
     ev.ReleaseDecided: _released,
     ev.GoodsShipped: _shipped,

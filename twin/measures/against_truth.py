@@ -9,6 +9,7 @@ from typing import Final
 
 from twin.log import TruthRow
 from twin.measures.facts import Facts
+from twin.measures.fold_holding import HOLDING
 from twin.measures.measured import Answer, Exact, answer, measure, ratio
 from twin.measures.records import CellFacts
 from twin.observability.detection import FAULT_ROWS, Faults
@@ -61,6 +62,7 @@ class Truth:
         self.faults = Faults()
         self.hits: dict[str, int] = {}
         self.market: list[TruthRow] = []
+        self.holding: list[TruthRow] = []
         self.master: list[TruthRow] = []
         self.unread: list[TruthRow] = []
         for row in rows:
@@ -75,6 +77,8 @@ class Truth:
                 if shelf is None:
                     shelf = self.shelves[key] = Shelf()
                 shelf.move(row.at, row.quantity)
+            elif row.type in HOLDING:
+                self.holding.append(row)
             elif row.type in MARKET:
                 self.market.append(row)
             elif row.type == "message.unread":

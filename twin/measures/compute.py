@@ -14,6 +14,7 @@ from twin.measures import (
     costs,
     detection,
     flow,
+    holding,
     integrity,
     marketplace,
     master_data,
@@ -29,7 +30,18 @@ __all__ = ["MEASURES_FILE", "compare", "compute", "compute_facts", "facts_of", "
 MEASURES_FILE: Final = "measures.json"
 
 # Defining the measures registers them.
-_SOURCES: Final = (service, flow, integrity, costs, detection, against_truth, marketplace, master_data, pairs)
+_SOURCES: Final = (
+    service,
+    flow,
+    integrity,
+    costs,
+    detection,
+    against_truth,
+    marketplace,
+    holding,
+    master_data,
+    pairs,
+)
 
 
 def facts_of(run: Path, *, trace: bool = False, manifest: Manifest | None = None) -> Facts:

@@ -12,6 +12,7 @@ from hashlib import blake2b
 
 from twin.core.entry import Entry
 from twin.log import CostRates, Monitoring
+from twin.measures.fold_holding import HoldingFacts
 from twin.measures.messages import Messages
 from twin.measures.records import (
     CellFacts,
@@ -175,6 +176,10 @@ class Facts:
         self.cost_of_goods = 0
         self.freight = 0
         self.ordering = 0
+
+        # Where the inventory is held outside: what became of claims, and units kept for others by (node, item).
+        self.holding = HoldingFacts()
+        self.elsewhere: dict[tuple[str, str], int] = {}
 
         # Decisions in the window that broke a rule, by rule.
         self.breaches: dict[str, int] = {}

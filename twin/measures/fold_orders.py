@@ -329,6 +329,8 @@ def goods_shipped(facts: Facts, event: ev.GoodsShipped, now: int) -> None:
     else:
         step(facts, FULFILLMENT_ORDER, release.stage, "shipped")
     order.shipments[event.shipment] = ShipmentFacts(now, event.lines)
+    if facts.holding.claimed:
+        facts.holding.shipped(event.order, event.node, event.lines)
     counts = now >= facts.begin
     costs = facts.costs
     cost = value = 0

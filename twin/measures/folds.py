@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from twin.core import events as ev
-from twin.measures import fold_orders, fold_stock
+from twin.measures import fold_holding, fold_orders, fold_stock
 
 if TYPE_CHECKING:
     from twin.measures.facts import Facts
@@ -34,6 +34,12 @@ FOLDS: Final[dict[type, Callable[[Any, Any, int], None] | None]] = {
     ev.ReservationRequested: None,
     ev.ReservationDecided: fold_orders.reservation_decided,
     ev.ReservationExpired: fold_orders.reservation_expired,
+    ev.ReservationAsked: fold_holding.reservation_asked,
+    ev.ReservationConfirmed: fold_holding.reservation_confirmed,
+    ev.ReservationRefused: fold_holding.reservation_refused,
+    ev.ReservationGivenUp: fold_holding.reservation_given_up,
+    ev.ReservationsAsked: fold_holding.reservations_asked,
+    ev.ReservationsReconciled: fold_holding.reservations_reconciled,
     ev.PromiseRequested: None,
     ev.PromiseUnanswered: None,
     ev.PromiseDecided: fold_orders.promise_decided,

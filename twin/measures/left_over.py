@@ -14,7 +14,7 @@ from twin.core.state import Order, State
 
 __all__ = ["left_over"]
 
-STANDING: Final = ("review", "close", "feed", "wave", "watch", "dead")
+STANDING: Final = ("review", "close", "feed", "wave", "watch", "dead", "reconcile")
 """Timers that a business at rest has: periodic work, orders that wait for the end of their return window, and dead
 letters that wait for somebody."""
 

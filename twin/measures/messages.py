@@ -29,6 +29,7 @@ RELEASE, PURCHASE = _tag(ef.ReleaseToWarehouse), _tag(ef.CreatePurchaseOrder)
 CANCEL, CANCEL_ORDER = _tag(ef.CancelRelease), _tag(ef.CancelPurchaseOrder)
 ASK_STATUS, REPEATED = _tag(ef.AskStatus), "sent again"
 AVAILABILITY, REFUSAL = _tag(ef.PublishAvailability), _tag(ef.RefuseOrderUnits)
+RESERVE, FREE, ASK_RESERVED = _tag(ef.ReserveUnits), _tag(ef.ReleaseUnits), _tag(ef.AskReservations)
 INVOICE, CREDIT, ASK_FACTS = _tag(ef.PostInvoice), _tag(ef.PostCredit), _tag(ef.AskOrderFacts)
 """Stored names of the effects that events oblige the engine to."""
 
@@ -45,6 +46,7 @@ _REPLIES: Final[dict[type, None]] = dict.fromkeys(
         cm.ReceiveGoods,
         cm.ConfirmInvoice,
         cm.AcknowledgeDelivery,
+        cm.AnswerReservation,
     )
 )
 """Commands that answer what the engine asked for: they must name what caused them."""

@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from twin.core import events as ev
 from twin.core.effects import (
+    AskReservations,
     CancelPurchaseOrder,
     CreatePurchaseOrder,
     PostCredit,
@@ -302,8 +303,8 @@ class _Blast:
             for order in self._pegs.get(effect.purchase_order, ()):
                 blast.orders[order] = self._values.order(order)
             return
-        if isinstance(effect, PublishAvailability):
-            # A feed is about no order.
+        if isinstance(effect, PublishAvailability | AskReservations):
+            # A feed is about no order, and a reconciliation about all.
             return
         blast.orders[effect.order] = self._values.order(effect.order)
         if isinstance(effect, ReleaseToWarehouse):

@@ -14,7 +14,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from twin.core.commands import AcknowledgeDelivery, ConfirmShipment, Wake
-from twin.core.effects import AskStatus, CreatePurchaseOrder, Effect, ReleaseToWarehouse
+from twin.core.effects import AskReservations, AskStatus, CreatePurchaseOrder, Effect, ReleaseToWarehouse, ReleaseUnits
 from twin.core.entry import Entry
 from twin.core.events import PurchaseOrderWithdrawn, ReleaseWithdrawn
 from twin.log import TruthRow
@@ -60,7 +60,7 @@ class _Asked:
     """One key: units that a task asks for, when it was acknowledged (-1: never), and what its counterpart told.
 
     `traced`: the truth records the act. `told`: an acknowledgement was taken. `replied`: an answer tells of the act.
-    `question`: no act is asked for, only an answer.
+    `question`: no act is asked for, only an answer; or there may be nothing to do, and what is left is asked for again.
     """
 
     __slots__ = ("acknowledged_at", "question", "replied", "told", "traced", "units")
@@ -68,7 +68,7 @@ class _Asked:
     def __init__(self, effect: Effect) -> None:
         self.units = sum(line.quantity for line in effect.lines) if isinstance(effect, ReleaseToWarehouse) else 0
         self.traced = isinstance(effect, ReleaseToWarehouse | CreatePurchaseOrder)
-        self.question = isinstance(effect, AskStatus)
+        self.question = isinstance(effect, AskStatus | AskReservations | ReleaseUnits)
         self.acknowledged_at = -1
         self.told = False
         self.replied = False

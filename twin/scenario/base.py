@@ -291,7 +291,7 @@ AnyItemRef = Annotated[str, AfterValidator(_Ref("item", "items", also="*"))]
 ChannelRef = Annotated[str, AfterValidator(_Ref("channel", "channels"))]
 PartnerRef = Annotated[str, AfterValidator(_Ref("partner", "partners")), WrittenAs("partner")]
 """`warehouse/`, `supplier/` or `carrier/` with an id of the scenario, `erp`, or `marketplace/` or
-`decision/` with a channel that has a feed, or a service."""
+`decision/` with a channel that has a feed, or a service; `inventory` where a service holds it."""
 ServiceRef = Annotated[str, AfterValidator(_Ref("service", "services"))]
 InterfaceRef = Annotated[str, AfterValidator(_Ref("interface", "interfaces"))]
 InterfaceGlob = Annotated[str, AfterValidator(_Glob("interface", "interfaces")), WrittenAs("pattern of interface ids")]

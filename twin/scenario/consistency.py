@@ -50,7 +50,8 @@ def known_ids(plain: Any) -> Known:
         partners = (f"{noun}/{name}" for noun in kinds for name in ids[noun])
         fed = (f"marketplace/{name}" for name in _fed(top))
         asked = (f"decision/{name}" for name in ids.get("service", ()))
-        ids["partner"] = (*partners, "erp", *fed, *asked)
+        held = ("inventory",) if _serves(top) else ()
+        ids["partner"] = (*partners, "erp", *fed, *asked, *held)
     ids["dock"] = tuple(
         source["id"]
         for source in _list(top, "suppliers")
@@ -69,6 +70,12 @@ def _fed(top: dict[str, Any]) -> list[str]:
     """Channels that are told the stock by a feed: only they get messages."""
     channels = [channel for channel in _list(top, "channels") if isinstance(channel, dict) and channel.get("feed")]
     return [channel["id"] for channel in channels if isinstance(channel.get("id"), str)]
+
+
+def _serves(top: dict[str, Any]) -> bool:
+    """Whether a service of its own holds the inventory."""
+    inventory = top.get("inventory")
+    return isinstance(inventory, dict) and inventory.get("held_by") == "service"
 
 
 def _is_list(top: dict[str, Any], key: str) -> bool:
@@ -172,7 +179,7 @@ def misfits(scenario: Scenario) -> list[tuple[Path, str]]:
     problems += _drop_shipped(scenario) + _undisturbed(scenario) + _idle_hands(scenario) + _same_names(scenario)
     idle = [(("policies", "delivery", key), text) for key, text in scenario.policies.delivery.without_effect()]
     problems += [(path, f"{path[-1]}: {text}") for path, text in idle]
-    problems += _unasked(scenario)
+    problems += _unasked(scenario) + _unheld(scenario)
     return problems + interface_misfits(scenario) + _unseen(scenario) + _unmeasured(scenario)
 
 
@@ -335,6 +342,8 @@ def _partners(scenario: Scenario) -> list[str]:
     partners += [f"supplier/{supplier.id}" for supplier in scenario.suppliers]
     partners += [f"carrier/{carrier.id}" for carrier in scenario.carriers] + ["erp"]
     partners += [f"marketplace/{channel.id}" for channel in scenario.channels if channel.feed is not None]
+    if scenario.inventory is not None and scenario.inventory.held_by == "service":
+        partners.append("inventory")
     return partners + [f"decision/{service.id}" for service in scenario.services]
 
 
@@ -349,6 +358,31 @@ def _unasked(scenario: Scenario) -> list[tuple[Path, str]]:
     if scenario.services and not scenario.policies.delivery.of("decision").acknowledge:
         text = "acknowledge: a decision is an answer, which has to be waited for; set acknowledge: true"
         problems.append((("policies", "delivery", "decision"), text))
+    return problems
+
+
+def _unheld(scenario: Scenario) -> list[tuple[Path, str]]:
+    """What does not fit to who holds the inventory: nobody waits for the answers, or nobody takes what others would."""
+    inventory = scenario.inventory
+    if inventory is None:
+        return []
+    problems: list[tuple[Path, str]] = []
+    kind: GatewayKind = "erp" if inventory.held_by == "erp" else "inventory"
+    if inventory.held_by != "engine" and not scenario.policies.delivery.of(kind).acknowledge:
+        text = f"held_by: a reservation is an answer, and policies.delivery.{kind} waits for none"
+        problems.append((("inventory", "held_by"), f"{text}; set acknowledge: true there"))
+    every = inventory.reconcile
+    if inventory.held_by != "engine" and every and every <= scenario.policies.delivery.of(kind).timeout:
+        text = "reconcile: a question that is asked anew before its answer is late is never answered"
+        problems.append((("inventory", "reconcile"), f"{text}; give more than policies.delivery.{kind}.timeout"))
+    party = "inventory" if inventory.held_by == "service" else inventory.held_by
+    for index, interface in enumerate(scenario.interfaces):
+        if interface.to == party and interface.style in ("event", "edi"):
+            text = f"style: {interface.style} answers for its partner, and who holds the inventory answers itself"
+            problems.append((("interfaces", index, "style"), f"{text}; give another style"))
+    if inventory.held_by == "engine" and not inventory.others:
+        text = "held_by: the engine holds the inventory without this key; write erp or service, or leave inventory out"
+        problems.append((("inventory", "held_by"), text))
     return problems
 
 

@@ -25,7 +25,7 @@ from twin.scenario.base import (
 
 __all__ = ["GATEWAYS", "Breaker", "DeliveryChange", "DeliveryPolicies", "DeliveryPolicy", "GatewayKind", "Retries"]
 
-GatewayKind = Literal["warehouse", "supplier", "carrier", "erp", "marketplace", "decision"]
+GatewayKind = Literal["warehouse", "supplier", "carrier", "erp", "marketplace", "decision", "inventory"]
 GATEWAYS: tuple[GatewayKind, ...] = get_args(GatewayKind)
 Jitter = Literal["full", "equal", "decorrelated", "none"]
 Discipline = Literal["criticality", "fifo"]
@@ -294,6 +294,8 @@ class DeliveryPolicies(Model):
     """To marketplaces that get a stock feed"""
     decision: DeliveryChange = DeliveryChange()
     """To services that decide"""
+    inventory: DeliveryChange = DeliveryChange()
+    """To a service that holds the inventory"""
 
     def of(self, gateway: GatewayKind) -> DeliveryPolicy:
         """The default with the differences of this kind of partner laid over it."""
@@ -311,7 +313,7 @@ class DeliveryPolicies(Model):
         effective.update((kind, self.of(kind)) for kind in GATEWAYS)
         found = [(name, _idle(self, policy, name)) for name, policy in effective.items()]
         told: dict[str, str] = {}
-        for name in ("carrier", "erp", "marketplace", "decision"):
+        for name in ("carrier", "erp", "marketplace", "decision", "inventory"):
             if _set(getattr(self, name).fallback):
                 found.append((name, "only releases and purchases have a fallback; give it to warehouse or supplier"))
         for name, to in (("warehouse", "elsewhere"), ("supplier", "alternate")):
@@ -320,7 +322,7 @@ class DeliveryPolicies(Model):
                 found.append((name, f"fallback.to is {to} for a {name}; {fallback.to} is no place for it"))
         if self.default.fallback is not None:
             found.append(("default", "a fallback is of one kind of partner; give it to warehouse or supplier"))
-        for name in ("erp", "marketplace", "decision"):
+        for name in ("erp", "marketplace", "decision", "inventory"):
             if _set(getattr(self, name).supervise):
                 found.append((name, "it answers every message itself and is not supervised; leave supervise out"))
         # What is wrong with the default is wrong with all that take it: one mistake, one message.

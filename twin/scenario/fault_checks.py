@@ -48,7 +48,7 @@ CUT_OFFS_MAX: Final = 1_000_000
 REGISTER = ("owner", "criticality", "slo", "version", "contract")
 """Keys of an interface that no run depends on."""
 CALLS = tuple(str(kind.__struct_config__.tag) for kind in get_args(Effect))
-"""Types of messages to partners; each begins with the partner's kind."""
+"""Types of messages to partners; each begins with the partner's kind, but that the ERP may hold the inventory."""
 REPLIES = tuple(str(kind.__struct_config__.tag) for kind in get_args(External))
 """Types of messages from them, and some that only others send; those of one partner begin with its kind, but for
 these."""
@@ -59,7 +59,7 @@ OTHER_REPLIES: dict[str, tuple[GatewayKind, ...]] = {
     "items.define": ("erp",),
     "network.define": ("erp",),
     "replenishment.define": ("erp",),
-    "delivery.acknowledge": ("warehouse", "supplier", "erp", "marketplace", "carrier"),
+    "delivery.acknowledge": ("warehouse", "supplier", "erp", "marketplace", "carrier", "inventory"),
 }
 ASKED = "partner.ask_status"
 """What a partner that is supervised is asked, and what it answers."""
@@ -176,6 +176,8 @@ def _hits_replies(fault: Fault) -> bool:
 def _types(scenario: Scenario, fault: Fault, where: list[Interface]) -> list[str]:
     """Types of messages that pass these interfaces, in the direction of the fault."""
     kinds = [_kind(interface) for interface in where]
+    if "erp" in kinds and scenario.inventory is not None and scenario.inventory.held_by == "erp":
+        kinds.append("inventory")
     supervised = any(scenario.policies.delivery.of(kind).supervise is not None for kind in kinds)
     types = [type for type in CALLS if type.partition(".")[0] in kinds]
     types += [ASKED] if supervised else []

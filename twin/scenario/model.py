@@ -35,6 +35,7 @@ from twin.scenario.explain import explain
 from twin.scenario.faults import Fault
 from twin.scenario.interfaces import Interface
 from twin.scenario.interventions import Intervention
+from twin.scenario.inventory import Inventory
 from twin.scenario.master_data import MasterData
 from twin.scenario.merging import merge_plain
 from twin.scenario.monitor import Monitor
@@ -113,6 +114,8 @@ class Scenario(Model):
     """What stock and shortages cost"""
     erp: Erp = Erp()
     """The ERP"""
+    inventory: Inventory | None = None
+    """Who holds the inventory; the engine, alone, unless given"""
     services: Tuple[Service] = ()
     """Services outside that decide in the engine's place"""
     interfaces: Tuple[Interface] = ()

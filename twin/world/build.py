@@ -37,9 +37,10 @@ from twin.scenario.demand import (
 )
 from twin.scenario.demand import Channel as ChannelSpec
 from twin.scenario.disruptions import DemandSpike
+from twin.scenario.inventory import Inventory
 from twin.scenario.policies import Waves
 from twin.scenario.units import Rate
-from twin.streams import Distribution, Series
+from twin.streams import Distribution, Fixed, Series
 from twin.world.assortment import Catalog, compile_catalog, hourly_micro
 from twin.world.business import Business
 from twin.world.carrier import Carrier, CarrierConfig
@@ -56,6 +57,7 @@ from twin.world.channel import (
 )
 from twin.world.decision_service import DecisionService
 from twin.world.erp import Erp
+from twin.world.holder import Holder, InventoryService, Others
 from twin.world.interfaces import add_interfaces
 from twin.world.marketplace import Limits, Marketplace
 from twin.world.opening import Opening, read_opening
@@ -71,6 +73,10 @@ __all__ = ["Build", "build", "gateways", "load_book", "policies_of"]
 
 BATCH = 1000
 """Items, rules and stock lines in one command."""
+
+
+_HOLDERS = {"erp": "erp", "service": "inventory"}
+"""The gateway behind which the inventory is held, where that is outside the engine."""
 
 
 class Build:
@@ -127,6 +133,7 @@ def build(scenario: Scenario, seed: int, progress: Progress | None = None, *, sh
     for node, units in opening.quarantined.items() if opening is not None else ():
         world.warehouses[node].quarantined = units
     _add_marketplaces(scenario, world)
+    _add_inventory(scenario, catalog, world)
     for service in scenario.services:
         link = _link(scenario, service.latency, "decision")
         world.add(
@@ -197,6 +204,25 @@ def _add_parties(scenario: Scenario, sites: Sites, catalog: Catalog, world: Busi
         link = _link(scenario, carrier.latency, "carrier")
         world.carriers[carrier.id] = world.add(Carrier(f"carrier/{carrier.id}", link, config__))
     world.erp = world.add(Erp("erp", _link(scenario, scenario.erp.latency, "erp"), scenario.erp.posting))
+
+
+def _add_inventory(scenario: Scenario, catalog: Catalog, world: Business) -> None:
+    """Who holds the inventory outside the engine, and who else takes from it."""
+    spec = scenario.inventory
+    if spec is None:
+        return
+    if spec.held_by != "engine" or spec.others:
+        world.holder = world.add(Holder("holder"))
+    if spec.held_by == "service":
+        link = _link(scenario, Fixed(20) if spec.latency is None else spec.latency, "inventory")
+        world.add(InventoryService("inventory", link, Fixed(0) if spec.answering is None else spec.answering))
+    for number, other in enumerate(spec.others, start=1):
+        weights = dict(other.items) if other.items is not None else dict.fromkeys(catalog.opening[other.warehouse], 1)
+        if weights:
+            gap_us = other.rate.per_ms * 1000 // other.rate.count
+            name = f"others/{number}/{other.warehouse}"
+            items, ends_at = Weighted.of(weights), scenario.run.demand_end
+            world.add(Others(name, other.warehouse, gap_us, items, other.quantity, other.collected, ends_at))
 
 
 def _dock(source: SupplierSpec, sites: Sites) -> Dock:
@@ -367,10 +393,11 @@ def _chunks(rows: tuple[Any, ...]) -> list[tuple[Any, ...]]:
 
 def policies_of(scenario: Scenario) -> Policies:
     """The rules of a scenario as the engine has them."""
-    rules = scenario.policies
+    rules, inventory = scenario.policies, scenario.inventory
     unused = {
         "marketplace": all(channel.feed is None for channel in scenario.channels),
         "decision": not scenario.services,
+        "inventory": inventory is None or inventory.held_by != "service",
     }
     kinds = [kind for kind in GATEWAYS if not unused.get(kind)]
     outside, release = rules.sourcing.outside, rules.release.outside
@@ -393,7 +420,19 @@ def policies_of(scenario: Scenario) -> Policies:
         decider_attempts=outside.attempts if outside is not None else 2,
         # As with jitter: the very same text.
         decider_otherwise=intern(outside.otherwise) if outside is not None else "rules",
+        **_holding(inventory),
     )
+
+
+def _holding(inventory: Inventory | None) -> dict[str, Any]:
+    """Who holds the inventory; what is not given stays out of the log, and its digest what it was."""
+    if inventory is None or inventory.held_by == "engine":
+        return {}
+    return {
+        "holder": _HOLDERS[inventory.held_by],
+        "holder_pause_ms": inventory.pause,
+        "reconcile_ms": inventory.reconcile,
+    }
 
 
 def _delivery(kind: GatewayKind, policy: DeliverySpec) -> DeliveryPolicy:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from twin.decisions import Decider
     from twin.world.carrier import Carrier
     from twin.world.erp import Erp
+    from twin.world.holder import Holder
     from twin.world.interface import Interface
     from twin.world.marketplace import Marketplace
     from twin.world.master_data import MasterData
@@ -61,6 +62,7 @@ class Business(World):
         self.looked_at: dict[str, None] = Recent()
         self.master_data: MasterData | None = None
         self.deciders: dict[str, Decider] = {}
+        self.holder: Holder | None = None
         self.erp: Erp
         self.orchestration: Orchestration
 

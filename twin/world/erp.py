@@ -1,4 +1,5 @@
-"""The ERP: system of record for what was billed and credited; written to by deliveries only."""
+"""The ERP: system of record for what was billed and credited, and for the inventory where it holds that; written to by
+deliveries only."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from typing import Final
 from twin.core.commands import ConfirmInvoice, IssueCredit, OrderFacts
 from twin.core.effects import AskOrderFacts, Delivery, PostCredit, PostInvoice
 from twin.streams import Distribution, Fixed
+from twin.world.holder import HELD
 from twin.world.kernel import Phase
 from twin.world.party import Link, Party
 
@@ -64,6 +66,8 @@ class Erp(Party):
         elif isinstance(effect, PostCredit):
             self._line(effect.order, effect.line)[1] += effect.quantity
             self.credited_minor += effect.amount_minor
+        elif isinstance(effect, HELD) and self.world.holder is not None:
+            self.world.holder.receive(message)
         self._answer(message)
 
     def _answer(self, message: Delivery) -> None:
@@ -73,6 +77,8 @@ class Erp(Party):
             self._confirm(message, effect.invoice, effect.order)
         elif isinstance(effect, PostCredit):
             self._confirm(message, effect.credit, effect.order)
+        elif isinstance(effect, HELD) and self.world.holder is not None:
+            self.world.holder.answer(self, message)
         elif isinstance(effect, AskOrderFacts):
             billed, credited, price = self._line(effect.order, effect.line)
             self.respond(

@@ -317,6 +317,8 @@ class Warehouse(Party, Closure):
                 shipped[line] = shipped.get(line, 0) + units
                 record(now, "stock.shipped", shipment, node, sku, -units)
             lines = tuple(shipped.items())
+            if world.holder is not None:
+                world.holder.shipped(effect.order, node, job.picked)
         else:
             lines = ()
         self.tell(

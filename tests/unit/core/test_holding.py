@@ -1,0 +1,334 @@
+"""Inventory that is held outside the engine: claims, what comes back, and reconciliations (PL-05)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.core.given import DAY, HOUR, MINUTE, Business, delivery_policies
+from twin.core import commands as c
+from twin.core.commands import DefinePolicies, ReservedUnits
+from twin.core.effects import AskReservations, HeldLine, ReleaseToWarehouse, ReleaseUnits, ReserveUnits
+from twin.core.events import (
+    DeliveryLapsed,
+    ReleaseDecided,
+    ReservationConfirmed,
+    ReservationGivenUp,
+    ReservationRefused,
+    ReservationsReconciled,
+    SourcingDecided,
+)
+from twin.core.master import DeliveryPolicy, Policies
+
+CLAIM = "o1/reserve/1"
+PAUSE = 10 * MINUTE
+QUICK = DeliveryPolicy(
+    "inventory", timeout_ms=30_000, deadline_ms=5 * MINUTE, retries=1, backoff_ms=5_000, jitter="none"
+)
+
+
+def outside(stock: dict[str, dict[str, int]], **more: Any) -> Business:
+    """A business whose inventory a service holds; nothing is waited for at others. Reconciled every six hours."""
+    settings = {
+        "holder": "inventory",
+        "holder_pause_ms": PAUSE,
+        "reconcile_ms": 6 * HOUR,
+        "delivery": (*delivery_policies(), QUICK),
+    }
+    return Business(stock, **{**settings, **more})
+
+
+def answer(
+    business: Business, outcome: str = "reserved", claim: str = CLAIM, *available: tuple[str, str, int]
+) -> c.AnswerReservation:
+    """The holder's answer to a claim."""
+    order = claim.partition("/")[0]
+    return c.AnswerReservation(business.name(), "inventory", business.at, claim, order, outcome, available)
+
+
+def report(
+    business: Business, *rows: ReservedUnits, others: tuple[tuple[str, str, int], ...] = ()
+) -> c.ReportReservations:
+    """All that is reserved there, in answer to the last question."""
+    request = business.state.asking
+    return c.ReportReservations(business.name(), "inventory", business.at, request, rows, others)
+
+
+def row(claim: str = CLAIM, units: int = 3, line: int = 1, node: str = "north", since: int = 0) -> ReservedUnits:
+    return ReservedUnits(claim, claim.partition("/")[0], line, "a", node, units, since)
+
+
+def test_what_is_reserved_is_asked_for_and_goes_only_once_it_is_confirmed() -> None:  # PL-05
+    business = outside({"north": {"a": 5}})
+    business.accept(business.capture([("a", 3)]))
+    assert business.asked(ReserveUnits) == [ReserveUnits(CLAIM, "o1", (HeldLine(1, "a", "north", 3),))]
+    assert (business.units(), business.cell().soft, business.cell().free) == ({"reserved": 3}, 3, 2)
+    assert business.asked(ReleaseToWarehouse) == []
+    business.accept(answer(business))
+    assert business.units() == {"released": 3}
+    assert len(business.asked(ReleaseToWarehouse)) == 1
+    business.accept(business.ship())
+    assert business.state.claims == {}
+    assert business.asked(ReleaseUnits) == []
+
+
+def test_the_engine_that_holds_the_inventory_asks_nobody() -> None:  # PL-05
+    business = Business({"north": {"a": 5}})
+    business.accept(business.capture([("a", 3)]))
+    assert business.units() == {"released": 3}
+    assert business.asked(ReserveUnits) == []
+    assert "reconcile/" not in business.state.timers.due
+
+
+def test_lines_of_several_places_are_one_claim_and_an_order_that_ships_complete_waits_for_all() -> None:  # PL-05
+    business = outside({"north": {"a": 2}, "south": {"b": 2}})
+    business.accept(business.capture([("a", 2), ("b", 1)], channel="whole"))
+    (asked,) = business.asked(ReserveUnits)
+    assert [(line.line, line.node) for line in asked.lines] == [(1, "north"), (2, "south")]
+    business.accept(answer(business))
+    assert {plan.node for event in business.events(ReleaseDecided) for plan in event.fulfillment_orders} == {
+        "north",
+        "south",
+    }
+
+
+def test_a_part_that_is_confirmed_of_an_order_that_ships_complete_stays() -> None:  # PL-05
+    business = outside({"north": {"a": 2, "b": 0}})
+    business.accept(business.capture([("a", 2), ("b", 1)], channel="whole"))
+    business.accept(answer(business))
+    assert business.units() == {"reserved": 2}
+    business.load("north", {"b": 1})
+    assert business.asked(ReserveUnits)[-1].claim == "o1/reserve/2"
+    # The first claim is held, the second is only asked for.
+    assert business.events(ReleaseDecided) == []
+    business.accept(answer(business, "reserved", "o1/reserve/2"))
+    assert business.units() == {"released": 2}
+
+
+def test_who_comes_too_late_is_refused_and_the_order_is_sourced_elsewhere() -> None:  # PL-05
+    business = outside({"north": {"a": 5}, "south": {"a": 5}})
+    business.accept(business.capture([("a", 3)]))
+    business.accept(answer(business, "refused", CLAIM, ("north", "a", 1)))
+    (refused,) = business.events(ReservationRefused)
+    assert (refused.reason, refused.withheld) == ("short", (("north", "a", 4),))
+    assert (business.cell().free, business.cell().elsewhere, business.cell().on_hand) == (1, 4, 5)
+    assert business.asked(ReserveUnits)[-1].claim == "o1/reserve/2"
+    legs = [(leg.node, leg.quantity) for leg in business.events(SourcingDecided)[-1].legs]
+    assert legs == [("south", 3)]
+    assert business.asked(ReleaseUnits) == []
+
+
+def test_where_nothing_is_left_it_waits_for_supply_and_is_served_when_others_give_back() -> None:  # PL-05
+    business = outside({"north": {"a": 3}})
+    business.accept(business.capture([("a", 3)]))
+    business.accept(answer(business, "refused", CLAIM, ("north", "a", 0)))
+    assert business.units() == {"backordered": 3}
+    business.wait(6 * HOUR)
+    assert [sent.request for sent in business.asked(AskReservations)] == ["RECONCILE/1"]
+    business.accept(report(business, others=(("north", "a", 1),)))
+    assert (business.cell().elsewhere, business.units()) == (1, {"backordered": 1, "reserved": 2})
+    assert business.asked(ReserveUnits)[-1].lines == (HeldLine(1, "a", "north", 2),)
+
+
+def test_a_refusal_that_names_no_shortage_is_not_answered_at_once() -> None:  # PL-05
+    business = outside({"north": {"a": 5}})
+    business.accept(business.capture([("a", 3)]))
+    business.accept(answer(business, "refused", CLAIM, ("north", "a", 9)))
+    assert len(business.asked(ReserveUnits)) == 1
+    business.wait(PAUSE)
+    assert business.asked(ReserveUnits)[-1].claim == "o1/reserve/2"
+
+
+def test_a_call_without_an_answer_is_repeated_given_up_and_undone_and_the_order_tries_again() -> None:  # PL-05
+    business = outside({"north": {"a": 5}})
+    business.accept(business.capture([("a", 3)]))
+    business.wait(30_000 + 5_000)
+    # The same call, by the same key.
+    assert [sent.attempt for sent in business.sent(CLAIM)] == [1, 2]
+    business.wait(30_000)
+    assert [event.delivery for event in business.events(DeliveryLapsed)] == [CLAIM]
+    (refused,) = business.events(ReservationRefused)
+    assert refused.reason.startswith("unanswered: ")
+    assert business.asked(ReleaseUnits) == [ReleaseUnits(CLAIM, "o1", ())]
+    assert business.units() == {"open": 3}
+    assert business.refused(answer(business)) == "not_asked"
+    business.wait(PAUSE)
+    assert business.asked(ReserveUnits)[-1].claim == "o1/reserve/2"
+    assert business.units() == {"reserved": 3}
+
+
+def test_a_call_that_surely_was_not_done_is_not_undone() -> None:  # PL-05
+    business = outside({"north": {"a": 5}})
+    business.accept(business.capture([("a", 3)]))
+    business.accept(business.acknowledge(CLAIM, "refused", "422 unprocessable"))
+    assert business.asked(ReleaseUnits) == []
+    assert [event.reason for event in business.events(ReservationRefused)] == ["unanswered: refused: 422 unprocessable"]
+
+
+def test_what_is_cancelled_is_given_back_whether_it_was_confirmed_or_not() -> None:  # PL-05
+    business = outside({"north": {"a": 9}})
+    business.accept(business.capture([("a", 3), ("a", 2)]))
+    business.accept(business.cancel(2))
+    assert business.asked(ReleaseUnits) == [ReleaseUnits(CLAIM, "o1", (HeldLine(1, "a", "north", 3),))]
+    business.accept(answer(business))
+    assert business.units() == {"released": 3}
+    held = outside({"north": {"a": 9}})
+    held.accept(held.capture([("a", 3)], hold=True))
+    held.accept(answer(held))
+    held.accept(held.cancel())
+    assert held.asked(ReleaseUnits) == [ReleaseUnits(CLAIM, "o1", ())]
+    assert held.state.claims == {}
+
+
+def test_units_that_the_warehouse_does_not_find_are_given_back_and_claimed_anew() -> None:  # PL-05
+    business = outside({"north": {"a": 3}, "south": {"a": 3}})
+    business.accept(business.capture([("a", 3)]))
+    business.accept(answer(business))
+    business.accept(business.ship(lines=[(1, 1)]))
+    (gone,) = business.events(ReservationGivenUp)
+    assert gone.lines == (HeldLine(1, "a", "north", 2),)
+    assert business.asked(ReleaseUnits) == [ReleaseUnits(CLAIM, "o1", ())]
+    assert business.asked(ReserveUnits)[-1].lines == (HeldLine(1, "a", "south", 2),)
+
+
+def test_a_reservation_that_expires_is_given_back() -> None:  # PL-05, OL-06
+    business = outside({"north": {"a": 3}}, reservation_expiry_ms=2 * HOUR)
+    business.accept(business.capture([("a", 3)], hold=True))
+    business.accept(answer(business))
+    business.wait(2 * HOUR)
+    assert business.asked(ReleaseUnits) == [ReleaseUnits(CLAIM, "o1", ())]
+    assert business.units() == {"open": 3}
+
+
+def test_that_a_call_was_taken_is_no_answer_to_it() -> None:  # PL-05
+    business = outside({"north": {"a": 3}})
+    business.accept(business.capture([("a", 3)]))
+    assert business.refused(business.acknowledge(CLAIM)) == "no_answer"
+    assert business.units() == {"reserved": 3}
+    business.accept(answer(business))
+    assert business.units() == {"released": 3}
+
+
+# --- reconciliation
+
+
+def test_what_is_reserved_there_and_wanted_by_nobody_is_found_and_given_back() -> None:  # PL-05
+    business = outside({"north": {"a": 9}})
+    business.accept(business.capture([("a", 3)], hold=True))
+    business.accept(answer(business))
+    business.wait(6 * HOUR)
+    unknown = row("o7/reserve/1", 2, since=5)
+    business.accept(report(business, row(), unknown))
+    (found,) = business.events(ReservationsReconciled)
+    assert (found.orphans, found.missing) == ((unknown,), ())
+    assert business.asked(ReleaseUnits) == [ReleaseUnits("o7/reserve/1", "o7", ())]
+
+
+def test_units_beyond_those_of_a_claim_are_orphans_too() -> None:  # PL-05
+    business = outside({"north": {"a": 9}})
+    business.accept(business.capture([("a", 3)], hold=True))
+    business.accept(answer(business))
+    business.wait(6 * HOUR)
+    # Reserved twice: the holder did not know the second attempt again.
+    business.accept(report(business, row(), row(since=7)))
+    (found,) = business.events(ReservationsReconciled)
+    assert found.orphans == (row(since=7),)
+    assert business.asked(ReleaseUnits) == [ReleaseUnits(CLAIM, "o1", (HeldLine(1, "a", "north", 3),))]
+
+
+def test_a_claim_under_way_is_no_orphan_and_what_changed_since_the_question_is_left_alone() -> None:  # PL-05
+    business = outside({"north": {"a": 9}})
+    business.accept(business.capture([("a", 3)], hold=True))
+    business.accept(answer(business))
+    business.wait(6 * HOUR)
+    business.accept(business.cancel())
+    business.accept(business.capture([("a", 1)], order="o2"))
+    business.accept(report(business, row(), row("o2/reserve/1", 1)))
+    (found,) = business.events(ReservationsReconciled)
+    assert (found.orphans, found.missing) == ((), ())
+    # The next time it has no excuse.
+    business.wait(6 * HOUR)
+    business.accept(report(business, row()))
+    assert [orphan.claim for orphan in business.events(ReservationsReconciled)[-1].orphans] == [CLAIM]
+
+
+def test_a_confirmed_claim_that_is_not_there_is_opened_and_claimed_anew() -> None:  # PL-05
+    business = outside({"north": {"a": 9, "b": 0}})
+    business.accept(business.capture([("a", 2), ("b", 1)], channel="whole"))
+    business.accept(answer(business))
+    business.wait(6 * HOUR)
+    business.accept(report(business))
+    (found,) = business.events(ReservationsReconciled)
+    assert found.missing == (CLAIM,)
+    assert [event.reason for event in business.events(ReservationRefused)] == ["missing"]
+    assert business.asked(ReserveUnits)[-1].claim == "o1/reserve/2"
+
+
+def test_a_claim_whose_goods_are_being_picked_may_have_been_used_up_already() -> None:  # PL-05
+    business = outside({"north": {"a": 9}})
+    business.accept(business.capture([("a", 3)]))
+    business.accept(answer(business))
+    business.wait(6 * HOUR)
+    business.accept(report(business))
+    assert business.events(ReservationsReconciled)[0].missing == ()
+    assert business.units() == {"released": 3}
+
+
+def test_an_orphan_that_is_being_released_already_is_not_told_twice() -> None:  # PL-05
+    business = outside({"north": {"a": 3}})
+    business.accept(business.capture([("a", 3)], hold=True))
+    business.accept(answer(business))
+    business.wait(6 * HOUR - 10_000)
+    business.accept(business.cancel())
+    business.wait(10_000)
+    business.accept(report(business, row()))
+    assert business.events(ReservationsReconciled)[0].orphans == ()
+    assert len(business.asked(ReleaseUnits)) == 1
+
+
+def test_a_question_that_nobody_answers_lapses_and_the_next_one_is_asked_at_its_time() -> None:  # PL-05
+    business = outside({"north": {"a": 3}})
+    business.wait(12 * HOUR)
+    assert list(dict.fromkeys(sent.request for sent in business.asked(AskReservations))) == [
+        "RECONCILE/1",
+        "RECONCILE/2",
+    ]
+    assert [event.delivery for event in business.events(DeliveryLapsed)] == ["RECONCILE/1"]
+    old = c.ReportReservations("late", "inventory", business.at, "RECONCILE/1", ())
+    assert business.refused(old) == "not_asked"
+    business.accept(report(business))
+    assert business.refused(c.ReportReservations("x", "inventory", business.at, "", ())) == "not_asked"
+
+
+def test_an_answer_of_an_unknown_kind_or_about_another_order_is_refused() -> None:  # PL-05
+    business = outside({"north": {"a": 3}})
+    business.accept(business.capture([("a", 3)]))
+    assert business.refused(answer(business, "perhaps")) == "outcome"
+    other = c.AnswerReservation("y", "inventory", business.at, CLAIM, "o2", "reserved")
+    assert business.refused(other) == "not_asked"
+    business.accept(answer(business))
+    assert business.refused(answer(business)) == "not_asked"
+    assert len(business.events(ReservationConfirmed)) == 1
+
+
+@pytest.mark.parametrize(
+    "policies",
+    [
+        Policies(holder="somebody"),
+        Policies(holder="erp", holder_pause_ms=0),
+        Policies(holder="erp", reconcile_ms=-1),
+        Policies(reconcile_ms=DAY),
+        Policies(holder="erp", delivery=(DeliveryPolicy("erp", acknowledge=False),)),
+    ],
+)
+def test_a_holder_that_makes_no_sense_is_refused(policies: Policies) -> None:  # PL-05
+    business = Business({"north": {"a": 3}})
+    assert business.refused(DefinePolicies("p", "test", business.at, policies)) == "holder"
+
+
+def test_who_holds_the_inventory_does_not_change_while_orders_are_open() -> None:  # PL-05
+    business = Business({"north": {"a": 3}})
+    business.accept(business.capture([("a", 3)]))
+    moved = DefinePolicies("p", "test", business.at, Policies(holder="erp"))
+    assert business.refused(moved) == "holder"

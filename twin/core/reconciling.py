@@ -1,0 +1,131 @@
+"""What whoever holds the inventory says: answers to claims, and all that is reserved there, beside what is here."""
+
+from __future__ import annotations
+
+from twin.core.attempts import succeed_attempt
+from twin.core.commands import AnswerReservation, ReportReservations, ReservedUnits
+from twin.core.draft import Draft
+from twin.core.effects import HeldLine, ReleaseUnits
+from twin.core.events import ReservationConfirmed, ReservationsReconciled
+from twin.core.holding import refused_claim, slack, tell_what_is_left
+from twin.core.refusals import Refusal
+from twin.core.state import Claim, State
+
+__all__ = ["answer_reservation", "report_reservations"]
+
+
+def answer_reservation(state: State, command: AnswerReservation, now: int, draft: Draft) -> Refusal | None:
+    """Take the holder's answer to a claim; one about a claim that was given up is too late."""
+    claim = state.claims.get(command.claim)
+    if claim is None or claim.stage != "asked" or claim.order != command.order:
+        return Refusal("not_asked", f"'{command.claim}' is no open claim of order '{command.order}'")
+    if command.outcome not in ("reserved", "refused"):
+        return Refusal("outcome", f"'{command.outcome}'; a claim is reserved or refused")
+    opened = state.deliveries.get(command.claim)
+    if opened is not None:
+        succeed_attempt(state, opened, now, draft)
+    if command.outcome == "reserved":
+        draft.events.append(ReservationConfirmed(claim.order, command.claim))
+        return None
+    back: dict[tuple[str, str], int] = {}
+    for line in claim.lines:
+        back[line.node, line.sku] = back.get((line.node, line.sku), 0) + line.quantity
+    withheld, short = [], False
+    for node, sku, available in command.available:
+        if (node, sku) in back:
+            more = state.stock[node][sku].free + back[node, sku] - max(0, available)
+            if more > 0:
+                withheld.append((node, sku, more))
+            short = short or available < back[node, sku]
+    # What the holder has not is not asked for again. Where that is no reason, asking at once would not end.
+    retry_at = now if short else now + state.policies.holder_pause_ms
+    draft.events.append(refused_claim(command.claim, claim, "short", retry_at, tuple(withheld)))
+    return None
+
+
+def report_reservations(state: State, command: ReportReservations, now: int, draft: Draft) -> Refusal | None:
+    """Hold the holder's reservations against those here: orphans are given back, and what is missing is opened.
+
+    A claim of which units have shipped or were given up since the question was asked may differ for no reason but
+    that: it is left to the next time.
+    """
+    if not state.asking or command.request != state.asking:
+        return Refusal("not_asked", f"'{command.request}' is not the last question for reservations")
+    opened = state.deliveries.get(command.request)
+    if opened is not None:
+        succeed_attempt(state, opened, now, draft)
+    there: dict[tuple[str, int, str], int] = {}
+    orphans: dict[str, list[ReservedUnits]] = {}
+    found: list[ReservedUnits] = []
+    for row in command.lines:
+        place = (row.claim, row.line, row.node)
+        before = there.get(place, 0)
+        there[place] = before + row.quantity
+        excess = min(row.quantity, there[place] - _claimed(state, place))
+        if excess > 0 and state.settled.get(row.claim, -1) < state.asked_at and not _leaving(state, row.claim):
+            orphan = ReservedUnits(row.claim, row.order, row.line, row.sku, row.node, excess, row.since)
+            orphans.setdefault(row.claim, []).append(orphan)
+            found.append(orphan)
+    missing = [name for name, claim in state.claims.items() if _missing(state, name, claim, there)]
+    elsewhere = {(node, sku): units for node, sku, units in command.others}
+    for node, cells in state.stock.items():
+        for sku, cell in cells.items():
+            if cell.elsewhere and (node, sku) not in elsewhere:
+                elsewhere[node, sku] = 0
+    news = tuple(
+        [
+            (node, sku, units)
+            for (node, sku), units in elsewhere.items()
+            if sku in state.stock.get(node, {}) and state.stock[node][sku].elsewhere != units
+        ]
+    )
+    keeps = {name: _kept(state, name) for name in orphans}
+    releases = {
+        name: f"{name}/keep/{sum([line.quantity for line in keep])}/{state.reconciliations}"
+        for name, keep in keeps.items()
+    }
+    reconciled = ReservationsReconciled(command.request, tuple(found), tuple(missing), news, tuple(releases.values()))
+    draft.events.append(reconciled)
+    for name in missing:
+        claim = state.claims[name]
+        # What is left of it there is no use by itself.
+        release = f"{name}/keep/0/{state.reconciliations}" if any(name == place[0] for place in there) else ""
+        draft.events.append(refused_claim(name, claim, "missing", now, call=release))
+        if release:
+            tell_what_is_left(state, name, claim.order, (), release, now, draft)
+    for name, rows in orphans.items():
+        tell_what_is_left(state, name, rows[0].order, keeps[name], releases[name], now, draft)
+    return None
+
+
+def _kept(state: State, name: str) -> tuple[HeldLine, ...]:
+    """What is wanted of a claim."""
+    lines = state.claims[name].lines if name in state.claims else ()
+    return tuple([HeldLine(line.line, line.sku, line.node, line.quantity) for line in lines])
+
+
+def _claimed(state: State, place: tuple[str, int, str]) -> int:
+    name, number, node = place
+    claim = state.claims.get(name)
+    if claim is None:
+        return 0
+    return sum([line.quantity for line in claim.lines if line.line == number and line.node == node])
+
+
+def _leaving(state: State, claim: str) -> bool:
+    """Whether the holder is being told already what is left of a claim."""
+    return any(
+        isinstance(opened.delivery.effect, ReleaseUnits) and opened.delivery.effect.claim == claim
+        for opened in state.deliveries.values()
+    )
+
+
+def _missing(state: State, name: str, claim: Claim, there: dict[tuple[str, int, str], int]) -> bool:
+    """Whether a claim that is wholly reserved here, and was confirmed before the question, is not there any more."""
+    if claim.stage != "held" or claim.since >= state.asked_at or state.settled.get(name, -1) >= state.asked_at:
+        return False
+    order = state.orders[claim.order]
+    if any(slack(order, name, line.line, line.node, line.quantity) for line in claim.lines):
+        # Its goods are being picked or have left: the holder may have heard of it first.
+        return False
+    return any(there.get((name, line.line, line.node), 0) < line.quantity for line in claim.lines)
