@@ -12,7 +12,7 @@ from twin.replay.demand_fit import Rhythm, fit_rhythm, fit_skew, poisson_interva
 from twin.replay.estimators import MeanEstimate, Table, estimate_counts, quantile_table, table_mean
 from twin.replay.facts import Arrival
 from twin.replay.parameters import Parameter, amount, interval
-from twin.scenario.demand import BookDemand, Channel, NoDemand, PoissonDemand
+from twin.scenario.demand import BookDemand, Channel, GeneratedDemand, NoDemand, PoissonDemand
 from twin.scenario.times import DAYS
 
 __all__ = ["channel_demand"]
@@ -65,6 +65,9 @@ def channel_demand(
         skew, more = _skewed(name, own, channel, ranked)
         rows += skew
         lines += in_block("orders", f"{_rate(rhythm.per_week)}/week", "      ")
+        if getattr(channel.demand, "levels", ()):
+            lines += comment("no trend is estimated of a run: those of the base are left out", "      ")
+            lines += in_block("levels", [], "      ")
         rows += _days(name, rhythm)
         lines += _profile(rhythm)
         keys = ("lines_per_order", "quantity_per_line")
@@ -174,6 +177,9 @@ def _poisson(demand: PoissonDemand, own: Sequence[Arrival], ranked: Sequence[str
 def _skewed(
     name: str, own: Sequence[Arrival], channel: Channel, ranked: Sequence[str]
 ) -> tuple[list[Parameter], list[str]]:
+    if isinstance(channel.demand, GeneratedDemand) and channel.demand.items:
+        why = "the base gives weights of the items of each region"
+        return [Parameter(f"{name} items", "number", None, None, None, len(own), 0, "assumed", why)], []
     old = getattr(channel.demand, "item_skew", None)
     names = ranked[: old.items] if old is not None and old.items else ranked
     found = fit_skew(own, names)
