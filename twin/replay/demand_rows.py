@@ -15,7 +15,7 @@ from twin.replay.parameters import Parameter, amount, interval
 from twin.scenario.demand import BookDemand, Channel, GeneratedDemand, NoDemand, PoissonDemand
 from twin.scenario.times import DAYS
 
-__all__ = ["channel_demand"]
+__all__ = ["channel_demand", "profile_lines"]
 
 ORDERS_MIN = 20
 """Orders of a channel below which its demand stays as in the base."""
@@ -69,7 +69,7 @@ def channel_demand(
             lines += comment("no trend is estimated of a run: those of the base are left out", "      ")
             lines += in_block("levels", [], "      ")
         rows += _days(name, rhythm)
-        lines += _profile(rhythm)
+        lines += profile_lines(rhythm)
         keys = ("lines_per_order", "quantity_per_line")
     for key, values in zip(keys, (sizes, units), strict=True):
         table = quantile_table(values)
@@ -129,7 +129,7 @@ def _of_day(rhythm: Rhythm, number: int) -> tuple[int, float]:
     return sum(rhythm.counts[part]), sum(rhythm.hours[part]) / 24
 
 
-def _profile(rhythm: Rhythm) -> list[str]:
+def profile_lines(rhythm: Rhythm) -> list[str]:
     """Weights by hour, with each day's orders and their Poisson interval beside them."""
     if rhythm.shape == "as in the base":
         return comment("profile: as in the base, since the log holds no whole week", "      ")
