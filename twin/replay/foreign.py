@@ -322,9 +322,12 @@ class _Maker:
         everything = self._transit_of(self.kept)
         time = "working time" if self.brings is not None else "all hours"
         begins = "handed_to_carrier" if self.cases.hands_over else self.cases.begins
+        ordered = {(self.site[case], self.region[case]) for case in self.known}
         for site in _ids(self.places.sites):
             for region in _ids(self.places.regions):
                 own = ways.get((site, region), [])
+                if (site, region) not in ordered:
+                    continue
                 finished = sum(None not in self._way(case) for case in own)
                 name = f"lanes {site}-{region} transit"
                 found, words = self._transit_of(own) if own else None, f"{begins} to delivered, {time}"
