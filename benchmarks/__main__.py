@@ -1,7 +1,7 @@
 """Every benchmark in turn, one JSON line a figure; the first line says on what machine and with which versions.
 
 `python -m benchmarks [NAME...]` runs those named: kernel, three_echelon, pipeline, measures, order_book, event_log,
-journal, experiments, decisions.
+journal, experiments, decisions, real_logs.
 Figures of one run belong together: compare sides within a run, not numbers between runs on a shared machine.
 """
 
@@ -13,7 +13,18 @@ import platform
 import sys
 from importlib.metadata import version
 
-from benchmarks import decisions, event_log, experiments, journal, kernel, order_book, pipeline, reading, three_echelon
+from benchmarks import (
+    decisions,
+    event_log,
+    experiments,
+    journal,
+    kernel,
+    order_book,
+    pipeline,
+    reading,
+    real_logs,
+    three_echelon,
+)
 
 BENCHMARKS = {
     "kernel": kernel.main,
@@ -25,6 +36,7 @@ BENCHMARKS = {
     "journal": journal.main,
     "experiments": experiments.main,
     "decisions": decisions.main,
+    "real_logs": real_logs.main,
 }
 PACKAGES = ("ordertwin", "msgspec", "simpy", "pyarrow", "supplynetpy")
 

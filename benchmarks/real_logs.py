@@ -62,14 +62,33 @@ class RealLog(Struct, frozen=True):
 
 LOGS = (
     # 2016 has a gap of two months, so the fit begins with 2017.
-    RealLog("olist", "olist/orders_before_2018-05.csv.gz", lambda path: load_tables([path], Path("olist")),
-            "2017-01-01", "2018-01-01", "2018-05-01"),
+    RealLog(
+        "olist",
+        "olist/orders_before_2018-05.csv.gz",
+        lambda path: load_tables([path], Path("olist")),
+        "2017-01-01",
+        "2018-01-01",
+        "2018-05-01",
+    ),
     # Few purchase orders of the years before have a date.
-    RealLog("scms", "scms/deliveries_before_2013.csv.gz", lambda path: load_tables([path], Path("scms")),
-            "2008-01-01", "2011-01-01", "2013-01-01", ("supplier", "carrier")),
+    RealLog(
+        "scms",
+        "scms/deliveries_before_2013.csv.gz",
+        lambda path: load_tables([path], Path("scms")),
+        "2008-01-01",
+        "2011-01-01",
+        "2013-01-01",
+        ("supplier", "carrier"),
+    ),
     # Orders end in March 2024; the last weeks are left out, since deliveries may be cut off there.
-    RealLog("order_management", "ocel/order-management.json.gz", order_management.load,
-            "2023-04-03", "2023-12-01", "2024-03-01"),
+    RealLog(
+        "order_management",
+        "ocel/order-management.json.gz",
+        order_management.load,
+        "2023-04-03",
+        "2023-12-01",
+        "2024-03-01",
+    ),
 )
 
 

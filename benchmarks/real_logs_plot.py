@@ -100,9 +100,12 @@ def _weeks(axes: Any, found: Evaluated) -> None:
 
     x = (np.arange(count) + 0.5) * step / DAY_MS
     runs = np.array([means(run) for run in found.runs])
-    axes.fill_between(x, np.nanmin(runs, axis=0), np.nanmax(runs, axis=0), color=SIMULATED, alpha=0.3, lw=0)
-    axes.plot(x, np.nanmean(runs, axis=0), color=SIMULATED, lw=1, label="runs (mean, range)")
-    axes.plot(x, means(found.real), color=REAL, lw=1.5, marker="o", ms=3, label="real")
+    # A last part in which hardly anything was seen to arrive has no mean.
+    told = ~np.isnan(runs).any(axis=0)
+    x, runs, own = x[told], runs[:, told], means(found.real)[told]
+    axes.fill_between(x, runs.min(axis=0), runs.max(axis=0), color=SIMULATED, alpha=0.3, lw=0)
+    axes.plot(x, runs.mean(axis=0), color=SIMULATED, lw=1, label="runs (mean, range)")
+    axes.plot(x, own, color=REAL, lw=1.5, marker="o", ms=3, label="real")
     what = "handed over" if begin == "shipped" else "placed"
     axes.set(xlabel=f"days since the fit period ended, by when {what}", ylabel="days to delivery", ylim=(0, None))
     title = f"Mean time from {what} to delivered, by {step // DAY_MS} days"
@@ -118,7 +121,6 @@ def _multiples(axes: Any, found: Evaluated) -> None:
     )
     axes.axvline(1, color="black", lw=0.8)
     axes.set_yticks(y, [row["distance"] for row in rows], fontsize=8)
-    axes.set_xscale("symlog", linthresh=1)
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
     axes.set_xlabel("multiple of the noise floor (halves of the real log)")
     axes.set_title("Distances to the real test period", loc="left", fontsize=10)

@@ -21,7 +21,17 @@ from twin.replay.calibrated_file import comment, flow, in_block, quantiles
 from twin.replay.demand_fit import Rhythm
 from twin.replay.estimators import DurationEstimate, estimate_durations
 from twin.replay.facts import CalibrationRefused
-from twin.replay.foreign_cases import CASES_MIN, OTHER, SHARE_MIN, Case, Cases, Places, cases_of, group_places, known_before
+from twin.replay.foreign_cases import (
+    CASES_MIN,
+    OTHER,
+    SHARE_MIN,
+    Case,
+    Cases,
+    Places,
+    cases_of,
+    group_places,
+    known_before,
+)
 from twin.replay.foreign_demand import channel_lines
 from twin.replay.growth import Growth
 from twin.replay.open_hours import CLOSED_BELOW, OpenHours, find_open_hours
@@ -201,7 +211,8 @@ class _Maker:
         shown = ", ".join(name or "not said" for name in small[:12])
         more = f" and {len(small) - 12} more" if len(small) > 12 else ""
         return lines + comment(
-            f"{OTHER}: {noun} with fewer than {CASES_MIN} cases or less than {SHARE_MIN:.0%} of all: {shown}{more}", "  "
+            f"{OTHER}: {noun} with fewer than {CASES_MIN} cases or less than {SHARE_MIN:.0%} of all: {shown}{more}",
+            "  ",
         )
 
     def _foot(self) -> list[str]:
@@ -412,9 +423,7 @@ class _Maker:
             price = Money(round(median(values)), self.currency) if values else Money(0, self.currency)
             told = f"median value of a unit, n {len(values):,}" if values else "assumed: no value is known"
             cost = format_money(Money(0, self.currency))
-            lines.append(
-                f"  - {{id: of_{site}, price: {format_money(price)}, cost: {cost}}}    # {told}"
-            )
+            lines.append(f"  - {{id: of_{site}, price: {format_money(price)}, cost: {cost}}}    # {told}")
             stock.append(f"  - {{warehouse: {site}, item: of_{site}, on_hand: {PLENTY}}}")
         return lines + stock
 

@@ -60,17 +60,13 @@ def channel_lines(
         *profile_lines(rhythm),
         f"{INDENT}lines_per_order: [[0%, 1], [100%, 1]]",
         *comment(f"units of a case: mean {amount(size.mean, 'number')}, n {size.n:,}", INDENT),
-        *in_block(
-            "quantity_per_line", table if isinstance(table, list) else [["0%", table], ["100%", table]], INDENT
-        ),
+        *in_block("quantity_per_line", table if isinstance(table, list) else [["0%", table], ["100%", table]], INDENT),
         *_origins(known, places),
     ]
     return rows, lines, rhythm, growth
 
 
-def _trend(
-    growth: Growth, average: float, horizon: int, rows: list[Parameter]
-) -> tuple[str, float, list[list[str]]]:
+def _trend(growth: Growth, average: float, horizon: int, rows: list[Parameter]) -> tuple[str, float, list[list[str]]]:
     """What is said of the trend, the rate at the start of the run, and its levels over the run."""
     text = f"{growth.weeks} weeks, which vary {growth.dispersion:.1f} times as much as Poisson counts"
     if growth.kind == "level":
@@ -85,7 +81,14 @@ def _trend(
     )
     rows.append(
         Parameter(
-            "orders a week at the start", "number", growth.rate(0), None, None, growth.weeks, 0, "modeled",
+            "orders a week at the start",
+            "number",
+            growth.rate(0),
+            None,
+            None,
+            growth.weeks,
+            0,
+            "modeled",
             "the trend goes on",
         )
     )
