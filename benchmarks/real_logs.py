@@ -202,7 +202,7 @@ def transits(table: pa.Table) -> dict[str, list[int]]:
 
 
 def lane_rows(real: pa.Table, runs: Sequence[pa.Table]) -> list[dict[str, Any]]:
-    """The largest lanes: transits in days, real and simulated, and their distance over that of halves of the real log."""
+    """The largest lanes: transits in days, real and simulated, and their distance over that of two halves."""
     from scipy.stats import wasserstein_distance
 
     own, simulated = transits(real), [transits(run) for run in runs]

@@ -9,8 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from twin.replay.distances import parcel_times
-
 if TYPE_CHECKING:
     from benchmarks.real_logs import Evaluated
 

@@ -143,7 +143,8 @@ def _cases(table: pa.Table) -> int:
 def parcel_distances(a: pa.Table, b: pa.Table) -> list[Distance]:
     """Release to ship by warehouse and ship to deliver by lane, in ms: Wasserstein-1, the mean weighted by parcels.
 
-    Where neither log knows of releases (of shipping), handling (transit) goes from an order's capture. Where one of the logs names no place at all, all parcels are taken together, and `parameters` says so.
+    Where neither log knows of releases (of shipping), handling (transit) goes from an order's capture. Where one of the
+    logs names no place at all, all parcels are taken together, and `parameters` says so.
     """
     found = []
     for name, by, (begin, end, place) in (("handling", "warehouse", HANDLING), ("transit", "lane", TRANSIT)):

@@ -1,4 +1,4 @@
-"""The one channel of a scenario from a foreign log: when orders come, how many more each week, from where and to where."""
+"""The channel of a scenario from a foreign log: when orders come, whether more each week, from where and to where."""
 
 from __future__ import annotations
 
@@ -102,8 +102,8 @@ def _trend(growth: Growth, average: float, horizon: int, rows: list[Parameter]) 
     told = (
         f"a {'straight' if linear else 'constant'} trend: "
         f"{growth.slope:.3g} [{growth.interval[0]:.3g} to {growth.interval[1]:.3g}] "
-        f"{'orders a week more each week' if linear else 'is the logarithm of the weekly factor'}, {text}; that it goes "
-        "on is modeled"
+        f"{'orders a week more each week' if linear else 'is the logarithm of the weekly factor'}, {text}; that "
+        "it goes on is modeled"
     )
     return told, start, levels
 

@@ -75,10 +75,8 @@ def find_growth(instants: Sequence[int], since: int, until: int) -> Growth | Non
     mean = float(counts.mean())
     null = _deviance(counts, np.full(weeks, mean))
     linear, exponential = _linear(counts, x), _exponential(counts, x)
-    kind: Literal["linear", "exponential"]
-    kind, (fit, slope, at_end, variance) = min(
-        (("linear", linear), ("exponential", exponential)), key=lambda one: _deviance(counts, one[1][0])
-    )
+    straight = _deviance(counts, linear[0]) <= _deviance(counts, exponential[0])
+    fit, slope, at_end, variance = linear if straight else exponential
     freedom = weeks - 2
     dispersion = float(((counts - fit) ** 2 / np.maximum(fit, 1e-9)).sum() / freedom)
     statistic = max(0.0, null - _deviance(counts, fit)) / max(dispersion, 1.0)
@@ -88,7 +86,7 @@ def find_growth(instants: Sequence[int], since: int, until: int) -> Growth | Non
     if p >= ALPHA:
         spread = float(((counts - mean) ** 2).sum() / mean / (weeks - 1))
         return Growth("level", weeks, mean, mean, 0.0, limits, spread, p)
-    return Growth(kind, weeks, mean, at_end, slope, limits, dispersion, p)
+    return Growth("linear" if straight else "exponential", weeks, mean, at_end, slope, limits, dispersion, p)
 
 
 def _deviance(counts: Floats, fit: Floats) -> float:

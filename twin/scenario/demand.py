@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from pathlib import Path
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
@@ -138,7 +138,7 @@ class GeneratedDemand(Model):
     items: dict[RegionRef, Weights[ItemRef]] = Field(default_factory=dict)
     """Weights of the items that the customers of each region order, in place of `item_skew`"""
     levels: Annotated[Tuple[LevelAt], AfterValidator(_rising)] = ()
-    """Pairs of a time after the start and a share of `orders`: straight between, even before the first and after the last"""
+    """Pairs of a time after the start and a share of `orders`, straight between and even outside of them"""
     regions: Weights[RegionRef]
     """Weights of the customers' regions"""
 
