@@ -98,7 +98,8 @@ MISTAKES = [
      "peak.yaml:3: unknown key 'titel'; keys here: assortment, calendars, carriers, channels, costs, currency,"
      " description, disruptions, erp, expect, faults, interfaces and 16 more (did you mean 'title'?)"),
     ("{id: ups}", "{id: ups, calender: early}",
-     "peak.yaml:17: unknown key 'calender'; keys here: calendar, id, latency, milestones, transit_counts (did you mean 'calendar'?)"),
+     "peak.yaml:17: unknown key 'calender'; keys here: calendar, id, latency, milestones, transit_counts"
+     " (did you mean 'calendar'?)"),
     ("title: A test\n", "", "peak.yaml:1: missing key 'title'"),
     ("schema: 1\n", "", "peak.yaml: missing key 'schema'; write schema: 1"),
     (", transit: 1d", "", "peak.yaml:19: missing key 'transit' in lanes[0]"),
@@ -152,7 +153,8 @@ MISTAKES = [
     ("title: A test", "title: 5", "peak.yaml:2: title: expected text, got 5"),
     ("title: A test", "title: [A, test]", "peak.yaml:2: title: expected text, got a list"),
     ("{id: ups}", "ups",
-     "peak.yaml:17: carriers[1]: expected a map with keys such as calendar, id, latency, milestones, transit_counts, got 'ups'"),
+     "peak.yaml:17: carriers[1]: expected a map with keys such as calendar, id, latency, milestones, transit_counts,"
+     " got 'ups'"),
     ("regions: [north, south]", "regions: north", "peak.yaml:7: regions: expected a list, got 'north'"),
     ("[north, south]", "[]", "peak.yaml:7: regions: the list is empty; give at least one entry"),
     ("{id: ups}", "{id: U P S}",
