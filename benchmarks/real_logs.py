@@ -47,9 +47,7 @@ SEEDS = 5
 
 
 class RealLog(Struct, frozen=True):
-    """A log, and what was settled before it was looked at: the fit period, the test period, what an origin is.
-
-    `part` are the days of a part of the test period, for figures by part."""
+    """A log, and what was settled before it was looked at: the fit period, the test period, what an origin is."""
 
     name: str
     file: str
@@ -69,6 +67,15 @@ LOGS = (
         "2017-01-01",
         "2018-01-01",
         "2018-05-01",
+    ),
+    # The same way within the fit period, over two months before Black Friday: what the model misses of a calm time.
+    RealLog(
+        "olist_calm",
+        "olist/orders_before_2018-05.csv.gz",
+        lambda path: load_tables([path], Path("olist")),
+        "2017-01-01",
+        "2017-09-01",
+        "2017-11-01",
     ),
     # Few purchase orders of the years before have a date.
     RealLog(

@@ -145,8 +145,8 @@ class _Maker:
         begins = cases.begins.replace("_", " ")
         lines = comment(
             f"{HEAD.removeprefix('# ')} from {', '.join(file.name for file in self.log.files)} ({self.log.title}): "
-            f"what began from {format_instant(self.since)} to before {format_instant(self.until)}, and what was known of "
-            f"it then. A case is what one order wants from one origin, from {begins} on. Each value was estimated from "
+            f"what began from {format_instant(self.since)} to before {format_instant(self.until)}, and what was known "
+            f"of it then. A case is what one order wants from one origin, from {begins} on. Each value was estimated from "
             "what its comment says; intervals are of 95 %, and what was still open is taken in by the Kaplan-Meier "
             "estimator.",
             "",
