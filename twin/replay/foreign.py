@@ -92,7 +92,7 @@ class _Maker:
         self.since, self.until, self.horizon = since, until, horizon
         self.places = group_places(known)
         self.currency = log.currency if log.currency in CURRENCY_EXPONENTS else "USD"
-        self.times = Times(log, cases, known, self.places, since, until)
+        self.times = Times(log, cases, known, self.places, since, until, horizon)
         self.parameters: list[Parameter] = []
 
     def made(self) -> ForeignCalibration:
@@ -105,13 +105,12 @@ class _Maker:
             self.known, self.places, self.since, self.until, self.horizon, whole
         )
         self.parameters += [*self.times.parameters, *parameters]
-        drain = max(60 * DAY_MS, 2 * self.times.longest())
         text = [
             *self._head(),
             "schema: 1",
             f"title: {flow(f'{self.log.title}, calibrated')}",
             f"run: {{start: {format_instant(self.until)}, horizon: {format_duration(self.horizon)}, "
-            f"drain: {format_duration(drain // DAY_MS * DAY_MS)}, seed: 1}}",
+            f"drain: {format_duration(self.times.drain)}, seed: 1}}",
             *self._currency(),
             f"regions: {flow(place_ids(self.places.regions))}",
             *grouped_lines("regions", self.places.regions),
@@ -146,7 +145,8 @@ class _Maker:
         lines = comment(
             f"{HEAD.removeprefix('# ')} from {', '.join(file.name for file in self.log.files)} ({self.log.title}): "
             f"what began from {format_instant(self.since)} to before {format_instant(self.until)}, and what was known "
-            f"of it then. A case is what one order wants from one origin, from {begins} on. Each value was estimated from "
+            f"of it then. A case is what one order wants from one origin, from {begins} on. Each "
+            f"value was estimated from "
             "what its comment says; intervals are of 95 %, and what was still open is taken in by the Kaplan-Meier "
             "estimator.",
             "",

@@ -15,11 +15,12 @@ import numpy as np
 from twin.core.calendar import Calendar
 from twin.event_log import EventLog
 from twin.replay.calibrated_file import comment, flow, in_block, quantiles
-from twin.replay.estimators import DurationEstimate, estimate_durations
+from twin.replay.demand_fit import poisson_interval
 from twin.replay.facts import CalibrationRefused
 from twin.replay.foreign_cases import CASES_MIN, OTHER, SHARE_MIN, Case, Cases, Places
+from twin.replay.never import Ending, estimate_ending
 from twin.replay.open_hours import CLOSED_BELOW, OpenHours, find_open_hours
-from twin.replay.parameters import Parameter, amount, spoken
+from twin.replay.parameters import Parameter, amount
 from twin.replay.working_time import worked
 from twin.scenario.calendars import compile_calendar
 from twin.scenario.times import CalendarSpec
@@ -40,7 +41,7 @@ class Times:
     `known` are the cases of the period with what was known of them before `until` (ms)."""
 
     def __init__(
-        self, log: EventLog, cases: Cases, known: Sequence[Case], places: Places, since: int, until: int
+        self, log: EventLog, cases: Cases, known: Sequence[Case], places: Places, since: int, until: int, horizon: int
     ) -> None:
         self.title, self.zone = log.title, log.zone
         self.cases = cases
@@ -57,6 +58,9 @@ class Times:
         self.hands = self._compiled("hand_over", self.handing)
         self.brings = self._compiled("delivery", self.delivering)
         self.told: dict[str, int] = {}
+        self.drain = max(60 * DAY_MS, 2 * self._longest()) // DAY_MS * DAY_MS
+        # What never comes is still on its way when the run ends, even where the clock never rests.
+        self.beyond = -(-(horizon + self.drain) // DAY_MS) * DAY_MS
         self.carriers = self._carriers()
 
     # --- hours
@@ -97,10 +101,10 @@ class Times:
 
     # --- durations
 
-    def _handling_of(self, cases: Sequence[Case]) -> DurationEstimate | None:
+    def _handling_of(self, cases: Sequence[Case]) -> Ending | None:
         return _estimated(cases, self.hands, self.until, lambda case: (case.began_at, case.handed_at))
 
-    def _transit_of(self, cases: Sequence[Case]) -> DurationEstimate | None:
+    def _transit_of(self, cases: Sequence[Case]) -> Ending | None:
         return _estimated(cases, self.brings, self.until, self._way)
 
     def _way(self, case: Case) -> tuple[int | None, int | None]:
@@ -128,9 +132,9 @@ class Times:
                 continue
             self._tell(f"warehouses {site} handling", found)
             self.told[site] = _quantile(found, 900_000)
-            lines += comment(f"{words}: {spoken(found)}", "    ")
+            lines += comment(f"{words}: {found.spoken}", "    ")
             lines.append("    pick_time:")
-            lines += in_block("drawn", quantiles(found.table, format_duration), "      ")
+            lines += in_block("drawn", quantiles(found.table(self.beyond), format_duration), "      ")
         head = grouped_lines("origins", self.places.sites)
         if not self.cases.hands_over:
             head += comment("the log does not say when goods left: handling is part of the transit", "  ")
@@ -143,7 +147,10 @@ class Times:
         found: dict[str, str] = {}
         for site in place_ids(self.places.sites):
             names = Counter(case.carrier for case in self.known if self.site[case] == site)
-            plain = "".join(c if c.isalnum() else "_" for c in names.most_common(1)[0][0].lower()) or "carrier"
+            plain = (
+                "".join(c if c.isascii() and c.isalnum() else "_" for c in names.most_common(1)[0][0].lower())
+                or "carrier"
+            )
             found[site] = "mixed" if site == OTHER else plain
         return found
 
@@ -189,8 +196,8 @@ class Times:
                 promise, told = self._promise(site, own or self.kept, found)
                 lines.append(f"  - from: {site}")
                 lines += [f"    to: {region}", f"    carrier: {self.carriers[site]}"]
-                lines += comment(f"{words}: {spoken(found)}", "    ")
-                lines += in_block("transit", quantiles(found.table, format_duration), "    ")
+                lines += comment(f"{words}: {found.spoken}", "    ")
+                lines += in_block("transit", quantiles(found.table(self.beyond), format_duration), "    ")
                 lines += comment(told, "    ")
                 lines.append(f"    promise: {format_duration(promise)}")
         return lines
@@ -207,7 +214,7 @@ class Times:
         total = float(((values - values.mean()) ** 2).sum())
         return 1 - within / total if total else 0.0
 
-    def _promise(self, site: str, own: Sequence[Case], found: DurationEstimate) -> tuple[int, str]:
+    def _promise(self, site: str, own: Sequence[Case], found: Ending) -> tuple[int, str]:
         """What customers are told of a transit (ms), and from what."""
         handling = self.told.get(site, 0)
         promised = [case.promised_at - case.began_at for case in own if case.promised_at is not None]
@@ -217,19 +224,30 @@ class Times:
             return max(HOUR_MS, rest), f"{text}, less what is told of handling" if handling else text
         return _quantile(found, 900_000), "assumed: no promise is known; the 90% quantile of the transit"
 
-    def _tell(self, name: str, found: DurationEstimate | None, note: str = "") -> None:
+    def _tell(self, name: str, found: Ending | None, note: str = "") -> None:
         if found is None:
             self.parameters.append(Parameter(name, "ms", None, None, None, 0, 0, "assumed", note))
             return
         for statistic, value, limits in (
-            ("median", found.median, found.median_interval),
-            ("mean", found.mean, found.mean_interval or (None, None)),
+            ("median", found.found.median, found.found.median_interval),
+            ("mean", found.found.mean, found.found.mean_interval or (None, None)),
         ):
             self.parameters.append(
                 Parameter(
-                    f"{name}, {statistic}", "ms", value, limits[0], limits[1], found.n, found.censored, "measured"
+                    f"{name}, {statistic}",
+                    "ms",
+                    value,
+                    limits[0],
+                    limits[1],
+                    found.found.n,
+                    found.found.censored,
+                    "measured",
                 )
             )
+        if found.never:
+            low, high = (at * found.never / found.far for at in poisson_interval(found.far))
+            n = found.found.n + found.far
+            self.parameters.append(Parameter(f"{name}, never", "number", found.never, low, high, n, 0, "measured"))
 
     def cycle_time(self) -> int:
         """The 90% quantile from the beginning to delivery, in ms."""
@@ -240,7 +258,7 @@ class Times:
             )
         return max(HOUR_MS, round(_quantile(found, 900_000) / HOUR_MS) * HOUR_MS)
 
-    def longest(self) -> int:
+    def _longest(self) -> int:
         ends = [case.delivered_at - case.began_at for case in self.kept if case.delivered_at is not None]
         return max(ends)
 
@@ -271,7 +289,7 @@ def _estimated(
     calendar: Calendar | None,
     until: int,
     ends: Callable[[Case], tuple[int | None, int | None]],
-) -> DurationEstimate | None:
+) -> Ending | None:
     """A duration between two instants of each case, open ones until `until`, in the calendar's working time."""
     durations, still = [], []
     for case in cases:
@@ -281,9 +299,9 @@ def _estimated(
         stop = until if end is None else end
         durations.append(stop - begin if calendar is None else worked(calendar, begin, stop))
         still.append(end is None)
-    return estimate_durations(durations, still)
+    return estimate_ending(durations, still)
 
 
-def _quantile(found: DurationEstimate, ppm: int) -> int:
-    shares, values = zip(*found.table, strict=True)
+def _quantile(found: Ending, ppm: int) -> int:
+    shares, values = zip(*found.table(0), strict=True)
     return round(float(np.interp(ppm, shares, values)) / HOUR_MS) * HOUR_MS or HOUR_MS

@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from twin.core.calendar import Calendar, add_working, next_open
+from twin.core.calendar import Calendar, CalendarExhausted, add_working, next_open
 from twin.core.commands import LoadedParcel, PublishMilestone
 from twin.core.effects import Delivery
 from twin.streams import Distribution
@@ -31,11 +31,15 @@ class CarrierConfig(Struct, frozen=True):
     working: bool = False
 
     def there(self, begin: int, transit: int) -> int:
-        """When a parcel is there that goes off at `begin` (ms) and takes `transit` ms."""
-        if self.working:
-            # Work that fills the day to its end is done then; nobody delivers at that very instant.
-            return next_open(self.calendar, add_working(self.calendar, begin, transit))
-        return next_open(self.calendar, begin + transit)
+        """When a parcel is there that goes off at `begin` (ms) and takes `transit` ms; of one that takes longer than the
+        hours are known for, the last instant known, which is after the end of the run."""
+        try:
+            if self.working:
+                # Work that fills the day to its end is done then; nobody delivers at that very instant.
+                return next_open(self.calendar, add_working(self.calendar, begin, transit))
+            return next_open(self.calendar, begin + transit)
+        except CalendarExhausted:
+            return max(begin, self.calendar.bounds[-1])
 
 
 class Parcel(Struct, frozen=True):

@@ -211,12 +211,14 @@ class Warehouse(Party, Closure):
                 if not is_open(calendar, now):
                     self._await_opening(next_open(calendar, now))
                     return
-                job = self.queue[0][3]
-                end = add_working(calendar, now, self._duration(job))
             except CalendarExhausted:
                 return  # past the known shifts the jobs stay in the building, open and visible
-            heappop(self.queue)
+            job = heappop(self.queue)[3]
             self.free_pickers -= 0 if unlimited else 1
+            try:
+                end = add_working(calendar, now, self._duration(job))
+            except CalendarExhausted:
+                continue  # so does one that takes longer than they last, and others go on
             self.world.post(self.finish, job, end - now, Phase.SHIP)
 
     def _await_opening(self, at: int) -> None:
