@@ -15,6 +15,7 @@ import pytest
 from tests.unit.foreign_logs import DAY, HOUR, START, UNTIL, known_log, log_of, truths
 from twin.cli import main
 from twin.event_log import EventLog
+from twin.replay.estimators import estimate_durations
 from twin.replay.event_table import events_of_run
 from twin.replay.facts import CalibrationRefused
 from twin.replay.fidelity import fidelity
@@ -22,6 +23,7 @@ from twin.replay.foreign import ForeignCalibration, calibrate_log
 from twin.replay.foreign_cases import OTHER, cases_of, group_places, known_before
 from twin.replay.foreign_table import as_seen, seen_by, table_of_log
 from twin.replay.growth import find_growth
+from twin.replay.never import estimate_ending
 from twin.replay.open_hours import find_open_hours
 from twin.replay.parameters import Parameter
 from twin.run import Twin
@@ -301,6 +303,37 @@ def test_names_become_ids_that_differ() -> None:
         "São Paulo": "sao_paulo",
     }
     assert places.regions == {"": "all"}
+
+
+def test_what_never_ends_is_told_from_what_is_late() -> None:
+    """RP-03: an exponential of 10 h of which 3 % never end; its mean is that of the others, and runs do not end it."""
+    luck = np.random.default_rng(11)
+    durations, still = [], []
+    for _ in range(4_000):
+        seen = luck.uniform(0, 2_000) * HOUR
+        took = np.inf if luck.random() < 0.03 else luck.exponential(10) * HOUR
+        durations.append(round(min(seen, took)))
+        still.append(bool(took > seen))
+    found = estimate_ending(durations, still)
+    assert found is not None and found.found.mean_interval is not None
+    assert found.never == pytest.approx(0.03, abs=0.009)
+    assert found.found.mean_interval[0] <= 10 * HOUR <= found.found.mean_interval[1]
+    table = found.table(9_999 * HOUR)
+    assert table[-1] == (1_000_000, 9_999 * HOUR)
+    assert table[-2] == (round(1e6 * (1 - found.never)), 9_999 * HOUR)
+    assert [share for share, _ in table] == sorted(share for share, _ in table)
+    whole = estimate_durations(durations, still)
+    assert whole is not None and whole.mean is not None and whole.mean > 2 * 10 * HOUR, "taken for late, they are far"
+
+
+def test_what_is_open_as_long_as_others_took_is_late_and_not_never() -> None:
+    """RP-03: without a case that is open far longer than all that ended, there is no share that never does."""
+    found = estimate_ending([HOUR] * 9 + [10 * HOUR, 14 * HOUR], [False] * 10 + [True])
+    assert found is not None and (found.never, found.far) == (0.0, 0)
+    assert found.table(9_999 * HOUR) == found.found.table
+    far = estimate_ending([HOUR] * 9 + [10 * HOUR, 16 * HOUR], [False] * 10 + [True])
+    assert far is not None and far.far == 1
+    assert estimate_ending([HOUR] * 7, [False] * 7) is None
 
 
 # --- on the command line

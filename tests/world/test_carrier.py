@@ -100,6 +100,17 @@ def test_a_transit_of_working_time_stands_still_while_the_carrier_is_closed(leav
     assert stage.since_start(delivered.at) == arrives
 
 
+def test_a_parcel_that_takes_longer_than_the_hours_are_known_for_is_on_its_way_at_the_end() -> None:
+    """RP-03: what never comes is no defect."""
+    changes = van("4000d", calendar="rounds", transit_counts="working_time")
+    changes["lanes"][0]["promise"] = "2d"
+    stage = Stage(tiny(changes))
+    stage.order("o1", at=10 * HOUR)
+    stage.run(59 * DAY)
+    assert stage.events(ShipmentDelivered) == []
+    assert len(stage.rows("shipment.collected")) == 1
+
+
 def test_the_promise_falls_into_the_carriers_hours_too() -> None:
     stage = Stage(tiny(van("4h", calendar="rounds")))
     stage.order("o1", at=15 * HOUR)

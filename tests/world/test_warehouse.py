@@ -73,6 +73,17 @@ def test_what_is_drawn_is_added_and_belongs_to_the_job() -> None:
     assert some == {order: many[order] for order in some}
 
 
+def test_an_order_that_is_never_finished_holds_nobody_up() -> None:
+    """RP-03: handling beyond the known shifts stays open; without a limit of pickers all others go on."""
+    never = [["0%", "1h"], ["50%", "1h"], ["50%", "4000d"], ["100%", "4000d"]]
+    stage = Stage(tiny({"calendars": [SHIFT], **site(calendar="day", pick_time={"drawn": never})}))
+    for number in range(60):
+        stage.order(f"o{number}", at=8 * HOUR + number * MINUTE)
+    stage.run(9 * DAY)
+    assert len(told_at(stage)) == pytest.approx(30, abs=10)
+    assert max(told_at(stage)) <= 10 * HOUR + 1
+
+
 def test_what_is_drawn_is_promised_at_its_nine_tenths() -> None:
     """RP-03: as lanes do that promise nothing of their own."""
     stage = Stage(tiny(site(pick_time={"order": "10m", "drawn": [["0%", "0h"], ["100%", "10h"]]})))

@@ -31,8 +31,10 @@ class CarrierConfig(Struct, frozen=True):
     working: bool = False
 
     def there(self, begin: int, transit: int) -> int:
-        """When a parcel is there that goes off at `begin` (ms) and takes `transit` ms; of one that takes longer than the
-        hours are known for, the last instant known, which is after the end of the run."""
+        """When a parcel is there that goes off at `begin` (ms) and takes `transit` ms.
+
+        Of one that takes longer than the hours are known for it is the last instant known, after the end of the run.
+        """
         try:
             if self.working:
                 # Work that fills the day to its end is done then; nobody delivers at that very instant.
