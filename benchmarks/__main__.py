@@ -1,7 +1,7 @@
 """Every benchmark in turn, one JSON line a figure; the first line says on what machine and with which versions.
 
 `python -m benchmarks [NAME...]` runs those named: kernel, three_echelon, pipeline, measures, order_book, event_log,
-journal, experiments, decisions, known_truth.
+journal, experiments, decisions, known_truth, real_logs.
 Figures of one run belong together: compare sides within a run, not numbers between runs on a shared machine.
 """
 
@@ -23,6 +23,7 @@ from benchmarks import (
     order_book,
     pipeline,
     reading,
+    real_logs,
     three_echelon,
 )
 
@@ -37,6 +38,7 @@ BENCHMARKS = {
     "experiments": experiments.main,
     "decisions": decisions.main,
     "known_truth": known_truth.main,
+    "real_logs": real_logs.main,
 }
 PACKAGES = ("ordertwin", "msgspec", "simpy", "pyarrow", "supplynetpy")
 

@@ -98,7 +98,8 @@ MISTAKES = [
      "peak.yaml:3: unknown key 'titel'; keys here: assortment, calendars, carriers, channels, costs, currency,"
      " description, disruptions, erp, expect, faults, interfaces and 18 more (did you mean 'title'?)"),
     ("{id: ups}", "{id: ups, calender: early}",
-     "peak.yaml:17: unknown key 'calender'; keys here: calendar, id, latency, milestones (did you mean 'calendar'?)"),
+     "peak.yaml:17: unknown key 'calender'; keys here: calendar, id, latency, milestones, transit_counts"
+     " (did you mean 'calendar'?)"),
     ("title: A test\n", "", "peak.yaml:1: missing key 'title'"),
     ("schema: 1\n", "", "peak.yaml: missing key 'schema'; write schema: 1"),
     (", transit: 1d", "", "peak.yaml:19: missing key 'transit' in lanes[0]"),
@@ -152,7 +153,8 @@ MISTAKES = [
     ("title: A test", "title: 5", "peak.yaml:2: title: expected text, got 5"),
     ("title: A test", "title: [A, test]", "peak.yaml:2: title: expected text, got a list"),
     ("{id: ups}", "ups",
-     "peak.yaml:17: carriers[1]: expected a map with keys such as calendar, id, latency, milestones, got 'ups'"),
+     "peak.yaml:17: carriers[1]: expected a map with keys such as calendar, id, latency, milestones, transit_counts,"
+     " got 'ups'"),
     ("regions: [north, south]", "regions: north", "peak.yaml:7: regions: expected a list, got 'north'"),
     ("[north, south]", "[]", "peak.yaml:7: regions: the list is empty; give at least one entry"),
     ("{id: ups}", "{id: U P S}",
@@ -241,6 +243,25 @@ MISTAKES = [
     # what needs something that is not there
     ("kind: poisson, rate: 40/h, regions: {north: 1}", "kind: book",
      "peak.yaml:24: demand is to come from the order book; give the scenario an order_book"),
+    # transits of working time
+    ("{id: dhl}", "{id: dhl, calendar: early, transit_counts: working_time}",
+     "peak.yaml:19: promise: the transit of 'dhl' is working time, and customers are told all of it; give promise"),
+    # what the customers of a region order, and how many of them there are when
+    ("kind: poisson, rate: 40/h", "kind: generated, orders: 40/h, lines_per_order: [[0%, 1], [100%, 1]], "
+     "quantity_per_line: [[0%, 1], [100%, 1]]",
+     "peak.yaml:24: demand: give item_skew or items, one of them: which items customers order"),
+    ("kind: poisson, rate: 40/h", "kind: generated, orders: 40/h, lines_per_order: [[0%, 1], [100%, 1]], "
+     "quantity_per_line: [[0%, 1], [100%, 1]], items: {south: {mug: 1}}",
+     "peak.yaml:24: demand: items says nothing of region north; give the weights of its items"),
+    ("kind: poisson, rate: 40/h", "kind: generated, orders: 40/h, lines_per_order: [[0%, 1], [100%, 1]], "
+     "quantity_per_line: [[0%, 1], [100%, 1]], items: {north: {mgu: 1}}",
+     "peak.yaml:24: unknown item 'mgu'; items here: mug (did you mean 'mug'?)"),
+    ("kind: poisson, rate: 40/h", "kind: generated, orders: 40/h, lines_per_order: [[0%, 1], [100%, 1]], "
+     "quantity_per_line: [[0%, 1], [100%, 1]], items: {north: {mug: 1}}, levels: [[1d, 90%], [1d, 110%]]",
+     "peak.yaml:24: levels: levels must be in the order of their times, each later than the one before"),
+    ("kind: poisson, rate: 40/h", "kind: generated, orders: 40/h, lines_per_order: [[0%, 1], [100%, 1]], "
+     "quantity_per_line: [[0%, 1], [100%, 1]], items: {north: {mug: 1}}, levels: [[0d, 10001%]]",
+     "peak.yaml:24: levels: a level is at most 10000%; raise `orders` instead"),
     # percentages
     ("kind: measure, name: unit_fill_rate, at_least: 93%",
      "kind: reference, name: unit_fill_rate, value: 93%, half_width: 0.5",
@@ -310,7 +331,7 @@ def test_all_mistakes_of_a_file_are_told_at_once_in_the_order_of_its_lines(fails
     )
     assert said.splitlines() == [
         "peak.yaml:3: the key 'title' stands twice; first in line 2",
-        "peak.yaml:18: unknown key 'colour'; keys here: calendar, id, latency, milestones",
+        "peak.yaml:18: unknown key 'colour'; keys here: calendar, id, latency, milestones, transit_counts",
         "peak.yaml:18: duplicate id 'dhl' in carriers; ids must differ",
         "peak.yaml:20: lane to nowhere: unknown region 'mars'; regions here: north, south",
         "peak.yaml:29: on_hand: -4 is negative; write 0 or more",

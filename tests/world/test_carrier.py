@@ -79,6 +79,38 @@ def test_parcels_are_delivered_in_the_carriers_hours(leaves: int, arrives: int) 
     assert stage.since_start(delivered.at) == arrives
 
 
+@pytest.mark.parametrize(
+    ("leaves", "arrives"),
+    [
+        (10 * HOUR, 14 * HOUR),
+        (15 * HOUR, DAY + 11 * HOUR),  # two hours before the close, two after the next opening
+        (5 * HOUR, 13 * HOUR),  # it begins to move at nine
+        (13 * HOUR, DAY + 9 * HOUR),  # done at the close, brought at the opening
+        (4 * DAY + 16 * HOUR, 7 * DAY + 12 * HOUR),  # Friday afternoon goes on on Monday
+    ],
+)
+def test_a_transit_of_working_time_stands_still_while_the_carrier_is_closed(leaves: int, arrives: int) -> None:
+    """RP-03: what a log shows of a carrier that rests."""
+    changes = van("4h", calendar="rounds", transit_counts="working_time")
+    changes["lanes"][0]["promise"] = "2d"
+    stage = Stage(tiny(changes))
+    stage.order("o1", at=leaves - 1)
+    stage.run(9 * DAY)
+    ((_, delivered),) = stage.events(ShipmentDelivered)
+    assert stage.since_start(delivered.at) == arrives
+
+
+def test_a_parcel_that_takes_longer_than_the_hours_are_known_for_is_on_its_way_at_the_end() -> None:
+    """RP-03: what never comes is no defect."""
+    changes = van("4000d", calendar="rounds", transit_counts="working_time")
+    changes["lanes"][0]["promise"] = "2d"
+    stage = Stage(tiny(changes))
+    stage.order("o1", at=10 * HOUR)
+    stage.run(59 * DAY)
+    assert stage.events(ShipmentDelivered) == []
+    assert len(stage.rows("shipment.collected")) == 1
+
+
 def test_the_promise_falls_into_the_carriers_hours_too() -> None:
     stage = Stage(tiny(van("4h", calendar="rounds")))
     stage.order("o1", at=15 * HOUR)

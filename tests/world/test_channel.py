@@ -117,6 +117,37 @@ def test_generated_demand_follows_the_week() -> None:
     assert mondays / len(at) == pytest.approx(1 / 3, abs=0.03)
 
 
+def test_levels_change_the_rate_in_straight_lines() -> None:
+    """RP-03: a trend; before the first and after the last level it is even."""
+    levels = [["7d", "50%"], ["21d", "150%"]]
+    at = times(business({**GENERATED, "levels": levels}, 28))
+    weeks = [sum(at_ // (7 * DAY) == week for at_ in at) for week in range(4)]
+    # Expected: 350, 525, 875, 1050.
+    for found, expected in zip(weeks, (350, 525, 875, 1050), strict=True):
+        assert found == pytest.approx(expected, rel=0.15)
+    plain = times(business(GENERATED, 28))
+    assert times(business({**GENERATED, "levels": [["0d", "100%"], ["9d", "100%"]]}, 28)) == plain
+
+
+def test_customers_of_a_region_order_its_items() -> None:
+    """RP-03: where goods come from depends on where they go."""
+    demand = {**GENERATED, "regions": {"home": 1, "away": 1}, "lines_per_order": [["0%", 1], ["100%", 1]]}
+    del demand["item_skew"]
+    demand["items"] = {"home": {"cup": 3, "jug": 1}, "away": {"mug": 1}}
+    channels = [{"id": "web", "demand": {"kind": None, **demand}}]
+    lanes = [{"from": "main", "to": to, "carrier": "van", "transit": "4h"} for to in ("home", "away")]
+    run = {"horizon": "14d", "drain": "1d", "seed": 1}
+    changes = {"run": run, "items": ITEMS, "stock": PLENTY, "channels": channels, "lanes": lanes}
+    stage = Stage(tiny(changes | {"regions": ["home", "away"]}), 1)
+    stage.run(15 * DAY)
+    sold: dict[tuple[str, str], int] = {}
+    for order in captured(stage):
+        key = order.region, order.lines[0].sku
+        sold[key] = sold.get(key, 0) + 1
+    assert set(sold) == {("home", "cup"), ("home", "jug"), ("away", "mug")}
+    assert sold["home", "cup"] / (sold["home", "cup"] + sold["home", "jug"]) == pytest.approx(0.75, abs=0.06)
+
+
 def test_a_generated_basket_names_each_item_once_and_has_units() -> None:
     stage = business(GENERATED, 14)
     for order in captured(stage):

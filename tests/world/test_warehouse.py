@@ -54,6 +54,45 @@ def test_pick_time_adds_up_for_the_order_its_lines_and_its_units() -> None:
     assert told_at(stage) == [1 + (60 + 2 * 10 + 12) * SECOND, HOUR + 1 + (60 + 10 + 1) * SECOND]
 
 
+def test_what_is_drawn_is_added_and_belongs_to_the_job() -> None:
+    """RP-03: handling by a table of quantiles, in the shift's time, the same for an order whatever else goes on."""
+    table = [["0%", "1h"], ["50%", "2h"], ["100%", "9h"]]
+
+    def durations(numbers: range) -> dict[str, int]:
+        stage = Stage(tiny(site(pick_time={"order": "10m", "drawn": table})))
+        for number in numbers:
+            stage.order(f"o{number}")
+        stage.run(DAY)
+        told = zip(shipped_orders(stage), told_at(stage), strict=True)
+        return {order: at - 1 - 10 * MINUTE for order, at in told}
+
+    many = durations(range(150))
+    assert all(HOUR <= took <= 9 * HOUR for took in many.values())
+    assert sum(took <= 2 * HOUR for took in many.values()) == pytest.approx(75, abs=20)
+    some = durations(range(40, 60))
+    assert some == {order: many[order] for order in some}
+
+
+def test_an_order_that_is_never_finished_holds_nobody_up() -> None:
+    """RP-03: handling beyond the known shifts stays open; without a limit of pickers all others go on."""
+    never = [["0%", "1h"], ["50%", "1h"], ["50%", "4000d"], ["100%", "4000d"]]
+    stage = Stage(tiny({"calendars": [SHIFT], **site(calendar="day", pick_time={"drawn": never})}))
+    for number in range(60):
+        stage.order(f"o{number}", at=8 * HOUR + number * MINUTE)
+    stage.run(9 * DAY)
+    assert len(told_at(stage)) == pytest.approx(30, abs=10)
+    assert max(told_at(stage)) <= 10 * HOUR + 1
+
+
+def test_what_is_drawn_is_promised_at_its_nine_tenths() -> None:
+    """RP-03: as lanes do that promise nothing of their own."""
+    stage = Stage(tiny(site(pick_time={"order": "10m", "drawn": [["0%", "0h"], ["100%", "10h"]]})))
+    stage.order("o1")
+    stage.run(DAY)
+    ((_, promise),) = stage.events(PromiseDecided)
+    assert stage.since_start(promise.promised_at) == 10 * MINUTE + 9 * HOUR + 4 * HOUR
+
+
 def test_exponential_pick_times_keep_their_mean_and_belong_to_the_job() -> None:
     def durations(pickers: int) -> list[int]:
         stage = Stage(tiny(site(pickers=pickers, pick_time={"order": "5m", "kind": "exponential"})))

@@ -853,19 +853,50 @@ def alerts(
 
 @app.command()
 def calibrate(
-    run: RunFolder,
-    base: Annotated[Path, typer.Option(metavar="SCENARIO", help="What the log cannot tell stays as in it.")],
+    log: Annotated[list[Path], typer.Argument(metavar="LOG...", help="A run's folder, or the files of one export.")],
     until: Annotated[str, typer.Option(metavar="TIME", help="Nothing from then on is looked at: 30d, or an instant.")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The scenario to write; it extends the base.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The scenario to write.")],
+    base: Annotated[
+        Path | None, typer.Option(metavar="SCENARIO", help="Of a run: what its log cannot tell stays as in it.")
+    ] = None,
+    mapping: Annotated[
+        Path | None, typer.Option(metavar="MAP", help="Of an export: YAML file, or the name of a shipped one.")
+    ] = None,
     since: Annotated[
         str | None, typer.Option(metavar="TIME", help="Only what began from then on; the start unless given.")
     ] = None,
+    origin: Annotated[
+        str | None, typer.Option(metavar="FIELDS", help="Of an export: what makes an origin, e.g. supplier,carrier.")
+    ] = None,
+    horizon: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Of an export: how long the scenario runs from --until on (28d).")
+    ] = None,
+    rest: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Of an export: Parquet of what came from --until on.")
+    ] = None,
+    source: Annotated[
+        str, typer.Option(help="Kind of export: an entry point of the group ordertwin.event_logs.")
+    ] = "tables",
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, durations in ms.")] = False,
 ) -> None:
     """Estimate a scenario's parameters from a log, each with its origin and interval."""
-    from twin.cli.calibrating import calibrate_run
+    from twin.cli.calibrating import calibrate_foreign, calibrate_run, check_kind
+    from twin.cli.profiling import load_log
 
-    calibrate_run(run, base, until, since, out, as_json=as_json)
+    check_kind(log, base, mapping, {"--origin": origin, "--horizon": horizon, "--rest": rest})
+    if mapping is not None:
+        calibrate_foreign(
+            load_log(source, log, mapping),
+            until,
+            since,
+            out,
+            origin=origin,
+            horizon=horizon or "28d",
+            rest=rest,
+            as_json=as_json,
+        )
+    elif base is not None:
+        calibrate_run(log[0], base, until, since, out, as_json=as_json)
 
 
 @app.command()

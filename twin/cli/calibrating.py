@@ -1,9 +1,10 @@
-"""A log made into a scenario: the file, and a table of what was estimated."""
+"""A log made into a scenario, a run's or a foreign one: the file, and a table of what was estimated."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,9 +14,15 @@ from twin.cli.terminal import line, show, table, width
 from twin.cli.texts import clock, count
 
 if TYPE_CHECKING:
-    from twin.replay.calibrate import Calibration
+    from pyarrow import Table
 
-__all__ = ["calibrate_run"]
+    from twin.event_log import EventLog
+    from twin.replay.calibrate import Calibration
+    from twin.replay.demand_fit import Rhythm
+    from twin.replay.foreign import ForeignCalibration
+    from twin.replay.parameters import Parameter
+
+__all__ = ["calibrate_foreign", "calibrate_run", "check_kind"]
 
 WIDTH: Final = 80
 NAME_MIN: Final = 12
@@ -34,6 +41,94 @@ def calibrate_run(run: Path, base: Path, until: str, since: str | None, out: Pat
     scenario = load(base)
     _check_out(out, HEAD, [base, *scenario.sources])
     made = calibrate(run, scenario, base, begins, ends, out.parent)
+    _write(out, made)
+    if as_json:
+        head = {"run": str(run), "base": str(base), "since": begins, "until": ends, "file": str(out)}
+        _print(head, made.parameters, made.rhythms)
+    else:
+        _show(f"{manifest.title}, seed {manifest.seed}: {clock(begins)} to {clock(ends)} UTC", made.parameters)
+        assumed = sum(one.tag == "assumed" for one in made.parameters)
+        line(
+            f"{count(assumed)} {'stays' if assumed == 1 else 'stay'} as in the base; "
+            "the file says why, and what each value is from"
+        )
+        line(f"scenario: {out}")
+
+
+def calibrate_foreign(
+    log: EventLog,
+    until: str,
+    since: str | None,
+    out: Path,
+    *,
+    origin: str | None,
+    horizon: str,
+    rest: Path | None,
+    as_json: bool,
+) -> None:
+    """Write a scenario of what a foreign log shows, whole or not at all, and show its parameters.
+
+    `rest` is where the event table of what came from `until` on is written, seen at the scenario's places.
+    """
+    from twin.cli.outputs import check_output
+    from twin.replay.calibrate import HEAD
+    from twin.replay.foreign import calibrate_log
+    from twin.replay.foreign_cases import cases_of
+    from twin.scenario.units import parse_duration
+
+    fields = tuple(name.strip() for name in origin.split(",")) if origin else ()
+    first = cases_of(log, fields).cases[0].began_at
+    ends = parse_moment("--until", until, first)
+    begins = None if since is None else parse_moment("--since", since, first)
+    try:
+        lasts = parse_duration(horizon)
+    except ValueError as error:
+        raise InputError(f"--horizon: {error}") from None
+    if lasts <= 0:
+        raise InputError("--horizon: 0s is no time at all; write more, such as 28d")
+    _check_out(out, HEAD, [])
+    if rest is not None:
+        check_output("--rest", rest, "a table of events")
+    made = calibrate_log(log, ends, begins, origin=fields, horizon=lasts)
+    later = None if rest is None else _later(log, made)
+    _write(out, made)
+    if rest is not None and later is not None:
+        _write_rest(later, rest)
+    if as_json:
+        files = [file.name for file in log.files]
+        head = {"log": log.title, "files": files, "since": made.since, "until": made.until, "file": str(out)}
+        _print(head, made.parameters, {"orders": made.rhythm})
+        return
+    _show(f"{log.title}: {clock(made.since)} to {clock(made.until)} UTC", made.parameters)
+    assumed = sum(one.tag == "assumed" for one in made.parameters)
+    line(f"{count(assumed)} {'is' if assumed == 1 else 'are'} assumed; the file says why, and what each value is from")
+    line(f"scenario: {out}")
+    if rest is not None:
+        line(f"what came after: {rest}")
+
+
+def _later(log: EventLog, made: ForeignCalibration) -> Table:
+    """The event table of what began from the end of the period on."""
+    from twin.replay.foreign_table import seen_by, table_of_log
+
+    seen = seen_by(made.cases, log.zone, log.as_of_ms)
+    return table_of_log(made.cases.cases, made.places, made.until, log.as_of_ms + 1, seen).table
+
+
+def _write_rest(later: Table, rest: Path) -> None:
+    import pyarrow.parquet as pq
+
+    unfinished = rest.with_name(f".{rest.name}.unfinished")
+    try:
+        pq.write_table(later, unfinished)
+        unfinished.replace(rest)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _write(out: Path, made: Calibration | ForeignCalibration) -> None:
+    from twin.scenario import load
+
     unfinished = out.with_name(f".{out.name}.unfinished")
     try:
         unfinished.write_text(made.text, encoding="utf-8")
@@ -41,11 +136,24 @@ def calibrate_run(run: Path, base: Path, until: str, since: str | None, out: Pat
         unfinished.replace(out)
     finally:
         unfinished.unlink(missing_ok=True)
-    if as_json:
-        _print(run, base, begins, ends, out, made)
-    else:
-        _show(f"{manifest.title}, seed {manifest.seed}: {clock(begins)} to {clock(ends)} UTC", made)
-        line(f"scenario: {out}")
+
+
+def check_kind(log: Sequence[Path], base: Path | None, mapping: Path | None, of_exports: Mapping[str, Any]) -> None:
+    """Whether it is clear what the log is: a run's folder with its base, or an export with a mapping."""
+    if mapping is None and base is None:
+        raise InputError(
+            "give --base SCENARIO for the log of a run, or --mapping MAP for the files of another system's export"
+        )
+    if mapping is not None and base is not None:
+        raise InputError(
+            "--base belongs to the log of a run and --mapping to an export, whose scenario stands alone; leave one out"
+        )
+    if mapping is None:
+        if len(log) > 1:
+            raise InputError(f"a run has one folder, {len(log)} are given; leave the others out")
+        given = next((name for name, value in of_exports.items() if value is not None), None)
+        if given is not None:
+            raise InputError(f"{given} is of an export; give --mapping, or leave it out")
 
 
 def _check_out(out: Path, head: str, bases: list[Path]) -> None:
@@ -65,13 +173,13 @@ def _check_out(out: Path, head: str, bases: list[Path]) -> None:
         )
 
 
-def _show(title: str, made: Calibration) -> None:
+def _show(title: str, parameters: Sequence[Parameter]) -> None:
     from twin.replay.parameters import amount, interval
 
     columns = ("Estimate", "95 % interval", "n", "Open")
     shown = table(title, "Parameter", *columns, "Tag", right=columns)
     before = ""
-    for one in made.parameters:
+    for one in parameters:
         name = "  mean" if width() >= WIDTH and one.name == before.replace(", median", ", mean") != before else one.name
         before = one.name
         if one.estimate is None:
@@ -84,16 +192,11 @@ def _show(title: str, made: Calibration) -> None:
         rest = sum(max(len(str(column.header)), *map(len, map(str, column.cells))) for column in shown.columns[1:])
         shown.columns[0].width = max(NAME_MIN, WIDTH - 17 - rest)
     show(shown)
-    assumed = sum(one.tag == "assumed" for one in made.parameters)
-    line(
-        f"{count(assumed)} {'stays' if assumed == 1 else 'stay'} as in the base; "
-        "the file says why, and what each value is from"
-    )
 
 
-def _print(run: Path, base: Path, since: int, until: int, out: Path, made: Calibration) -> None:
+def _print(head: Mapping[str, Any], parameters: Sequence[Parameter], rhythms: Mapping[str, Rhythm]) -> None:
     """One JSON map: `parameters`, durations in ms, and `hours`: arrivals by hour of the week from Monday 00:00 UTC."""
-    told: dict[str, Any] = {"run": str(run), "base": str(base), "since": since, "until": until, "file": str(out)}
+    told: dict[str, Any] = dict(head)
     told["parameters"] = [
         {
             "name": one.name,
@@ -106,7 +209,7 @@ def _print(run: Path, base: Path, since: int, until: int, out: Path, made: Calib
             "tag": one.tag,
             "note": one.note,
         }
-        for one in made.parameters
+        for one in parameters
     ]
     told["hours"] = {
         channel: [
@@ -114,6 +217,6 @@ def _print(run: Path, base: Path, since: int, until: int, out: Path, made: Calib
             | {"low": rhythm.intervals[hour][0], "high": rhythm.intervals[hour][1]}
             for hour in range(len(rhythm.rates))
         ]
-        for channel, rhythm in made.rhythms.items()
+        for channel, rhythm in rhythms.items()
     }
     line(json.dumps(told, indent=2, ensure_ascii=False))

@@ -15,6 +15,7 @@ BEGINNINGS: Final = {
     "a baseline": b'{"format"',
     "a table of changed decisions": b"position,now_ms,about,decision",
     "a fragment of policies": b"# delivery policies read from ",
+    "a table of events": b"par1",
 }
 """How files of a kind begin; maps and Markdown may begin with anything, but a scenario is neither."""
 

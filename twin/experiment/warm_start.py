@@ -40,6 +40,7 @@ SET_ANEW: Final = (
     "fixed_latency_ms",
     "gap",
     "hourly_micro",
+    "levels",
     "items",
     "lines_distribution",
     "link",
@@ -52,11 +53,11 @@ SET_ANEW: Final = (
 """Attributes of actors that say what they are like, and that nothing changes in a run."""
 
 OF_CONFIG: Final = {
-    "CarrierConfig": ("transits",),
+    "CarrierConfig": ("transits", "working"),
     "ChannelConfig": ("criticality", "prices", "requested_ms"),
     "InterfaceConfig": ("bound", "discipline", "drops_expired", "limit", "service", "triggers", "workers"),
     "SupplierConfig": ("acknowledgement", "lead_time", "lead_times", "minimum_order", "unit_ms"),
-    "WarehouseConfig": ("dock_to_stock", "exponential", "line_ms", "order_ms", "pickers", "unit_ms"),
+    "WarehouseConfig": ("dock_to_stock", "drawn", "exponential", "line_ms", "order_ms", "pickers", "unit_ms"),
 }
 """The same of what is called their config: no clock was set by these."""
 

@@ -12,10 +12,10 @@ from twin.replay.demand_fit import Rhythm, fit_rhythm, fit_skew, poisson_interva
 from twin.replay.estimators import MeanEstimate, Table, estimate_counts, quantile_table, table_mean
 from twin.replay.facts import Arrival
 from twin.replay.parameters import Parameter, amount, interval
-from twin.scenario.demand import BookDemand, Channel, NoDemand, PoissonDemand
+from twin.scenario.demand import BookDemand, Channel, GeneratedDemand, NoDemand, PoissonDemand
 from twin.scenario.times import DAYS
 
-__all__ = ["channel_demand"]
+__all__ = ["channel_demand", "profile_lines"]
 
 ORDERS_MIN = 20
 """Orders of a channel below which its demand stays as in the base."""
@@ -65,8 +65,11 @@ def channel_demand(
         skew, more = _skewed(name, own, channel, ranked)
         rows += skew
         lines += in_block("orders", f"{_rate(rhythm.per_week)}/week", "      ")
+        if getattr(channel.demand, "levels", ()):
+            lines += comment("no trend is estimated of a run: those of the base are left out", "      ")
+            lines += in_block("levels", [], "      ")
         rows += _days(name, rhythm)
-        lines += _profile(rhythm)
+        lines += profile_lines(rhythm)
         keys = ("lines_per_order", "quantity_per_line")
     for key, values in zip(keys, (sizes, units), strict=True):
         table = quantile_table(values)
@@ -126,7 +129,7 @@ def _of_day(rhythm: Rhythm, number: int) -> tuple[int, float]:
     return sum(rhythm.counts[part]), sum(rhythm.hours[part]) / 24
 
 
-def _profile(rhythm: Rhythm) -> list[str]:
+def profile_lines(rhythm: Rhythm) -> list[str]:
     """Weights by hour, with each day's orders and their Poisson interval beside them."""
     if rhythm.shape == "as in the base":
         return comment("profile: as in the base, since the log holds no whole week", "      ")
@@ -174,6 +177,9 @@ def _poisson(demand: PoissonDemand, own: Sequence[Arrival], ranked: Sequence[str
 def _skewed(
     name: str, own: Sequence[Arrival], channel: Channel, ranked: Sequence[str]
 ) -> tuple[list[Parameter], list[str]]:
+    if isinstance(channel.demand, GeneratedDemand) and channel.demand.items:
+        why = "the base gives weights of the items of each region"
+        return [Parameter(f"{name} items", "number", None, None, None, len(own), 0, "assumed", why)], []
     old = getattr(channel.demand, "item_skew", None)
     names = ranked[: old.items] if old is not None and old.items else ranked
     found = fit_skew(own, names)

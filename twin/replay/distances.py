@@ -143,12 +143,15 @@ def _cases(table: pa.Table) -> int:
 def parcel_distances(a: pa.Table, b: pa.Table) -> list[Distance]:
     """Release to ship by warehouse and ship to deliver by lane, in ms: Wasserstein-1, the mean weighted by parcels.
 
-    Where one of the logs names no place at all, all parcels are taken together, and `parameters` says so.
+    Where neither log knows of releases (of shipping), handling (transit) goes from an order's capture. Where one of the
+    logs names no place at all, all parcels are taken together, and `parameters` says so.
     """
-    return [
-        _by_group("handling", "warehouse", parcel_times(a, *HANDLING), parcel_times(b, *HANDLING)),
-        _by_group("transit", "lane", parcel_times(a, *TRANSIT), parcel_times(b, *TRANSIT)),
-    ]
+    found = []
+    for name, by, (begin, end, place) in (("handling", "warehouse", HANDLING), ("transit", "lane", TRANSIT)):
+        if not any(pc.any(pc.equal(table["activity"], begin)).as_py() for table in (a, b)):
+            begin = "captured"
+        found.append(_by_group(name, by, parcel_times(a, begin, end, place), parcel_times(b, begin, end, place)))
+    return found
 
 
 def _by_group(name: str, by: str, a: Mapping[str, Sequence[int]], b: Mapping[str, Sequence[int]]) -> Distance:

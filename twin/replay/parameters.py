@@ -17,7 +17,8 @@ class Parameter(Struct, frozen=True):
     """One estimate, in `unit` (ms, or a plain number of what the name says), with its interval of 95 %.
 
     `n` cases, of which `censored` were still open. `assumed` ones have no estimate: they are as in the base, and
-    `note` says why. A measured one with a note says what it is, or why it does not stand in the file.
+    `note` says why. A measured one with a note says what it is, or why it does not stand in the file; a modeled one
+    goes beyond what was measured.
     """
 
     name: str
@@ -27,7 +28,7 @@ class Parameter(Struct, frozen=True):
     high: float | None
     n: int
     censored: int
-    tag: Literal["measured", "assumed"]
+    tag: Literal["measured", "modeled", "assumed"]
     note: str = ""
 
 

@@ -67,6 +67,13 @@ class PickTime(Model):
     """For each unit of a line"""
     kind: Literal["fixed", "exponential"] = "fixed"
     """Exponential: the sum is the mean of an exponential draw"""
+    drawn: DistributionSpec | None = None
+    """Added to the sum, drawn for each order; nothing unless given"""
+
+    @property
+    def told_ms(self) -> int:
+        """What customers are told for an order of one line, in ms: of what is drawn, the 90% quantile."""
+        return self.order + self.line + (0 if self.drawn is None else quantile_ms(self.drawn, 9, 10))
 
 
 class Pickup(Model):
@@ -163,6 +170,8 @@ class Carrier(Model):
     """Name that others refer to"""
     calendar: CalendarRef = "always"
     """Hours in which it delivers"""
+    transit_counts: Literal["elapsed", "working_time"] = "elapsed"
+    """Whether a transit goes on while the carrier is closed; working time stands still then"""
     milestones: Annotated[Tuple[Milestone], AfterValidator(_delivers)] = ("picked_up", "delivered")
     """What it reports to the engine"""
     latency: DistributionSpec = Fixed(200)

@@ -179,8 +179,32 @@ def misfits(scenario: Scenario) -> list[tuple[Path, str]]:
     problems += _drop_shipped(scenario) + _undisturbed(scenario) + _idle_hands(scenario) + _same_names(scenario)
     idle = [(("policies", "delivery", key), text) for key, text in scenario.policies.delivery.without_effect()]
     problems += [(path, f"{path[-1]}: {text}") for path, text in idle]
-    problems += _unasked(scenario) + _unheld(scenario)
+    problems += _unasked(scenario) + _unheld(scenario) + _resting(scenario)
     return problems + interface_misfits(scenario) + _unseen(scenario) + _unmeasured(scenario)
+
+
+def _resting(scenario: Scenario) -> list[tuple[Path, str]]:
+    """Lanes and openings that would have to know how much of a transit is working time."""
+    working = {carrier.id for carrier in scenario.carriers if carrier.transit_counts == "working_time"}
+    problems: list[tuple[Path, str]] = [
+        (
+            ("lanes", index),
+            f"promise: the transit of '{lane.carrier}' is working time, and customers are told all of it; give promise",
+        )
+        for index, lane in enumerate(scenario.lanes)
+        if lane.carrier in working and lane.promise is None
+    ]
+    if scenario.opening is not None:
+        problems += [
+            (
+                ("carriers", index, "transit_counts"),
+                "transit_counts: an opening's parcels have been on their way for some time, not for working time; "
+                "leave one of them out",
+            )
+            for index, carrier in enumerate(scenario.carriers)
+            if carrier.id in working
+        ]
+    return problems
 
 
 def _other_suppliers(scenario: Scenario) -> list[tuple[Path, str]]:

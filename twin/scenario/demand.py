@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
 
 from twin.scenario.base import (
     Count,
@@ -20,12 +21,13 @@ from twin.scenario.base import (
     Period,
     Positive,
     RegionRef,
+    Tuple,
     Weights,
     refuse,
 )
 from twin.scenario.distributions import CountSpec, CountTable, DistributionSpec
 from twin.scenario.times import DAYS, Day
-from twin.scenario.units import DAY_MS
+from twin.scenario.units import DAY_MS, format_percent
 from twin.streams.distributions import Fixed
 
 __all__ = [
@@ -106,6 +108,18 @@ class ItemSkew(Model):
     """Items this channel orders; all unless given"""
 
 
+LEVEL_PPM_MAX: Final = 100_000_000
+LevelAt = Annotated[tuple[DurationMs, Percent], Field(strict=False)]
+
+
+def _rising(values: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+    if any(later <= earlier for (earlier, _), (later, _) in pairwise(values)):
+        raise refuse("levels must be in the order of their times, each later than the one before")
+    if any(level > LEVEL_PPM_MAX for _, level in values):
+        raise refuse(f"a level is at most {format_percent(LEVEL_PPM_MAX)}; raise `orders` instead")
+    return values
+
+
 class GeneratedDemand(Model):
     """Orders with the rhythm, baskets and item skew of a real book."""
 
@@ -119,10 +133,23 @@ class GeneratedDemand(Model):
     """Quantiles"""
     quantity_per_line: CountTable
     """Quantiles"""
-    item_skew: ItemSkew
+    item_skew: ItemSkew | None = None
     """How demand falls from the best item to the last"""
+    items: dict[RegionRef, Weights[ItemRef]] = Field(default_factory=dict)
+    """Weights of the items that the customers of each region order, in place of `item_skew`"""
+    levels: Annotated[Tuple[LevelAt], AfterValidator(_rising)] = ()
+    """Pairs of a time after the start and a share of `orders`, straight between and even outside of them"""
     regions: Weights[RegionRef]
     """Weights of the customers' regions"""
+
+    @model_validator(mode="after")
+    def _says_of_what(self) -> Self:
+        if (self.item_skew is None) == (not self.items):
+            raise refuse("give item_skew or items, one of them: which items customers order")
+        missing = [region for region, weight in self.regions.items() if weight and region not in self.items]
+        if self.items and missing:
+            raise refuse(f"items says nothing of region {missing[0]}; give the weights of its items")
+        return self
 
     @model_validator(mode="after")
     def _whole_days(self) -> Self:

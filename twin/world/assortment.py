@@ -235,24 +235,32 @@ def _generated_demand(scenario: Scenario, skus: Sequence[str], demands: dict[str
         spec = channel.demand
         if not isinstance(spec, GeneratedDemand):
             continue
-        weights = zipf_mandelbrot(
-            skus[: spec.item_skew.items or len(skus)], spec.item_skew.exponent, spec.item_skew.shift
-        )
-        total = weights.sums[-1]
         quantity, square = _moments(spec.quantity_per_line)
         lines, _ = _moments(spec.lines_per_order)
         rate = spec.orders.count / spec.orders.per_ms * lines
         regions = sum(spec.regions.values())
-        before = 0
-        for sku, running in zip(weights.names, weights.sums, strict=True):
-            share = (running - before) / total
-            before = running
-            for region, weight in spec.regions.items():
+        shares = _item_shares(spec, skus)
+        for region, weight in spec.regions.items():
+            for sku, share in shares.get(region, {}).items():
                 demand = demands.setdefault(sku, {}).setdefault(region, _Demand())
                 part = rate * share * weight / regions
                 demand.lines += part
                 demand.units += part * quantity
                 demand.squares += part * square
+
+
+def _item_shares(spec: GeneratedDemand, skus: Sequence[str]) -> dict[str, dict[str, float]]:
+    """By region, the share of each item in its lines."""
+    if spec.item_skew is None:
+        return {
+            region: {sku: weight / sum(of.values()) for sku, weight in of.items()} for region, of in spec.items.items()
+        }
+    weights = zipf_mandelbrot(skus[: spec.item_skew.items or len(skus)], spec.item_skew.exponent, spec.item_skew.shift)
+    before, of_all = 0, {}
+    for sku, running in zip(weights.names, weights.sums, strict=True):
+        of_all[sku] = (running - before) / weights.sums[-1]
+        before = running
+    return dict.fromkeys(spec.regions, of_all)
 
 
 def _moments(distribution: Distribution) -> tuple[float, float]:

@@ -182,6 +182,7 @@ def _add_parties(scenario: Scenario, sites: Sites, catalog: Catalog, world: Busi
             sites.pickups[spec.id],
             spec.shrink.ppm * 86_400_000 // spec.shrink.per_ms,
             spec.counting.every if spec.counting is not None else 0,
+            pick.drawn,
         )
         link = _link(scenario, spec.latency, "warehouse")
         warehouse = Warehouse(f"warehouse/{spec.id}", spec.id, link, config, catalog.opening[spec.id])
@@ -200,7 +201,8 @@ def _add_parties(scenario: Scenario, sites: Sites, catalog: Catalog, world: Busi
         world.add(Supplier(f"supplier/{source.id}", _link(scenario, source.latency, "supplier"), config_))
     for carrier in scenario.carriers:
         transits = {(lane.from_, lane.to): lane.transit for lane in scenario.lanes if lane.carrier == carrier.id}
-        config__ = CarrierConfig(sites.calendars[carrier.calendar], carrier.milestones, transits)
+        working = carrier.transit_counts == "working_time"
+        config__ = CarrierConfig(sites.calendars[carrier.calendar], carrier.milestones, transits, working)
         link = _link(scenario, carrier.latency, "carrier")
         world.carriers[carrier.id] = world.add(Carrier(f"carrier/{carrier.id}", link, config__))
     world.erp = world.add(Erp("erp", _link(scenario, scenario.erp.latency, "erp"), scenario.erp.posting))
@@ -338,10 +340,22 @@ def _channel(
         return PeriodicChannel(id, link, config, first_at, demand.every, demand.item, demand.region, demand.quantity)
     if isinstance(demand, GeneratedDemand):
         skew = demand.item_skew
-        weights = zipf_mandelbrot(catalog.ranked[: skew.items], skew.exponent, skew.shift)
+        chosen: Weighted | dict[str, Weighted] = (
+            {region: Weighted.of(dict(of_region)) for region, of_region in demand.items.items()}
+            if skew is None
+            else zipf_mandelbrot(catalog.ranked[: skew.items], skew.exponent, skew.shift)
+        )
         regions = Weighted.of(dict(demand.regions))
         return GeneratedChannel(
-            id, link, config, hourly_micro(demand), weights, regions, demand.lines_per_order, demand.quantity_per_line
+            id,
+            link,
+            config,
+            hourly_micro(demand),
+            chosen,
+            regions,
+            demand.lines_per_order,
+            demand.quantity_per_line,
+            tuple([(scenario.run.start + after, level) for after, level in demand.levels]),
         )
     if isinstance(demand, BookDemand) and book is not None:
         return BookChannel(id, link, config, tuple([order for order in book.orders if order.channel == spec.id]))

@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from twin.core.calendar import Calendar, next_open
+from twin.core.calendar import Calendar, CalendarExhausted, add_working, next_open
 from twin.core.commands import LoadedParcel, PublishMilestone
 from twin.core.effects import Delivery
 from twin.streams import Distribution
@@ -22,11 +22,26 @@ ANYWHERE: Final = ("", "")
 
 
 class CarrierConfig(Struct, frozen=True):
-    """Delivery hours, which milestones are reported, and the transit of each lane by (node, region)."""
+    """Delivery hours, which milestones are reported, and the transit of each lane by (node, region): of all time, or
+    of `working` time, in which it stands still while the carrier is closed."""
 
     calendar: Calendar
     milestones: tuple[str, ...]
     transits: dict[tuple[str, str], Distribution]
+    working: bool = False
+
+    def there(self, begin: int, transit: int) -> int:
+        """When a parcel is there that goes off at `begin` (ms) and takes `transit` ms.
+
+        Of one that takes longer than the hours are known for it is the last instant known, after the end of the run.
+        """
+        try:
+            if self.working:
+                # Work that fills the day to its end is done then; nobody delivers at that very instant.
+                return next_open(self.calendar, add_working(self.calendar, begin, transit))
+            return next_open(self.calendar, begin + transit)
+        except CalendarExhausted:
+            return max(begin, self.calendar.bounds[-1])
 
 
 class Parcel(Struct, frozen=True):
@@ -69,7 +84,7 @@ class Carrier(Party, Closure):
         world = self.world
         now = world.now
         drawn = world.streams.draw(self.config.transits[node, region], "transit", shipment)
-        delay = next_open(self.config.calendar, now + max(0, drawn)) - now
+        delay = self.config.there(now, max(0, drawn)) - now
         world.truth.record(now, "shipment.collected", shipment, node, "", delay)
         for marketplace in world.marketplaces.values():
             marketplace.scanned(order)
@@ -123,8 +138,8 @@ class Carrier(Party, Closure):
         """After which time a parcel is there that went astray: it is sent anew once its address was put right."""
         world = self.world
         again = max(0, world.streams.draw(transit, "transit", shipment, "again"))
-        at = world.now + delay + world.misaddressed.pop(shipment) + again
-        return next_open(self.config.calendar, at) - world.now
+        at = world.now + delay + world.misaddressed.pop(shipment)
+        return self.config.there(at, again) - world.now
 
     def _way(self, lane: tuple[str, str]) -> Standstill | None:
         """When a lane stood still, closures of the lane and of the whole carrier counted once."""

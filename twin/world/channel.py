@@ -63,6 +63,17 @@ def zipf_mandelbrot(names: Sequence[str], exponent_milli: int, shift: int) -> We
     return Weighted(tuple(names), tuple(accumulate(max(1, weight) for weight in weights)))
 
 
+def level_ppm(levels: Sequence[tuple[int, int]], at: int) -> int:
+    """The level at an instant (ms) in parts per million: straight between the pairs given, even outside of them."""
+    after = bisect_right(levels, at, key=lambda pair: pair[0])
+    if not after:
+        return levels[0][1]
+    if after == len(levels):
+        return levels[-1][1]
+    (begin, low), (end, high) = levels[after - 1], levels[after]
+    return low + (high - low) * (at - begin) // (end - begin)
+
+
 class ChannelConfig(Struct, frozen=True):
     """What every channel has: its engine id, how long after ordering goods are wanted, list prices, and when demand
     begins and ends (ms). `spike` names a stream of further customers."""
@@ -270,14 +281,18 @@ class GeneratedChannel(DrawnChannel):
         link: Link,
         config: ChannelConfig,
         hourly_micro: tuple[int, ...],
-        items: Weighted,
+        items: Weighted | dict[str, Weighted],
         regions: Weighted,
         lines: Distribution,
         quantity: Distribution,
+        levels: tuple[tuple[int, int], ...] = (),
     ) -> None:
         super().__init__(id, link, config)
         self.hourly_micro = hourly_micro
+        # The same for all customers, or by region.
         self.items = items
+        # Instants (ms) and parts per million of the rate, straight between.
+        self.levels = levels
         self.regions = regions
         self.lines_distribution = lines
         self.quantity = quantity
@@ -297,6 +312,8 @@ class GeneratedChannel(DrawnChannel):
         while at < ends_at:
             # 1970-01-01 was a Thursday: hour 72 of a week that begins on Monday.
             rate = self.hourly_micro[(at // HOUR_MS + 72) % WEEK_HOURS]
+            if self.levels:
+                rate = rate * level_ppm(self.levels, at // HOUR_MS * HOUR_MS) // MICRO
             rest = HOUR_MS - at % HOUR_MS
             there = rate * rest // HOUR_MS
             if left < there:
@@ -308,7 +325,8 @@ class GeneratedChannel(DrawnChannel):
         return at
 
     def _lines(self, order: str) -> tuple[OrderLine, ...]:
-        streams, items = self.world.streams, self.items
+        streams = self.world.streams
+        items = self.items if isinstance(self.items, Weighted) else self.items[self._region(order)]
         wanted = max(1, streams.draw(self.lines_distribution, "lines", order))
         prices = self.config.prices
         chosen: dict[str, None] = {}

@@ -71,7 +71,7 @@ class Sites(Struct, frozen=True):
         scenario = self.scenario
         spec = calendar_named(scenario.calendars, warehouse.calendar)
         start, end = scenario.run.start, scenario.run.end + KNOWN_AHEAD_MS
-        handling = warehouse.pick_time.order + warehouse.pick_time.line
+        handling = warehouse.pick_time.told_ms
         departures = []
         for pickups in self.pickups[warehouse.id]:
             closing: tuple[int, ...] = ()

@@ -41,8 +41,8 @@ class Pickups(Struct, frozen=True):
 
 
 class WarehouseConfig(Struct, frozen=True):
-    """The physical set-up. Pick times are of one picker; `pickers` 0 has no limit; `shrink_ppm_per_day` of the units
-    on hand vanish unseen; `count_ms` 0 never counts."""
+    """The physical set-up. Pick times are of one picker, and what is `drawn` for an order is added to them; `pickers` 0
+    has no limit; `shrink_ppm_per_day` of the units on hand vanish unseen; `count_ms` 0 never counts."""
 
     calendar: Calendar
     pickers: int = 0
@@ -55,6 +55,7 @@ class WarehouseConfig(Struct, frozen=True):
     pickups: tuple[Pickups, ...] = ()
     shrink_ppm_per_day: int = 0
     count_ms: int = 0
+    drawn: Distribution | None = None
 
 
 class Job(Struct):
@@ -117,7 +118,7 @@ class Warehouse(Party, Closure):
         self.at_once = (
             not config.pickers
             and not config.calendar.bounds
-            and not (config.order_ms or config.line_ms or config.unit_ms)
+            and not (config.order_ms or config.line_ms or config.unit_ms or config.drawn is not None)
         )
 
     def unclaimed(self, sku: str) -> int:
@@ -210,12 +211,14 @@ class Warehouse(Party, Closure):
                 if not is_open(calendar, now):
                     self._await_opening(next_open(calendar, now))
                     return
-                job = self.queue[0][3]
-                end = add_working(calendar, now, self._duration(job))
             except CalendarExhausted:
                 return  # past the known shifts the jobs stay in the building, open and visible
-            heappop(self.queue)
+            job = heappop(self.queue)[3]
             self.free_pickers -= 0 if unlimited else 1
+            try:
+                end = add_working(calendar, now, self._duration(job))
+            except CalendarExhausted:
+                continue  # so does one that takes longer than they last, and others go on
             self.world.post(self.finish, job, end - now, Phase.SHIP)
 
     def _await_opening(self, at: int) -> None:
@@ -233,7 +236,9 @@ class Warehouse(Party, Closure):
         units = sum([line.quantity for line in effect.lines]) if config.unit_ms else 0
         mean = config.order_ms + config.line_ms * len(effect.lines) + config.unit_ms * units
         if config.exponential and mean:
-            return self.world.streams.draw(Exponential(mean), "pick", effect.fulfillment_order)
+            mean = self.world.streams.draw(Exponential(mean), "pick", effect.fulfillment_order)
+        if config.drawn is not None:
+            mean += max(0, self.world.streams.draw(config.drawn, "handling", effect.fulfillment_order))
         return mean
 
     def finish(self, job: Job) -> None:
