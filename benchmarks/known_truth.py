@@ -84,7 +84,12 @@ def thinned(log: EventLog, folder: Path) -> EventLog:
         columns[name] = pc.strftime(table[name].cast(pa.timestamp("ms", "UTC")), format="%Y-%m-%dT%H:%M:%SZ")
     columns["value"] = pc.divide(table["value_minor"].cast(pa.float64()), 100.0)
     pcsv.write_csv(pa.table(columns), folder / "export.csv")
-    mapping = {
+    return load_log([folder / "export.csv"], export_mapping(log))
+
+
+def export_mapping(log: EventLog) -> dict[str, Any]:
+    """How the columns of a thinned log are to be read."""
+    return {
         "title": "An export without stock views, candidates, record times and half of the promises",
         "times": {"zone": "UTC", "format": "iso"},
         "currency": log.currency,
@@ -94,7 +99,6 @@ def thinned(log: EventLog, folder: Path) -> EventLog:
         | {"value": "value", "requested": "requested_ms", "promised": "promised_ms"},
         "activity": {"column": "activity", "time": "event_ms", "names": {name: name for name in ACTIVITIES}},
     }
-    return load_log([folder / "export.csv"], mapping)
 
 
 def values(log: EventLog, since: int) -> dict[str, Fraction]:

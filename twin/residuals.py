@@ -22,7 +22,7 @@ __all__ = ["KINDS", "ONE", "Residual", "ResidualsError", "read_residuals", "writ
 ONE: Final = 1 << 52
 """A quantile of 1."""
 
-KINDS: Final = ("transit", "lead_time", "pick")
+KINDS: Final = ("transit", "lead_time", "pick", "handling")
 
 
 class ResidualsError(ValueError):
@@ -32,9 +32,10 @@ class ResidualsError(ValueError):
 class Residual(msgspec.Struct, frozen=True, gc=False):
     """One recorded duration.
 
-    `key` is the delivery note of a transit or a pick, and the item of a lead time. `subject` is the order of the first
-    two; `node` the warehouse; `at` when it began. What lies beyond the distribution's end is `beyond_ppm` of that end,
-    in parts per million, else 1,000,000. `dock_ms` is the time from the dock to the shelf that goes with a lead time.
+    `key` is the delivery note of a transit, a pick or a handling, and the item of a lead time. `subject` is the order
+    of the first three; `node` the warehouse; `at` when it began. What lies beyond the distribution's end is
+    `beyond_ppm` of that end, in parts per million, else 1,000,000. `dock_ms` is the time from the dock to the shelf
+    that goes with a lead time.
     """
 
     kind: str

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from benchmarks.known_truth import export_mapping, thinned
 from tests.unit.foreign_logs import DAY, HOUR, START, UNTIL, known_log, log_of, truths
 from twin.cli import main
 from twin.event_log import EventLog
@@ -23,6 +24,7 @@ from twin.replay.foreign import ForeignCalibration, calibrate_log
 from twin.replay.foreign_cases import OTHER, cases_of, group_places, known_before
 from twin.replay.foreign_table import as_seen, seen_by, table_of_log
 from twin.replay.growth import find_growth
+from twin.replay.neutral import event_log_of_run
 from twin.replay.never import estimate_ending
 from twin.replay.open_hours import find_open_hours
 from twin.replay.parameters import Parameter
@@ -339,6 +341,7 @@ def test_what_is_open_as_long_as_others_took_is_late_and_not_never() -> None:
 # --- on the command line
 
 
+ROOT = Path(__file__).resolve().parents[2]
 Told = Callable[..., tuple[int, str, str]]
 
 
@@ -458,3 +461,36 @@ def test_what_was_given_up_is_an_order_without_a_duration() -> None:
     assert "cases were given up" in found.text
     handling = next(one for one in found.parameters if one.name == "warehouses north handling, mean")
     assert handling.high is not None and handling.high < 14 * HOUR
+
+
+def test_an_export_is_calibrated_with_the_base_of_its_business(told: Told, tmp_path: Path) -> None:
+    """RP-03: what a thinned log of a known business tells goes into its base; true means lie in the intervals."""
+    truth = ROOT / "scenarios" / "replay" / "two_carriers.yaml"
+    short: dict[str, Any] = {
+        "run": {"horizon": "12d", "drain": "4d"},
+        "disruptions": None,
+        "interventions": [{"id": "trial", "at": "2d", "for": "4d"}],
+    }
+    scenario = load(truth, short)
+    run = Twin(scenario).run(1, tmp_path / "run")
+    thinned(event_log_of_run(run.folder), tmp_path)
+    (tmp_path / "map.yaml").write_text(json.dumps(export_mapping(event_log_of_run(run.folder))), encoding="utf-8")
+    base = truth.with_name("two_carriers_assumed.yaml")
+    asked = (tmp_path / "export.csv", "--mapping", tmp_path / "map.yaml", "--base", base, "--until", "10d")
+    out = tmp_path / "out.yaml"
+    code, printed, error = told("calibrate", *asked, "--out", out, "--json")
+    assert (code, error) == (0, "")
+    found = {one["name"]: one for one in json.loads(printed)["parameters"]}
+    means = [
+        (found[f"lanes {lane.from_}-{lane.to} {lane.carrier} transit, mean"], lane.transit.expected())
+        for lane in scenario.lanes
+        if f"lanes {lane.from_}-{lane.to} {lane.carrier} transit, mean" in found
+    ]
+    assert len(means) >= 4
+    assert sum(one["low"] <= true <= one["high"] for one, true in means) >= len(means) - 1
+    assert load(out).channels[0].demand != load(base).channels[0].demand
+    code, _, error = told("calibrate", *asked, "--out", tmp_path / "no.yaml", "--horizon", "3d")
+    assert code == 2 and "leave one out" in error
+    code, _, error = told("calibrate", *asked[:-1], "90d", "--out", tmp_path / "no.yaml")
+    assert code == 2 and "is no period in it" in error
+    assert not (tmp_path / "no.yaml").exists()

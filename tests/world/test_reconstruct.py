@@ -356,6 +356,40 @@ def test_a_purchase_has_the_luck_of_the_one_next_to_it_in_time() -> None:
     assert luck.used["lead_time"]["modeled"] == 1
 
 
+def test_drawn_handling_and_transit_in_working_time_have_residuals_too(tmp_path: Path) -> None:  # RP-05
+    drawn = {"order": "0s", "line": "0s", "kind": "fixed", "drawn": {"kind": "uniform", "low": "1h", "high": "9h"}}
+    lasts = {"kind": "uniform", "low": "2h", "high": "20h"}
+    other = {
+        "warehouses": [{"id": site, "pick_time": drawn} for site in ("east", "west")],
+        "carriers": [{"id": "swift", "transit_counts": "working_time"}],
+        "lanes": [
+            {"from": site, "to": to, "carrier": "swift", "transit": lasts, "promise": "3d"}
+            for site in ("east", "west")
+            for to in ("coast", "hills", "plain")
+        ],
+        "disruptions": None,
+        "interventions": None,
+    }
+    scenario = load(TRUTH, SHORT | other | {"run": {"horizon": "6d", "drain": "6d"}}).scenario
+    run = Twin(scenario).run(1, tmp_path / "run")
+    log = event_log_of_run(run.folder)
+    rows = residuals_of(log, scenario, run.manifest.end_ms).rows
+    assert {row.kind for row in rows} == {"transit", "handling"}
+    luck, plain = RecordedLuck(99, rows), Streams(1)
+    shapes = {"transit": scenario.lanes[0].transit, "handling": scenario.warehouses[0].pick_time.drawn}
+    parcels = [one for one in parcels_of(log, run.manifest.end_ms) if one.delivered_at >= 0]
+    assert len(parcels) > 100
+    for kind, suffix in (("transit", "/s"), ("handling", "")):
+        shape = shapes[kind]
+        assert shape is not None
+        apart = [
+            abs(luck.draw(shape, kind, one.note + suffix) - plain.draw(shape, kind, one.note + suffix))
+            for one in parcels
+        ]
+        # The run's own luck is found again, but for what a message or a closing hour takes.
+        assert sorted(apart)[len(apart) * 9 // 10] <= SECOND, kind
+
+
 def test_a_parcel_on_a_lane_that_the_scenario_has_not_is_counted(log: EventLog, recorded: Run) -> None:
     scenario = load(TRUTH, SHORT | STRIKE).scenario
     lanes = [lane for lane in scenario.plain()["lanes"] if lane["from"] == "west"]

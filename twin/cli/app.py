@@ -857,7 +857,7 @@ def calibrate(
     until: Annotated[str, typer.Option(metavar="TIME", help="Nothing from then on is looked at: 30d, or an instant.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The scenario to write.")],
     base: Annotated[
-        Path | None, typer.Option(metavar="SCENARIO", help="Of a run: what its log cannot tell stays as in it.")
+        Path | None, typer.Option(metavar="SCENARIO", help="What the log cannot tell stays as in it; a run needs one.")
     ] = None,
     mapping: Annotated[
         Path | None, typer.Option(metavar="MAP", help="Of an export: YAML file, or the name of a shipped one.")
@@ -880,11 +880,13 @@ def calibrate(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, durations in ms.")] = False,
 ) -> None:
     """Estimate a scenario's parameters from a log, each with its origin and interval."""
-    from twin.cli.calibrating import calibrate_foreign, calibrate_run, check_kind
+    from twin.cli.calibrating import calibrate_exported, calibrate_foreign, calibrate_run, check_kind
     from twin.cli.profiling import load_log
 
     check_kind(log, base, mapping, {"--origin": origin, "--horizon": horizon, "--rest": rest})
-    if mapping is not None:
+    if mapping is not None and base is not None:
+        calibrate_exported(load_log(source, log, mapping), base, until, since, out, as_json=as_json)
+    elif mapping is not None:
         calibrate_foreign(
             load_log(source, log, mapping),
             until,

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from twin.replay.foreign import ForeignCalibration
     from twin.replay.parameters import Parameter
 
-__all__ = ["calibrate_foreign", "calibrate_run", "check_kind"]
+__all__ = ["calibrate_exported", "calibrate_foreign", "calibrate_run", "check_kind"]
 
 WIDTH: Final = 80
+DAY_MS: Final = 86_400_000
 NAME_MIN: Final = 12
 """Characters of a name that stay on one line at least."""
 
@@ -41,12 +42,40 @@ def calibrate_run(run: Path, base: Path, until: str, since: str | None, out: Pat
     scenario = load(base)
     _check_out(out, HEAD, [base, *scenario.sources])
     made = calibrate(run, scenario, base, begins, ends, out.parent)
+    _tell_based(made, f"{manifest.title}, seed {manifest.seed}", run, base, (begins, ends), out, as_json=as_json)
+
+
+def calibrate_exported(log: EventLog, base: Path, until: str, since: str | None, out: Path, *, as_json: bool) -> None:
+    """Write a base with what a foreign log tells of its business, whole or not at all, and show its parameters."""
+    from twin.replay.calibrate import HEAD, calibrate_facts
+    from twin.replay.log_facts import facts_of_log
+    from twin.scenario import load
+
+    times = [at for at in log.table["event_ms"].to_pylist() if at is not None]
+    start = min(times, default=0) // DAY_MS * DAY_MS
+    ends = parse_moment("--until", until, start)
+    begins = start if since is None else parse_moment("--since", since, start)
+    if not start <= begins < ends <= log.as_of_ms:
+        lasts = f"{clock(start)} to {clock(log.as_of_ms)}"
+        raise InputError(f"the log goes from {lasts}; {clock(begins)} to {clock(ends)} is no period in it")
+    scenario = load(base)
+    _check_out(out, HEAD, [base, *scenario.sources])
+    classes = {channel.id: channel.criticality for channel in scenario.channels}
+    facts = facts_of_log(log, begins, ends, classes)
+    made = calibrate_facts(facts, log.title, f"the log '{log.title}'", scenario, base, out.parent)
+    _tell_based(made, log.title, Path(log.files[0].name), base, (begins, ends), out, as_json=as_json)
+
+
+def _tell_based(
+    made: Calibration, title: str, log: Path, base: Path, span: tuple[int, int], out: Path, *, as_json: bool
+) -> None:
+    begins, ends = span
     _write(out, made)
     if as_json:
-        head = {"run": str(run), "base": str(base), "since": begins, "until": ends, "file": str(out)}
+        head = {"run": str(log), "base": str(base), "since": begins, "until": ends, "file": str(out)}
         _print(head, made.parameters, made.rhythms)
     else:
-        _show(f"{manifest.title}, seed {manifest.seed}: {clock(begins)} to {clock(ends)} UTC", made.parameters)
+        _show(f"{title}: {clock(begins)} to {clock(ends)} UTC", made.parameters)
         assumed = sum(one.tag == "assumed" for one in made.parameters)
         line(
             f"{count(assumed)} {'stays' if assumed == 1 else 'stay'} as in the base; "
@@ -144,14 +173,12 @@ def check_kind(log: Sequence[Path], base: Path | None, mapping: Path | None, of_
         raise InputError(
             "give --base SCENARIO for the log of a run, or --mapping MAP for the files of another system's export"
         )
-    if mapping is not None and base is not None:
-        raise InputError(
-            "--base belongs to the log of a run and --mapping to an export, whose scenario stands alone; leave one out"
-        )
+    given = next((name for name, value in of_exports.items() if value is not None), None)
+    if mapping is not None and base is not None and given is not None:
+        raise InputError(f"{given} is of a scenario that stands alone, and --base is given too; leave one out")
     if mapping is None:
         if len(log) > 1:
             raise InputError(f"a run has one folder, {len(log)} are given; leave the others out")
-        given = next((name for name, value in of_exports.items() if value is not None), None)
         if given is not None:
             raise InputError(f"{given} is of an export; give --mapping, or leave it out")
 

@@ -126,6 +126,7 @@ class Telling:
             "lead_time": "supplier lead times",
             "dock_to_stock": "times from dock to shelf",
             "pick": "pick times",
+            "handling": "handling times",
         }
         for kind, counts in luck.items():
             total = counts.total()

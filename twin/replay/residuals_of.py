@@ -36,7 +36,8 @@ def residuals_of(log: EventLog, scenario: Scenario, until: int) -> Residuals:
 
     A transit is taken without the time for which the scenario's closures hold its carrier still. One that ended at an
     opening, and one that is still under way, is known to lie in an interval only. A pick has a residual where it takes
-    an exponential time and waits for nobody: elsewhere the wait in the queue cannot be told from it.
+    an exponential time, or one that is drawn, and waits for nobody: elsewhere the wait in the queue cannot be told from
+    it.
     """
     return _Placing(scenario, until).place(log)
 
@@ -50,6 +51,7 @@ class _Placing:
         span = (min(run.start, until), 2 * max(run.end, until) - run.start)
         self.calendars = {name: compile_calendar(calendar_named(scenario.calendars, name), *span) for name in names}
         self.lanes = {(lane.from_, lane.to, lane.carrier): lane.transit for lane in scenario.lanes}
+        self.working = {carrier.id: carrier.transit_counts == "working_time" for carrier in scenario.carriers}
         self.hours = {carrier.id: self.calendars[carrier.calendar] for carrier in scenario.carriers}
         self.sites = {warehouse.id: warehouse for warehouse in scenario.warehouses}
         self.suppliers = {supplier.id: supplier for supplier in scenario.suppliers}
@@ -81,7 +83,10 @@ class _Placing:
         began, calendar = one.shipped_at, self.hours[one.carrier]
         ended = self.until if one.delivered_at < 0 else one.delivered_at
         lasted = max(0, ended - began - self._lost(one.carrier, began, ended))
-        if one.delivered_at < 0:
+        if self.working[one.carrier]:
+            lasted = worked(calendar, began, began + lasted)
+            placed = beyond(distribution, lasted) if one.delivered_at < 0 else between(distribution, lasted, lasted)
+        elif one.delivered_at < 0:
             placed = beyond(distribution, lasted)
         else:
             placed = between(distribution, *_before_opening(calendar, began, began + lasted))
@@ -101,12 +106,17 @@ class _Placing:
         calendar = self.calendars[site.calendar]
         began = one.released_at + round(site.latency.expected())
         mean = site.pick_time.order + site.pick_time.line * one.lines + site.pick_time.unit * one.units
-        if not mean or ended < began:
+        if ended < began:
             return None
         lasted = worked(calendar, began, ended)
-        return Residual(
-            "pick", one.note, one.order, one.site, one.released_at, *between(Exponential(mean), lasted, lasted)
-        )
+        drawn = site.pick_time.drawn
+        if drawn is not None:
+            lasted = max(0, lasted - mean)
+        elif not mean:
+            return None
+        kind, distribution = ("pick", Exponential(mean)) if drawn is None else ("handling", drawn)
+        placed = between(distribution, lasted, lasted)
+        return Residual(kind, one.note, one.order, one.site, one.released_at, *placed)
 
     def _lead_time(self, one: Purchase) -> Residual | None:
         supplier, site = self.suppliers.get(one.supplier), self.sites.get(one.site)
@@ -132,7 +142,8 @@ class _Placing:
 
 
 def _alone(site: Warehouse) -> bool:
-    return site.pickers is None and site.pick_time.kind == "exponential"
+    """Whether what a pick took is one draw and no wait."""
+    return site.pickers is None and (site.pick_time.kind == "exponential") == (site.pick_time.drawn is None)
 
 
 def _union(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -49,8 +49,8 @@ class RecordedLuck(Streams):
         kind = key[0]
         if kind == "transit" and len(key) == 2:
             found, how = self._parcel("transit", str(key[1]).removesuffix("/s"))
-        elif kind == "pick":
-            found, how = self._parcel("pick", str(key[1]))
+        elif kind in ("pick", "handling"):
+            found, how = self._parcel(str(kind), str(key[1]))
         elif kind in ("lead_time", "dock_to_stock"):
             found, how = self._purchase(str(key[1]))
         else:
