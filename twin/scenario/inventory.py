@@ -50,14 +50,14 @@ class Inventory(Model):
         given = [name for name in ("latency", "answering") if getattr(self, name) is not None]
         if given and self.held_by != "service":
             raise refuse(
-                f"{' and '.join(given)} are of a service, and {self.held_by} holds the inventory; write "
-                "held_by: service, or leave them out"
+                f"{' and '.join(given)} can have no effect: only a service has its own, and {self.held_by} holds the "
+                "inventory; write held_by: service, or leave it out"
             )
         if self.held_by == "engine":
             named = [name for name in ("pause", "reconcile") if name in self.model_fields_set]
             if named:
                 raise refuse(
                     f"{' and '.join(named)} can have no effect: the engine holds the inventory; write held_by: erp "
-                    "or service, or leave them out"
+                    "or service, or leave it out"
                 )
         return self
