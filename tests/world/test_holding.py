@@ -366,7 +366,10 @@ def test_where_the_engine_holds_the_inventory_there_are_no_such_measures() -> No
     ("inventory", "text"),
     [
         ({"held_by": "warehouse"}, "held_by: unknown value 'warehouse'; write one of engine, erp, service"),
-        ({"held_by": "erp", "latency": "1s"}, "latency are of a service, and erp holds the inventory"),
+        (
+            {"held_by": "erp", "latency": "1s"},
+            "latency can have no effect: only a service has its own, and erp holds the inventory",
+        ),
         ({"held_by": "engine", "reconcile": "1d"}, "reconcile can have no effect: the engine holds the inventory"),
         ({"held_by": "engine"}, "the engine holds the inventory without this key"),
         ({"held_by": "service", "reconcile": "20s"}, "is never answered; give more than policies.delivery.inventory"),

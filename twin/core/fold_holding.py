@@ -80,10 +80,11 @@ def reservations_asked(state: State, event: ReservationsAsked, now: int) -> None
     state.asking = event.request
     state.asked_at = now
     state.reconciliations += 1
+    # What was over before this question was asked cannot excuse a difference in its answer.
+    state.settled = {name: at for name, at in state.settled.items() if at >= now}
 
 
 def reservations_reconciled(state: State, event: ReservationsReconciled, now: int) -> None:
-    state.settled = {name: at for name, at in state.settled.items() if at >= state.asked_at}
     state.asking = ""
     for node, sku, units in event.elsewhere:
         cell = state.stock[node][sku]

@@ -31,7 +31,7 @@ def answer_reservation(state: State, command: AnswerReservation, now: int, draft
     for line in claim.lines:
         back[line.node, line.sku] = back.get((line.node, line.sku), 0) + line.quantity
     withheld, short = [], False
-    for node, sku, available in command.available:
+    for (node, sku), available in {(node, sku): units for node, sku, units in command.available}.items():
         if (node, sku) in back:
             more = state.stock[node][sku].free + back[node, sku] - max(0, available)
             if more > 0:
@@ -51,9 +51,13 @@ def report_reservations(state: State, command: ReportReservations, now: int, dra
     """
     if not state.asking or command.request != state.asking:
         return Refusal("not_asked", f"'{command.request}' is not the last question for reservations")
+    for name, units in [*[(row.claim, row.quantity) for row in command.lines], *[row[1:] for row in command.others]]:
+        if units < 0:
+            return Refusal("quantity", f"'{name}': {units} units are reserved")
     opened = state.deliveries.get(command.request)
     if opened is not None:
         succeed_attempt(state, opened, now, draft)
+    leaving = _leaving(state)
     there: dict[tuple[str, int, str], int] = {}
     orphans: dict[str, list[ReservedUnits]] = {}
     found: list[ReservedUnits] = []
@@ -62,7 +66,7 @@ def report_reservations(state: State, command: ReportReservations, now: int, dra
         before = there.get(place, 0)
         there[place] = before + row.quantity
         excess = min(row.quantity, there[place] - _claimed(state, place))
-        if excess > 0 and state.settled.get(row.claim, -1) < state.asked_at and not _leaving(state, row.claim):
+        if excess > 0 and state.settled.get(row.claim, -1) < state.asked_at and row.claim not in leaving:
             orphan = ReservedUnits(row.claim, row.order, row.line, row.sku, row.node, excess, row.since)
             orphans.setdefault(row.claim, []).append(orphan)
             found.append(orphan)
@@ -112,12 +116,10 @@ def _claimed(state: State, place: tuple[str, int, str]) -> int:
     return sum([line.quantity for line in claim.lines if line.line == number and line.node == node])
 
 
-def _leaving(state: State, claim: str) -> bool:
-    """Whether the holder is being told already what is left of a claim."""
-    return any(
-        isinstance(opened.delivery.effect, ReleaseUnits) and opened.delivery.effect.claim == claim
-        for opened in state.deliveries.values()
-    )
+def _leaving(state: State) -> dict[str, None]:
+    """Claims of which the holder is being told already what is left."""
+    effects = [opened.delivery.effect for opened in state.deliveries.values()]
+    return {effect.claim: None for effect in effects if isinstance(effect, ReleaseUnits)}
 
 
 def _missing(state: State, name: str, claim: Claim, there: dict[tuple[str, int, str], int]) -> bool:

@@ -37,6 +37,7 @@ from twin.world.recent import Recent
 __all__ = ["WarmGroup", "cannot_take_over", "change_of", "remember", "take_over", "try_warm"]
 
 SET_ANEW: Final = (
+    "answering",
     "fixed_latency_ms",
     "gap",
     "hourly_micro",

@@ -13,6 +13,7 @@ from twin.scenario.errors import Path, choices
 from twin.scenario.expect import MeasureBound, Reference
 from twin.scenario.fault_checks import interface_misfits
 from twin.scenario.interventions import PauseBatch, Redrive, ShiftCarrier, ShiftVolume, ZeroFeed
+from twin.scenario.inventory import inventory_misfits
 from twin.scenario.units import CURRENCY_EXPONENTS, format_duration
 from twin.streams.distributions import Fixed
 
@@ -179,7 +180,7 @@ def misfits(scenario: Scenario) -> list[tuple[Path, str]]:
     problems += _drop_shipped(scenario) + _undisturbed(scenario) + _idle_hands(scenario) + _same_names(scenario)
     idle = [(("policies", "delivery", key), text) for key, text in scenario.policies.delivery.without_effect()]
     problems += [(path, f"{path[-1]}: {text}") for path, text in idle]
-    problems += _unasked(scenario) + _unheld(scenario) + _resting(scenario)
+    problems += _unasked(scenario) + inventory_misfits(scenario) + _resting(scenario)
     return problems + interface_misfits(scenario) + _unseen(scenario) + _unmeasured(scenario)
 
 
@@ -382,31 +383,6 @@ def _unasked(scenario: Scenario) -> list[tuple[Path, str]]:
     if scenario.services and not scenario.policies.delivery.of("decision").acknowledge:
         text = "acknowledge: a decision is an answer, which has to be waited for; set acknowledge: true"
         problems.append((("policies", "delivery", "decision"), text))
-    return problems
-
-
-def _unheld(scenario: Scenario) -> list[tuple[Path, str]]:
-    """What does not fit to who holds the inventory: nobody waits for the answers, or nobody takes what others would."""
-    inventory = scenario.inventory
-    if inventory is None:
-        return []
-    problems: list[tuple[Path, str]] = []
-    kind: GatewayKind = "erp" if inventory.held_by == "erp" else "inventory"
-    if inventory.held_by != "engine" and not scenario.policies.delivery.of(kind).acknowledge:
-        text = f"held_by: a reservation is an answer, and policies.delivery.{kind} waits for none"
-        problems.append((("inventory", "held_by"), f"{text}; set acknowledge: true there"))
-    every = inventory.reconcile
-    if inventory.held_by != "engine" and every and every <= scenario.policies.delivery.of(kind).timeout:
-        text = "reconcile: a question that is asked anew before its answer is late is never answered"
-        problems.append((("inventory", "reconcile"), f"{text}; give more than policies.delivery.{kind}.timeout"))
-    party = "inventory" if inventory.held_by == "service" else inventory.held_by
-    for index, interface in enumerate(scenario.interfaces):
-        if interface.to == party and interface.style in ("event", "edi"):
-            text = f"style: {interface.style} answers for its partner, and who holds the inventory answers itself"
-            problems.append((("interfaces", index, "style"), f"{text}; give another style"))
-    if inventory.held_by == "engine" and not inventory.others:
-        text = "held_by: the engine holds the inventory without this key; write erp or service, or leave inventory out"
-        problems.append((("inventory", "held_by"), text))
     return problems
 
 

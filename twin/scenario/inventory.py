@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import model_validator
 
 from twin.scenario.base import DurationMs, ItemRef, Model, PositiveMs, SomeRate, Tuple, WarehouseRef, Weights, refuse
+from twin.scenario.delivery import GatewayKind
 from twin.scenario.distributions import CountSpec, DistributionSpec
+from twin.scenario.errors import Path
 from twin.scenario.units import DAY_MS
 from twin.streams.distributions import Fixed
 
-__all__ = ["Inventory", "OtherDemand"]
+if TYPE_CHECKING:
+    from twin.scenario.model import Scenario
+
+__all__ = ["Inventory", "OtherDemand", "inventory_misfits"]
 
 
 class OtherDemand(Model):
@@ -50,14 +55,39 @@ class Inventory(Model):
         given = [name for name in ("latency", "answering") if getattr(self, name) is not None]
         if given and self.held_by != "service":
             raise refuse(
-                f"{' and '.join(given)} are of a service, and {self.held_by} holds the inventory; write "
-                "held_by: service, or leave them out"
+                f"{' and '.join(given)} can have no effect: only a service has its own, and {self.held_by} holds the "
+                "inventory; write held_by: service, or leave it out"
             )
         if self.held_by == "engine":
             named = [name for name in ("pause", "reconcile") if name in self.model_fields_set]
             if named:
                 raise refuse(
                     f"{' and '.join(named)} can have no effect: the engine holds the inventory; write held_by: erp "
-                    "or service, or leave them out"
+                    "or service, or leave it out"
                 )
         return self
+
+
+def inventory_misfits(scenario: Scenario) -> list[tuple[Path, str]]:
+    """What does not fit to who holds the inventory: nobody waits for the answers, or nobody takes what others would."""
+    inventory = scenario.inventory
+    if inventory is None:
+        return []
+    problems: list[tuple[Path, str]] = []
+    kind: GatewayKind = "erp" if inventory.held_by == "erp" else "inventory"
+    if inventory.held_by != "engine" and not scenario.policies.delivery.of(kind).acknowledge:
+        text = f"held_by: a reservation is an answer, and policies.delivery.{kind} waits for none"
+        problems.append((("inventory", "held_by"), f"{text}; set acknowledge: true there"))
+    every = inventory.reconcile
+    if inventory.held_by != "engine" and every and every <= scenario.policies.delivery.of(kind).timeout:
+        text = "reconcile: a question that is asked anew before its answer is late is never answered"
+        problems.append((("inventory", "reconcile"), f"{text}; give more than policies.delivery.{kind}.timeout"))
+    party = "inventory" if inventory.held_by == "service" else inventory.held_by
+    for index, interface in enumerate(scenario.interfaces):
+        if interface.to == party and interface.style in ("event", "edi"):
+            text = f"style: {interface.style} answers for its partner, and who holds the inventory answers itself"
+            problems.append((("interfaces", index, "style"), f"{text}; give another style"))
+    if inventory.held_by == "engine" and not inventory.others:
+        text = "held_by: the engine holds the inventory without this key; write erp or service, or leave inventory out"
+        problems.append((("inventory", "held_by"), text))
+    return problems

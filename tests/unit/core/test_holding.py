@@ -301,6 +301,16 @@ def test_a_question_that_nobody_answers_lapses_and_the_next_one_is_asked_at_its_
     assert business.refused(c.ReportReservations("x", "inventory", business.at, "", ())) == "not_asked"
 
 
+def test_a_report_of_fewer_units_than_none_is_refused() -> None:  # PL-05
+    business = outside({"north": {"a": 3}})
+    business.wait(6 * HOUR)
+    assert business.refused(report(business, row(units=-1))) == "quantity"
+    assert business.refused(report(business, others=(("north", "a", -1),))) == "quantity"
+    # What is kept of items or places that nobody here knows is no news.
+    business.accept(report(business, others=(("west", "a", 1), ("north", "z", 1))))
+    assert business.events(ReservationsReconciled)[0].elsewhere == ()
+
+
 def test_an_answer_of_an_unknown_kind_or_about_another_order_is_refused() -> None:  # PL-05
     business = outside({"north": {"a": 3}})
     business.accept(business.capture([("a", 3)]))
