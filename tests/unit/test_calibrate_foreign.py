@@ -463,6 +463,7 @@ def test_what_was_given_up_is_an_order_without_a_duration() -> None:
     assert handling.high is not None and handling.high < 14 * HOUR
 
 
+<<<<<<< HEAD
 def test_an_export_is_calibrated_with_the_base_of_its_business(told: Told, tmp_path: Path) -> None:
     """RP-03: what a thinned log of a known business tells goes into its base; true means lie in the intervals."""
     truth = ROOT / "scenarios" / "replay" / "two_carriers.yaml"
@@ -494,3 +495,23 @@ def test_an_export_is_calibrated_with_the_base_of_its_business(told: Told, tmp_p
     code, _, error = told("calibrate", *asked[:-1], "90d", "--out", tmp_path / "no.yaml")
     assert code == 2 and "is no period in it" in error
     assert not (tmp_path / "no.yaml").exists()
+=======
+def test_a_run_of_such_a_scenario_calibrates_to_what_it_draws_from(
+    made: ForeignCalibration, tmp_path: Path, told: Told
+) -> None:
+    """RP-03: handling by a table and transit in working time come back from a run's own log, and nothing twice."""
+    base, out = tmp_path / "made.yaml", tmp_path / "again.yaml"
+    base.write_text(made.text, encoding="utf-8")
+    assert told("run", base, "--out", tmp_path / "run", "--no-report")[0] == 0
+    assert told("calibrate", tmp_path / "run", "--base", base, "--until", "91d", "--out", out)[::2] == (0, "")
+    before, after = load(base), load(out)
+    for one, two in zip(before.warehouses, after.warehouses, strict=True):
+        assert (two.pick_time.order, two.pick_time.line, two.pick_time.kind) == (0, 0, "fixed")
+        assert one.pick_time.drawn is not None and two.pick_time.drawn is not None
+        assert two.pick_time.drawn.expected() == pytest.approx(one.pick_time.drawn.expected(), rel=0.2)
+    for first, second in zip(before.lanes, after.lanes, strict=True):
+        if first.from_ != OTHER:
+            assert second.transit.expected() == pytest.approx(first.transit.expected(), rel=0.2)
+    assert after.channels[0].demand.items == before.channels[0].demand.items  # type: ignore[union-attr]
+    assert after.channels[0].demand.levels == ()  # type: ignore[union-attr]
+>>>>>>> reallogs

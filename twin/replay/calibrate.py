@@ -279,7 +279,10 @@ class _Maker:
         return self._entry(spec.id, lines + self._latency(gateway, f"warehouses {spec.id}", "    "))
 
     def _pick_time(self, name: str, spec: Warehouse, cases: Sequence[Duration], found: DurationEstimate) -> list[str]:
-        """The parts that the base's pick time has; all of it for the order where the sizes do not tell them apart."""
+        """The base's table or its parts; all of it for the order where the sizes do not tell the parts apart."""
+        if spec.pick_time.drawn is not None:
+            drawn = {"drawn": quantiles(found.table, format_duration)}
+            return in_block("pick_time", {**dict.fromkeys(PARTS, "0s"), "kind": "fixed", **drawn}, "    ")
         wanted = [part for part in PARTS if getattr(spec.pick_time, part)] or ["order"]
         fit = fit_pick(cases, wanted) or fit_pick(cases, ["order"])
         value: dict[str, Any] = {}
@@ -330,16 +333,26 @@ class _Maker:
         """All lanes or none: a list whose entries have no ids is replaced as a whole."""
         cases = _by_key(self.facts.transit)
         hours = {carrier.id: self.calendars[carrier.calendar] for carrier in self.base.carriers}
+<<<<<<< HEAD
         working = [carrier.id for carrier in self.base.carriers if carrier.transit_counts == "working_time"]
+=======
+        resting = [carrier.id for carrier in self.base.carriers if carrier.transit_counts == "working_time"]
+>>>>>>> reallogs
         made: list[list[str]] = []
         written = False
         for lane, plain in zip(self.base.lanes, self.plain.get("lanes", []), strict=True):
             seen = cases.get(f"{lane.from_}/{lane.carrier}/{lane.to}", [])
+<<<<<<< HEAD
             if lane.carrier in working:
                 own, waited = self._working(without_closures(seen, self.closures), hours[lane.carrier], 0), 0
             else:
                 own, waited = before_opening(seen, hours[lane.carrier])
                 own = without_closures(own, self.closures)
+=======
+            open_in, rests = hours[lane.carrier], lane.carrier in resting
+            own, waited = (self._working(seen, open_in, 0), 0) if rests else before_opening(seen, open_in)
+            own = without_closures(own, self.closures)
+>>>>>>> reallogs
             found = self._add(f"lanes {lane.from_}-{lane.to} {lane.carrier} transit", _estimated(own), own)
             made.append(_lane(lane, plain, found, waited))
             written = written or found is not None

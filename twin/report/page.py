@@ -225,12 +225,13 @@ def _capacity(picture: Picture, scenario: Scenario | None) -> dict[str, list[tup
     hours: dict[str, list[tuple[float, float]]] = {}
     for warehouse in scenario.warehouses:
         site, pick = picture.sites.get(warehouse.id), warehouse.pick_time
-        if warehouse.pickers is None or site is None or not (pick.order or pick.line or pick.unit):
+        order = pick.order + (0 if pick.drawn is None else pick.drawn.expected())
+        if warehouse.pickers is None or site is None or not (order or pick.line or pick.unit):
             continue
         rows: list[tuple[float, float]] = []
         for bucket, shift in enumerate(_on_shift(picture, site.bounds)):
             work = (
-                site.picked[bucket] * pick.order
+                site.picked[bucket] * order
                 + site.picked_lines[bucket] * pick.line
                 + site.picked_units[bucket] * pick.unit
             )
