@@ -463,7 +463,6 @@ def test_what_was_given_up_is_an_order_without_a_duration() -> None:
     assert handling.high is not None and handling.high < 14 * HOUR
 
 
-<<<<<<< HEAD
 def test_an_export_is_calibrated_with_the_base_of_its_business(told: Told, tmp_path: Path) -> None:
     """RP-03: what a thinned log of a known business tells goes into its base; true means lie in the intervals."""
     truth = ROOT / "scenarios" / "replay" / "two_carriers.yaml"
@@ -495,7 +494,8 @@ def test_an_export_is_calibrated_with_the_base_of_its_business(told: Told, tmp_p
     code, _, error = told("calibrate", *asked[:-1], "90d", "--out", tmp_path / "no.yaml")
     assert code == 2 and "is no period in it" in error
     assert not (tmp_path / "no.yaml").exists()
-=======
+
+
 def test_a_run_of_such_a_scenario_calibrates_to_what_it_draws_from(
     made: ForeignCalibration, tmp_path: Path, told: Told
 ) -> None:
@@ -514,4 +514,3 @@ def test_a_run_of_such_a_scenario_calibrates_to_what_it_draws_from(
             assert second.transit.expected() == pytest.approx(first.transit.expected(), rel=0.2)
     assert after.channels[0].demand.items == before.channels[0].demand.items  # type: ignore[union-attr]
     assert after.channels[0].demand.levels == ()  # type: ignore[union-attr]
->>>>>>> reallogs

@@ -264,8 +264,6 @@ class _Maker:
             words += f", less the wait for one of {spec.pickers} pickers"
         if begun is None:
             why = f"{words} holds a wait that {spec.pickers} pickers in the base's hours do not explain"
-        elif spec.pick_time.drawn is not None:
-            why = f"{words} holds a time that the base draws; calibrate an export without a base for that"
         elif spec.pickups and not reported:
             why = f"{words} holds the wait for trucks; let the warehouse report picked"
         elif interface is not None and interface.style not in ("api", "event"):
@@ -333,26 +331,16 @@ class _Maker:
         """All lanes or none: a list whose entries have no ids is replaced as a whole."""
         cases = _by_key(self.facts.transit)
         hours = {carrier.id: self.calendars[carrier.calendar] for carrier in self.base.carriers}
-<<<<<<< HEAD
         working = [carrier.id for carrier in self.base.carriers if carrier.transit_counts == "working_time"]
-=======
-        resting = [carrier.id for carrier in self.base.carriers if carrier.transit_counts == "working_time"]
->>>>>>> reallogs
         made: list[list[str]] = []
         written = False
         for lane, plain in zip(self.base.lanes, self.plain.get("lanes", []), strict=True):
             seen = cases.get(f"{lane.from_}/{lane.carrier}/{lane.to}", [])
-<<<<<<< HEAD
             if lane.carrier in working:
                 own, waited = self._working(without_closures(seen, self.closures), hours[lane.carrier], 0), 0
             else:
                 own, waited = before_opening(seen, hours[lane.carrier])
                 own = without_closures(own, self.closures)
-=======
-            open_in, rests = hours[lane.carrier], lane.carrier in resting
-            own, waited = (self._working(seen, open_in, 0), 0) if rests else before_opening(seen, open_in)
-            own = without_closures(own, self.closures)
->>>>>>> reallogs
             found = self._add(f"lanes {lane.from_}-{lane.to} {lane.carrier} transit", _estimated(own), own)
             made.append(_lane(lane, plain, found, waited))
             written = written or found is not None
