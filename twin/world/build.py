@@ -393,6 +393,7 @@ def policies_of(scenario: Scenario) -> Policies:
         decider_attempts=outside.attempts if outside is not None else 2,
         # As with jitter: the very same text.
         decider_otherwise=intern(outside.otherwise) if outside is not None else "rules",
+        ranking=rules.sourcing.ranking,
     )
 
 
