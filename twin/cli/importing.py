@@ -122,8 +122,7 @@ def show_rules(imported: ImportedRules, fragment: str, out: Path | None) -> None
     """A table for each rule, then what differs as a whole, then the fragment or where it is."""
     for rule, rows in groupby(imported.rows, _rule):
         made = table(f"{imported.title}: {rule}", "Field", "Value", "Said in", "Becomes", "What differs")
-        for place in (0, 3, 4):
-            made.columns[place].min_width = FIELD_WIDTH
+        made.columns[0].min_width = made.columns[3].min_width = FIELD_WIDTH
         for row in rows:
             made.add_row(row.field or "–", row.value or "–", row.said, row.becomes, row.note)
         show(made)

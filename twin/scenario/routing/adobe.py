@@ -128,9 +128,8 @@ def _check_links(links: list[_Link]) -> None:
             continue
         if link.source is not None and sources.setdefault((link.stock, link.source), link) is not link:
             line = sources[link.stock, link.source].fields.line_of("source_code")
-            link.fields.refuse(
-                "source_code", f"'{link.source}' stands twice in stock {link.stock}; first in line {line}"
-            )
+            text = f"'{link.source}' stands twice in stock {link.stock}; first in line {line}; keep one of them"
+            link.fields.refuse("source_code", text)
         if link.priority is not None and places.setdefault((link.stock, link.priority), link) is not link:
             line = places[link.stock, link.priority].fields.line_of("priority")
             text = f"{link.priority} is the priority of the source in line {line}, too; which goes first is not said"

@@ -84,7 +84,7 @@ class Fields:
             self.refuse("", f"expected fields such as {', '.join(known[:3])}, got {_kind(node.value)}")
             return
         self.found = node.value
-        for key, inner in node.value.items():
+        for key in node.value:
             if key not in known:
                 self.refuse(key, choices("field", "fields", key, known), key_first=False)
 

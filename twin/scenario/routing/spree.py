@@ -24,9 +24,10 @@ _PREFERRED: Final = "preferred_location"
 _SPLITS: Final = "minimize_splits"
 _TYPES: Final = (_SPLITS, _DEFAULT, _PREFERRED)
 _SPLIT: Final = "what the first location lacks of a line comes from the next"
-_SPLITS_NOTE: Final = (
-    "one ranking of locations for the whole order there, and the first gives what it has of each line; here each line "
-    "goes first to those that hold all of it, among them to the one that holds most lines of the order whole"
+_SPLITS_NOTE: Final = "ranks once an order there, each line here"
+_SPLITS_REMARK: Final = (
+    f"{_SPLITS} ranks locations for the whole order there, and the first gives what it has of each line; here each "
+    "line goes first to those that hold all of it, among them to the one that holds most lines of the order whole"
 )
 _DEFAULT_NOTE: Final = "the default stock location first, all others alike"
 _TIE_NOTE: Final = "the last tie goes to the default stock location"
@@ -147,6 +148,7 @@ def _mapped(rules: list[_Rule], home: str) -> Found:
         if rule.counts and rule.type == _SPLITS:
             settings, note = {f"rules[{len(found.rules)}]": _SPLITS}, _SPLITS_NOTE
             found.rules.append((_SPLITS, at))
+            found.remarks.append(_SPLITS_REMARK)
         elif rule.counts and rule.type == _DEFAULT:
             settings, note = {f"rules[{len(found.rules)}]": "ranked_nodes", "ranking[0]": home}, _DEFAULT_NOTE
             found.rules.append(("ranked_nodes", at))
@@ -170,7 +172,7 @@ def _mapped(rules: list[_Rule], home: str) -> Found:
         found.ranking.append((home, _TIE_NOTE))
         found.rows.append(RuleRow("", "", "", ALWAYS, settings, _TIE_NOTE))
     found.remarks += [
-        "the rules hold where the channel's strategy is Spree's own, Rules; which one it is does not stand in this file",
+        "the rules hold where the channel's strategy is Spree's own, Rules; which it is does not stand in this file",
         "locations that tie to the last go by number there, here by the warehouse's id",
         "what no location has is a backorder there only where the item allows it; here the channel says what becomes "
         "of a shortage",
