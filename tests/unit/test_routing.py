@@ -169,6 +169,9 @@ def test_settings_of_resilience4j_are_none_of_them(tmp_path: Path) -> None:
 
 # --- what is refused
 
+_KEYS = st.sampled_from(
+    ["type", "active", "position", "preferences", "channel_id", "source_code", "stock_id", "priority", "count", "field"]
+)
 REFUSED: list[tuple[str, str]] = [
     # rules of Spree
     (spree(a_rule("closest_location")),
@@ -204,6 +207,12 @@ REFUSED: list[tuple[str, str]] = [
      "rules.json:2: data[0].type: expected a text, got a list"),
     (spree('{"type": {"a": 1}, "active": true, "position": 1}'),
      "rules.json:2: data[0].type: expected a text, got a map"),
+    (spree("{}"), "rules.json:2: data[0].type: it is missing; give a text"),
+    (spree(a_rule(more=', "channel_id": 7')), "rules.json:2: data[0].channel_id: expected a text, got 7"),
+    (spree(a_rule(), meta='{"pages": 2}'),
+     "rules.json:4: meta.pages: the file is one of 2 pages; fetch all rules in one page"),
+    (spree(a_rule(), meta='{"count": "1"}'),
+     "rules.json:4: meta.count: expected a whole number; give the number of entries"),
     (spree("null"), "rules.json:2: data[0]: expected fields such as type, active, position, got nothing"),
     (spree(a_rule(), meta='{"count": 5, "pages": 3}'),
      "rules.json:4: meta.count: the file holds 1 of 5 entries; fetch all of them in one page"),
@@ -236,6 +245,11 @@ REFUSED: list[tuple[str, str]] = [
      "rules.json:2: links[0].stock_id: it is missing; give a whole number"),
     (adobe('{"stock_id": 1, "priority": 2}'), "rules.json:2: links[0].source_code: it is missing; give a text"),
     (adobe(a_link(priority='"high"')), "rules.json:2: links[0].priority: expected a whole number, got 'high'"),
+    (adobe("{}"), "rules.json:2: links[0].source_code: it is missing; give a text"),
+    (adobe('{"source_code": 5, "stock_id": 1, "priority": 2}'),
+     "rules.json:2: links[0].source_code: expected a text, got 5"),
+    (adobe(a_link(), key="items", more=',\n"total_count": "1"'),
+     "rules.json:4: total_count: expected a whole number; give the number of entries"),
     (adobe("3"), "rules.json:2: links[0]: expected fields such as source_code, stock_id, priority, got 3"),
     (adobe(a_link(), key="items", more=',\n"total_count": 12'),
      "rules.json:4: total_count: the file holds 1 of 12 entries; fetch all of them in one page"),
@@ -270,6 +284,30 @@ def test_a_file_that_is_not_usable_is_told(tmp_path: Path, text: str | bytes, me
     """PL-03: a malformed file has one message with its place."""
     (found,) = problems(tmp_path, text)
     assert found.startswith(message)
+
+
+_ANY = st.recursive(
+    st.none() | st.booleans() | st.integers(-1, 3) | st.sampled_from(["", "east", "minimize_splits", "stock_id"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(_KEYS, inner, max_size=3),
+    max_leaves=8,
+)
+_ENTRY = st.dictionaries(_KEYS, _ANY, max_size=5)
+
+
+@given(st.sampled_from(["data", "links", "items"]), st.lists(_ENTRY | _ANY, max_size=3), _ANY)
+def test_whatever_a_file_holds_is_mapped_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, key: str, entries: list[object], beside: object
+) -> None:
+    """PL-03: nothing in a file of such a shape ends in anything but a policy or a list of problems."""
+    path = tmp_path_factory.mktemp("any") / "rules.json"
+    more = {"data": "meta", "links": "links", "items": "search_criteria"}[key]
+    path.write_text(json.dumps({more: beside, key: entries}), encoding="utf-8")
+    try:
+        found = imported(path, {**HOME, "east": "main", "minimize_splits": "other", "stock_id": "third"})
+    except ScenarioError as error:
+        assert all(problem.line for problem in error.problems)
+    else:
+        assert found.policies["policies"]["sourcing"]["ranking"]
 
 
 def test_all_that_is_wrong_is_told_at_once_and_in_order(tmp_path: Path) -> None:

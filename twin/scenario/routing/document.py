@@ -80,6 +80,7 @@ class Fields:
         self.where = where
         self.problems = problems
         self.found: Mapping[str, Node] = {}
+        self.is_map = isinstance(node.value, dict)
         if not isinstance(node.value, dict):
             self.refuse("", f"expected fields such as {', '.join(known[:3])}, got {_kind(node.value)}")
             return
@@ -129,7 +130,8 @@ class Fields:
     def _given(self, field: str, expected: str) -> object:
         if field in self.found and self.found[field].value is not None:
             return self.found[field].value
-        if self.found:
+        # What is no map at all is told already.
+        if self.is_map:
             self.refuse(field, f"it is missing; give {expected}")
         return None
 

@@ -50,7 +50,9 @@ class Found(Struct):
 def check_whole(document: Document, said: object, key: str, line: int, problems: list[Problem]) -> None:
     """Tell where a file says that there are more rules than it holds."""
     held = len(document.entries)
-    if isinstance(said, int) and not isinstance(said, bool) and said != held:
+    if isinstance(said, bool) or not isinstance(said, int):
+        problems.append(Problem(document.file, line, f"{key}: expected a whole number; give the number of entries"))
+    elif said != held:
         text = f"{key}: the file holds {held} of {said} entries; fetch all of them in one page"
         problems.append(Problem(document.file, line, text))
 

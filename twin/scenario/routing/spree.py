@@ -97,9 +97,14 @@ def _check_meta(document: Document, problems: list[Problem]) -> None:
     meta = document.beside["meta"]
     if not isinstance(meta.value, dict):
         problems.append(Problem(document.file, meta.line, "meta: expected fields such as count and pages"))
-    elif "count" in meta.value:
+        return
+    if "count" in meta.value:
         count = meta.value["count"]
         check_whole(document, count.value, "meta.count", count.line, problems)
+    pages = meta.value.get("pages")
+    if pages is not None and pages.value not in (0, 1):
+        text = f"meta.pages: the file is one of {pages.value} pages; fetch all rules in one page"
+        problems.append(Problem(document.file, pages.line, text))
 
 
 def _home(document: Document, bindings: Mapping[str, str], problems: list[Problem]) -> str:
