@@ -12,10 +12,10 @@ __all__ = ["check_output", "write_output"]
 BEGINNINGS: Final = {
     "a page": b"<!doctype html",
     "JUnit XML": b"<?xml",
+    "a fragment of sourcing rules": b"# sourcing rules read from ",
     "a baseline": b'{"format"',
     "a table of changed decisions": b"position,now_ms,about,decision",
     "a fragment of policies": b"# delivery policies read from ",
-    "a fragment of sourcing rules": b"# sourcing rules read from ",
 }
 """How files of a kind begin; maps and Markdown may begin with anything, but a scenario is neither."""
 

@@ -284,10 +284,10 @@ class Policies(Struct, frozen=True, omit_defaults=True):
     rejection_wait_ms: int = 86_400_000
     pools: tuple[Pool, ...] = ()
     promise_extra_ms: int = 0
+    ranking: tuple[str, ...] = ()
     decider: str = ""
     decider_attempts: int = 2
     decider_otherwise: str = "rules"
     promiser: str = ""
     releaser: str = ""
     releaser_otherwise: str = "release"
-    ranking: tuple[str, ...] = ()
