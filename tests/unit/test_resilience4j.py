@@ -520,7 +520,11 @@ UNUSABLE: list[tuple[str | bytes, str]] = [
     ("- 1\n", "r4j.yml:1: expected keys such as resilience4j, got a list"),
     (b"\x89PNG\r\n\x1a\n\x00\xff", "r4j.yml:1: byte 0x89 is not UTF-8"),
     (b"a: \x00\x01\n", "r4j.yml:1: not valid YAML: the character U+0000 is not allowed"),
-    ("spring: {a: 1}\n", "r4j.yml: there is no key resilience4j; the keys here are spring"),
+    (
+        "spring: {a: 1}\n",
+        "r4j.yml: there is no key resilience4j; the keys here are spring; "
+        "sourcing rules stand under data (Spree), or links or items (Adobe Commerce)",
+    ),
     ("resilience4j: {}\n", "r4j.yml: there is no instance; write some under resilience4j.retry.instances"),
     ("resilience4j: 5\n", "r4j.yml:1: expected keys such as retry and circuitbreaker, got one value or a list"),
     (

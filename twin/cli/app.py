@@ -721,35 +721,26 @@ def brief(
 
 @app.command()
 def policies(
-    settings: Annotated[Path, typer.Argument(metavar="FILE", help="YAML file with Resilience4j's settings.")],
+    settings: Annotated[Path, typer.Argument(metavar="FILE", help="Settings of Resilience4j, or sourcing rules.")],
     bind: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=GATEWAY",
-            help="Which partners an instance stands for, e.g. portal=supplier; none leaves it out.",
+            metavar="NAME=WHAT",
+            help="Partners of an instance (portal=supplier), or warehouse of a source (east=main); none leaves it out.",
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the fragment of a scenario.")] = None,
     extends: Annotated[str, typer.Option(metavar="FILE", help="Scenario that the fragment extends.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Delivery policies from a production system's Resilience4j settings, as a fragment of a scenario."""
-    from twin.cli.importing import parse_bindings, print_import, show_import, write_fragment
-    from twin.scenario.resilience4j import fragment_text, import_policies, read_configuration
+    """Policies of a production system as a fragment of a scenario: its Resilience4j settings, or sourcing rules."""
+    from twin.cli.importing import import_file
 
     if out is not None and extends and not (out.parent / extends).is_file():
         raise InputError(
             f"--extends {extends}: there is no {out.parent / extends}; give its path from the fragment's folder"
         )
-    configuration = read_configuration(settings)
-    imported = import_policies(configuration, parse_bindings(bind or [], configuration))
-    fragment = fragment_text(imported, extends)
-    if out is not None:
-        write_fragment(out, fragment)
-    if as_json:
-        print_import(imported)
-    else:
-        show_import(imported, fragment, out)
+    import_file(settings, bind or [], out, extends, as_json=as_json)
 
 
 @app.command()

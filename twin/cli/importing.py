@@ -1,4 +1,4 @@
-"""Delivery policies from the settings of a production system: the table of what became of each, and the fragment."""
+"""Policies from the settings of a production system: the table of what became of each, and the fragment."""
 
 from __future__ import annotations
 
@@ -15,11 +15,47 @@ from twin.scenario.errors import choices
 
 if TYPE_CHECKING:
     from twin.scenario.resilience4j import Configuration, Imported, Row
+    from twin.scenario.routing import Document, ImportedRules, RuleRow
 
-__all__ = ["parse_bindings", "print_import", "show_import", "write_fragment"]
+__all__ = [
+    "import_file",
+    "parse_bindings",
+    "parse_warehouses",
+    "print_import",
+    "print_rules",
+    "show_import",
+    "show_rules",
+    "write_fragment",
+]
 
 FIELD_WIDTH: Final = 24
 """Characters of a field's name, or of a setting, that stay on one line."""
+
+
+def import_file(settings: Path, bind: Sequence[str], out: Path | None, extends: str, *, as_json: bool) -> None:
+    """Import the file as what it is known by: sourcing rules of an order system, or settings of Resilience4j."""
+    from twin.scenario import resilience4j, routing
+
+    document = routing.read_document(settings)
+    if document is not None:
+        rules = routing.import_rules(document, parse_warehouses(bind, document))
+        text = routing.fragment_text(rules, extends)
+        if out is not None:
+            write_fragment(out, text, "a fragment of sourcing rules")
+        if as_json:
+            print_rules(rules)
+        else:
+            show_rules(rules, text, out)
+        return
+    configuration = resilience4j.read_configuration(settings)
+    imported = resilience4j.import_policies(configuration, parse_bindings(bind, configuration))
+    text = resilience4j.fragment_text(imported, extends)
+    if out is not None:
+        write_fragment(out, text)
+    if as_json:
+        print_import(imported)
+    else:
+        show_import(imported, text, out)
 
 
 def parse_bindings(bind: Sequence[str], configuration: Configuration) -> dict[str, str]:
@@ -45,9 +81,30 @@ def parse_bindings(bind: Sequence[str], configuration: Configuration) -> dict[st
     return found
 
 
-def write_fragment(path: Path, text: str) -> None:
-    """Write the fragment over an earlier one, whole or not at all; anything else is left alone."""
-    write_output("--out", path, "a fragment of policies", text)
+def parse_warehouses(bind: Sequence[str], document: Document) -> dict[str, str]:
+    """Warehouses by name of `--bind NAME=WAREHOUSE`. Raises `InputError` for a name that the rules do not have."""
+    from twin.scenario.routing import names_of
+
+    names = names_of(document)
+    found: dict[str, str] = {}
+    for text in bind:
+        # A warehouse's id has no such sign; a source's code may.
+        name, equals, warehouse = (part.strip() for part in text.rpartition("="))
+        if not equals or not name or not warehouse:
+            raise InputError(f"--bind {text}: give NAME=WAREHOUSE, as in {names[0] if names else 'east'}=main")
+        if name not in names:
+            raise InputError(f"--bind {text}: {choices('name', 'names', name, names)}")
+        if name in found:
+            raise InputError(f"--bind {text}: '{name}' is bound to {found[name]} already; bind it once")
+        if name.startswith("stock/") and warehouse != "none":
+            raise InputError(f"--bind {text}: a stock is no warehouse; {name}=none leaves it out")
+        found[name] = warehouse
+    return found
+
+
+def write_fragment(path: Path, text: str, kind: str = "a fragment of policies") -> None:
+    """Write the fragment over an earlier one of its kind, whole or not at all; anything else is left alone."""
+    write_output("--out", path, kind, text)
 
 
 def show_import(imported: Imported, fragment: str, out: Path | None) -> None:
@@ -58,13 +115,32 @@ def show_import(imported: Imported, fragment: str, out: Path | None) -> None:
         for row in rows:
             made.add_row(row.field.partition(".")[2] or "–", row.value, row.said, row.becomes, row.note)
         show(made)
-    for remark in imported.remarks:
+    _show_rest(imported.remarks, fragment, out)
+
+
+def show_rules(imported: ImportedRules, fragment: str, out: Path | None) -> None:
+    """A table for each rule, then what differs as a whole, then the fragment or where it is."""
+    for rule, rows in groupby(imported.rows, _rule):
+        made = table(f"{imported.title}: {rule}", "Field", "Value", "Said in", "Becomes", "What differs")
+        made.columns[0].min_width = made.columns[3].min_width = FIELD_WIDTH
+        for row in rows:
+            made.add_row(row.field or "–", row.value or "–", row.said, row.becomes, row.note)
+        show(made)
+    _show_rest(imported.remarks, fragment, out)
+
+
+def _show_rest(remarks: Sequence[str], fragment: str, out: Path | None) -> None:
+    for remark in remarks:
         line(f"- {remark}")
     line()
     if out is None:
         line(fragment.rstrip("\n"))
     else:
         line(f"fragment: {out}")
+
+
+def _rule(row: RuleRow) -> str:
+    return row.rule or "always"
 
 
 def _group(row: Row) -> tuple[str, str, str]:
@@ -81,6 +157,23 @@ def print_import(imported: Imported) -> None:
             "value": row.value,
             "said": row.said,
             "becomes": {".".join(path): value for path, value in row.settings},
+            "note": row.note,
+        }
+        for row in imported.rows
+    ]
+    found = {"file": imported.file, "fragment": imported.policies, "rows": rows, "remarks": imported.remarks}
+    line(json.dumps(found, indent=2, ensure_ascii=False))
+
+
+def print_rules(imported: ImportedRules) -> None:
+    """A JSON map of the fragment, the rows and the remarks."""
+    rows = [
+        {
+            "rule": row.rule,
+            "field": row.field,
+            "value": row.value,
+            "said": row.said,
+            "becomes": dict(row.settings),
             "note": row.note,
         }
         for row in imported.rows

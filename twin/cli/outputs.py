@@ -12,6 +12,7 @@ __all__ = ["check_output", "write_output"]
 BEGINNINGS: Final = {
     "a page": b"<!doctype html",
     "JUnit XML": b"<?xml",
+    "a fragment of sourcing rules": b"# sourcing rules read from ",
     "a baseline": b'{"format"',
     "a table of changed decisions": b"position,now_ms,about,decision",
     "a fragment of policies": b"# delivery policies read from ",
@@ -31,7 +32,7 @@ def check_output(option: str, path: Path, kind: str) -> None:
     begins = BEGINNINGS.get(kind, b"")
     with path.open("rb") as file:
         found = file.read(len(begins))
-    # Of the kinds only a fragment is YAML, and it is known by how it begins.
+    # Of the kinds only fragments are YAML, and they are known by how they begin.
     scenario = path.suffix in (".yaml", ".yml") and not begins.startswith(b"#")
     if (found and found.lower() != begins) or scenario:
         raise InputError(f"{option} {path}: there is a file that is not {kind}; remove it, or give another name")

@@ -122,6 +122,9 @@ def define_policies(state: State, command: DefinePolicies, now: int, draft: Draf
     for name in command.policies.sourcing:
         if name not in sourcing.RULES:
             return Refusal("unknown_rule", f"'{name}'; sourcing rules here: {', '.join(sourcing.RULES)}")
+    ranking = command.policies.ranking
+    if len(dict.fromkeys(ranking)) != len(ranking):
+        return Refusal("ranking", "a warehouse stands twice in the ranking")
     if command.policies.decider_otherwise not in ("rules", "reject", "hold"):
         return Refusal("decider", f"'{command.policies.decider_otherwise}'; otherwise is rules, reject or hold")
     if command.policies.releaser_otherwise not in ("release", "hold"):

@@ -258,7 +258,8 @@ DEFAULT_DELIVERY = DeliveryPolicy("")
 class Policies(Struct, frozen=True, omit_defaults=True):
     """The business's rules as data; a change in the middle of a run is one more command.
 
-    `preferred` maps a region to its preferred warehouse as pairs. `return_window_ms` is how long an invoiced
+    `preferred` maps a region to its preferred warehouse as pairs; `ranking` holds warehouses, best first, for all
+    regions. `return_window_ms` is how long an invoiced
     order stays open for credits after its delivery. `batch` bounds the steps of backorder and wave runs,
     `close_batch` the orders closed in one step. `rejection_wait_ms` is how long a supplier that refused a purchase is
     not asked for the item again by a continuous rule; a periodic one waits for its next review. `pools` are the
@@ -287,6 +288,7 @@ class Policies(Struct, frozen=True, omit_defaults=True):
     rejection_wait_ms: int = 86_400_000
     pools: tuple[Pool, ...] = ()
     promise_extra_ms: int = 0
+    ranking: tuple[str, ...] = ()
     decider: str = ""
     decider_attempts: int = 2
     decider_otherwise: str = "rules"

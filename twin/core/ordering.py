@@ -335,6 +335,7 @@ def context_of(state: State, order: Order, wanted: Sequence[tuple[int, str, int]
         state.preferred.get(order.region, ""),
         state.policies.split_lines,
         channel.reject_shortage,
+        ranking=state.policies.ranking,
     )
 
 

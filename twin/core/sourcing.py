@@ -47,6 +47,7 @@ class SourcingContext(Struct, frozen=True, gc=False):
     split_lines: bool = True
     reject_shortage: bool = False
     coverage: dict[str, int] = {}
+    ranking: tuple[str, ...] = ()
 
 
 class Plan(Struct, frozen=True, gc=False):
@@ -65,6 +66,15 @@ def preferred_node(context: SourcingContext, line: SourcingLine, candidates: Seq
     if not context.preferred:
         return None
     return [0 if candidate.node == context.preferred else 1 for candidate in candidates]
+
+
+def ranked_nodes(context: SourcingContext, line: SourcingLine, candidates: Sequence[Candidate]) -> list[int] | None:
+    """The warehouses in the order of the business's ranking; what does not stand in it comes after, all alike."""
+    ranking = context.ranking
+    if not ranking:
+        return None
+    places = {node: place for place, node in enumerate(ranking)}
+    return [places.get(candidate.node, len(ranking)) for candidate in candidates]
 
 
 def minimize_splits(context: SourcingContext, line: SourcingLine, candidates: Sequence[Candidate]) -> list[int] | None:
@@ -93,6 +103,7 @@ def most_stock(context: SourcingContext, line: SourcingLine, candidates: Sequenc
 
 RULES: Final[dict[str, Rule]] = {
     "preferred_node": preferred_node,
+    "ranked_nodes": ranked_nodes,
     "minimize_splits": minimize_splits,
     "nearest": nearest,
     "cheapest": cheapest,

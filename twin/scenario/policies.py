@@ -46,7 +46,7 @@ __all__ = [
     "ToOrder",
 ]
 
-SourcingRule = Literal["preferred_node", "minimize_splits", "nearest", "cheapest", "most_stock"]
+SourcingRule = Literal["preferred_node", "ranked_nodes", "minimize_splits", "nearest", "cheapest", "most_stock"]
 
 
 def _unless_continuous(value: Any) -> Any:
@@ -161,6 +161,13 @@ Replenishment = Annotated[MinMax | ReorderPoint | BaseStock | ToOrder, Field(dis
 # --- orders
 
 
+def _once(names: tuple[str, ...]) -> tuple[str, ...]:
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            raise refuse(f"'{name}' stands twice in it; keep its better place")
+    return names
+
+
 class Sourcing(Model):
     """Which warehouse serves an order."""
 
@@ -172,10 +179,18 @@ class Sourcing(Model):
     """Ranked rules; the first that does not tie decides"""
     preferred: Annotated[dict[RegionRef, WarehouseRef], SortedKeys] = Field(default_factory=dict)
     """Preferred warehouse of a region"""
+    ranking: Annotated[Tuple[WarehouseRef], AfterValidator(_once)] = ()
+    """Warehouses for `ranked_nodes`, best first, in all regions; those left out come after, all alike"""
     split_lines: bool = True
     """Whether one line may come from several warehouses"""
     outside: DecidedOutside | None = None
     """A service that decides instead of the rules; none unless given"""
+
+    @model_validator(mode="after")
+    def _ranked(self) -> Self:
+        if "ranked_nodes" in self.rules and not self.ranking:
+            raise refuse("ranked_nodes goes by the ranking, and there is none; give ranking: [best, next, ...]")
+        return self
 
 
 class Promise(Model):

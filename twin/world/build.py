@@ -427,6 +427,7 @@ def policies_of(scenario: Scenario) -> Policies:
         rules.backorder.batch,
         tuple(delivery),
         pools=tuple([Pool(name, size) for name, size in rules.delivery.pools.items()]),
+        ranking=rules.sourcing.ranking,
         decider=outside.service if outside is not None else "",
         promiser=rules.promise.outside.service if rules.promise.outside is not None else "",
         releaser=release.service if release is not None else "",

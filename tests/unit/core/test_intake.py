@@ -160,6 +160,7 @@ def test_an_order_of_its_own_class_goes_before_its_channel_s() -> None:
         (c.DefineItems("x", "t", 0, (Item("a/b", 1, 1),)), "sku"),
         (c.DefineItems("x", "t", 0, (Item("", 1, 1),)), "sku"),
         (c.DefinePolicies("x", "t", 0, Policies(sourcing=("luck",))), "unknown_rule"),
+        (c.DefinePolicies("x", "t", 0, Policies(ranking=("north", "north"))), "ranking"),
         (c.DefinePolicies("x", "t", 0, Policies(batch=0)), "batch"),
         (c.DefinePolicies("x", "t", 0, Policies(retention_ms=0)), "retention"),
         (c.DefineReplenishment("x", "t", 0, (rule("nowhere", "a", "to_order"),)), "unknown_node"),

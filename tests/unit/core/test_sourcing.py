@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from tests.unit.core.given import DAY, Business, rule
 from twin.core.events import Leg, SourcingDecided
@@ -36,6 +37,25 @@ def test_the_preferred_node_rule_abstains_where_the_region_prefers_none() -> Non
     context = a_context(a_line(NEAR_AND_DEAR, FAR_AND_CHEAP))
     assert RULES["preferred_node"](context, context.lines[0], context.lines[0].candidates) is None
     assert legs(context, "preferred_node", "nearest") == [(1, "stock", "m", 5, "nearest")]
+
+
+def test_the_ranking_goes_before_what_does_not_stand_in_it() -> None:
+    """What the ranking leaves out ties, so that the next rule decides there; the line goes down the ranking."""
+    other, unranked, last = (Candidate(node, 2, way, 100) for node, way in (("a", 60), ("b", 40), ("c", 30)))
+    lines = a_line(other, unranked, last, FAR_AND_CHEAP, quantity=12)
+    ranked = structs.replace(a_context(lines), ranking=("k", "a"))
+    assert legs(ranked, "ranked_nodes", "nearest") == [
+        (1, "stock", "k", 7, "ranked_nodes"),
+        (1, "stock", "a", 2, "split_line"),
+        (1, "stock", "c", 2, "split_line"),
+        (1, "stock", "b", 1, "split_line"),
+    ]
+
+
+def test_the_ranked_nodes_rule_abstains_where_there_is_no_ranking() -> None:
+    context = a_context(a_line(NEAR_AND_DEAR, FAR_AND_CHEAP))
+    assert RULES["ranked_nodes"](context, context.lines[0], context.lines[0].candidates) is None
+    assert legs(context, "ranked_nodes", "nearest") == [(1, "stock", "m", 5, "nearest")]
 
 
 @pytest.mark.parametrize(("rule_name", "node"), [("nearest", "m"), ("cheapest", "k"), ("most_stock", "m")])

@@ -23,6 +23,7 @@ __all__ = ["Configuration", "Instance", "Level", "read_configuration"]
 
 DEFAULT: Final = "default"
 BASE: Final = "baseConfig"
+_OTHERS: Final = "sourcing rules stand under data (Spree), or links or items (Adobe Commerce)"
 
 
 class Level(Struct, frozen=True):
@@ -123,7 +124,7 @@ def read_configuration(path: str | FilePath) -> Configuration:
     ours = {key: node for key, node in top.items() if loose(key.partition(".")[0]) == "resilience4j"}
     if not ours:
         known = f"; the keys here are {', '.join(list(top)[:8])}" if top else ""
-        raise ScenarioError([*problems, Problem(name, 0, f"there is no key resilience4j{known}")])
+        raise ScenarioError([*problems, Problem(name, 0, f"there is no key resilience4j{known}; {_OTHERS}")])
     instances: dict[str, dict[str, Node]] = {}
     configs: dict[str, dict[str, Node]] = {}
     for section in _map(spread(Node(ours, name, 1), problems), "resilience4j", problems).values():

@@ -10,7 +10,7 @@ from typing import Any, Final
 from twin.scenario.resilience4j.mapper import Row
 from twin.scenario.resilience4j.mapping import Imported
 
-__all__ = ["FRAGMENT_BEGINS", "fragment_text"]
+__all__ = ["FRAGMENT_BEGINS", "fragment_text", "one_line", "scalar_text"]
 
 FRAGMENT_BEGINS: Final = "# Delivery policies read from Resilience4j's settings"
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./%-]*")
@@ -19,7 +19,7 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./%-]*")
 def fragment_text(imported: Imported, extends: str = "") -> str:
     """YAML of the policies; with `extends` it is laid over that scenario."""
     lines = [
-        f"{FRAGMENT_BEGINS} in {_one_line(imported.file)} by `twin policies`.",
+        f"{FRAGMENT_BEGINS} in {one_line(imported.file)} by `twin policies`.",
         "# A scenario can extend this file, or take the part below `policies` over.",
     ]
     if extends:
@@ -45,16 +45,18 @@ def _lines(node: Mapping[str, Any], path: tuple[str, ...], origins: Mapping[tupl
         if isinstance(value, dict):
             lines += [f"{indent}{key}:", *_lines(value, here, origins)]
             continue
-        origin = _one_line(origins[here[2:]])
-        lines.append(f"{indent}{key}: {_value(value)}  # {origin}")
+        origin = one_line(origins[here[2:]])
+        lines.append(f"{indent}{key}: {scalar_text(value)}  # {origin}")
     return lines
 
 
-def _value(value: object) -> str:
+def scalar_text(value: object) -> str:
+    """A scalar or a list as YAML has it."""
     if isinstance(value, str) and _PLAIN.fullmatch(value):
         return value
     return json.dumps(value, ensure_ascii=False)
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """The text without what would end a comment."""
     return " ".join("".join(character if character.isprintable() else " " for character in text).split())
