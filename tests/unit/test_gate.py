@@ -28,10 +28,12 @@ from twin.experiment.regression import (
     Comparison,
     _compared,
     _foreseen,
+    _nothing_in,
     cases_of,
     compare_with,
     foresee,
     judge,
+    need_values,
     overall,
 )
 
@@ -242,6 +244,44 @@ def test_a_scenario_that_is_not_in_the_baseline_is_inconclusive(baseline: Path) 
     (one,) = compare_with(cases_of([other], {}), read_baseline(baseline))
     assert one.verdict == INCONCLUSIVE
     assert "not in the baseline" in one.note
+
+
+def test_a_baseline_without_a_value_is_not_stored(told: Told, tmp_path: Path) -> None:
+    """GV-06: the least scenario's orders are due when it ends, so no change could fail against it."""
+    path, minimal = tmp_path / "b.jsonl", ROOT / "scenarios/minimal.yaml"
+    code, out, err = told("check", minimal, "--store", path, "--seeds", "2", "--quiet")
+    assert (code, out) == (2, "")
+    assert f"{minimal}: no value of otif_to_request under any of 2 seeds" in err and "run.horizon" in err
+    assert not path.exists()
+
+
+def test_a_comparison_in_which_nothing_was_compared_is_an_error_whatever_inconclusive_is(
+    told: Told, tmp_path: Path
+) -> None:
+    """GV-06: one side without any value is wrong input, not an uncertain answer that may be let through."""
+    path, minimal = tmp_path / "b.jsonl", ROOT / "scenarios/minimal.yaml"
+    write_baseline(path, Baseline("otif_to_request", {str(minimal): {1: Kept(None, "a"), 2: Kept(None, "b")}}))
+    asked = ["check", minimal, "--against", path, "--inconclusive", "0", "--quiet"]
+    for more in (["--set", "channels[web].requested=3h"], ["--budget", "1m", "--plan"]):
+        code, out, err = told(*asked, *more)
+        assert (code, out) == (2, "")
+        assert f"{minimal}: the baseline has no value of otif_to_request" in err and "store the baseline anew" in err
+    write_baseline(path, Baseline("otif_to_request", {str(minimal): {1: Kept(Fraction(1), "a"), 2: Kept(None, "b")}}))
+    code, out, err = told(*asked)
+    assert (code, out) == (2, "")
+    assert "no seed has a value of otif_to_request after the change" in err
+
+
+def test_one_seed_with_a_value_on_both_sides_is_still_compared() -> None:
+    kept = {1: Kept(Fraction(9, 10), "a"), 2: Kept(None, "b")}
+    need_values([CASE], Baseline("m", {CASE.name: kept}))
+    found = {seed: (one, Observation(0, seed, {"m": Fraction(9, 10)}, digest="c")) for seed, one in kept.items()}
+    assert _nothing_in("one.yaml", found, "m") == ""
+    found[1] = (kept[1], Observation(0, 1, {"m": None}, digest="c"))
+    assert "on both sides at once" in _nothing_in("one.yaml", found, "m")
+    # One that broke down fails, and is not explained away.
+    found[1] = (kept[1], Observation(0, 1, {}, failure="CorruptLog: a hole"))
+    assert _nothing_in("one.yaml", found, "m") == ""
 
 
 def test_the_plan_says_how_many_seeds_there_will_be_and_what_they_find() -> None:

@@ -72,8 +72,10 @@ def run_check(asked: Request, progress: Progress) -> Callable[[], int]:
     baseline = None
     if asked.against is not None:
         from twin.experiment.baselines import read_baseline
+        from twin.experiment.regression import cases_of, need_values
 
         baseline = read_baseline(asked.against)
+        need_values(cases_of(paths, overrides), baseline, asked.seeds)
     # With a baseline the seeds are those of the comparison.
     seeds = asked.seeds if baseline is None else None
     verdicts = hold(
@@ -184,12 +186,14 @@ def _plan(
     asked: Request, paths: Sequence[Path], overrides: Mapping[str, Mapping[str, object]], margin: Fraction
 ) -> Callable[[], int]:
     from twin.experiment.baselines import read_baseline
-    from twin.experiment.regression import cases_of, foresee
+    from twin.experiment.regression import cases_of, foresee, need_values
 
     if asked.against is None or asked.budget_s is None:
         raise AssertionError("checked before")
     baseline = read_baseline(asked.against)
-    planned = foresee(cases_of(paths, overrides), baseline, asked.budget_s, asked.workers, margin)
+    cases = cases_of(paths, overrides)
+    need_values(cases, baseline)
+    planned = foresee(cases, baseline, asked.budget_s, asked.workers, margin)
 
     def tell() -> int:
         show_foresight(planned, baseline.measure)

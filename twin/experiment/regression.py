@@ -39,10 +39,12 @@ __all__ = [
     "Case",
     "Comparison",
     "Foresight",
+    "NothingCompared",
     "cases_of",
     "compare_with",
     "foresee",
     "judge",
+    "need_values",
     "observed",
     "overall",
 ]
@@ -51,6 +53,10 @@ MAIN: Final = "otif_to_request"
 """Orders on time and in full by the date that the customer asked for; refused and cancelled ones count as failed."""
 _NO_TIME: Final = "no time was left for it; give a larger --budget"
 _UNKNOWN: Final = "not in the baseline; store it anew"
+_VALUE: Final = (
+    "it has one where orders are due within the run: give a longer run.horizon or a shorter requested, and store the "
+    "baseline anew, or leave the scenario out"
+)
 MARGIN: Final = Fraction(-1, 200)
 """Half a point less of the main measure is borne with."""
 CONFIDENCE: Final = 950_000
@@ -58,6 +64,10 @@ POWER: Final = 0.8
 """With which probability the smallest change that can be detected is."""
 
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
+
+
+class NothingCompared(ValueError):
+    """A scenario has no seed with a value of the measure on both sides; the text says on which it has none, and why."""
 
 
 class Case(Struct, frozen=True):
@@ -125,6 +135,17 @@ def observed(
         yield by_place[one.case, one.seed], one
 
 
+def need_values(cases: Iterable[Case], baseline: Baseline, seeds: int | None = None) -> None:
+    """Raises `NothingCompared` for scenarios whose baseline, in its first `seeds`, has no value of the measure."""
+    blank = []
+    for case in cases:
+        kept = baseline.runs.get(case.name, {})
+        if kept and all(kept[seed].value is None for seed in sorted(kept)[:seeds]):
+            blank.append(f"{case.name}: the baseline has no value of {baseline.measure} under any seed; {_VALUE}")
+    if blank:
+        raise NothingCompared("\n".join(blank))
+
+
 def compare_with(
     cases: Sequence[Case],
     baseline: Baseline,
@@ -141,8 +162,10 @@ def compare_with(
     Within a budget the seeds go round all scenarios in turn until the time is over, whatever they show: when to stop
     does not depend on what was found, so the intervals mean what they say. What is under way then is finished, slow or
     not. A scenario that is not in the baseline is inconclusive. `settings` are its changes as `--set` writes them, for
-    the command that shows a verdict again.
+    the command that shows a verdict again. Raises `NothingCompared` where runs were made and no seed has a value on
+    both sides: nothing is certain of it however many there are.
     """
+    need_values(cases, baseline, seeds)
     ends = None if budget_s is None else time.monotonic() + budget_s
     found: dict[int, dict[int, tuple[Kept, Observation]]] = {case.number: {} for case in cases}
     before = {case.number: baseline.runs.get(case.name, {}) for case in cases}
@@ -155,12 +178,30 @@ def compare_with(
         found[job.case][job.seed] = (before[job.case][job.seed], one)
     told = settings or {}
     made = []
+    blank = [text for case in cases if (text := _nothing_in(case.name, found[case.number], baseline.measure))]
+    if blank:
+        raise NothingCompared("\n".join(blank))
     for case in cases:
         compared = _compared(case, found[case.number], baseline.measure, margin, told.get(case.name, ()))
         if not found[case.number]:
             compared = structs.replace(compared, note=_NO_TIME if before[case.number] else _UNKNOWN)
         made.append(compared)
     return judge(made, margin)
+
+
+def _nothing_in(name: str, found: Mapping[int, tuple[Kept, Observation]], measure: str) -> str:
+    """Why no seed of a scenario that was run has a value on both sides; empty where one has, or where one broke."""
+    if not found or any(one.failure for _, one in found.values()):
+        return ""
+    before = {seed for seed, (kept, _) in found.items() if kept.value is not None}
+    after = {seed for seed, (_, one) in found.items() if one.values.get(measure) is not None}
+    if before & after:
+        return ""
+    if not after:
+        why = "no order is due within the run any more; give the change a longer run.horizon, or leave it out"
+        return f"{name}: no seed has a value of {measure} after the change: {why}"
+    where = "in the baseline" if not before else "on both sides at once"
+    return f"{name}: no seed that was run has a value of {measure} {where}; {_VALUE}"
 
 
 def _compared(
