@@ -301,6 +301,30 @@ def test_the_plan_says_how_many_seeds_there_will_be_and_what_they_find() -> None
     assert one.at_worst == pytest.approx(0.005 + (2.262 + 0.883) * 0.030277 * (0.2**0.5), rel=1e-3)
 
 
+def test_a_plan_with_too_little_time_says_how_much_is_enough(
+    told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GV-06: no seeds, and none found, is no answer without what would give one."""
+    # A run takes ten seconds, with the invariants fifteen.
+    monkeypatch.setattr("twin.experiment.regression._timed", lambda job: (job, 15.0 if job.invariants else 10.0))
+    path, other = tmp_path / "b.jsonl", ROOT / "scenarios/drills/outage_erp.yaml"
+    two = {seed: Kept(Fraction(seed, 10), "") for seed in (1, 2)}
+    write_baseline(path, Baseline("otif_to_request", {str(DRILL): two}))
+    asked = ["check", DRILL, "--against", path, "--plan", "--quiet"]
+    code, out, _ = told(*asked, "--budget", "34s")
+    assert code == 0
+    assert f"{DRILL}: too little time for 2 seeds of each; they take about --budget 35s" in out
+    code, out, _ = told(*asked, "--budget", "35s")
+    assert "too little time" not in out
+    # More time does not help where the baseline has nothing.
+    one, unknown = foresee(cases_of([DRILL, other], {}), read_baseline(path), 1)
+    assert one.note.endswith("they take about --budget 1m10s")
+    assert unknown.note == "not in the baseline; store it anew"
+    write_baseline(path, Baseline("otif_to_request", {str(DRILL): {1: Kept(Fraction(1), "")}}))
+    (one,) = foresee(cases_of([DRILL], {}), read_baseline(path), 1)
+    assert one.note.startswith("the baseline has 1 of the 2 values")
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [

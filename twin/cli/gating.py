@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 from twin.cli.failures import FAILED, InputError
 from twin.cli.terminal import line, show, table
+from twin.scenario.errors import join_some
 
 if TYPE_CHECKING:
     from twin.experiment.check import Verdict
@@ -100,6 +101,8 @@ def show_foresight(planned: Sequence[Foresight], measure: str) -> None:
         least = "none" if one.at_worst is None else _points(one.at_worst, signed=False)
         shown.add_row(one.scenario, f"{one.seconds:.2f} s", str(one.seeds), least)
     show(shown)
+    for note in dict.fromkeys(one.note for one in planned if one.note):
+        line(f"{join_some([one.scenario for one in planned if one.note == note])}: {note}")
     line("Smallest loss: fails with 80 % probability though no other scenario does, as if both sides were independent.")
     line("They run on the same seeds, so a change that leaves most orders alone is found when it is little past the")
     line("margin; so is any where all seeds gave the same before.")

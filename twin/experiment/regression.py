@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from math import sqrt
+from math import ceil, sqrt
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Final
@@ -25,6 +25,7 @@ from twin.experiment.observing import Job, Observation, observe
 from twin.experiment.statistics import Interval, student_quantile, t_interval
 from twin.run import Progress
 from twin.scenario import Scenario
+from twin.scenario.units import format_duration
 
 if TYPE_CHECKING:
     from twin.experiment.baselines import Baseline, Kept
@@ -105,13 +106,14 @@ class Foresight(Struct, frozen=True):
     """What the budget is good for in one scenario: so many seeds, and the smallest loss that is then found.
 
     `at_worst` is as if both sides were independent and no other scenario failed; on the same seeds it is less, by how
-    much the change leaves alone.
+    much the change leaves alone. `note` says why there are fewer than two seeds, and what would give two.
     """
 
     scenario: str
     seeds: int
     seconds: float
     at_worst: float | None
+    note: str = ""
 
 
 # --- running
@@ -310,7 +312,15 @@ def foresee(
     held, one_turn = (sum(seconds[case.number, with_all] for case in cases) / workers for with_all in (True, False))
     turns = max(0, int((budget_s - held) / one_turn))
     tests = len([case for case in cases if baseline.runs.get(case.name)])
-    return [_foreseen(case, baseline, turns, seconds[case.number, False], tests, margin) for case in cases]
+    # Rounded up, so that to do as it says is enough.
+    enough = format_duration(1000 * ceil(held + 2 * one_turn))
+    planned = []
+    for case in cases:
+        one = _foreseen(case, baseline, turns, seconds[case.number, False], tests, margin)
+        if turns < 2 and not one.note:
+            one = structs.replace(one, note=f"too little time for 2 seeds of each; they take about --budget {enough}")
+        planned.append(one)
+    return planned
 
 
 def _timed(job: Job) -> tuple[Job, float]:
@@ -324,7 +334,9 @@ def _foreseen(case: Case, baseline: Baseline, turns: int, seconds: float, tests:
     kept = [one.value for one in baseline.runs.get(case.name, {}).values() if one.value is not None]
     count = min(turns, len(kept))
     if count < 2:
-        return Foresight(case.name, count, round(seconds, 2), None)
+        few = f"the baseline has {len(kept)} of the 2 values that an interval takes; store it anew"
+        note = few if len(kept) < 2 else ""
+        return Foresight(case.name, count, round(seconds, 2), None, note if case.name in baseline.runs else _UNKNOWN)
     if len(dict.fromkeys(kept)) == 1:
         return Foresight(case.name, count, round(seconds, 2), -float(margin))
     mean = sum(kept, Fraction(0)) / len(kept)
