@@ -98,7 +98,8 @@ class ScenarioItem(pytest.Item):
             f"{made.note}" if interval is None else f"{interval.low:+.4f} to {interval.high:+.4f} in {made.count} seeds"
         )
         if made.verdict == FAIL:
-            raise ScenarioFailed(f"{baseline.measure} lost more than is borne with: {told}\n  {made.reproduce}")
+            again = f"\n  {made.reproduce}" if made.reproduce else ""
+            raise ScenarioFailed(f"{baseline.measure} lost more than is borne with: {told}{again}")
         if made.verdict == INCONCLUSIVE:
             pytest.skip(f"inconclusive against the baseline: {told}")
 

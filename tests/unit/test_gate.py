@@ -113,6 +113,16 @@ def test_the_seed_that_lost_most_is_named() -> None:
     assert "--seed 3" in compared([0.0, -0.01, -0.2, 0.1]).reproduce
 
 
+def test_no_seed_is_named_where_none_lost_anything() -> None:
+    """GV-06: a passing scenario whose logs are the same, or one without runs, has no seed that lost most."""
+    for one in (compared([0.0, 0.0]), compared([0.0, 0.25]), compared([])):
+        assert (one.worst, one.reproduce) == (None, "")
+    # One that lost its value is the one to look at, before any that only lost a little.
+    kept = Kept(Fraction(9, 10), "a")
+    found = {1: (kept, Observation(0, 1, {"m": Fraction(8, 10)})), 2: (kept, Observation(0, 2, {"m": None}))}
+    assert "--seed 2" in _compared(CASE, found, "m", MARGIN, ()).reproduce
+
+
 def test_the_verdict_errs_as_seldom_as_its_interval_says() -> None:
     # A true loss of exactly the margin may neither pass nor fail in more than 2.5 % of the gates, each way.
     verdicts = [verdict(around(-0.005, 0.004, 12, seed)) for seed in range(1_000)]
@@ -156,6 +166,8 @@ def test_no_change_passes_with_the_same_logs(told: Told, baseline: Path, tmp_pat
     code, out, _ = told("check", DRILL, "--against", baseline, "--quiet", "--markdown", summary, "--junit", junit)
     assert code == 0
     assert "the change: pass" in out
+    assert "4 of 4 expectations hold; " in out and "0 expectations" not in out and out.count("expectations") == 1
+    assert "lost most" not in out and "| – |" in summary.read_text() and "twin run" not in summary.read_text()
     (one,) = compare_with(cases_of([DRILL], {}), read_baseline(baseline))
     assert (one.verdict, one.count, one.same) == (PASS, 4, 4)
     assert one.interval is not None
@@ -173,6 +185,9 @@ def test_a_gross_change_fails_and_tells_how_it_is_seen_again(told: Told, baselin
     code, out, _ = told("check", DRILL, "--against", baseline, "--quiet", "--set", change, "--junit", junit)
     assert code == 1
     assert "the change: fail" in out
+    # How many hold is said once, of all of them.
+    (sum_row,) = [row for row in out.splitlines() if " expectations " in row]
+    assert " of 4 expectations hold; the change: fail" in sum_row
     (row,) = [row for row in out.splitlines() if "the seed that lost most" in row]
     assert f"--set {change}" in row
     assert ElementTree.parse(junit).getroot().findall("testsuite/testcase/failure")
@@ -219,7 +234,7 @@ def test_seeds_that_lose_the_measure_are_not_left_out_of_a_verdict() -> None:
 
 
 def test_the_budget_of_the_command_has_the_expectations_in_it(
-    told: Told, baseline: Path, monkeypatch: pytest.MonkeyPatch
+    told: Told, baseline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # GV-06
     from twin.experiment import check as held
@@ -233,8 +248,10 @@ def test_the_budget_of_the_command_has_the_expectations_in_it(
 
     monkeypatch.setattr(sys.modules["twin.experiment.check"], "check", slow)
     monkeypatch.setattr("time.monotonic", lambda: usual() + clock["late"])
-    code, out, _ = told("check", DRILL, "--against", baseline, "--budget", "50s", "--quiet")
+    junit = tmp_path / "j.xml"
+    code, out, _ = told("check", DRILL, "--against", baseline, "--budget", "50s", "--quiet", "--junit", junit)
     assert code == 3 and "no time was left for it" in out
+    assert "lost most" not in out and "again:" not in junit.read_text()
     clock["late"] = 0.0
     assert told("check", DRILL, "--against", baseline, "--budget", "500s", "--quiet")[0] == 0
 

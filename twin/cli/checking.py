@@ -104,7 +104,7 @@ def run_check(asked: Request, progress: Progress) -> Callable[[], int]:
     )
 
     def tell() -> None:
-        show_verdicts([one for one in verdicts if not one.holds] or verdicts[:0])
+        show_verdicts([one for one in verdicts if not one.holds], summed_up=False)
         show_comparisons(made, baseline.measure, margin)
         line(f"{sum(one.holds for one in verdicts)} of {len(verdicts)} expectations hold; the change: {overall(made)}")
 

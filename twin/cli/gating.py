@@ -86,7 +86,7 @@ def show_comparisons(made: Sequence[Comparison], measure: str, margin: Fraction)
     for one in made:
         if one.verdict != "pass" or one.note:
             told = f"{one.scenario}: {WORDS[one.verdict]}" + (f"; {one.note}" if one.note else "")
-            line(f"{told}\n  the seed that lost most: {one.reproduce}")
+            line(f"{told}\n  the seed that lost most: {one.reproduce}" if one.reproduce else told)
 
 
 def _points(value: Fraction | float, *, signed: bool = True) -> str:
@@ -146,7 +146,7 @@ def _markdown_rows(made: Sequence[Comparison]) -> Iterator[str]:
             "–" if interval is None else f"{_points(interval.low)} to {_points(interval.high)}",
             str(one.count),
             WORDS[one.verdict] + (f": {one.note}" if one.note else ""),
-            f"`{one.reproduce}`",
+            f"`{one.reproduce}`" if one.reproduce else "–",
         )
         yield f"| {' | '.join(cells)} |"
 
@@ -168,7 +168,8 @@ def write_junit(path: Path, verdicts: Sequence[Verdict], made: Sequence[Comparis
                 kind = {"fail": "failure", "inconclusive": "skipped"}.get(compared.verdict)
                 if kind is not None:
                     told = compared.note or _interval(compared)
-                    ElementTree.SubElement(case, kind, message=told).text = f"again: {compared.reproduce}"
+                    found = ElementTree.SubElement(case, kind, message=told)
+                    found.text = f"again: {compared.reproduce}" if compared.reproduce else None
         cases = suite.findall("testcase")
         suite.set("tests", str(len(cases)))
         suite.set("failures", str(sum(case.find("failure") is not None for case in cases)))

@@ -87,7 +87,8 @@ class Comparison(Struct, frozen=True):
     """One scenario after the change less before it, over `count` seeds; the interval is None for fewer than two.
 
     `same` seeds gave the very same log. `p_fail` is the one-sided p that the difference is not below the margin, after
-    Holm's rule. `worst` is the seed with the greatest loss, which `reproduce` shows.
+    Holm's rule. `worst` is the seed that broke down, lost its value or lost most, which `reproduce` shows; None, and an
+    empty text, where no seed did.
     """
 
     scenario: str
@@ -97,7 +98,7 @@ class Comparison(Struct, frozen=True):
     base: Fraction | None
     interval: Interval | None
     p_fail: float | None
-    worst: int
+    worst: int | None
     reproduce: str
     note: str = ""
 
@@ -224,10 +225,11 @@ def _compared(
             differences[seed] = Fraction(value) - kept.value
     lost = len(found) - len(differences)
     # To lose the measure is no reason to be left out: such seeds may be the bad ones.
-    gone = any(kept.value is not None and one.values.get(measure) is None for kept, one in found.values())
+    gone = [seed for seed, (kept, one) in sorted(found.items()) if kept.value is not None and seed not in differences]
     if lost:
         notes.append(f"{lost} of {len(found)} seeds have no value on one side")
-    worst = min(differences, key=lambda seed: (differences[seed], seed)) if differences else 1
+    losing = [seed for seed, change in differences.items() if change < 0]
+    worst = gone[0] if gone else min(losing, key=lambda seed: (differences[seed], seed), default=None)
     verdict, interval = INCONCLUSIVE, None
     if broken:
         worst, verdict = broken[0][0], FAIL
@@ -238,6 +240,7 @@ def _compared(
         notes.append("n too small")
     words = ["twin", "run", quote(case.name), "--seed", str(worst)]
     words += [word for setting in settings for word in ("--set", quote(setting))]
+    words += ["--out", "DIR"]
     return Comparison(
         case.name,
         verdict,
@@ -247,7 +250,7 @@ def _compared(
         interval,
         None if interval is None else _p_below(list(differences.values()), margin),
         worst,
-        f"{' '.join(words)} --out DIR",
+        "" if worst is None else " ".join(words),
         "; ".join(notes),
     )
 
