@@ -78,6 +78,8 @@ def test_scenarios_are_found_from_the_experiments_own_folder(tmp_path: Path) -> 
         ("seeds: 3\n", "", "there are no variants"),
         ("variants: [{id: a}]\nbase: b\n", "", "there is no variant 'b'"),
         ("variants: [{id: a}]\nseeds: [1, 1]\n", "5", "a seed stands twice"),
+        ("variants: [{id: a}]\nseeds: 0\n", "5", "seeds: 0 runs nothing; give 1 or more (2 for an interval)"),
+        ("variants: [{id: a}]\nseeds: -4\n", "5", "seeds: -4 runs nothing; give 1 or more (2 for an interval)"),
         ("variants: [{id: a}]\nmeasures: [otiff]\n", "5", "unknown measure 'otiff'"),
         ("variants: [{id: a}]\nmeasures: [lost_margin]\n", "5", "'lost_margin' compares two runs"),
         ("variants: [{id: a, change: {erpp: {}}}]\n", "4", "variant 'a': unknown key 'erpp'"),

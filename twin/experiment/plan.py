@@ -16,7 +16,19 @@ from twin.experiment.cases import UNDISTURBED, Case, Control, Happening, cases_o
 from twin.experiment.designs import Factorial, LatinHypercube
 from twin.experiment.workflows import Workflows
 from twin.scenario import Problem, ScenarioError
-from twin.scenario.base import DurationMs, Id, Model, Percent, Positive, Tuple, Value, at_least_one, refuse, shorthand
+from twin.scenario.base import (
+    DurationMs,
+    Id,
+    Model,
+    Percent,
+    Positive,
+    Tuple,
+    Value,
+    WrittenAs,
+    at_least_one,
+    refuse,
+    shorthand,
+)
 from twin.scenario.errors import Path
 from twin.scenario.explain import explain
 from twin.scenario.limits import SEED_MAX
@@ -90,7 +102,11 @@ class Stop(Model):
 
 
 def _seeds(value: Any) -> Any:
-    return tuple(range(1, value + 1)) if type(value) is int and value > 0 else value
+    if type(value) is not int:
+        return value
+    if value < 1:
+        raise refuse(f"{value} runs nothing; give 1 or more (2 for an interval), or list the seeds")
+    return tuple(range(1, value + 1))
 
 
 def _differ(value: tuple[int, ...]) -> tuple[int, ...]:
@@ -136,10 +152,14 @@ class Plan(Model):
     """Outages of whole workflows, to be ranked"""
     base: str | None = None
     """The variant that all others are compared with, the first unless set"""
-    seeds: Annotated[Tuple[Seed], AfterValidator(at_least_one), AfterValidator(_differ), shorthand(_seeds)] = tuple(
-        range(1, 11)
-    )
-    """How many, or which; where seeds are added, those it begins with"""
+    seeds: Annotated[
+        Tuple[Seed],
+        AfterValidator(at_least_one),
+        AfterValidator(_differ),
+        shorthand(_seeds),
+        WrittenAs("whole number, or list of them"),
+    ] = tuple(range(1, 11))
+    """How many (from 1 on), or which; where seeds are added, those it begins with"""
     measures: Annotated[Tuple[Annotated[Asked, shorthand(_asked)]], AfterValidator(at_least_one)] = DEFAULT_MEASURES
     """What is compared; every measure is kept whatever is asked for"""
     confidence: Percent = 950_000
