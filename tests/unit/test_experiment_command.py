@@ -48,11 +48,10 @@ def test_every_table_is_written_as_csv_and_on_one_page(tmp_path: Path, capsys: p
     busy.write_text(f"extends: {MINIMAL}\nchannels: [{{id: web, demand: {{rate: 3/h}}}}]\n", encoding="utf-8")
     more = TWO + "seeds: 20\nmeasures: [{name: order_to_ship, better: low}, orders_captured, otif/none]\n"
     plan = plan_in(tmp_path, more.replace("otif/none", "revenue/none"), f"[{MINIMAL}, {busy}]")
-    command = ["experiment", plan, "--out", str(out), "--quiet", "--spread", "--regret", "--influence"]
+    command = ["experiment", plan, "--out", str(out), "--quiet", "--spread", "--regret"]
     assert main(command) == 0
     said = capsys.readouterr().out
     assert "no run has a measure 'revenue/none'" in said
-    assert "there is no Latin hypercube in the plan" in said
     regrets = {row["variant"]: row for row in rows_of(out / "regret-order_to_ship.csv")}
     assert float(regrets["base"]["worst"]) == 0 and regrets["base"]["may_be_best_in"] == "minimal busy"
     assert 0 < float(regrets["slow"]["minimal"]) < float(regrets["slow"]["busy"]) == float(regrets["slow"]["worst"])
@@ -61,10 +60,25 @@ def test_every_table_is_written_as_csv_and_on_one_page(tmp_path: Path, capsys: p
     tail = next(row for row in spreads if (row["variant"], row["of"]) == ("slow", "differences"))
     assert float(tail["p50"]) < float(tail["p95"]) <= float(tail["cvar"])
     page = (out / "answers.md").read_text(encoding="utf-8")
-    assert page.count("\n## ") == 4
+    assert page.count("\n## ") == 3
     # A second look runs nothing again and shows the same.
     assert main(command) == 0
     assert capsys.readouterr().out == said
+
+
+def test_what_cannot_be_given_is_refused_before_anything_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """EX-05: no empty table of influences, and no folder where a file is."""
+    plan, out = plan_in(tmp_path, TWO), tmp_path / "out"
+    assert main(["experiment", plan, "--out", str(out), "--influence"]) == 2
+    said = capsys.readouterr().err
+    assert "--influence: there is no Latin hypercube in the plan" in said and "leave --influence out" in said
+    assert not out.exists()
+    out.write_text("mine")
+    assert main(["experiment", plan, "--out", str(out)]) == 2
+    assert f"--out {out}: it is a file; give a folder" in capsys.readouterr().err
+    assert out.read_text() == "mine"
 
 
 def test_the_influence_of_factors_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

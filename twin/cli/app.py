@@ -493,11 +493,13 @@ def experiment(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Compare variants of scenarios in pairs, or go on with that (1 if a run fails)."""
-    from twin.cli.experiments import show_experiment
+    from twin.cli.experiments import check_experiment, show_experiment
     from twin.experiment.experiment import Experiment
 
+    loaded = Experiment.load(plan)
+    check_experiment(loaded.plan, out, influence=influence)
     with reporting(quiet=quiet) as progress:
-        results = Experiment.load(plan).run(out, executor=executor, workers=workers, progress=progress)
+        results = loaded.run(out, executor=executor, workers=workers, progress=progress)
     if not show_experiment(results, spread=spread, regret=regret, influence=influence):
         raise typer.Exit(FAILED)
 

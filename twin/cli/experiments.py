@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
+from twin.cli.failures import InputError
 from twin.cli.terminal import line, show, table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from twin.experiment.comparing import Difference
+    from twin.experiment.plan import Plan
     from twin.experiment.spread import Estimate, Spread
     from twin.experiment.tables import Results
     from twin.experiment.warm_up import WarmUp
 
-__all__ = ["show_experiment", "show_warm_ups"]
+__all__ = ["check_experiment", "show_experiment", "show_warm_ups"]
 
 PAGE: Final = "answers.md"
 NONE: Final = "–"
@@ -41,6 +45,17 @@ class _Table(Struct):
     heads: tuple[str, ...]
     words: list[Sequence[str]] = []
     figures: list[Sequence[Any]] = []
+
+
+def check_experiment(plan: Plan, out: Path, *, influence: bool) -> None:
+    """Whether what is asked for can be given, before anything runs. Raises `InputError`."""
+    from twin.experiment.designs import LatinHypercube
+
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out}: it is a file; give a folder, which is made")
+    if influence and not isinstance(plan.design, LatinHypercube):
+        text = "--influence: there is no Latin hypercube in the plan, so there are no points to tell factors from"
+        raise InputError(f"{text}; give it a design of kind latin_hypercube, or leave --influence out")
 
 
 def show_experiment(results: Results, *, spread: bool, regret: bool, influence: bool) -> bool:
