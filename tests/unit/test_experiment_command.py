@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,12 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 
 
 TWO = "variants: [{id: base}, {id: slow, change: {warehouses: [{id: main, pick_time: {order: 25m}}]}}]\n"
+
+
+LONG = (
+    "variants: [{id: base}, {id: b}, {id: c}, {id: d}, {id: e}]\nseeds: 2\n"
+    "measures: [otif_to_promise, order_to_ship, margin, orders_captured, unit_fill_rate, revenue]\n"
+)
 
 
 def test_one_seed_gives_differences_and_says_that_it_cannot_tell_more(
@@ -79,6 +88,19 @@ def test_what_cannot_be_given_is_refused_before_anything_runs(
     assert main(["experiment", plan, "--out", str(out)]) == 2
     assert f"--out {out}: it is a file; give a folder" in capsys.readouterr().err
     assert out.read_text() == "mine"
+
+
+def test_a_reader_that_has_had_enough_of_a_long_answer_is_no_failure(tmp_path: Path) -> None:
+    """EX-05: at 30 columns the answer is longer than what is held back before it is written."""
+    asked = f"{sys.executable} -m twin experiment {plan_in(tmp_path, LONG)} --out {tmp_path / 'out'} --quiet --spread"
+    ended = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {asked} | head -1"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"COLUMNS": "30"},
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("Each variant less base")
 
 
 def test_the_influence_of_factors_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

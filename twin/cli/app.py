@@ -57,9 +57,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         outcome = INTERRUPTED
     except BrokenPipeError:
-        # The reader of a pipe has had enough; nothing more can be said there.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _had_enough()
+    except SystemExit as error:
+        # Typer ends the program with 1 where the reader of a pipe goes while much is written.
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
+        return _had_enough()
     except Exception as error:  # noqa: BLE001  (the outermost edge: nothing goes on after it but the exit)
         show = getattr(error, "show", None)
         if show is not None and hasattr(error, "exit_code"):
@@ -70,6 +73,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if outcome == INTERRUPTED:
         sys.stderr.write("twin: interrupted\n")
     return outcome if isinstance(outcome, int) else 0
+
+
+def _had_enough() -> int:
+    """The reader of a pipe has had enough; nothing more can be said there."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 @app.command()
