@@ -13,6 +13,7 @@ import pytest
 
 import twin as tw
 from twin.cli.app import main
+from twin.cli.tight import show_tight
 
 ROOT = Path(__file__).resolve().parents[2]
 MINIMAL = ROOT / "scenarios" / "minimal.yaml"
@@ -49,6 +50,40 @@ def test_one_seed_gives_differences_and_says_that_it_cannot_tell_more(
     (row,) = rows_of(out / "differences.csv")
     assert float(row["difference"]) > 0
     assert (row["n"], row["low"], row["p"], row["differs"], row["note"]) == ("1", "", "", "False", "n too small")
+
+
+def test_the_usual_tables_fit_80_columns_and_say_once_what_all_rows_say(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EX-05: rows stay rows; too few seeds, and one scenario, are told once, and columns of dashes are left out."""
+    monkeypatch.setenv("COLUMNS", "80")
+    more = TWO.replace("]\n", ", {id: again}]\n", 1) + "seeds: 2\nmeasures: [otif_to_promise, order_to_ship, margin]\n"
+    plan = plan_in(tmp_path, more)
+    assert main(["experiment", plan, "--out", str(tmp_path / "out"), "--quiet", "--spread"]) == 0
+    differences, spread = capsys.readouterr().out.split("Single runs: ")
+    assert differences.startswith("Each variant less base, on the same seeds, cold, Scenario minimal, n 2\n")
+    rows = [row.split() for row in differences.splitlines()]
+    # A table a measure, since all of them together are wider.
+    assert [row[0] for row in rows if len(row) == 1 and row[0].isidentifier()] == ["otif_to_promise", "order_to_ship", "margin"]
+    assert ["a:", "the", "same", "under", "every", "seed"] in rows
+    assert differences.count("the same under every seed") == 1
+    head, *body = spread.splitlines()
+    assert head.endswith("Scenario minimal, n 2, n too small: 20 runs are needed")
+    assert spread.count("n too small") == 1 and "CVaR  " not in spread and "–" not in spread
+    assert len([row for row in body if "otif_to_promise" in row]) == 5
+    for row in [*differences.splitlines(), *body[:-1]]:
+        assert len(row) <= 80
+    # What was left out there stands on the page and in the files.
+    page = (tmp_path / "out" / "answers.md").read_text(encoding="utf-8")
+    assert page.count("n too small: 20 runs are needed") == 15
+
+
+def test_a_note_of_one_row_stands_in_its_row(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [("x", "1", "odd"), ("y", "2", "often"), ("z", "–", "often")]
+    show_tight("T", ("Variant", "Value", "Note"), rows)
+    said = capsys.readouterr().out
+    assert "odd" in said and "a: often" in said and said.count("often") == 1
+    assert "–" in said
 
 
 def test_every_table_is_written_as_csv_and_on_one_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
