@@ -57,14 +57,16 @@ def test_the_usual_tables_fit_80_columns_and_say_once_what_all_rows_say(
 ) -> None:
     """EX-05: rows stay rows; too few seeds, and one scenario, are told once, and columns of dashes are left out."""
     monkeypatch.setenv("COLUMNS", "80")
-    more = TWO.replace("]\n", ", {id: again}]\n", 1) + "seeds: 2\nmeasures: [otif_to_promise, order_to_ship, margin]\n"
+    more = TWO.replace("]\n", ", {id: again}]\n", 1) + "seeds: 2\nmeasures: [*]\n"
+    names = ("otif_to_promise", "order_to_ship", "margin")
+    more = more.replace("*", ", ".join(f"{{name: {name}, better: high}}" for name in names))
     plan = plan_in(tmp_path, more)
     assert main(["experiment", plan, "--out", str(tmp_path / "out"), "--quiet", "--spread"]) == 0
     differences, spread = capsys.readouterr().out.split("Single runs: ")
     assert differences.startswith("Each variant less base, on the same seeds, cold, Scenario minimal, n 2\n")
     rows = [row.split() for row in differences.splitlines()]
     # A table a measure, since all of them together are wider.
-    assert [row[0] for row in rows if len(row) == 1 and row[0].isidentifier()] == ["otif_to_promise", "order_to_ship", "margin"]
+    assert [row[0] for row in rows if len(row) == 1 and row[0].isidentifier()] == list(names)
     assert ["a:", "the", "same", "under", "every", "seed"] in rows
     assert differences.count("the same under every seed") == 1
     head, *body = spread.splitlines()

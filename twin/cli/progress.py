@@ -19,6 +19,9 @@ __all__ = ["Reporter", "reporting"]
 EVERY_S: Final = 5.0
 """Between two lines where there is no terminal."""
 
+RUNS_MIN: Final = 4
+"""Runs after which it is said how long the rest will take: the first come with imports, and runs differ."""
+
 SIMULATED: Final = "running the business"
 
 
@@ -56,7 +59,7 @@ class _Lines(Reporter):
             return
         self._told = now
         told = [f"{100 * done // total} %" if total > 1 else "", _details(what, done, total, entries)]
-        if 0 < done < total:
+        if 0 < done < total and (what == SIMULATED or done >= RUNS_MIN) and now - self._began >= EVERY_S:
             told.append(f"about {round((now - self._began) * (total - done) / done)} s left")
         sys.stderr.write(f"{what}: {', '.join(part for part in told if part)}\n")
         sys.stderr.flush()
