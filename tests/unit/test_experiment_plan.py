@@ -74,17 +74,22 @@ def test_scenarios_are_found_from_the_experiments_own_folder(tmp_path: Path) -> 
     ("more", "place", "told"),
     [
         ("variants: [{id: base}]\nseed: 3\n", "5", "unknown key 'seed'"),
-        ("variants: [{id: base}, {id: base}]\n", "", "two variants are called 'base'"),
+        ("variants:\n  - {id: base}\n  - {id: base}\n", "6", "two variants are called 'base'"),
         ("seeds: 3\n", "", "there are no variants"),
-        ("variants: [{id: a}]\nbase: b\n", "", "there is no variant 'b'"),
+        ("variants: [{id: a}]\nbase: b\n", "5", "there is no variant 'b'; variants here: a"),
+        ("variants: [{id: a}]\nconfidence: 200%\n", "5", "above 0% and below 100%"),
         ("variants: [{id: a}]\nseeds: [1, 1]\n", "5", "a seed stands twice"),
         ("variants: [{id: a}]\nseeds: 0\n", "5", "seeds: 0 runs nothing; give 1 or more (2 for an interval)"),
         ("variants: [{id: a}]\nseeds: -4\n", "5", "seeds: -4 runs nothing; give 1 or more (2 for an interval)"),
         ("variants: [{id: a}]\nmeasures: [otiff]\n", "5", "unknown measure 'otiff'"),
         ("variants: [{id: a}]\nmeasures: [lost_margin]\n", "5", "'lost_margin' compares two runs"),
         ("variants: [{id: a, change: {erpp: {}}}]\n", "4", "variant 'a': unknown key 'erpp'"),
-        ("variants: [{id: a}]\nwarm: {for: 1d, settle: 1d}\n", "", "warm-up of 2d leaves nothing"),
-        ("variants: [{id: a}]\nstop: {measure: margin, half_width: 1, seeds_max: 3}\n", "", "seeds_max is below"),
+        (
+            "variants: [{id: a}]\nwarm: {for: 1d, settle: 1d}\n",
+            "5",
+            "warm: for and settle take 2d of the horizon of 2d",
+        ),
+        ("variants: [{id: a}]\nstop: {measure: margin, half_width: 1, seeds_max: 3}\n", "5", "seeds_max is below"),
     ],
 )
 def test_a_mistake_is_told_with_its_place_and_nothing_is_run(
@@ -98,6 +103,29 @@ def test_a_mistake_is_told_with_its_place_and_nothing_is_run(
         assert f"{path}:{place}: " in said
     assert "Traceback" not in said
     assert not (tmp_path / "out").exists()
+
+
+def test_all_mistakes_are_told_at_once_each_by_its_line(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    """EX-05: a value that is wrong by itself does not hide what does not fit together."""
+    text = "variants:\n  - {id: a}\n  - {id: a}\nbase: nobody\nseeds: 0\nconfidence: 200%\n"
+    path = write(text)
+    assert main(["experiment", str(path), "--out", "none"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert [row.removeprefix(f"{path}:").partition(": ")[0] for row in said] == ["6", "7", "8", "9"]
+    # Where names themselves are wrong, none is told to be missing.
+    path = write("variants:\n  - {id: A}\nbase: nobody\nseeds: 0\n")
+    assert main(["experiment", str(path), "--out", "none"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2 and "nobody" not in "".join(said)
+    # Measures, and scenarios under their variants, are told together.
+    path = write("variants:\n  - {id: a, change: {erpp: {}}}\nmeasures: [otiff]\nwarm: {for: 1h, settle: 1h}\n")
+    assert main(["experiment", str(path), "--out", "none"]) == 2
+    said = "".join(capsys.readouterr().err)
+    assert "unknown measure 'otiff'" in said and "unknown key 'erpp'" in said
+    # A scenario and a variant may have one name, each twice.
+    with pytest.raises(ScenarioError) as found:
+        plan(scenarios=[{"id": "a", "path": "x"}] * 2, variants=[{"id": "a"}] * 2)
+    assert [one.message.partition(": ")[0] for one in found.value.problems] == ["scenarios.1.id", "variants.1.id"]
 
 
 def test_a_mistake_that_many_variants_share_is_told_once_by_the_line_that_makes_it(write: Write) -> None:  # EX-05
