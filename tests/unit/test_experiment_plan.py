@@ -11,7 +11,7 @@ import pytest
 from twin.cli.app import main
 from twin.experiment.experiment import Experiment
 from twin.experiment.plan import Plan, load_plan, reference_page
-from twin.scenario import ScenarioError
+from twin.scenario import ScenarioError, load
 
 ROOT = Path(__file__).resolve().parents[2]
 MINIMAL = ROOT / "scenarios" / "minimal.yaml"
@@ -126,6 +126,30 @@ def test_all_mistakes_are_told_at_once_each_by_its_line(write: Write, capsys: py
     with pytest.raises(ScenarioError) as found:
         plan(scenarios=[{"id": "a", "path": "x"}] * 2, variants=[{"id": "a"}] * 2)
     assert [one.message.partition(": ")[0] for one in found.value.problems] == ["scenarios.1.id", "variants.1.id"]
+
+
+@pytest.mark.parametrize("path", [MINIMAL, ROOT / "scenarios/drills/poison.yaml"], ids=lambda path: path.stem)
+def test_a_scenario_that_is_given_as_an_experiment_is_one_message(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """EX-05"""
+    assert main(["experiment", str(path), "--out", str(tmp_path / "out")]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert f"{path}:" in said and "this is a scenario, not an experiment" in said
+
+
+@pytest.mark.parametrize("command", ["check", "validate"])
+def test_an_experiment_that_is_given_as_a_scenario_is_one_message(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """EX-05"""
+    path = SHIPPED[0]
+    assert main([command, str(path)]) == 2
+    said = capsys.readouterr().err
+    assert said.count(str(path)) == 1 and "this is an experiment, not a scenario" in said
+    # A file that claims to be a scenario is read as one, and told of the key that is none.
+    with pytest.raises(ScenarioError, match="unknown key 'experiment'"):
+        load(MINIMAL, {"experiment": 1})
 
 
 def test_a_mistake_that_many_variants_share_is_told_once_by_the_line_that_makes_it(write: Write) -> None:  # EX-05

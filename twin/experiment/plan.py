@@ -296,6 +296,13 @@ def load_plan(path: FilePath | str) -> Plan:
     """The plan in the file at `path`. Raises `ScenarioError` with every problem by file and line."""
     keys = "keys such as experiment, title and scenarios"
     root, problems = read(FilePath(path), str(path), "an experiment begins with experiment: 1", keys)
+    said = root.value if isinstance(root.value, dict) else {}
+    scenario = next((said[key] for key in ("schema", "extends") if key in said), None)
+    if scenario is not None and "experiment" not in said:
+        text = (
+            "this is a scenario, not an experiment; an experiment begins with experiment: 1 and lists it in scenarios"
+        )
+        raise ScenarioError([Problem(str(path), scenario.line, text)])
     if problems:
         raise ScenarioError(problems)
     return _checked(root, plain_of(root, nulls=True), FilePath(path).parent)
