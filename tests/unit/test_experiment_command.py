@@ -122,8 +122,9 @@ def test_what_cannot_be_given_is_refused_before_anything_runs(
     assert "--influence: there is no Latin hypercube in the plan" in said and "leave --influence out" in said
     assert not out.exists()
     out.write_text("mine")
-    assert main(["experiment", plan, "--out", str(out)]) == 2
-    assert f"--out {out}: it is a file; give a folder" in capsys.readouterr().err
+    for command, where in (("experiment", out), ("answers", out), ("experiment", out / "inner")):
+        assert main([command, plan, "--out", str(where)]) == 2
+        assert f"--out {where}: {out} is a file; give a folder" in capsys.readouterr().err
     assert out.read_text() == "mine"
 
 

@@ -460,6 +460,19 @@ def test_a_written_baseline_is_read_back_whole(tmp_path: Path) -> None:
     assert [(row["scenario"], row["seed"]) for row in rows[1:]] == [("a.yaml", 1), ("b.yaml", 1), ("b.yaml", 2)]
 
 
+def test_a_baseline_of_another_version_is_read_as_long_as_its_format_is_known(tmp_path: Path) -> None:
+    """GV-06: docs/guide/gate.md says so; what the version does otherwise counts as change."""
+    made, path = Baseline("m", {"a.yaml": {1: Kept(Fraction(1, 2), "x")}}), tmp_path / "b.jsonl"
+    write_baseline(path, made)
+    head, *rows = path.read_text().splitlines()
+    other = json.loads(head) | {"versions": {"ordertwin": "99.0", "format": "7"}}
+    path.write_text("\n".join([json.dumps(other), *rows]) + "\n")
+    assert read_baseline(path) == made
+    path.write_text("\n".join([json.dumps(other | {"format": 2}), *rows]) + "\n")
+    with pytest.raises(BaselineError, match="format 2, this program reads 1; make it again"):
+        read_baseline(path)
+
+
 def test_every_drill_is_in_the_projects_baseline() -> None:  # GV-06
     baseline = read_baseline(ROOT / "scenarios/baseline.jsonl")
     drills = sorted(f"scenarios/drills/{path.name}" for path in (ROOT / "scenarios/drills").glob("*.yaml"))

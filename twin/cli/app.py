@@ -529,10 +529,12 @@ def answers(
 ) -> None:
     """What outages cost and why, which controls pay, and which workflow is worth most (1 if a run fails)."""
     from twin.cli.answering import answers_as_json, show_answers
+    from twin.cli.experiments import check_experiment
     from twin.experiment.answers import Answers, TooFew
     from twin.experiment.experiment import Experiment
 
     loaded = Experiment.load(plan)
+    check_experiment(loaded.plan, out, influence=False)
     try:
         Answers.check(loaded.plan)
         with reporting(quiet=quiet) as progress:

@@ -51,8 +51,9 @@ def check_experiment(plan: Plan, out: Path, *, influence: bool) -> None:
     """Whether what is asked for can be given, before anything runs. Raises `InputError`."""
     from twin.experiment.designs import LatinHypercube
 
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out {out}: it is a file; give a folder, which is made")
+    file = next((one for one in (out, *out.parents) if one.exists() and not one.is_dir()), None)
+    if file is not None:
+        raise InputError(f"--out {out}: {file} is a file; give a folder, which is made")
     if influence and not isinstance(plan.design, LatinHypercube):
         text = "--influence: there is no Latin hypercube in the plan, so there are no points to tell factors from"
         raise InputError(f"{text}; give it a design of kind latin_hypercube, or leave --influence out")
