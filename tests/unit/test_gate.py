@@ -272,6 +272,19 @@ def test_a_baseline_without_a_value_is_not_stored(told: Told, tmp_path: Path) ->
     assert not path.exists()
 
 
+def test_a_baseline_of_which_some_seeds_have_no_value_says_so(
+    told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GV-06"""
+    kept = {1: Kept(Fraction(1), "a"), 2: Kept(None, "b"), 3: Kept(Fraction(1), "c")}
+    made = Baseline("otif_to_request", {"some.yaml": kept, "all.yaml": {1: kept[1], 2: kept[3], 3: kept[3]}})
+    monkeypatch.setattr("twin.experiment.baselines.measure_baseline", lambda *args, **options: made)
+    code, out, _ = told("check", DRILL, "--store", tmp_path / "b.jsonl", "--seeds", "3", "--quiet")
+    assert code == 0
+    assert "some.yaml: 1 of 3 seeds have no value, and can never be compared" in out
+    assert "all.yaml: " not in out
+
+
 def test_a_comparison_in_which_nothing_was_compared_is_an_error_whatever_inconclusive_is(
     told: Told, tmp_path: Path
 ) -> None:

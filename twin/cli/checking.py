@@ -177,6 +177,10 @@ def _store(asked: Request, paths: Sequence[Path], progress: Progress) -> Callabl
 
     def tell() -> int:
         line(f"{path}: {baseline.measure} of {len(baseline.runs)} scenarios under seeds 1 to {seeds}")
+        for name, kept in baseline.runs.items():
+            blank = sum(one.value is None for one in kept.values())
+            if blank:
+                line(f"{name}: {blank} of {seeds} seeds have no value, and can never be compared")
         return 0
 
     return tell
