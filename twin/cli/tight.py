@@ -52,7 +52,8 @@ def _show_parts(title: str, heads: Sequence[str], body: Rows) -> None:
     others = [*heads[:at], *heads[at + 1 :]]
     for part in dict.fromkeys(row[at] for row in body):
         rows = [[*row[:at], *row[at + 1 :]] for row in body if row[at] == part]
-        kept = [column for column in range(len(others)) if any(row[column] not in ("", NONE) for row in rows)]
+        # A dash stays: elsewhere in the table there is a value in its column.
+        kept = [column for column in range(len(others)) if any(row[column] for row in rows)]
         show(_table(part, [others[column] for column in kept], [[row[column] for column in kept] for row in rows]))
 
 
