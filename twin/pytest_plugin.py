@@ -82,20 +82,24 @@ class ScenarioItem(pytest.Item):
 
     def _compare(self) -> None:
         from twin.cli.gating import parse_margin
-        from twin.experiment.baselines import read_baseline
-        from twin.experiment.regression import FAIL, INCONCLUSIVE, cases_of, compare_with
+        from twin.experiment.baselines import BaselineError, read_baseline
+        from twin.experiment.regression import FAIL, INCONCLUSIVE, NothingCompared, cases_of, compare_with
 
-        baseline = read_baseline(Path(self.config.getoption("--twin-against")))
         name = self.path.relative_to(self.config.rootpath).as_posix()
         margin = parse_margin(self.config.getoption("--twin-margin"))
         (case,) = cases_of([self.path], {})
-        (made,) = compare_with([type(case)(0, name, case.scenario)], baseline, margin=margin)
+        try:
+            baseline = read_baseline(Path(self.config.getoption("--twin-against")))
+            (made,) = compare_with([type(case)(0, name, case.scenario)], baseline, margin=margin)
+        except (BaselineError, NothingCompared) as error:
+            raise ScenarioFailed(str(error)) from None
         interval = made.interval
         told = (
             f"{made.note}" if interval is None else f"{interval.low:+.4f} to {interval.high:+.4f} in {made.count} seeds"
         )
         if made.verdict == FAIL:
-            raise ScenarioFailed(f"{baseline.measure} lost more than is borne with: {told}\n  {made.reproduce}")
+            again = f"\n  {made.reproduce}" if made.reproduce else ""
+            raise ScenarioFailed(f"{baseline.measure} lost more than is borne with: {told}{again}")
         if made.verdict == INCONCLUSIVE:
             pytest.skip(f"inconclusive against the baseline: {told}")
 

@@ -11,7 +11,7 @@ import pytest
 from twin.cli.app import main
 from twin.experiment.experiment import Experiment
 from twin.experiment.plan import Plan, load_plan, reference_page
-from twin.scenario import ScenarioError
+from twin.scenario import ScenarioError, load
 
 ROOT = Path(__file__).resolve().parents[2]
 MINIMAL = ROOT / "scenarios" / "minimal.yaml"
@@ -74,15 +74,22 @@ def test_scenarios_are_found_from_the_experiments_own_folder(tmp_path: Path) -> 
     ("more", "place", "told"),
     [
         ("variants: [{id: base}]\nseed: 3\n", "5", "unknown key 'seed'"),
-        ("variants: [{id: base}, {id: base}]\n", "", "two variants are called 'base'"),
+        ("variants:\n  - {id: base}\n  - {id: base}\n", "6", "two variants are called 'base'"),
         ("seeds: 3\n", "", "there are no variants"),
-        ("variants: [{id: a}]\nbase: b\n", "", "there is no variant 'b'"),
+        ("variants: [{id: a}]\nbase: b\n", "5", "there is no variant 'b'; variants here: a"),
+        ("variants: [{id: a}]\nconfidence: 200%\n", "5", "above 0% and below 100%"),
         ("variants: [{id: a}]\nseeds: [1, 1]\n", "5", "a seed stands twice"),
+        ("variants: [{id: a}]\nseeds: 0\n", "5", "seeds: 0 runs nothing; give 1 or more (2 for an interval)"),
+        ("variants: [{id: a}]\nseeds: -4\n", "5", "seeds: -4 runs nothing; give 1 or more (2 for an interval)"),
         ("variants: [{id: a}]\nmeasures: [otiff]\n", "5", "unknown measure 'otiff'"),
         ("variants: [{id: a}]\nmeasures: [lost_margin]\n", "5", "'lost_margin' compares two runs"),
         ("variants: [{id: a, change: {erpp: {}}}]\n", "4", "variant 'a': unknown key 'erpp'"),
-        ("variants: [{id: a}]\nwarm: {for: 1d, settle: 1d}\n", "", "warm-up of 2d leaves nothing"),
-        ("variants: [{id: a}]\nstop: {measure: margin, half_width: 1, seeds_max: 3}\n", "", "seeds_max is below"),
+        (
+            "variants: [{id: a}]\nwarm: {for: 1d, settle: 1d}\n",
+            "5",
+            "warm: for and settle take 2d of the horizon of 2d",
+        ),
+        ("variants: [{id: a}]\nstop: {measure: margin, half_width: 1, seeds_max: 3}\n", "5", "seeds_max is below"),
     ],
 )
 def test_a_mistake_is_told_with_its_place_and_nothing_is_run(
@@ -96,6 +103,53 @@ def test_a_mistake_is_told_with_its_place_and_nothing_is_run(
         assert f"{path}:{place}: " in said
     assert "Traceback" not in said
     assert not (tmp_path / "out").exists()
+
+
+def test_all_mistakes_are_told_at_once_each_by_its_line(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    """EX-05: a value that is wrong by itself does not hide what does not fit together."""
+    text = "variants:\n  - {id: a}\n  - {id: a}\nbase: nobody\nseeds: 0\nconfidence: 200%\n"
+    path = write(text)
+    assert main(["experiment", str(path), "--out", "none"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert [row.removeprefix(f"{path}:").partition(": ")[0] for row in said] == ["6", "7", "8", "9"]
+    # Where names themselves are wrong, none is told to be missing.
+    path = write("variants:\n  - {id: A}\nbase: nobody\nseeds: 0\n")
+    assert main(["experiment", str(path), "--out", "none"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2 and "nobody" not in "".join(said)
+    # Measures, and scenarios under their variants, are told together.
+    path = write("variants:\n  - {id: a, change: {erpp: {}}}\nmeasures: [otiff]\nwarm: {for: 1h, settle: 1h}\n")
+    assert main(["experiment", str(path), "--out", "none"]) == 2
+    said = "".join(capsys.readouterr().err)
+    assert "unknown measure 'otiff'" in said and "unknown key 'erpp'" in said
+    # A scenario and a variant may have one name, each twice.
+    with pytest.raises(ScenarioError) as found:
+        plan(scenarios=[{"id": "a", "path": "x"}] * 2, variants=[{"id": "a"}] * 2)
+    assert [one.message.partition(": ")[0] for one in found.value.problems] == ["scenarios.1.id", "variants.1.id"]
+
+
+@pytest.mark.parametrize("path", [MINIMAL, ROOT / "scenarios/drills/poison.yaml"], ids=lambda path: path.stem)
+def test_a_scenario_that_is_given_as_an_experiment_is_one_message(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """EX-05"""
+    assert main(["experiment", str(path), "--out", str(tmp_path / "out")]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert f"{path}:" in said and "this is a scenario, not an experiment" in said
+
+
+@pytest.mark.parametrize("command", ["check", "validate"])
+def test_an_experiment_that_is_given_as_a_scenario_is_one_message(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """EX-05"""
+    path = SHIPPED[0]
+    assert main([command, str(path)]) == 2
+    said = capsys.readouterr().err
+    assert said.count(str(path)) == 1 and "this is an experiment, not a scenario" in said
+    # A file that claims to be a scenario is read as one, and told of the key that is none.
+    with pytest.raises(ScenarioError, match="unknown key 'experiment'"):
+        load(MINIMAL, {"experiment": 1})
 
 
 def test_a_mistake_that_many_variants_share_is_told_once_by_the_line_that_makes_it(write: Write) -> None:  # EX-05

@@ -28,10 +28,12 @@ from twin.experiment.regression import (
     Comparison,
     _compared,
     _foreseen,
+    _nothing_in,
     cases_of,
     compare_with,
     foresee,
     judge,
+    need_values,
     overall,
 )
 
@@ -111,6 +113,16 @@ def test_the_seed_that_lost_most_is_named() -> None:
     assert "--seed 3" in compared([0.0, -0.01, -0.2, 0.1]).reproduce
 
 
+def test_no_seed_is_named_where_none_lost_anything() -> None:
+    """GV-06: a passing scenario whose logs are the same, or one without runs, has no seed that lost most."""
+    for one in (compared([0.0, 0.0]), compared([0.0, 0.25]), compared([])):
+        assert (one.worst, one.reproduce) == (None, "")
+    # One that lost its value is the one to look at, before any that only lost a little.
+    kept = Kept(Fraction(9, 10), "a")
+    found = {1: (kept, Observation(0, 1, {"m": Fraction(8, 10)})), 2: (kept, Observation(0, 2, {"m": None}))}
+    assert "--seed 2" in _compared(CASE, found, "m", MARGIN, ()).reproduce
+
+
 def test_the_verdict_errs_as_seldom_as_its_interval_says() -> None:
     # A true loss of exactly the margin may neither pass nor fail in more than 2.5 % of the gates, each way.
     verdicts = [verdict(around(-0.005, 0.004, 12, seed)) for seed in range(1_000)]
@@ -154,6 +166,8 @@ def test_no_change_passes_with_the_same_logs(told: Told, baseline: Path, tmp_pat
     code, out, _ = told("check", DRILL, "--against", baseline, "--quiet", "--markdown", summary, "--junit", junit)
     assert code == 0
     assert "the change: pass" in out
+    assert "4 of 4 expectations hold; " in out and "0 expectations" not in out and out.count("expectations") == 1
+    assert "lost most" not in out and "| – |" in summary.read_text() and "twin run" not in summary.read_text()
     (one,) = compare_with(cases_of([DRILL], {}), read_baseline(baseline))
     assert (one.verdict, one.count, one.same) == (PASS, 4, 4)
     assert one.interval is not None
@@ -171,6 +185,9 @@ def test_a_gross_change_fails_and_tells_how_it_is_seen_again(told: Told, baselin
     code, out, _ = told("check", DRILL, "--against", baseline, "--quiet", "--set", change, "--junit", junit)
     assert code == 1
     assert "the change: fail" in out
+    # How many hold is said once, of all of them.
+    (sum_row,) = [row for row in out.splitlines() if " expectations " in row]
+    assert " of 4 expectations hold; the change: fail" in sum_row
     (row,) = [row for row in out.splitlines() if "the seed that lost most" in row]
     assert f"--set {change}" in row
     assert ElementTree.parse(junit).getroot().findall("testsuite/testcase/failure")
@@ -217,7 +234,7 @@ def test_seeds_that_lose_the_measure_are_not_left_out_of_a_verdict() -> None:
 
 
 def test_the_budget_of_the_command_has_the_expectations_in_it(
-    told: Told, baseline: Path, monkeypatch: pytest.MonkeyPatch
+    told: Told, baseline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # GV-06
     from twin.experiment import check as held
@@ -231,8 +248,10 @@ def test_the_budget_of_the_command_has_the_expectations_in_it(
 
     monkeypatch.setattr(sys.modules["twin.experiment.check"], "check", slow)
     monkeypatch.setattr("time.monotonic", lambda: usual() + clock["late"])
-    code, out, _ = told("check", DRILL, "--against", baseline, "--budget", "50s", "--quiet")
+    junit = tmp_path / "j.xml"
+    code, out, _ = told("check", DRILL, "--against", baseline, "--budget", "50s", "--quiet", "--junit", junit)
     assert code == 3 and "no time was left for it" in out
+    assert "lost most" not in out and "again:" not in junit.read_text()
     clock["late"] = 0.0
     assert told("check", DRILL, "--against", baseline, "--budget", "500s", "--quiet")[0] == 0
 
@@ -242,6 +261,57 @@ def test_a_scenario_that_is_not_in_the_baseline_is_inconclusive(baseline: Path) 
     (one,) = compare_with(cases_of([other], {}), read_baseline(baseline))
     assert one.verdict == INCONCLUSIVE
     assert "not in the baseline" in one.note
+
+
+def test_a_baseline_without_a_value_is_not_stored(told: Told, tmp_path: Path) -> None:
+    """GV-06: the least scenario's orders are due when it ends, so no change could fail against it."""
+    path, minimal = tmp_path / "b.jsonl", ROOT / "scenarios/minimal.yaml"
+    code, out, err = told("check", minimal, "--store", path, "--seeds", "2", "--quiet")
+    assert (code, out) == (2, "")
+    assert f"{minimal}: no value of otif_to_request under any of 2 seeds" in err and "run.horizon" in err
+    assert not path.exists()
+
+
+def test_a_baseline_of_which_some_seeds_have_no_value_says_so(
+    told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GV-06"""
+    kept = {1: Kept(Fraction(1), "a"), 2: Kept(None, "b"), 3: Kept(Fraction(1), "c")}
+    made = Baseline("otif_to_request", {"some.yaml": kept, "all.yaml": {1: kept[1], 2: kept[3], 3: kept[3]}})
+    monkeypatch.setattr("twin.experiment.baselines.measure_baseline", lambda *args, **options: made)
+    code, out, _ = told("check", DRILL, "--store", tmp_path / "b.jsonl", "--seeds", "3", "--quiet")
+    assert code == 0
+    assert "some.yaml: 1 of 3 seeds have no value, and can never be compared" in out
+    assert "all.yaml: " not in out
+
+
+def test_a_comparison_in_which_nothing_was_compared_is_an_error_whatever_inconclusive_is(
+    told: Told, tmp_path: Path
+) -> None:
+    """GV-06: one side without any value is wrong input, not an uncertain answer that may be let through."""
+    path, minimal = tmp_path / "b.jsonl", ROOT / "scenarios/minimal.yaml"
+    write_baseline(path, Baseline("otif_to_request", {str(minimal): {1: Kept(None, "a"), 2: Kept(None, "b")}}))
+    asked = ["check", minimal, "--against", path, "--inconclusive", "0", "--quiet"]
+    for more in (["--set", "channels[web].requested=3h"], ["--budget", "1m", "--plan"]):
+        code, out, err = told(*asked, *more)
+        assert (code, out) == (2, "")
+        assert f"{minimal}: the baseline has no value of otif_to_request" in err and "store the baseline anew" in err
+    write_baseline(path, Baseline("otif_to_request", {str(minimal): {1: Kept(Fraction(1), "a"), 2: Kept(None, "b")}}))
+    code, out, err = told(*asked)
+    assert (code, out) == (2, "")
+    assert "no seed has a value of otif_to_request after the change" in err
+
+
+def test_one_seed_with_a_value_on_both_sides_is_still_compared() -> None:
+    kept = {1: Kept(Fraction(9, 10), "a"), 2: Kept(None, "b")}
+    need_values([CASE], Baseline("m", {CASE.name: kept}))
+    found = {seed: (one, Observation(0, seed, {"m": Fraction(9, 10)}, digest="c")) for seed, one in kept.items()}
+    assert _nothing_in("one.yaml", found, "m") == ""
+    found[1] = (kept[1], Observation(0, 1, {"m": None}, digest="c"))
+    assert "on both sides at once" in _nothing_in("one.yaml", found, "m")
+    # One that broke down fails, and is not explained away.
+    found[1] = (kept[1], Observation(0, 1, {}, failure="CorruptLog: a hole"))
+    assert _nothing_in("one.yaml", found, "m") == ""
 
 
 def test_the_plan_says_how_many_seeds_there_will_be_and_what_they_find() -> None:
@@ -259,6 +329,30 @@ def test_the_plan_says_how_many_seeds_there_will_be_and_what_they_find() -> None
     assert foresee(cases, before, one.seconds)[0].seeds == 0
     # The margin, and s = 0.0303, t(0.975; 9) + t(0.8; 9) = 2.262 + 0.883, sqrt(2/10).
     assert one.at_worst == pytest.approx(0.005 + (2.262 + 0.883) * 0.030277 * (0.2**0.5), rel=1e-3)
+
+
+def test_a_plan_with_too_little_time_says_how_much_is_enough(
+    told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GV-06: no seeds, and none found, is no answer without what would give one."""
+    # A run takes ten seconds, with the invariants fifteen.
+    monkeypatch.setattr("twin.experiment.regression._timed", lambda job: (job, 15.0 if job.invariants else 10.0))
+    path, other = tmp_path / "b.jsonl", ROOT / "scenarios/drills/outage_erp.yaml"
+    two = {seed: Kept(Fraction(seed, 10), "") for seed in (1, 2)}
+    write_baseline(path, Baseline("otif_to_request", {str(DRILL): two}))
+    asked = ["check", DRILL, "--against", path, "--plan", "--quiet"]
+    code, out, _ = told(*asked, "--budget", "34s")
+    assert code == 0
+    assert f"{DRILL}: too little time for 2 seeds of each; they take about --budget 35s" in out
+    code, out, _ = told(*asked, "--budget", "35s")
+    assert "too little time" not in out
+    # More time does not help where the baseline has nothing.
+    one, unknown = foresee(cases_of([DRILL, other], {}), read_baseline(path), 1)
+    assert one.note.endswith("they take about --budget 1m10s")
+    assert unknown.note == "not in the baseline; store it anew"
+    write_baseline(path, Baseline("otif_to_request", {str(DRILL): {1: Kept(Fraction(1), "")}}))
+    (one,) = foresee(cases_of([DRILL], {}), read_baseline(path), 1)
+    assert one.note.startswith("the baseline has 1 of the 2 values")
 
 
 @pytest.mark.parametrize(
@@ -377,6 +471,19 @@ def test_a_written_baseline_is_read_back_whole(tmp_path: Path) -> None:
     assert read_baseline(tmp_path / "b.jsonl") == made
     rows = [json.loads(line) for line in (tmp_path / "b.jsonl").read_text().splitlines()]
     assert [(row["scenario"], row["seed"]) for row in rows[1:]] == [("a.yaml", 1), ("b.yaml", 1), ("b.yaml", 2)]
+
+
+def test_a_baseline_of_another_version_is_read_as_long_as_its_format_is_known(tmp_path: Path) -> None:
+    """GV-06: docs/guide/gate.md says so; what the version does otherwise counts as change."""
+    made, path = Baseline("m", {"a.yaml": {1: Kept(Fraction(1, 2), "x")}}), tmp_path / "b.jsonl"
+    write_baseline(path, made)
+    head, *rows = path.read_text().splitlines()
+    other = json.loads(head) | {"versions": {"ordertwin": "99.0", "format": "7"}}
+    path.write_text("\n".join([json.dumps(other), *rows]) + "\n")
+    assert read_baseline(path) == made
+    path.write_text("\n".join([json.dumps(other | {"format": 2}), *rows]) + "\n")
+    with pytest.raises(BaselineError, match="format 2, this program reads 1; make it again"):
+        read_baseline(path)
 
 
 def test_every_drill_is_in_the_projects_baseline() -> None:  # GV-06

@@ -73,3 +73,15 @@ def test_the_fixture_runs_a_scenario_with_changes(project: pytest.Pytester) -> N
         """
     )
     run(project, "-m", "not scenario").assert_outcomes(passed=1, deselected=3)
+
+
+def test_a_baseline_that_says_nothing_of_a_scenario_fails_it_without_a_traceback(project: pytest.Pytester) -> None:
+    """GV-06: it is not skipped as inconclusive."""
+    from twin.experiment.baselines import Baseline, Kept, write_baseline
+
+    blank = {"scenarios/good.yaml": {1: Kept(None, ""), 2: Kept(None, "")}}
+    write_baseline(project.path / "blank.jsonl", Baseline("otif_to_request", blank))
+    result = run(project, "--twin-against", "blank.jsonl", "scenarios/good.yaml")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*the baseline has no value of otif_to_request*"])
+    assert "Traceback" not in result.stdout.str()

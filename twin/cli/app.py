@@ -57,9 +57,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         outcome = INTERRUPTED
     except BrokenPipeError:
-        # The reader of a pipe has had enough; nothing more can be said there.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _had_enough()
+    except SystemExit as error:
+        # Typer ends the program with 1 where the reader of a pipe goes while much is written.
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
+        return _had_enough()
     except Exception as error:  # noqa: BLE001  (the outermost edge: nothing goes on after it but the exit)
         show = getattr(error, "show", None)
         if show is not None and hasattr(error, "exit_code"):
@@ -70,6 +73,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if outcome == INTERRUPTED:
         sys.stderr.write("twin: interrupted\n")
     return outcome if isinstance(outcome, int) else 0
+
+
+def _had_enough() -> int:
+    """The reader of a pipe has had enough; nothing more can be said there."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 @app.command()
@@ -493,11 +502,13 @@ def experiment(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Compare variants of scenarios in pairs, or go on with that (1 if a run fails)."""
-    from twin.cli.experiments import show_experiment
+    from twin.cli.experiments import check_experiment, show_experiment
     from twin.experiment.experiment import Experiment
 
+    loaded = Experiment.load(plan)
+    check_experiment(loaded.plan, out, influence=influence)
     with reporting(quiet=quiet) as progress:
-        results = Experiment.load(plan).run(out, executor=executor, workers=workers, progress=progress)
+        results = loaded.run(out, executor=executor, workers=workers, progress=progress)
     if not show_experiment(results, spread=spread, regret=regret, influence=influence):
         raise typer.Exit(FAILED)
 
@@ -518,10 +529,12 @@ def answers(
 ) -> None:
     """What outages cost and why, which controls pay, and which workflow is worth most (1 if a run fails)."""
     from twin.cli.answering import answers_as_json, show_answers
+    from twin.cli.experiments import check_experiment
     from twin.experiment.answers import Answers, TooFew
     from twin.experiment.experiment import Experiment
 
     loaded = Experiment.load(plan)
+    check_experiment(loaded.plan, out, influence=False)
     try:
         Answers.check(loaded.plan)
         with reporting(quiet=quiet) as progress:

@@ -72,8 +72,10 @@ def run_check(asked: Request, progress: Progress) -> Callable[[], int]:
     baseline = None
     if asked.against is not None:
         from twin.experiment.baselines import read_baseline
+        from twin.experiment.regression import cases_of, need_values
 
         baseline = read_baseline(asked.against)
+        need_values(cases_of(paths, overrides), baseline, asked.seeds)
     # With a baseline the seeds are those of the comparison.
     seeds = asked.seeds if baseline is None else None
     verdicts = hold(
@@ -102,7 +104,7 @@ def run_check(asked: Request, progress: Progress) -> Callable[[], int]:
     )
 
     def tell() -> None:
-        show_verdicts([one for one in verdicts if not one.holds] or verdicts[:0])
+        show_verdicts([one for one in verdicts if not one.holds], summed_up=False)
         show_comparisons(made, baseline.measure, margin)
         line(f"{sum(one.holds for one in verdicts)} of {len(verdicts)} expectations hold; the change: {overall(made)}")
 
@@ -175,6 +177,10 @@ def _store(asked: Request, paths: Sequence[Path], progress: Progress) -> Callabl
 
     def tell() -> int:
         line(f"{path}: {baseline.measure} of {len(baseline.runs)} scenarios under seeds 1 to {seeds}")
+        for name, kept in baseline.runs.items():
+            blank = sum(one.value is None for one in kept.values())
+            if blank:
+                line(f"{name}: {blank} of {seeds} seeds have no value, and can never be compared")
         return 0
 
     return tell
@@ -184,12 +190,14 @@ def _plan(
     asked: Request, paths: Sequence[Path], overrides: Mapping[str, Mapping[str, object]], margin: Fraction
 ) -> Callable[[], int]:
     from twin.experiment.baselines import read_baseline
-    from twin.experiment.regression import cases_of, foresee
+    from twin.experiment.regression import cases_of, foresee, need_values
 
     if asked.against is None or asked.budget_s is None:
         raise AssertionError("checked before")
     baseline = read_baseline(asked.against)
-    planned = foresee(cases_of(paths, overrides), baseline, asked.budget_s, asked.workers, margin)
+    cases = cases_of(paths, overrides)
+    need_values(cases, baseline)
+    planned = foresee(cases, baseline, asked.budget_s, asked.workers, margin)
 
     def tell() -> int:
         show_foresight(planned, baseline.measure)

@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
+from twin.cli.failures import InputError
 from twin.cli.terminal import line, show, table
+from twin.cli.tight import NONE, show_tight
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from twin.experiment.comparing import Difference
+    from twin.experiment.plan import Plan
     from twin.experiment.spread import Estimate, Spread
     from twin.experiment.tables import Results
     from twin.experiment.warm_up import WarmUp
 
-__all__ = ["show_experiment", "show_warm_ups"]
+__all__ = ["check_experiment", "show_experiment", "show_warm_ups"]
 
 PAGE: Final = "answers.md"
-NONE: Final = "–"
 
 DIFFERENCE: Final = (
     *("scenario", "variant", "measure", "unit", "n", "base", "difference", "low", "high"),
@@ -43,6 +47,18 @@ class _Table(Struct):
     figures: list[Sequence[Any]] = []
 
 
+def check_experiment(plan: Plan, out: Path, *, influence: bool) -> None:
+    """Whether what is asked for can be given, before anything runs. Raises `InputError`."""
+    from twin.experiment.designs import LatinHypercube
+
+    file = next((one for one in (out, *out.parents) if one.exists() and not one.is_dir()), None)
+    if file is not None:
+        raise InputError(f"--out {out}: {file} is a file; give a folder, which is made")
+    if influence and not isinstance(plan.design, LatinHypercube):
+        text = "--influence: there is no Latin hypercube in the plan, so there are no points to tell factors from"
+        raise InputError(f"{text}; give it a design of kind latin_hypercube, or leave --influence out")
+
+
 def show_experiment(results: Results, *, spread: bool, regret: bool, influence: bool) -> bool:
     """The tables asked for, in the terminal and in the folder; returns whether every run came to its end."""
     tables = [_differences(results)]
@@ -52,10 +68,7 @@ def show_experiment(results: Results, *, spread: bool, regret: bool, influence: 
     page = [f"# {results.plan.title}"]
     for one in tables:
         if one.words:
-            shown = table(one.title, *one.columns)
-            for row in one.words:
-                shown.add_row(*row)
-            show(shown)
+            show_tight(one.title, one.columns, one.words)
         rows = [one.columns, ["---"] * len(one.columns), *one.words]
         page += ["", f"## {one.title}", "", *(f"| {' | '.join(row)} |" for row in rows)]
         with (results.folder / f"{one.name}.csv").open("w", encoding="utf-8", newline="") as file:
@@ -167,7 +180,8 @@ def _regrets(results: Results) -> Iterator[_Table]:
         made = _Table(
             f"regret-{measure.replace('/', '-')}",
             f"Regret in {measure} ({better} is better), mean of {found.count} seeds; * may be the best at "
-            f"{results.plan.confidence / 10_000:g} %",
+            f"{results.plan.confidence / 10_000:g} %"
+            + ("" if found.count > 1 else ", n too small to tell who is best"),
             ("Variant", *scenarios, "Worst", "Note"),
             ("variant", *scenarios, "worst", "may_be_best_in"),
         )
@@ -178,8 +192,6 @@ def _regrets(results: Results) -> Iterator[_Table]:
                 for scenario in scenarios
             ]
             note = "least worst regret" if variant == found.least else ""
-            if found.count < 2:
-                note = "; ".join(part for part in (note, "n too small to tell who is best") if part)
             made.words.append((variant, *cells, _figure(worst, unit), note))
             exact = [float(found.regrets[scenario][variant]) for scenario in scenarios]
             made.figures.append([variant, *exact, float(worst), " ".join(best_in)])
@@ -207,7 +219,9 @@ def _influences(results: Results) -> _Table:
 
 
 def _range(low: float, high: float, unit: str) -> str:
-    return f"{_figure(low, unit)} to {_figure(high, unit)}"
+    """Both ends, with their unit said once."""
+    suffix = _SCALES[unit](Fraction(0))[2] if unit in _SCALES else ""
+    return f"{_figure(low, unit).removesuffix(suffix)} to {_figure(high, unit)}"
 
 
 def _figure(value: Fraction | float | None, unit: str, *, signed: bool = False) -> str:

@@ -30,6 +30,7 @@ _INPUT_ERRORS: Final = (
     "twin.event_log.EventLogError",
     "twin.experiment.baselines.BaselineError",
     "twin.experiment.executors.ExecutorRefused",
+    "twin.experiment.regression.NothingCompared",
     "twin.experiment.sensitivity.AnalysisMissing",
     "twin.log.errors.RunError",
     "twin.log.folder.RunRefused",

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 from twin.cli.failures import FAILED, InputError
 from twin.cli.terminal import line, show, table
+from twin.scenario.errors import join_some
 
 if TYPE_CHECKING:
     from twin.experiment.check import Verdict
@@ -85,7 +86,7 @@ def show_comparisons(made: Sequence[Comparison], measure: str, margin: Fraction)
     for one in made:
         if one.verdict != "pass" or one.note:
             told = f"{one.scenario}: {WORDS[one.verdict]}" + (f"; {one.note}" if one.note else "")
-            line(f"{told}\n  the seed that lost most: {one.reproduce}")
+            line(f"{told}\n  the seed that lost most: {one.reproduce}" if one.reproduce else told)
 
 
 def _points(value: Fraction | float, *, signed: bool = True) -> str:
@@ -100,6 +101,8 @@ def show_foresight(planned: Sequence[Foresight], measure: str) -> None:
         least = "none" if one.at_worst is None else _points(one.at_worst, signed=False)
         shown.add_row(one.scenario, f"{one.seconds:.2f} s", str(one.seeds), least)
     show(shown)
+    for note in dict.fromkeys(one.note for one in planned if one.note):
+        line(f"{join_some([one.scenario for one in planned if one.note == note])}: {note}")
     line("Smallest loss: fails with 80 % probability though no other scenario does, as if both sides were independent.")
     line("They run on the same seeds, so a change that leaves most orders alone is found when it is little past the")
     line("margin; so is any where all seeds gave the same before.")
@@ -143,7 +146,7 @@ def _markdown_rows(made: Sequence[Comparison]) -> Iterator[str]:
             "–" if interval is None else f"{_points(interval.low)} to {_points(interval.high)}",
             str(one.count),
             WORDS[one.verdict] + (f": {one.note}" if one.note else ""),
-            f"`{one.reproduce}`",
+            f"`{one.reproduce}`" if one.reproduce else "–",
         )
         yield f"| {' | '.join(cells)} |"
 
@@ -165,7 +168,8 @@ def write_junit(path: Path, verdicts: Sequence[Verdict], made: Sequence[Comparis
                 kind = {"fail": "failure", "inconclusive": "skipped"}.get(compared.verdict)
                 if kind is not None:
                     told = compared.note or _interval(compared)
-                    ElementTree.SubElement(case, kind, message=told).text = f"again: {compared.reproduce}"
+                    found = ElementTree.SubElement(case, kind, message=told)
+                    found.text = f"again: {compared.reproduce}" if compared.reproduce else None
         cases = suite.findall("testcase")
         suite.set("tests", str(len(cases)))
         suite.set("failures", str(sum(case.find("failure") is not None for case in cases)))

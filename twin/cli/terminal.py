@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["line", "show", "table", "width"]
+__all__ = ["finds_room", "line", "show", "table", "width"]
 
 PIPED_WIDTH: Final = 140
 
@@ -58,8 +58,30 @@ def show(what: Table) -> None:
         _show_rows(what, console.width)
 
 
+def finds_room(what: Table) -> bool:
+    """Whether every text of the table stays on one line."""
+    console = _console()
+    wanted, _, around = _widths(what, console)
+    return sum(wanted) <= console.width - around
+
+
 def _fit(what: Table, console: Console) -> bool:
     """Share the terminal's width out to the columns; returns whether there is enough of it."""
+    wanted, least, around = _widths(what, console)
+    room = console.width - around
+    if sum(wanted) <= room:
+        return True
+    if sum(least) > room:
+        return False
+    # As wide as they want up to one limit for all: what is short stays whole.
+    limit = max(most for most in range(1, room + 1) if sum(_within(wanted, least, most)) <= room or most == 1)
+    for column, given in zip(what.columns, _within(wanted, least, limit), strict=True):
+        column.width = given
+    return True
+
+
+def _widths(what: Table, console: Console) -> tuple[list[int], list[int], int]:
+    """Characters that each column wants and that it needs at least, and those between and around them."""
     from rich.cells import cell_len
     from rich.measure import Measurement
 
@@ -71,16 +93,7 @@ def _fit(what: Table, console: Console) -> bool:
         wanted.append(whole)
         least.append(whole if column.no_wrap else min(words, column.min_width or WORD_MAX))
     around = Measurement.get(console, console.options.update(max_width=EVERYTHING), what).maximum - sum(wanted)
-    room = console.width - around
-    if sum(wanted) <= room:
-        return True
-    if sum(least) > room:
-        return False
-    # As wide as they want up to one limit for all: what is short stays whole.
-    limit = max(most for most in range(1, room + 1) if sum(_within(wanted, least, most)) <= room or most == 1)
-    for column, given in zip(what.columns, _within(wanted, least, limit), strict=True):
-        column.width = given
-    return True
+    return wanted, least, around
 
 
 def _within(wanted: list[int], least: list[int], limit: int) -> list[int]:

@@ -16,8 +16,8 @@ DETAILS: Final = 20
 """Of what breaks an expectation, the first ones that are listed."""
 
 
-def show_verdicts(verdicts: Sequence[Verdict]) -> bool:
-    """A table for each scenario; returns whether everything holds."""
+def show_verdicts(verdicts: Sequence[Verdict], *, summed_up: bool = True) -> bool:
+    """A table for each scenario, and how many hold unless that is said elsewhere; returns whether everything holds."""
     scenarios = list(dict.fromkeys(verdict.scenario for verdict in verdicts))
     for scenario in scenarios:
         shown = table(str(scenario), "Expectation", "Expected", "Found", "Interval", "Seeds", "Verdict", "Note")
@@ -42,6 +42,8 @@ def show_verdicts(verdicts: Sequence[Verdict]) -> bool:
         if len(verdict.details) > DETAILS:
             line(f"  and {len(verdict.details) - DETAILS} more")
         line(f"  to see it again: {verdict.reproduce}")
+    if not summed_up:
+        return not failed
     line(
         f"{len(failed)} of {len(verdicts)} expectations fail"
         if failed

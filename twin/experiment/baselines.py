@@ -21,6 +21,10 @@ __all__ = ["Baseline", "BaselineError", "Kept", "measure_baseline", "read_baseli
 
 FORMAT: Final = 1
 
+NEEDS_ORDERS: Final = (
+    "let orders be due within the run (a longer run.horizon, a shorter requested), or leave the scenario out"
+)
+
 
 class BaselineError(ValueError):
     """A baseline cannot be used; the text says where, and what would be right."""
@@ -48,7 +52,11 @@ def measure_baseline(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> Baseline:
-    """Run every scenario under seeds 1 to n. Raises `ScenarioError`, and `BaselineError` where a run breaks down."""
+    """Run every scenario under seeds 1 to n.
+
+    Raises `ScenarioError`, and `BaselineError` where a run breaks down or no seed of a scenario has a value of the
+    measure: no change could ever fail against that.
+    """
     if seeds < 2:
         raise ValueError(f"{seeds} seeds; an interval needs at least 2")
     cases = cases_of(paths, {})
@@ -56,6 +64,10 @@ def measure_baseline(
     runs: dict[str, dict[int, Kept]] = {case.name: {} for case in cases}
     for job, one in observed(jobs, workers, "measuring the baseline", progress):
         runs[job.name][job.seed] = _kept(job, one, measure)
+    blank = [name for name, kept in runs.items() if all(one.value is None for one in kept.values())]
+    if blank:
+        why = f"no value of {measure} under any of {seeds} seeds, so no change could fail against it; {NEEDS_ORDERS}"
+        raise BaselineError("\n".join(f"{name}: {why}" for name in blank))
     return Baseline(measure, runs)
 
 

@@ -38,8 +38,13 @@ class Experiment:
     def __init__(self, plan: Plan) -> None:
         """Raises `ScenarioError` with all problems of all scenarios under all variants."""
         self.plan = plan
-        self._check_measures()
-        self.scenarios = self._load()
+        problems = self._wrong_measures()
+        try:
+            self.scenarios = self._load()
+        except ScenarioError as error:
+            raise ScenarioError([*problems, *error.problems]) from None
+        if problems:
+            raise ScenarioError(problems)
 
     @classmethod
     def load(cls, path: FilePath | str) -> Experiment:
@@ -143,6 +148,10 @@ class Experiment:
             for variant in self.plan.all_variants:
                 try:
                     scenario = load(self.plan.path_of(entry), changes[variant.id])
+                    short = None if warm is None else self._too_short(entry.id, scenario, warm)
+                    if short is not None:
+                        first.setdefault((short, ""), short)
+                        continue
                     loaded[entry.id, variant.id] = scenario if warm is None else _measured_warm(scenario, warm)
                 except ScenarioError as error:
                     for problem in error.problems:
@@ -165,6 +174,18 @@ class Experiment:
         if problems:
             raise ScenarioError(problems)
         return loaded
+
+    def _too_short(self, name: str, scenario: Scenario, warm: Warm) -> Problem | None:
+        """A run that is over before a warm start has settled."""
+        until, horizon = warm.for_ + warm.settle, scenario.run.horizon
+        if until < horizon:
+            return None
+        text = (
+            f"warm: for and settle take {format_duration(until)} of the horizon of {format_duration(horizon)} of {name}"
+        )
+        return self.plan.problem(
+            ("warm",), f"{text}, so nothing is left to measure; make them shorter, or the run longer"
+        )
 
     def _of_variant(self, problem: Problem, variant: str) -> Problem:
         """A mistake in a change is the variant's; any other is the file's own."""
@@ -226,7 +247,7 @@ class Experiment:
                     found.append(self.plan.problem(path, f"{text}; write its cost in {base.currency}"))
         return found
 
-    def _check_measures(self) -> None:
+    def _wrong_measures(self) -> list[Problem]:
         single = of_one_run()
         asked: list[tuple[Path, str]] = [
             (("measures", index), one.name) for index, one in enumerate(self.plan.measures)
@@ -242,8 +263,7 @@ class Experiment:
                 else:
                     text = choices("measure", "measures", pattern, single)
                 problems.append(self.plan.problem(path, f"{path[0]}: {text}"))
-        if problems:
-            raise ScenarioError(problems)
+        return problems
 
 
 def _try(job: Trial | WarmGroup) -> tuple[Outcome, ...]:

@@ -6,18 +6,30 @@ numbers throughout.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from twin.experiment.cases import UNDISTURBED, Case, Control, Happening, cases_of, tree_of
 from twin.experiment.designs import Factorial, LatinHypercube
 from twin.experiment.workflows import Workflows
 from twin.scenario import Problem, ScenarioError
-from twin.scenario.base import DurationMs, Id, Model, Percent, Positive, Tuple, Value, at_least_one, refuse, shorthand
-from twin.scenario.errors import Path
+from twin.scenario.base import (
+    DurationMs,
+    Id,
+    Model,
+    Percent,
+    Positive,
+    Tuple,
+    Value,
+    WrittenAs,
+    at_least_one,
+    refuse,
+    shorthand,
+)
+from twin.scenario.errors import Path, join_some, suggestion
 from twin.scenario.explain import explain
 from twin.scenario.limits import SEED_MAX
 from twin.scenario.loader import OVERRIDES, placed
@@ -90,7 +102,11 @@ class Stop(Model):
 
 
 def _seeds(value: Any) -> Any:
-    return tuple(range(1, value + 1)) if type(value) is int and value > 0 else value
+    if type(value) is not int:
+        return value
+    if value < 1:
+        raise refuse(f"{value} runs nothing; give 1 or more (2 for an interval), or list the seeds")
+    return tuple(range(1, value + 1))
 
 
 def _differ(value: tuple[int, ...]) -> tuple[int, ...]:
@@ -136,10 +152,14 @@ class Plan(Model):
     """Outages of whole workflows, to be ranked"""
     base: str | None = None
     """The variant that all others are compared with, the first unless set"""
-    seeds: Annotated[Tuple[Seed], AfterValidator(at_least_one), AfterValidator(_differ), shorthand(_seeds)] = tuple(
-        range(1, 11)
-    )
-    """How many, or which; where seeds are added, those it begins with"""
+    seeds: Annotated[
+        Tuple[Seed],
+        AfterValidator(at_least_one),
+        AfterValidator(_differ),
+        shorthand(_seeds),
+        WrittenAs("whole number, or list of them"),
+    ] = tuple(range(1, 11))
+    """How many (from 1 on), or which; where seeds are added, those it begins with"""
     measures: Annotated[Tuple[Annotated[Asked, shorthand(_asked)]], AfterValidator(at_least_one)] = DEFAULT_MEASURES
     """What is compared; every measure is kept whatever is asked for"""
     confidence: Percent = 950_000
@@ -152,30 +172,49 @@ class Plan(Model):
     _folder: FilePath = FilePath()
     _root: Node | None = None
 
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        for what, ids in (
-            ("scenarios", [one.id for one in self.scenarios]),
-            ("variants", [one.id for one in self.all_variants]),
-            ("outages, controls or variants", self._told_by_name),
-        ):
-            twice = [id for index, id in enumerate(ids) if id in ids[:index]]
-            if twice:
-                raise refuse(f"two {what} are called '{twice[0]}'; give each an id of its own")
-        changes = [(one.id, one.change) for one in self.outages] + [(one.id, one.change) for one in self.controls]
-        for wrong in [id for id, change in changes if "run" in change]:
-            raise refuse(f"'{wrong}' cannot change the run; the pairs would have nothing in common")
-        if not self.all_variants:
-            raise refuse("there are no variants; list some, the base first, or give a design, outages or workflows")
+    def mistakes(self) -> Iterator[tuple[Path, str]]:
+        """What does not fit together, each by where it is said."""
+        yield from self._called_twice()
+        changed = [("outages", index, one.id, one.change) for index, one in enumerate(self.outages)]
+        changed += [("controls", index, one.id, one.change) for index, one in enumerate(self.controls)]
+        for key, index, id, change in changed:
+            if "run" in change:
+                text = f"'{id}' cannot change the run; the pairs would have nothing in common"
+                yield (key, index, "change", "run"), text
+        names = [one.id for one in self.all_variants]
+        if not names:
+            yield (), "there are no variants; list some, the base first, or give a design, outages or workflows"
+        elif self.base is not None and self.base not in names:
+            there = f"variants here: {join_some(list(dict.fromkeys(names)))}{suggestion(self.base, names)}"
+            yield ("base",), f"base: there is no variant '{self.base}'; {there}"
         if self.controls and not self.outages:
-            raise refuse("controls: there is nothing to do anything about; give outages")
-        if self.base is not None and self.base not in [one.id for one in self.all_variants]:
-            raise refuse(f"base: there is no variant '{self.base}'")
+            yield ("controls",), "controls: there is nothing to do anything about; give outages"
         if not 0 < self.confidence < 1_000_000:
-            raise refuse("confidence must be above 0% and below 100%")
+            yield ("confidence",), "confidence: it must be above 0% and below 100%; write one such as 95%"
         if self.stop is not None and self.stop.seeds_max < len(self.seeds):
-            raise refuse(f"stop: seeds_max is below the {len(self.seeds)} seeds that it begins with")
-        return self
+            text = f"stop: seeds_max is below the {len(self.seeds)} seeds that it begins with; give a larger one"
+            yield ("stop", "seeds_max"), text
+
+    def _called_twice(self) -> Iterator[tuple[Path, str]]:
+        """Each name that stands twice, by its second entry."""
+        listed = {
+            key: [((key, index, "id"), one.id) for index, one in enumerate(getattr(self, key))]
+            for key in ("scenarios", "variants", "outages", "controls")
+        }
+        made = [(("design",), one.id) for one in self._first_variants[len(self.variants) :]]
+        cases = [((("outages",) if one.outage else ("controls",)), one.variant) for one in self.cases]
+        told: dict[tuple[str | int, str], None] = {}
+        for what, entries in (
+            ("scenarios", listed["scenarios"]),
+            ("variants", [*listed["variants"], *made, *cases]),
+            ("outages, controls or variants", [*listed["outages"], *listed["controls"], *listed["variants"]]),
+        ):
+            seen: dict[str, None] = {}
+            for path, id in entries:
+                if id in seen and (path[0], id) not in told:
+                    yield path, f"two {what} are called '{id}'; give each an id of its own"
+                    told[path[0], id] = None
+                seen[id] = None
 
     @property
     def all_variants(self) -> tuple[Variant, ...]:
@@ -189,13 +228,6 @@ class Plan(Model):
         first = self._first_variants
         base = next((one.change for one in first if one.id == self.base), first[0].change) if first else {}
         return tuple(cases_of(base, self.outages, self.controls))
-
-    @property
-    def _told_by_name(self) -> list[str]:
-        """What answers call by its id."""
-        told: list[str] = [one.id for one in self.outages]
-        told += [one.id for one in self.controls]
-        return told + [one.id for one in self.variants]
 
     @property
     def _first_variants(self) -> tuple[Variant, ...]:
@@ -241,6 +273,9 @@ class Plan(Model):
         return _checked(Node(dict(plain), "", 0), dict(plain), FilePath(folder))
 
 
+NAMING: Final = {"scenarios", "variants", "design", "outages", "controls", "workflows"}
+"""Keys that name things: without one of them, others may be told of names that are there."""
+
 _HEAD = """\
 # Experiment files
 
@@ -261,6 +296,13 @@ def load_plan(path: FilePath | str) -> Plan:
     """The plan in the file at `path`. Raises `ScenarioError` with every problem by file and line."""
     keys = "keys such as experiment, title and scenarios"
     root, problems = read(FilePath(path), str(path), "an experiment begins with experiment: 1", keys)
+    said = root.value if isinstance(root.value, dict) else {}
+    scenario = next((said[key] for key in ("schema", "extends") if key in said), None)
+    if scenario is not None and "experiment" not in said:
+        text = (
+            "this is a scenario, not an experiment; an experiment begins with experiment: 1 and lists it in scenarios"
+        )
+        raise ScenarioError([Problem(str(path), scenario.line, text)])
     if problems:
         raise ScenarioError(problems)
     return _checked(root, plain_of(root, nulls=True), FilePath(path).parent)
@@ -271,10 +313,30 @@ def _checked(root: Node, plain: Any, folder: FilePath) -> Plan:
         plan = TypeAdapter(Plan).validate_python(plain)
     except ValidationError as error:
         found = explain(error, Plan, plain)
+        found += _further(found, plain)
     else:
-        plan._folder = folder
-        plan._root = root if root.file else None
-        return plan
+        found = list(plan.mistakes())
+        if not found:
+            plan._folder = folder
+            plan._root = root if root.file else None
+            return plan
     if not root.file:
-        raise ScenarioError([Problem("", 0, f"{'.'.join(map(str, path))}: {text}") for path, text in found])
-    raise ScenarioError([placed(root, path, text) for path, text in found])
+        raise ScenarioError([Problem("", 0, _named(path, text)) for path, text in found])
+    problems = [placed(root, path, text) for path, text in found]
+    raise ScenarioError(sorted(problems, key=lambda one: one.line))
+
+
+def _named(path: Path, text: str) -> str:
+    return f"{'.'.join(map(str, path))}: {text}" if path else text
+
+
+def _further(found: Sequence[tuple[Path, str]], plain: Any) -> list[tuple[Path, str]]:
+    """What else does not fit together, as far as that can be told without the values that are wrong by themselves."""
+    wrong = {path[0] for path, _ in found if path}
+    if not isinstance(plain, Mapping) or wrong & NAMING or () in [path for path, _ in found]:
+        return []
+    try:
+        rest = TypeAdapter(Plan).validate_python({key: value for key, value in plain.items() if key not in wrong})
+    except ValidationError:
+        return []
+    return list(rest.mistakes())

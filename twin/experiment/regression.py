@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from math import sqrt
+from math import ceil, sqrt
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Final
@@ -25,6 +25,7 @@ from twin.experiment.observing import Job, Observation, observe
 from twin.experiment.statistics import Interval, student_quantile, t_interval
 from twin.run import Progress
 from twin.scenario import Scenario
+from twin.scenario.units import format_duration
 
 if TYPE_CHECKING:
     from twin.experiment.baselines import Baseline, Kept
@@ -39,10 +40,12 @@ __all__ = [
     "Case",
     "Comparison",
     "Foresight",
+    "NothingCompared",
     "cases_of",
     "compare_with",
     "foresee",
     "judge",
+    "need_values",
     "observed",
     "overall",
 ]
@@ -51,6 +54,10 @@ MAIN: Final = "otif_to_request"
 """Orders on time and in full by the date that the customer asked for; refused and cancelled ones count as failed."""
 _NO_TIME: Final = "no time was left for it; give a larger --budget"
 _UNKNOWN: Final = "not in the baseline; store it anew"
+_VALUE: Final = (
+    "it has one where orders are due within the run: give a longer run.horizon or a shorter requested, and store the "
+    "baseline anew, or leave the scenario out"
+)
 MARGIN: Final = Fraction(-1, 200)
 """Half a point less of the main measure is borne with."""
 CONFIDENCE: Final = 950_000
@@ -58,6 +65,10 @@ POWER: Final = 0.8
 """With which probability the smallest change that can be detected is."""
 
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
+
+
+class NothingCompared(ValueError):
+    """A scenario has no seed with a value of the measure on both sides; the text says on which it has none, and why."""
 
 
 class Case(Struct, frozen=True):
@@ -76,7 +87,8 @@ class Comparison(Struct, frozen=True):
     """One scenario after the change less before it, over `count` seeds; the interval is None for fewer than two.
 
     `same` seeds gave the very same log. `p_fail` is the one-sided p that the difference is not below the margin, after
-    Holm's rule. `worst` is the seed with the greatest loss, which `reproduce` shows.
+    Holm's rule. `worst` is the seed that broke down, lost its value or lost most, which `reproduce` shows; None, and an
+    empty text, where no seed did.
     """
 
     scenario: str
@@ -86,7 +98,7 @@ class Comparison(Struct, frozen=True):
     base: Fraction | None
     interval: Interval | None
     p_fail: float | None
-    worst: int
+    worst: int | None
     reproduce: str
     note: str = ""
 
@@ -95,13 +107,14 @@ class Foresight(Struct, frozen=True):
     """What the budget is good for in one scenario: so many seeds, and the smallest loss that is then found.
 
     `at_worst` is as if both sides were independent and no other scenario failed; on the same seeds it is less, by how
-    much the change leaves alone.
+    much the change leaves alone. `note` says why there are fewer than two seeds, and what would give two.
     """
 
     scenario: str
     seeds: int
     seconds: float
     at_worst: float | None
+    note: str = ""
 
 
 # --- running
@@ -125,6 +138,17 @@ def observed(
         yield by_place[one.case, one.seed], one
 
 
+def need_values(cases: Iterable[Case], baseline: Baseline, seeds: int | None = None) -> None:
+    """Raises `NothingCompared` for scenarios whose baseline, in its first `seeds`, has no value of the measure."""
+    blank = []
+    for case in cases:
+        kept = baseline.runs.get(case.name, {})
+        if kept and all(kept[seed].value is None for seed in sorted(kept)[:seeds]):
+            blank.append(f"{case.name}: the baseline has no value of {baseline.measure} under any seed; {_VALUE}")
+    if blank:
+        raise NothingCompared("\n".join(blank))
+
+
 def compare_with(
     cases: Sequence[Case],
     baseline: Baseline,
@@ -141,8 +165,10 @@ def compare_with(
     Within a budget the seeds go round all scenarios in turn until the time is over, whatever they show: when to stop
     does not depend on what was found, so the intervals mean what they say. What is under way then is finished, slow or
     not. A scenario that is not in the baseline is inconclusive. `settings` are its changes as `--set` writes them, for
-    the command that shows a verdict again.
+    the command that shows a verdict again. Raises `NothingCompared` where runs were made and no seed has a value on
+    both sides: nothing is certain of it however many there are.
     """
+    need_values(cases, baseline, seeds)
     ends = None if budget_s is None else time.monotonic() + budget_s
     found: dict[int, dict[int, tuple[Kept, Observation]]] = {case.number: {} for case in cases}
     before = {case.number: baseline.runs.get(case.name, {}) for case in cases}
@@ -155,12 +181,30 @@ def compare_with(
         found[job.case][job.seed] = (before[job.case][job.seed], one)
     told = settings or {}
     made = []
+    blank = [text for case in cases if (text := _nothing_in(case.name, found[case.number], baseline.measure))]
+    if blank:
+        raise NothingCompared("\n".join(blank))
     for case in cases:
         compared = _compared(case, found[case.number], baseline.measure, margin, told.get(case.name, ()))
         if not found[case.number]:
             compared = structs.replace(compared, note=_NO_TIME if before[case.number] else _UNKNOWN)
         made.append(compared)
     return judge(made, margin)
+
+
+def _nothing_in(name: str, found: Mapping[int, tuple[Kept, Observation]], measure: str) -> str:
+    """Why no seed of a scenario that was run has a value on both sides; empty where one has, or where one broke."""
+    if not found or any(one.failure for _, one in found.values()):
+        return ""
+    before = {seed for seed, (kept, _) in found.items() if kept.value is not None}
+    after = {seed for seed, (_, one) in found.items() if one.values.get(measure) is not None}
+    if before & after:
+        return ""
+    if not after:
+        why = "no order is due within the run any more; give the change a longer run.horizon, or leave it out"
+        return f"{name}: no seed has a value of {measure} after the change: {why}"
+    where = "in the baseline" if not before else "on both sides at once"
+    return f"{name}: no seed that was run has a value of {measure} {where}; {_VALUE}"
 
 
 def _compared(
@@ -181,10 +225,11 @@ def _compared(
             differences[seed] = Fraction(value) - kept.value
     lost = len(found) - len(differences)
     # To lose the measure is no reason to be left out: such seeds may be the bad ones.
-    gone = any(kept.value is not None and one.values.get(measure) is None for kept, one in found.values())
+    gone = [seed for seed, (kept, one) in sorted(found.items()) if kept.value is not None and seed not in differences]
     if lost:
         notes.append(f"{lost} of {len(found)} seeds have no value on one side")
-    worst = min(differences, key=lambda seed: (differences[seed], seed)) if differences else 1
+    losing = [seed for seed, change in differences.items() if change < 0]
+    worst = gone[0] if gone else min(losing, key=lambda seed: (differences[seed], seed), default=None)
     verdict, interval = INCONCLUSIVE, None
     if broken:
         worst, verdict = broken[0][0], FAIL
@@ -195,6 +240,7 @@ def _compared(
         notes.append("n too small")
     words = ["twin", "run", quote(case.name), "--seed", str(worst)]
     words += [word for setting in settings for word in ("--set", quote(setting))]
+    words += ["--out", "DIR"]
     return Comparison(
         case.name,
         verdict,
@@ -204,7 +250,7 @@ def _compared(
         interval,
         None if interval is None else _p_below(list(differences.values()), margin),
         worst,
-        f"{' '.join(words)} --out DIR",
+        "" if worst is None else " ".join(words),
         "; ".join(notes),
     )
 
@@ -269,7 +315,15 @@ def foresee(
     held, one_turn = (sum(seconds[case.number, with_all] for case in cases) / workers for with_all in (True, False))
     turns = max(0, int((budget_s - held) / one_turn))
     tests = len([case for case in cases if baseline.runs.get(case.name)])
-    return [_foreseen(case, baseline, turns, seconds[case.number, False], tests, margin) for case in cases]
+    # Rounded up, so that to do as it says is enough.
+    enough = format_duration(1000 * ceil(held + 2 * one_turn))
+    planned = []
+    for case in cases:
+        one = _foreseen(case, baseline, turns, seconds[case.number, False], tests, margin)
+        if turns < 2 and not one.note:
+            one = structs.replace(one, note=f"too little time for 2 seeds of each; they take about --budget {enough}")
+        planned.append(one)
+    return planned
 
 
 def _timed(job: Job) -> tuple[Job, float]:
@@ -283,7 +337,9 @@ def _foreseen(case: Case, baseline: Baseline, turns: int, seconds: float, tests:
     kept = [one.value for one in baseline.runs.get(case.name, {}).values() if one.value is not None]
     count = min(turns, len(kept))
     if count < 2:
-        return Foresight(case.name, count, round(seconds, 2), None)
+        few = f"the baseline has {len(kept)} of the 2 values that an interval takes; store it anew"
+        note = few if len(kept) < 2 else ""
+        return Foresight(case.name, count, round(seconds, 2), None, note if case.name in baseline.runs else _UNKNOWN)
     if len(dict.fromkeys(kept)) == 1:
         return Foresight(case.name, count, round(seconds, 2), -float(margin))
     mean = sum(kept, Fraction(0)) / len(kept)

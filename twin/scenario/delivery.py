@@ -32,9 +32,14 @@ Discipline = Literal["criticality", "fifo"]
 
 NONE = "none"
 """Written for a limit that the default has and one kind of partner has not."""
+OTHER_NONES = ("off", "no", "never", "unlimited", "disabled")
+"""What people write for it at the first attempt."""
 
 
 def _lifted(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    if value is False or value in OTHER_NONES:
+        told = "false" if value is False else f"'{value}'"
+        raise refuse(f"{told} is not known; write {NONE} to do without it")
     return NONE if value == NONE else validate(value)
 
 

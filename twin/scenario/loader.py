@@ -72,6 +72,9 @@ def _chain(name: str, above: tuple[str, ...]) -> tuple[Node, list[str], list[Pro
     keys = root.value
     if not isinstance(keys, dict):
         raise ScenarioError([Problem(name, 1, "expected keys such as schema, title and run")])
+    if "experiment" in keys and not {"schema", "extends"} & keys.keys():
+        text = "this is an experiment, not a scenario; give it to `twin experiment`, or name one of its scenarios here"
+        raise ScenarioError([Problem(name, keys["experiment"].line, text)])
     _check_schema(keys.get("schema"))
     extends = keys.pop("extends", None)
     if extends is None or extends.value is None:
