@@ -166,7 +166,7 @@ def test_another_policy_meets_the_same_orders_and_the_same_luck(made: Reconstruc
 # --- known truth
 
 
-def test_a_counterfactual_of_a_thinned_log_is_near_the_truth(tmp_path: Path) -> None:  # RP-03, EX-05
+def test_a_counterfactual_of_a_thinned_log_is_near_the_truth(tmp_path: Path) -> None:  # RP-03
     """One world; `make deep` and the benchmark try more."""
     _held_against_the_truth(list(world(1, tmp_path, full=False, drawn=False)))
 
@@ -211,7 +211,7 @@ def test_errors_are_summed_up_with_their_interval() -> None:
 # --- the neutral log of a run
 
 
-def test_a_runs_neutral_log_gives_the_runs_measures(log: EventLog, recorded: Run) -> None:  # RP-02
+def test_a_runs_neutral_log_gives_the_runs_measures(log: EventLog, recorded: Run) -> None:  # RP-02, OB-06
     found = profile_log(log).measures
     exact = [
         "otif_to_request",
@@ -454,7 +454,7 @@ def test_residuals_come_back_as_they_were_written(tmp_path: Path) -> None:
 # --- the orders of a log
 
 
-def test_the_orders_of_a_log_are_an_order_book(log: EventLog, tmp_path: Path) -> None:  # OB-06
+def test_the_orders_of_a_log_are_an_order_book(log: EventLog, tmp_path: Path) -> None:  # RP-05
     write_foreign(log, tmp_path / "neutral")
     book = load_events(tmp_path / "neutral" / "events.parquet", {})
     assert len(book.orders) == len(set(_orders(log, "order_placed")))
@@ -517,7 +517,7 @@ def test_every_number_has_its_tag(made: Reconstruction) -> None:  # RP-04
         assert row["difference"]["low"] <= row["difference"]["value"] <= row["difference"]["high"]
 
 
-def test_it_says_the_periods_the_distances_the_agreement_and_what_not_to_conclude(  # RP-03, RP-04, PL-04
+def test_it_says_the_periods_the_distances_the_agreement_and_what_not_to_conclude(  # RP-03, RP-04, PL-04, EX-05
     made: Reconstruction, recorded: Run
 ) -> None:
     said = made.statement
@@ -535,6 +535,9 @@ def test_it_says_the_periods_the_distances_the_agreement_and_what_not_to_conclud
     assert whole.low < whole.same / whole.decisions <= whole.high
     assert any("very luck" in text for text in said.never)
     page = (made.folder / "statement.md").read_text(encoding="utf-8")
+    for run in (run for runs in made.runs.values() for run in runs):
+        manifest = Run(run).manifest
+        assert f"seed {manifest.seed}, scenario {manifest.scenario_digest}, log {manifest.digest}" in page
     assert KINDS["reconstruct"] in page
     assert "What must not be concluded" in page
     shares = [one.share for one in said.inputs if one.name.startswith("transits") and one.share is not None]

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from twin.event_log import EventLog
 from twin.experiment.statistics import t_interval
+from twin.log import read_manifest
 from twin.measures.measured import Measured
 from twin.measures.of_event_log import profile_log
 from twin.replay.agreement import Agreement, agreement_of
@@ -93,7 +94,19 @@ class Telling:
             self._inputs(calibration, residuals, runs[AS_IT_WAS]),
             self._figures(logs),
             self._never(distances, agreement, changes),
+            self._sources(runs),
         )
+
+    def _sources(self, runs: Mapping[str, Sequence[Path]]) -> tuple[tuple[str, str], ...]:
+        """What the numbers hang on: the log's files, and of each run the scenario, seed, digest and version."""
+        rows = [("log", ", ".join(f"{file.name} ({file.rows:,} rows)" for file in self.log.files))]
+        for side, folders in runs.items():
+            for folder in folders:
+                found = read_manifest(folder)
+                told = f"seed {found.seed}, scenario {found.scenario_digest}, log {found.digest}, truth {found.truth_digest}"
+                rows.append((f"{side.replace('_', ' ')}, {folder.name}", told))
+            rows.append(("versions", ", ".join(f"{name} {version}" for name, version in found.versions.items())))
+        return tuple(dict.fromkeys(rows))
 
     def _agreement(self, simulated: EventLog) -> tuple[Agreement, ...]:
         classes = {channel.id: channel.criticality for channel in self.base.channels}

@@ -79,7 +79,8 @@ class Near(Struct, frozen=True):
 
 
 class Statement(Struct, frozen=True):
-    """Periods are [from, to) in ms; `fitted` is None where nothing was estimated."""
+    """Periods are [from, to) in ms; `fitted` is None where nothing was estimated. `sources` are what every number of it
+    hangs on, by name: digests, seeds, the version."""
 
     replay: Literal["fold", "fork", "redecide", "reconstruct"]
     log: str
@@ -93,6 +94,7 @@ class Statement(Struct, frozen=True):
     inputs: tuple[Input, ...]
     figures: tuple[Figure, ...]
     never: tuple[str, ...]
+    sources: tuple[tuple[str, str], ...] = ()
 
 
 def of_fold(manifest: Manifest, now: int, figures: Mapping[str, int]) -> Statement:
@@ -247,4 +249,6 @@ def markdown(said: Statement) -> str:
         ]
         lines.append("")
     lines += ["## What must not be concluded", "", *[f"- {one}" for one in said.never], ""]
+    if said.sources:
+        lines += ["## Where it is from", "", *[f"- {name}: {value}" for name, value in said.sources], ""]
     return "\n".join(lines)
