@@ -103,7 +103,7 @@ class Telling:
         for side, folders in runs.items():
             for folder in folders:
                 found = read_manifest(folder)
-                told = f"seed {found.seed}, scenario {found.scenario_digest}, log {found.digest}, truth {found.truth_digest}"
+                told = f"seed {found.seed}, scenario {found.scenario_digest}, log {found.digest}"
                 rows.append((f"{side.replace('_', ' ')}, {folder.name}", told))
             rows.append(("versions", ", ".join(f"{name} {version}" for name, version in found.versions.items())))
         return tuple(dict.fromkeys(rows))
