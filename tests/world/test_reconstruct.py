@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 from adapters.order_book.events import load as load_events
 from benchmarks.known_truth import ANSWER, summary, thinned, world
 from twin.cli import main
+from twin.cli.reconstructing import show_statement
 from twin.core.events import ShipmentDelivered
 from twin.event_log import EventLog, EventLogError
 from twin.experiment.reconstruction import Reconstruction, reconstruct
-from twin.experiment.reconstruction_statement import AS_IT_WAS, CHANGED
+from twin.experiment.reconstruction_statement import AS_IT_WAS, CHANGED, Telling
 from twin.log.foreign import read_foreign, write_foreign
 from twin.measures.of_event_log import profile_log
 from twin.order_book import OrderBookError
@@ -271,6 +272,12 @@ def test_a_neutral_log_comes_back_as_it_was_written(log: EventLog, tmp_path: Pat
     back = read_foreign(tmp_path / "neutral")
     assert back.table.equals(log.table)
     assert (back.title, back.as_of_ms, back.currency) == (log.title, log.as_of_ms, log.currency)
+    manifest = tmp_path / "neutral" / "manifest.json"
+    whole = manifest.read_text(encoding="utf-8")
+    manifest.write_text(whole.replace(f'"as_of_ms": {log.as_of_ms}', f'"as_of_ms": {10**17}'), encoding="utf-8")
+    with pytest.raises(EventLogError, match="is no time up to the year 9999"):
+        read_foreign(tmp_path / "neutral")
+    manifest.write_text(whole, encoding="utf-8")
     table = pq.read_table(tmp_path / "neutral" / "events.parquet")
     pq.write_table(table.slice(1), tmp_path / "neutral" / "events.parquet")
     with pytest.raises(EventLogError, match="not what its manifest says"):
@@ -534,6 +541,7 @@ def test_it_says_the_periods_the_distances_the_agreement_and_what_not_to_conclud
     assert whole.same / whole.decisions > 0.95
     assert whole.low < whole.same / whole.decisions <= whole.high
     assert any("very luck" in text for text in said.never)
+    assert any("not that it predicts one" in text for text in said.never)
     page = (made.folder / "statement.md").read_text(encoding="utf-8")
     assert KINDS["reconstruct"] in page
     assert "What must not be concluded" in page
@@ -583,7 +591,94 @@ def test_a_log_without_sites_has_reference_logic_and_says_so(
     assert any("reference logic, not yours" in text for text in said.never)
 
 
+def _relabelled(log: EventLog, column: str, change: Callable[[dict[str, Any]], Any]) -> EventLog:
+    place = log.table.schema.get_field_index(column)
+    field = log.table.schema.field(place)
+    values = pa.array([change(row) for row in log.table.to_pylist()], field.type)
+    return msgspec.structs.replace(log, table=log.table.set_column(place, field, values))
+
+
+@pytest.mark.parametrize("step", [0, 10, -1])
+def test_lines_agree_whatever_the_log_calls_them(
+    made: Reconstruction, log: EventLog, recorded: Run, base_file: Path, step: int
+) -> None:  # PL-04
+    """Lines 10, 20 or 0, 1, or without a number: the replay counts from 1, and is held against the same line."""
+    names = {0: lambda line: None, 10: lambda line: str(10 * line), -1: lambda line: str(line - 1)}
+    other = _relabelled(log, "line", lambda row: row["line"] and names[step](int(row["line"])))
+    start = recorded.manifest.start_ms
+    span = (start, start + 10 * DAY, log.as_of_ms)
+    replay = event_log_of_run(made.runs[AS_IT_WAS][0])
+    base = load(base_file).scenario
+    found = Telling(other, base, base_file, span)._agreement(replay)
+    assert found == made.statement.agreement
+
+
+def test_a_line_that_the_replay_does_not_ship_does_not_agree(
+    made: Reconstruction, log: EventLog, recorded: Run, base_file: Path
+) -> None:  # PL-04
+    start = recorded.manifest.start_ms
+    telling = Telling(log, load(base_file).scenario, base_file, (start, start + 10 * DAY, log.as_of_ms))
+    replay = event_log_of_run(made.runs[AS_IT_WAS][0])
+    lost = next(
+        row for row in _rows(replay, "handed_to_carrier") if row["event_ms"] > start + 12 * DAY and row["line"] == "1"
+    )
+    without = _relabelled(
+        replay,
+        "activity",
+        lambda row: "packed" if (row["order"], row["line"]) == (lost["order"], "1") else row["activity"],
+    )
+    before, after = telling._agreement(replay)[0], telling._agreement(without)[0]
+    assert (after.decisions, after.same) == (before.decisions, before.same - 1)
+
+
+def test_orders_that_cannot_be_replayed_are_counted(
+    log: EventLog, recorded: Run, base_file: Path, tmp_path: Path
+) -> None:  # RP-04
+    """An order whose lines have no quantity is no order of the replay, and the statement does not call it measured."""
+    bare = next(row["order"] for row in _rows(log, "order_placed"))
+    poorer = _relabelled(
+        log,
+        "quantity",
+        lambda row: None if (row["activity"], row["order"]) == ("order_placed", bare) else row["quantity"],
+    )
+    orders = len(set(_orders(log, "order_placed")))
+    first = again(poorer, recorded, base_file, tmp_path / "out").statement.inputs[0]
+    assert first.share == pytest.approx((orders - 1) / orders)
+    assert first.told.startswith(f"{orders - 1:,} of the {orders:,} orders of the log")
+
+
 # --- what cannot be reconstructed
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "told"),
+    [
+        ("channel", "fax", "does not fit the log of .* which has channel 'fax'"),
+        ("region", "moon", "does not fit the log of .* which has region 'moon'"),
+        ("item", "ghost", "does not fit the log of .* which has item 'ghost'"),
+        ("channel", None, "1 orders have no channel"),
+        ("region", None, "1 orders have no region"),
+    ],
+)
+def test_orders_that_the_base_does_not_know_are_refused_wherever_they_stand(
+    log: EventLog, recorded: Run, base_file: Path, tmp_path: Path, column: str, value: str | None, told: str
+) -> None:
+    last = _rows(log, "order_placed")[-1]
+    assert last["event_ms"] > recorded.manifest.start_ms + 10 * DAY
+
+    def changed(row: dict[str, Any]) -> Any:
+        return value if (row["activity"], row["order"]) == ("order_placed", last["order"]) else row[column]
+
+    with pytest.raises((CalibrationRefused, EventLogError), match=told):
+        again(_relabelled(log, column, changed), recorded, base_file, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_log_in_another_currency_is_refused(log: EventLog, recorded: Run, base_file: Path, tmp_path: Path) -> None:
+    dollars = msgspec.structs.replace(log, currency="USD")
+    with pytest.raises(EventLogError, match=r"its values are in USD, and .* is in EUR"):
+        again(dollars, recorded, base_file, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_cannot_be_reconstructed_is_told_and_leaves_nothing(
@@ -619,11 +714,25 @@ def test_the_command_reconstructs_a_run(
     assert (out / "statement.md").is_file()
 
 
+def test_what_a_change_made_of_it_fits_a_terminal_too(
+    made: Reconstruction, capsys: pytest.CaptureFixture[str]
+) -> None:  # RP-04
+    show_statement(made.statement)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert next(text for text in lines if " Changed " in text).split()[:2] == ["Measure", "Recorded"]
+    shown = next(text for text in lines[lines.index("What the change made of it") :] if "order_cycle_time " in text)
+    said = next(f for f in made.statement.figures if (f.measure, f.of) == ("order_cycle_time", "difference"))
+    assert said.low is not None and said.high is not None
+    assert f"{said.low / HOUR:,.2f} h to {said.high / HOUR:,.2f} h" in shown
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (["RUN", "--fit-until", "90d"], "does not lie within the log"),
         (["RUN", "--fit-until", "soon"], "--fit-until soon"),
+        (["RUN", "--fit-until", "99999999999999d"], "that is after the year 9999"),
         (["RUN", "more.csv", "--fit-until", "10d"], "files of another system need --mapping"),
         (["BASE", "--fit-until", "10d"], "is a file: give --mapping MAP with it"),
         (["RUN", "--fit-until", "10d", "--set", "policies.nothing=1"], "unknown key 'nothing'"),
