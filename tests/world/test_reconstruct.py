@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from adapters.order_book.events import load as load_events
 from benchmarks.known_truth import ANSWER, summary, thinned, world
+from tests.world.small_book import small_book
 from twin.cli import main
 from twin.cli.reconstructing import show_statement
 from twin.core.events import ShipmentDelivered
@@ -483,6 +484,27 @@ def test_a_line_that_is_no_order_line_is_refused_and_counted(
     pq.write_table(pa.Table.from_pylist(rows, log.table.schema), tmp_path / "events.parquet")
     book = load_events(tmp_path / "events.parquet", {})
     assert {count.rule: count.lines for count in book.counts} == {"order line": 9, rule: 1}
+
+
+def test_a_base_with_an_order_book_of_its_own_reads_the_logs_orders(tmp_path: Path) -> None:  # RP-05, OB-06
+    """How the base's book is mapped is no mapping of the log's."""
+    base_file = small_book(tmp_path, ROOT / "scenarios" / "minimal.yaml")
+    run = load(base_file).run(1, tmp_path / "run")
+    log = event_log_of_run(run.folder)
+    start = run.manifest.start_ms
+    found = reconstruct(
+        log,
+        load(base_file).scenario,
+        base_file,
+        tmp_path / "out",
+        start=start,
+        fit_until=start + 4 * DAY,
+        facts=lambda since, until: facts_of(run.folder, since, until),
+        seeds=(1,),
+        distances=False,
+    )
+    again = event_log_of_run(found.runs[AS_IT_WAS][0])
+    assert _orders(again, "order_placed") == _orders(log, "order_placed") != []
 
 
 def test_a_file_without_orders_is_refused(log: EventLog, tmp_path: Path) -> None:

@@ -203,7 +203,13 @@ class _Work:
 
     def _scenario(self, *, residuals: bool) -> str:
         base = self.base
-        exponent = self.log.currency_exponent
+        # How the base's own book is to be read says nothing of this one.
+        read: dict[str, object] = dict.fromkeys(base.order_book.mapping) if base.order_book is not None else {}
+        book = {
+            "source": "events",
+            "path": "events.parquet",
+            "mapping": read | {"currency_exponent": self.log.currency_exponent},
+        }
         lines = [
             "# Reconstructed: the orders of a log and the luck that its parcels, purchases and picks had; run it again",
             "# with other policies, and they meet the same.",
@@ -212,7 +218,7 @@ class _Work:
             f"title: {flow(f'{base.title}, reconstructed')}",
             f"run: {{start: {format_instant(self.start)}, horizon: {format_duration(self.end - self.start)}, "
             "warmup: 0d, drain: 0d}",
-            f"order_book: {{source: events, path: events.parquet, mapping: {{currency_exponent: {exponent}}}}}",
+            f"order_book: {flow(book)}",
         ]
         if residuals:
             lines.append("residuals: {path: residuals.parquet}")
