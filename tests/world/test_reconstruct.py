@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from benchmarks.known_truth import ANSWER, summary, thinned, world
 from tests.world.small_book import small_book
 from twin.cli import main
 from twin.cli.reconstructing import show_statement
+from twin.core.calendar import add_working
 from twin.core.events import ShipmentDelivered
 from twin.event_log import EventLog, EventLogError
 from twin.experiment.reconstruction import Reconstruction, reconstruct
@@ -36,6 +38,7 @@ from twin.replay.residuals_of import between, beyond, residuals_of
 from twin.replay.statement import KINDS
 from twin.residuals import ONE, Residual, ResidualsError, read_residuals, write_residuals
 from twin.run import LUCK, Run, RunRefused, Twin, load
+from twin.scenario import calendar_named, compile_calendar
 from twin.streams import Distribution, Exponential, Fixed, Streams, Triangular, Uniform
 from twin.streams.distributions import Empirical
 from twin.world.recorded_luck import RecordedLuck
@@ -406,6 +409,106 @@ def test_a_parcel_on_a_lane_that_the_scenario_has_not_is_counted(log: EventLog, 
     assert found.without == {"parcels on a lane that the scenario has not": east}
 
 
+def test_the_true_luck_of_a_parcel_lies_in_its_interval(log: EventLog, recorded: Run) -> None:  # RP-05
+    """Under the scenario that wrote the log, at openings too, where all comes that was there since the closing."""
+    end = recorded.manifest.end_ms
+    scenario = load(TRUTH, SHORT | STRIKE).scenario
+    lanes = {(lane.from_, lane.to, lane.carrier): lane.transit for lane in scenario.lanes}
+    rows = {row.key: row for row in residuals_of(log, scenario, end).rows if row.kind == "transit"}
+    strike = range(scenario.run.start + 10 * DAY, scenario.run.start + 15 * DAY)
+    plain, waited, seen = Streams(1), 0, 0
+    for parcel in parcels_of(log, end):
+        if parcel.shipped_at < 0 or parcel.delivered_at < 0 or parcel.shipped_at in strike:
+            continue
+        row, shape = rows[parcel.note], lanes[parcel.site, parcel.region, parcel.carrier]
+        least, most = (shape.inverse(quantile / ONE) for quantile in (row.low, row.high))
+        assert least - 1 <= plain.draw(shape, "transit", parcel.note + "/s") <= most + 1, parcel
+        seen += 1
+        # What came at an opening may have been there all night.
+        waited += most - least > 6 * HOUR
+    assert seen > 400 and waited > 50
+
+
+def test_lead_time_and_dock_give_the_recorded_receipt_again(log: EventLog, recorded: Run) -> None:  # RP-05
+    end = recorded.manifest.end_ms
+    scenario = load(TRUTH, SHORT | STRIKE).scenario
+    luck = RecordedLuck(9, residuals_of(log, scenario, end).rows)
+    hours = compile_calendar(
+        calendar_named(scenario.calendars, "works"), scenario.run.start, 2 * end - recorded.manifest.start_ms
+    )
+    suppliers = {supplier.id: supplier for supplier in scenario.suppliers}
+    docks = []
+    for one in purchases_of(log, end):
+        if one.received_at < 0:
+            continue
+        supplier = suppliers[one.supplier]
+        lead = luck.draw(supplier.lead_time, "lead_time", one.purchase_order, one.item)
+        docks.append(luck.draw(Fixed(0), "dock_to_stock", one.purchase_order, one.item))
+        begins = one.created_at + round(supplier.latency.expected())
+        assert abs(add_working(hours, begins, lead) + docks[-1] - one.received_at) <= SECOND
+    assert len(docks) >= 4 and min(docks) > HOUR
+
+
+def test_what_may_have_waited_has_no_residual(log: EventLog, recorded: Run) -> None:  # RP-05
+    """Behind pickers, or before a plant of limited capacity, a wait cannot be told from luck."""
+    end = recorded.manifest.end_ms
+    scenario = load(TRUTH, SHORT | STRIKE).scenario
+    bought = len(purchases_of(log, end))
+    kinds = Counter(row.kind for row in residuals_of(log, scenario, end).rows)
+    assert kinds["pick"] > 500 and kinds["lead_time"] == bought
+    busy = scenario.with_changes(
+        {
+            "warehouses": [{"id": "east", "pickers": 3}],
+            "suppliers": [{"id": id, "capacity": 100} for id in ("near", "far")],
+        }
+    )
+    found = residuals_of(log, busy, end)
+    assert found.without == {"purchases that may have waited for a plant of limited capacity": bought}
+    assert {row.node for row in found.rows if row.kind == "pick"} == {"west"}
+    assert {row.kind for row in found.rows} == {"transit", "pick"}
+
+
+def test_an_item_with_a_lead_time_of_its_own_is_held_against_that(log: EventLog, recorded: Run) -> None:  # RP-05
+    end = recorded.manifest.end_ms
+    scenario = load(TRUTH, SHORT | STRIKE).scenario
+    item = purchases_of(log, end)[0].item
+    own = scenario.with_changes(
+        {"items": [{"id": item, "lead_time": {"kind": "uniform", "low": "1h", "high": "999h"}}]}
+    )
+    usual, other = (
+        {row.subject: row.low for row in residuals_of(log, one, end).rows if row.kind == "lead_time"}
+        for one in (scenario, own)
+    )
+    items = {one.purchase_order: one.item for one in purchases_of(log, end)}
+    assert {items[order] for order in usual if usual[order] != other[order]} == {item}
+
+
+def test_orders_in_one_parcel_share_its_luck(log: EventLog, recorded: Run) -> None:  # RP-05
+    """Two orders that a foreign system sent under one delivery note: the replay has a parcel for each."""
+    end = recorded.manifest.end_ms
+    scenario = load(TRUTH, SHORT | STRIKE).scenario
+    one, other = [parcel for parcel in parcels_of(log, end) if parcel.site == "east" and parcel.delivered_at >= 0][:2]
+    together = _relabelled(log, "shipment", lambda row: one.note if row["order"] == other.order else row["shipment"])
+    (parcel,) = [parcel for parcel in parcels_of(together, end) if parcel.note == one.note]
+    assert sorted(parcel.orders) == sorted((one.order, other.order))
+    rows = residuals_of(together, scenario, end).rows
+    mine, yours = [row for row in rows if (row.kind, row.key) == ("transit", one.note)]
+    assert {mine.subject, yours.subject} == {one.order, other.order}
+    assert (mine.low, mine.high) == (yours.low, yours.high)
+    luck = RecordedLuck(1, rows)
+    for order in (one.order, other.order):
+        luck.draw(Uniform(0, DAY), "transit", f"{order}/east/1/s")
+    assert luck.used == {"transit": {"measured": 2}}
+
+
+def test_closures_that_overlap_hold_a_parcel_up_once(log: EventLog, recorded: Run) -> None:
+    end = recorded.manifest.end_ms
+    more = {"id": "second", "kind": "carrier_closed", "carrier": "swift", "from": "13d", "for": "1d"}
+    once = load(TRUTH, SHORT | STRIKE).scenario
+    twice = load(TRUTH, SHORT | {"disruptions": [*STRIKE["disruptions"], more]}).scenario
+    assert residuals_of(log, twice, end) == residuals_of(log, once, end)
+
+
 def _damaged(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-50])
 
@@ -596,6 +699,23 @@ def test_service_to_a_promise_is_not_told_of_a_log_that_lacks_promises(
     assert "otif_to_request" in measures and "otif_to_promise" not in measures
     assert [text for text in said.never if text.startswith("Service to the date that was promised: the log has a")]
     assert "otif_to_promise" in {one.measure for one in made.statement.figures}
+
+
+def test_cancelled_lines_of_the_log_are_told(
+    log: EventLog, recorded: Run, base_file: Path, tmp_path: Path, made: Reconstruction
+) -> None:  # RP-04
+    last = _rows(log, "delivered")[-1]["order"]
+    gone = _relabelled(
+        log,
+        "activity",
+        lambda row: "cancelled" if (row["activity"], row["order"]) == ("invoiced", last) else row["activity"],
+    )
+    lines = {row["line"] for row in _rows(gone, "cancelled") if row["order"] == last}
+    all_lines = len(_rows(log, "order_placed"))
+    told = f"Anything about cancellations: the log cancels {len(lines)} of its {all_lines:,} order lines"
+    said = again(gone, recorded, base_file, tmp_path / "out").statement
+    assert lines and any(text.startswith(told) for text in said.never)
+    assert not any("cancellations" in text for text in made.statement.never)
 
 
 def test_a_log_without_sites_has_reference_logic_and_says_so(

@@ -59,6 +59,8 @@ class Telling:
         self.base_file = base_file
         self.start, self.fit_until, self.end = span
         self.numbers = _numbers(log, self.start)
+        given_up = log.table.filter(pc.equal(log.table["activity"], "cancelled")).select(["order", "line", "item"])
+        self.cancelled = {(row["order"], _line(row)) for row in given_up.to_pylist()}
         # Of the orders of the tested period, those that the log has a promise of.
         tested = tested_part(log, self.fit_until).table
         orders, promised = (
@@ -203,6 +205,12 @@ class Telling:
             "That it would have been foreseen: the tested period's orders, luck and closures are the log's own, so a "
             "small distance or a high agreement tells that the replay repeats the log, not that it predicts one.",
         ]
+        lines = {(row["order"], _line(row)) for row in placed_rows(self.log)}
+        if self.cancelled:
+            said.append(
+                f"Anything about cancellations: the log cancels {len(self.cancelled & lines):,} of its {len(lines):,} "
+                "order lines, and the replay carries out what the engine does not cancel itself."
+            )
         if changes:
             said.append(
                 "That a parcel sent another way would have had this very luck: it has the recorded quantile, on the "
