@@ -253,6 +253,42 @@ def test_nothing_after_the_end_is_looked_at(log: EventLog, recorded: Run) -> Non
     assert any(one.delivered_at < 0 <= one.shipped_at for one in parcels_of(log, until))
 
 
+def test_a_parcel_given_up_before_it_shipped_is_none_that_is_still_picked(log: EventLog, recorded: Run) -> None:
+    until = recorded.manifest.end_ms
+    one = next(parcel for parcel in parcels_of(log, until) if parcel.lines == 2)
+    lines = ["1", "2"]
+
+    def ended(row: dict[str, Any], gone: list[str]) -> str:
+        if row["order"] != one.order or row["activity"] not in ("picked", "handed_to_carrier", "delivered", "invoiced"):
+            return str(row["activity"])
+        return "cancelled" if row["activity"] == "picked" and row["line"] in gone else "packed"
+
+    for gone, there in ((lines[:1], True), (lines, False)):
+        other = _relabelled(log, "activity", lambda row, gone=gone: ended(row, gone))
+        assert any(parcel.order == one.order for parcel in parcels_of(other, until)) == there, gone
+
+
+def test_a_purchase_is_received_when_all_of_it_is(log: EventLog, recorded: Run) -> None:
+    until = recorded.manifest.end_ms
+    one = next(bought for bought in purchases_of(log, until) if bought.received_at >= 0)
+    part = _relabelled(
+        log,
+        "quantity",
+        lambda row: (
+            row["quantity"] - 1
+            if (row["purchase_order"], row["activity"]) == (one.purchase_order, "purchase_order_received")
+            else row["quantity"]
+        ),
+    )
+    (found,) = [bought for bought in purchases_of(part, until) if bought.purchase_order == one.purchase_order]
+    assert found == one._replace(received_at=-1)
+    # What is still on its way takes longer than it did so far, and what came took as long as it did.
+    scenario = load(TRUTH, SHORT | STRIKE).scenario
+    (open_row,) = [row for row in residuals_of(part, scenario, until).rows if row.subject == one.purchase_order]
+    (row,) = [row for row in residuals_of(log, scenario, until).rows if row.subject == one.purchase_order]
+    assert open_row.low >= row.low and open_row.beyond_ppm >= row.beyond_ppm
+
+
 def test_a_thinned_log_lacks_what_real_logs_lack(log: EventLog, tmp_path: Path) -> None:
     thin = thinned(log, tmp_path)
     for name in ("stock_view", "candidates", "record_ms"):
@@ -587,6 +623,21 @@ def test_a_line_that_is_no_order_line_is_refused_and_counted(
     pq.write_table(pa.Table.from_pylist(rows, log.table.schema), tmp_path / "events.parquet")
     book = load_events(tmp_path / "events.parquet", {})
     assert {count.rule: count.lines for count in book.counts} == {"order line": 9, rule: 1}
+
+
+def test_prices_are_rounded_and_what_the_log_lacks_is_from_the_mapping(log: EventLog, tmp_path: Path) -> None:  # OB-06
+    head = _rows(log, "order_placed")[0]
+    rows = [
+        # Lines of one order, of which the second was told of first; 3 units for 11 are 4 each, and 12 in all.
+        head | {"line": "1", "item": "anvil", "quantity": 3, "value_minor": 11, "channel": None, "region": None},
+        head | {"line": "2", "item": "bench", "quantity": 2, "value_minor": 9, "event_ms": head["event_ms"] - HOUR},
+    ]
+    pq.write_table(pa.Table.from_pylist(rows, log.table.schema), tmp_path / "events.parquet")
+    book = load_events(tmp_path / "events.parquet", {"channel": "fax", "region": "moon"})
+    (order,) = book.orders
+    assert (order.channel, order.region, order.at_ms) == ("fax", "moon", head["event_ms"] - HOUR)
+    assert [(line.sku, line.price_minor) for line in order.lines] == [("anvil", 4), ("bench", 5)]
+    assert [(remark.remark, remark.count) for remark in book.remarks] == [("prices rounded to the minor unit", 2)]
 
 
 def test_a_base_with_an_order_book_of_its_own_reads_the_logs_orders(tmp_path: Path) -> None:  # RP-05, OB-06
