@@ -824,6 +824,27 @@ def test_a_line_that_the_replay_does_not_ship_does_not_agree(
     assert (after.decisions, after.same) == (before.decisions, before.same - 1)
 
 
+def test_orders_before_the_start_are_not_replayed(
+    log: EventLog, recorded: Run, base_file: Path, tmp_path: Path
+) -> None:  # RP-05
+    start = recorded.manifest.start_ms + 2 * DAY
+    found = reconstruct(
+        log,
+        load(base_file).scenario,
+        base_file,
+        tmp_path / "out",
+        start=start,
+        fit_until=start + 8 * DAY,
+        facts=lambda since, until: facts_of(recorded.folder, since, until),
+        seeds=(1,),
+        distances=False,
+    )
+    wanted = sorted(row["order"] for row in _rows(log, "order_placed") if row["event_ms"] >= start)
+    assert _orders(event_log_of_run(found.runs[AS_IT_WAS][0]), "order_placed") == wanted
+    assert 0 < len(wanted) < len(_orders(log, "order_placed"))
+    assert found.statement.inputs[0].share == pytest.approx(len(set(wanted)) / len(set(_orders(log, "order_placed"))))
+
+
 def test_orders_that_cannot_be_replayed_are_counted(
     log: EventLog, recorded: Run, base_file: Path, tmp_path: Path
 ) -> None:  # RP-04
@@ -887,6 +908,10 @@ def test_what_cannot_be_reconstructed_is_told_and_leaves_nothing(
         reconstruct(log, base, base_file, out, fit_until=start + HOUR // 60, **common)
     assert not out.exists()
     out.mkdir()
+    with pytest.raises(CalibrationRefused, match="no order came in"):
+        reconstruct(log, base, base_file, out, fit_until=start + HOUR // 60, **common)
+    # A folder that was there stays, as empty as it was.
+    assert out.is_dir() and not any(out.iterdir())
     (out / "mine.txt").write_text("mine")
     with pytest.raises(RunRefused, match="is not an empty folder"):
         reconstruct(log, base, base_file, out, fit_until=start + 10 * DAY, **common)

@@ -120,7 +120,7 @@ class Telling:
         replayed = {order for order, _ in self.numbers}
         told = f"{len(orders):,} orders of the log"
         if len(replayed) < len(orders):
-            told = f"{len(replayed):,} of the {told}; the others have no item, quantity or time in it"
+            told = f"{len(replayed):,} of the {told}; the others came before, or have no item or quantity in it"
         rows = [Input("orders: when, where from, for what", "measured", len(replayed) / len(orders), told)]
         luck: dict[str, Counter[str]] = {}
         for run in runs:
