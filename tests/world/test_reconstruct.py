@@ -22,7 +22,7 @@ from benchmarks.known_truth import ANSWER, summary, thinned, world
 from tests.world.small_book import small_book
 from twin.cli import main
 from twin.cli.reconstructing import show_statement
-from twin.core.calendar import add_working
+from twin.core.calendar import add_working, next_open
 from twin.core.events import ShipmentDelivered
 from twin.event_log import EventLog, EventLogError
 from twin.experiment.reconstruction import Reconstruction, reconstruct
@@ -519,6 +519,23 @@ def test_an_item_with_a_lead_time_of_its_own_is_held_against_that(log: EventLog,
     assert {items[order] for order in usual if usual[order] != other[order]} == {item}
 
 
+def test_a_wrong_distribution_gives_the_recorded_time_back_on_its_own_lane(log: EventLog, recorded: Run) -> None:
+    """So no distance of the replay as it was tells a bad fit, which is why the statement warns of it (RP-04)."""
+    end = recorded.manifest.end_ms
+    scenario = load(TRUTH, SHORT | STRIKE).scenario
+    wrong = {"kind": "uniform", "low": "1h", "high": "400h"}
+    lanes = [lane | {"transit": wrong} for lane in scenario.plain()["lanes"]]
+    luck = RecordedLuck(1, residuals_of(log, scenario.with_changes({"lanes": lanes}), end).rows)
+    shape = Uniform(HOUR, 400 * HOUR)
+    hours = compile_calendar(calendar_named(scenario.calendars, "rounds"), scenario.run.start, end + 60 * DAY)
+    before = scenario.run.start + 10 * DAY
+    parcels = [one for one in parcels_of(log, before) if one.delivered_at >= 0]
+    assert len(parcels) > 200
+    for one in parcels:
+        again = next_open(hours, one.shipped_at + luck.draw(shape, "transit", one.note + "/s"))
+        assert abs(again - one.delivered_at) <= SECOND
+
+
 def test_orders_in_one_parcel_share_its_luck(log: EventLog, recorded: Run) -> None:  # RP-05
     """Two orders that a foreign system sent under one delivery note: the replay has a parcel for each."""
     end = recorded.manifest.end_ms
@@ -718,6 +735,7 @@ def test_it_says_the_periods_the_distances_the_agreement_and_what_not_to_conclud
     assert whole.low < whole.same / whole.decisions <= whole.high
     assert any("very luck" in text for text in said.never)
     assert any("not that it predicts one" in text for text in said.never)
+    assert any("takes the recorded time whatever" in text for text in said.never)
     page = (made.folder / "statement.md").read_text(encoding="utf-8")
     assert KINDS["reconstruct"] in page
     assert "What must not be concluded" in page

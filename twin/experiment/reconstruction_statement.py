@@ -214,7 +214,9 @@ class Telling:
         if changes:
             said.append(
                 "That a parcel sent another way would have had this very luck: it has the recorded quantile, on the "
-                "other carrier's or site's distribution, as if good and bad luck were the parcel's own."
+                "other carrier's or site's distribution, as if good and bad luck were the parcel's own. No distance "
+                "tells whether these distributions are right: on its own way a parcel takes the recorded time whatever "
+                "they are. The intervals in calibrated.yaml do."
             )
         far = [one for one in distances if one.multiple is not None and one.multiple > FAR]
         if far:
