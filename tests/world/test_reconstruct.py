@@ -191,11 +191,13 @@ def test_counterfactuals_of_full_and_thinned_logs_are_near_the_truth(tmp_path: P
 def _held_against_the_truth(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         if row["measure"] in ("otif_to_request", "otif_to_promise"):
-            assert abs(row["error"]) < 0.02, row
+            # Errors are a few tenths of a point; half of the smaller effect would be 1.7.
+            assert abs(row["error"]) < 0.01, row
             assert row["true_effect"] > 0.02, row
-            assert row["predicted_effect"] == pytest.approx(row["true_effect"], abs=0.02), row
+            assert row["predicted_effect"] == pytest.approx(row["true_effect"], abs=0.01), row
         if row["measure"] == "order_cycle_time":
-            assert abs(row["error"]) < HOUR, row
+            assert abs(row["error"]) < HOUR // 2, row
+            assert row["predicted_effect"] == pytest.approx(row["true_effect"], abs=HOUR // 2), row
             assert row["true_effect"] < -2 * HOUR, row
     assert {"otif_to_request", "order_cycle_time"} <= {row["measure"] for row in rows}
 
