@@ -218,5 +218,5 @@ def main(worlds: int = 4) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks.known_truth")
-    parser.add_argument("--worlds", type=int, default=8)
+    parser.add_argument("--worlds", type=int, default=4)
     main(parser.parse_args().worlds)

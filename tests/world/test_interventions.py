@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.world.stage import DAY, HOUR, MINUTE, Stage, tiny
-from twin.core.commands import HoldOrder, RedriveDelivery, ReleaseHold
+from twin.core.commands import DefineNetwork, HoldOrder, RedriveDelivery, ReleaseHold
 from twin.core.events import InterventionBegan, InterventionEnded, PromiseDecided, ReleaseDecided
 from twin.core.invariants import violations
 from twin.measures.left_over import left_over
@@ -125,9 +125,12 @@ def test_only_the_last_shift_of_carrier_to_end_gives_the_usual_one_back() -> Non
     one = {"id": "a", "kind": "shift_carrier", "carrier": "van", "to": "rail", "at": "1d", "for": "1d"}
     stage = by_rail(one, one | {"id": "b", "at": "36h"})
     released = carriers_by_hour(stage)
-    # The second finds nothing that goes by van any more, and so holds nothing: the first gives back what it took.
-    assert {carrier for at, carrier in released if DAY + MINUTE < at < 2 * DAY} == {"rail"}
-    assert {carrier for at, carrier in released if at > 2 * DAY + MINUTE} == {"van"}
+    # The second, up to 60 h, finds on the rail what the first shifted: it stays there with the end of the first.
+    assert {carrier for at, carrier in released if DAY + MINUTE < at < 60 * HOUR} == {"rail"}
+    assert {carrier for at, carrier in released if at > 60 * HOUR + MINUTE} == {"van"}
+    told = [lane.carrier for command in stage.commands(DefineNetwork) for lane in command.lanes]
+    # Only what changes is told: the network at first, on the rail once, and back by van once.
+    assert told[-2:] == ["rail", "van"] and len(told) == 4
 
 
 def test_a_shift_of_carrier_back_takes_what_the_other_shifted() -> None:  # RC-18

@@ -29,12 +29,16 @@ WORDS: Final = {
 
 def parse_moment(option: str, text: str, start_ms: int) -> int:
     """An instant (ms): `2025-11-17T09:00Z`, or `3d9h` after the start of the run. Raises `InputError`."""
-    from twin.scenario.units import parse_duration, parse_instant
+    from twin.scenario.units import format_instant, parse_duration, parse_instant
 
     try:
-        return parse_instant(text) if "T" in text else start_ms + parse_duration(text)
+        at = parse_instant(text) if "T" in text else start_ms + parse_duration(text)
+        format_instant(at)
     except ValueError as error:
         raise InputError(f"{option} {text}: {error}; or give an instant such as 2025-11-17T09:00Z") from None
+    except OverflowError:
+        raise InputError(f"{option} {text}: that is after the year 9999; give an earlier time") from None
+    return at
 
 
 def show_blast(manifest: Manifest, scored: ScoredBlast, interface: str, window: tuple[int, int], every: bool) -> None:

@@ -137,25 +137,34 @@ def show_statement(said: Statement, folder: Path | None = None) -> None:
 
 
 def _figures(said: Statement) -> None:
-    """A row a measure, with the interval of the difference, or of what was reconstructed where nothing was changed."""
+    """A row a measure; with the interval of the difference, or of what was reconstructed where nothing was changed."""
     from twin.replay.statement import number, spread
 
     if not said.figures:
         return
     sides = list(dict.fromkeys(figure.of for figure in said.figures))
-    made = table("What came out", "Measure", *[side.capitalize() for side in sides], "95 % interval")
-    for column in made.columns[1:]:
-        column.justify = "right"
-        column.no_wrap = True
-    for measure in dict.fromkeys(figure.measure for figure in said.figures):
-        row = {figure.of: figure for figure in said.figures if figure.measure == measure}
-        last = row.get(sides[-1])
-        interval = "" if last is None else spread(last.low, last.high, last.unit)
-        cells = [number(row[side].value, row[side].unit) if side in row else "–" for side in sides]
-        made.add_row(measure, *cells, interval)
-    show(made)
+    # Both in one would be wider than a terminal.
+    parts = [("What came out", [side for side in sides if side != "difference"])]
+    if "difference" in sides:
+        parts.append(("What the change made of it", ["difference"]))
+    for title, shown in parts:
+        interval_of = "" if len(parts) > 1 and shown != ["difference"] else shown[-1]
+        intervals = ["95 % interval"] if interval_of else []
+        made = table(title, "Measure", *[side.capitalize() for side in shown], *intervals)
+        for column in made.columns[1:]:
+            column.justify = "right"
+            column.no_wrap = True
+        for measure in dict.fromkeys(figure.measure for figure in said.figures):
+            row = {figure.of: figure for figure in said.figures if figure.measure == measure}
+            cells = [number(row[side].value, row[side].unit) if side in row else "–" for side in shown]
+            if interval_of:
+                last = row.get(interval_of)
+                cells.append("" if last is None else spread(last.low, last.high, last.unit))
+            made.add_row(measure, *cells)
+        show(made)
     tags = {side: next(figure.tag for figure in said.figures if figure.of == side) for side in sides}
-    _wrapped(f"Tags: {', '.join(f'{side} {tag}' for side, tag in tags.items())}. The interval is of the last column.")
+    of = "difference" if "difference" in sides else "last column"
+    _wrapped(f"Tags: {', '.join(f'{side} {tag}' for side, tag in tags.items())}. The interval is of the {of}.")
 
 
 def _inputs(said: Statement) -> None:

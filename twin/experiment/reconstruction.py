@@ -17,11 +17,11 @@ import pyarrow.compute as pc
 from msgspec.structs import replace
 
 from twin.event_log import EventLog, EventLogError
-from twin.experiment.reconstruction_statement import AS_IT_WAS, CHANGED, Telling, tested_part
+from twin.experiment.reconstruction_statement import AS_IT_WAS, CHANGED, Telling, placed_rows, tested_part
 from twin.log.folder import RunRefused
 from twin.replay.calibrate import Calibration, calibrate_facts
 from twin.replay.calibrated_file import flow
-from twin.replay.facts import Facts
+from twin.replay.facts import CalibrationRefused, Facts
 from twin.replay.fidelity import Fidelity, fidelity
 from twin.replay.neutral import event_log_of_run
 from twin.replay.neutral_table import events_of_log
@@ -31,6 +31,9 @@ from twin.residuals import write_residuals
 from twin.run import Progress, Run, Simulation
 from twin.scenario import Scenario, load
 from twin.scenario.units import format_duration, format_instant
+from twin.world.assortment import compile_catalog
+from twin.world.build import load_book
+from twin.world.sites import Sites
 
 __all__ = ["Reconstruction", "reconstruct"]
 
@@ -66,7 +69,9 @@ def reconstruct(
     The base is calibrated on [`start`, `fit_until`) by what `facts(since, until)` tells. With `changes` it runs a
     second time under them, on the same seeds. In `out` are the calibrated file, the log's events, the residuals, a
     `scenario.yaml` that can be run again, the runs, and the statement as JSON and as a page. Raises `RunRefused`,
-    `EventLogError` for a period without orders, and what calibrating, a scenario and a run raise.
+    `EventLogError` for a period without orders, orders without a channel or region, and another currency than the
+    base's, `CalibrationRefused` for a base that does not know what was ordered, and what calibrating, a scenario and a
+    run raise.
     """
     end = log.as_of_ms
     if not start < fit_until < end:
@@ -77,6 +82,13 @@ def reconstruct(
         )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunRefused(f"{out} is not an empty folder; give a folder that does not exist yet")
+    if log.currency and log.currency != base.currency:
+        raise EventLogError(
+            log.title,
+            f"its values are in {log.currency}, and {base_file} is in {base.currency}",
+            "give a base in the log's currency; nothing is converted",
+        )
+    _check_orders(log, base, base_file, start)
     made = not out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -89,6 +101,40 @@ def reconstruct(
         if not made:
             out.mkdir(exist_ok=True)
         raise
+
+
+def _check_orders(log: EventLog, base: Scenario, base_file: Path, start: int) -> None:
+    """Refuse orders that the base cannot take: also those after the time that is fitted, which no estimate looks at."""
+    book = load_book(base.order_book) if base.order_book is not None else None
+    known = {
+        "channel": {channel.id for channel in base.channels},
+        "region": set(base.regions),
+        "item": {*compile_catalog(base, Sites.of(base), book).ranked, *(item.id for item in base.items)},
+    }
+    rows = [row for row in placed_rows(log) if (row["event_ms"] or -1) >= start]
+    if not rows:
+        raise EventLogError(
+            log.title, f"no order was placed from {format_instant(start)} on", "give a log with order_placed"
+        )
+    for name in ("channel", "region"):
+        missing = [row["order"] for row in rows if not row[name]]
+        if missing:
+            raise EventLogError(
+                log.title,
+                f"{len(dict.fromkeys(missing)):,} orders have no {name}, the first is {missing[0]}",
+                f"give it in the log, or name the column of the {name} in the mapping",
+            )
+    strange = [
+        f"{name} '{value}'"
+        for name, values in known.items()
+        for value in sorted({row[name] for row in rows if row[name]} - values)
+    ]
+    if strange:
+        more = f", and {len(strange) - 5} more" if len(strange) > 5 else ""
+        raise CalibrationRefused(
+            f"{base_file}: it does not fit the log of {log.title}, which has {', '.join(strange[:5])}{more}; "
+            "give the scenario of the business that wrote the log"
+        )
 
 
 class _Work:
@@ -153,13 +199,17 @@ class _Work:
 
         table = self.log.table.filter(pc.equal(self.log.table["activity"], "order_placed"))
         table = table.filter(pc.greater_equal(table["event_ms"], self.start))
-        if not table.num_rows:
-            raise EventLogError(self.log.title, "no order was placed in it", "give a log with order_placed")
         pq.write_table(table, path, compression="zstd")
 
     def _scenario(self, *, residuals: bool) -> str:
         base = self.base
-        exponent = self.log.currency_exponent
+        # How the base's own book is to be read says nothing of this one.
+        read: dict[str, object] = dict.fromkeys(base.order_book.mapping) if base.order_book is not None else {}
+        book = {
+            "source": "events",
+            "path": "events.parquet",
+            "mapping": read | {"currency_exponent": self.log.currency_exponent},
+        }
         lines = [
             "# Reconstructed: the orders of a log and the luck that its parcels, purchases and picks had; run it again",
             "# with other policies, and they meet the same.",
@@ -168,7 +218,7 @@ class _Work:
             f"title: {flow(f'{base.title}, reconstructed')}",
             f"run: {{start: {format_instant(self.start)}, horizon: {format_duration(self.end - self.start)}, "
             "warmup: 0d, drain: 0d}",
-            f"order_book: {{source: events, path: events.parquet, mapping: {{currency_exponent: {exponent}}}}}",
+            f"order_book: {flow(book)}",
         ]
         if residuals:
             lines.append("residuals: {path: residuals.parquet}")

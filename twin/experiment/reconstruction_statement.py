@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import inf
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import pyarrow.compute as pc
@@ -26,7 +26,7 @@ from twin.replay.statement import NOT_YOURS, Figure, Input, Near, Statement
 from twin.run import LUCK
 from twin.scenario import Scenario
 
-__all__ = ["AS_IT_WAS", "CHANGED", "MEASURES", "Telling", "tested_part"]
+__all__ = ["AS_IT_WAS", "CHANGED", "MEASURES", "Telling", "placed_rows", "tested_part"]
 
 AS_IT_WAS: Final = "as_it_was"
 CHANGED: Final = "changed"
@@ -59,6 +59,9 @@ class Telling:
         self.base = base
         self.base_file = base_file
         self.start, self.fit_until, self.end = span
+        self.numbers = _numbers(log, self.start)
+        given_up = log.table.filter(pc.equal(log.table["activity"], "cancelled")).select(["order", "line", "item"])
+        self.cancelled = {(row["order"], _line(row)) for row in given_up.to_pylist()}
         # Of the orders of the tested period, those that the log has a promise of.
         tested = tested_part(log, self.fit_until).table
         orders, promised = (
@@ -109,27 +112,29 @@ class Telling:
         return tuple(dict.fromkeys(rows))
 
     def _agreement(self, simulated: EventLog) -> tuple[Agreement, ...]:
+        """By class, and of all: a line that the log ships and the replay does not, does not agree."""
         classes = {channel.id: channel.criticality for channel in self.base.channels}
-        was, now = _sites(self.log, self.fit_until), _sites(simulated, self.fit_until)
+        now = _sites(simulated, self.start)
         counts: dict[str, list[int]] = {}
-        for line, (site, channel, value) in was.items():
-            if line not in now:
+        for (order, line), (site, channel, value) in _sites(self.log, self.fit_until).items():
+            number = self.numbers.get((order, line))
+            if number is None:
                 continue
-            same = now[line][0] == site
-            for name in ("", classes.get(channel, "")):
+            there = now.get((order, str(number)))
+            same = there is not None and there[0] == site
+            for name in dict.fromkeys(("", classes.get(channel, ""))):
                 tally = counts.setdefault(name, [0, 0, 0, 0])
-                for index, number in enumerate((1, same, value, value * same)):
-                    tally[index] += number
-        if set(counts) == {""}:
-            # No class is known: "all" was counted twice.
-            counts[""] = [number // 2 for number in counts[""]]
+                for index, count in enumerate((1, same, value, value * same)):
+                    tally[index] += count
         return tuple(agreement_of(name, *counts[name]) for name in sorted(counts))
 
     def _inputs(self, calibration: Calibration, residuals: Residuals, runs: Sequence[Path]) -> tuple[Input, ...]:
-        orders = len(
-            set(self.log.table.filter(pc.equal(self.log.table["activity"], "order_placed"))["order"].to_pylist())
-        )
-        rows = [Input("orders: when, where from, for what", "measured", 1.0, f"{orders:,} orders of the log")]
+        orders = {row["order"] for row in placed_rows(self.log)}
+        replayed = {order for order, _ in self.numbers}
+        told = f"{len(orders):,} orders of the log"
+        if len(replayed) < len(orders):
+            told = f"{len(replayed):,} of the {told}; the others came before, or have no item or quantity in it"
+        rows = [Input("orders: when, where from, for what", "measured", len(replayed) / len(orders), told)]
         luck: dict[str, Counter[str]] = {}
         for run in runs:
             for kind, counts in msgspec.json.decode((run / LUCK).read_bytes()).items():
@@ -210,11 +215,21 @@ class Telling:
             "what was turned away or never tried is in no log.",
             "That the intervals hold all doubt: they are over the luck that had to be modeled, not over the model, "
             "its assumed parts, or the estimates.",
+            "That it would have been foreseen: the tested period's orders, luck and closures are the log's own, so a "
+            "small distance or a high agreement tells that the replay repeats the log, not that it predicts one.",
         ]
+        lines = {(row["order"], _line(row)) for row in placed_rows(self.log)}
+        if self.cancelled:
+            said.append(
+                f"Anything about cancellations: the log cancels {len(self.cancelled & lines):,} of its {len(lines):,} "
+                "order lines, and the replay carries out what the engine does not cancel itself."
+            )
         if changes:
             said.append(
                 "That a parcel sent another way would have had this very luck: it has the recorded quantile, on the "
-                "other carrier's or site's distribution, as if good and bad luck were the parcel's own."
+                "other carrier's or site's distribution, as if good and bad luck were the parcel's own. No distance "
+                "tells whether these distributions are right: on its own way a parcel takes the recorded time whatever "
+                "they are. The intervals in calibrated.yaml do."
             )
         far = [one for one in distances if one.multiple is not None and one.multiple > FAR]
         if far:
@@ -248,20 +263,45 @@ def tested_part(log: EventLog, since: int) -> EventLog:
     return replace(log, table=table.filter(pc.is_in(table["case_id"], value_set=late.combine_chunks())))
 
 
+def placed_rows(log: EventLog) -> list[dict[str, Any]]:
+    """The order lines that were placed, in the log's order, as far as they name an order."""
+    table = log.table.filter(pc.equal(log.table["activity"], "order_placed"))
+    names = ["order", "line", "event_ms", "item", "quantity", "channel", "region"]
+    return [row for row in table.select(names).to_pylist() if row["order"]]
+
+
+def _numbers(log: EventLog, start: int) -> dict[tuple[str, str], int]:
+    """The number that each line of the log has in the replay: orders are read as the order book `events` reads them.
+
+    A log calls its lines what it likes, or nothing; the book counts those that it accepts, from 1 in each order.
+    """
+    counted: Counter[str] = Counter()
+    found: dict[tuple[str, str], int] = {}
+    for row in placed_rows(log):
+        if row["item"] and (row["quantity"] or 0) > 0 and (row["event_ms"] or -1) >= start:
+            counted[row["order"]] += 1
+            found.setdefault((row["order"], _line(row)), counted[row["order"]])
+    return found
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    return row["line"] or row["item"] or ""
+
+
 def _sites(log: EventLog, since: int) -> dict[tuple[str, str], tuple[str, str, int]]:
     """Where each order line that was placed from `since` (ms) on shipped from first, with its channel and value."""
-    table = log.table.select(["activity", "order", "line", "event_ms", "site", "channel", "value_minor", "row"])
+    table = log.table.select(["activity", "order", "line", "item", "event_ms", "site", "channel", "value_minor", "row"])
     table = table.take(pc.sort_indices(table, [("event_ms", "ascending"), ("row", "ascending")]))
-    placed: set[str] = set()
+    placed: dict[tuple[str, str], tuple[str, int]] = {}
     found: dict[tuple[str, str], tuple[str, str, int]] = {}
     for row in table.to_pylist():
         if row["order"] is None or row["event_ms"] is None:
             continue
+        line = (row["order"], _line(row))
         if row["activity"] == "order_placed" and row["event_ms"] >= since:
-            placed.add(row["order"])
-        elif row["activity"] == "handed_to_carrier" and row["order"] in placed and row["site"]:
-            line = (row["order"], row["line"] or "")
-            found.setdefault(line, (row["site"], row["channel"] or "", row["value_minor"] or 0))
+            placed.setdefault(line, (row["channel"] or "", row["value_minor"] or 0))
+        elif row["activity"] == "handed_to_carrier" and line in placed and row["site"]:
+            found.setdefault(line, (row["site"], *placed[line]))
     return found
 
 

@@ -21,6 +21,9 @@ EVENTS_FILE: Final = "events.parquet"
 _FORMAT: Final = 1
 _CHUNK: Final = 1 << 20
 
+_LAST_MS: Final = 253_402_300_799_999
+"""The last ms of the year 9999, after which no instant can be written."""
+
 _KIND: Final = "event_log"
 _AGAIN: Final = "write the log again"
 
@@ -69,6 +72,8 @@ def read_foreign(folder: Path) -> EventLog:
         raise EventLogError(str(folder), f"its manifest is of '{held.kind}'", "give a log of `twin profile --out`")
     if held.format != _FORMAT:
         raise EventLogError(str(folder), f"it is of format {held.format}, this version reads {_FORMAT}", _AGAIN)
+    if not 0 <= held.as_of_ms <= _LAST_MS:
+        raise EventLogError(str(folder / MANIFEST), f"as_of_ms {held.as_of_ms} is no time up to the year 9999", _AGAIN)
     if not events.is_file() or _digest(events) != held.digest:
         raise EventLogError(str(events), "it is not what its manifest says", _AGAIN)
     try:

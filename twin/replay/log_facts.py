@@ -35,7 +35,8 @@ _COLUMNS: Final = (
 class Transit(NamedTuple):
     """A parcel: its delivery note, or the order and site where the log has none. Instants are ms, -1 where unknown.
 
-    `lines` and `units` are what it holds, as far as the log says.
+    `lines` and `units` are what it holds, as far as the log says; `orders` are all that it holds goods of, `order`
+    first.
     """
 
     note: str
@@ -50,6 +51,7 @@ class Transit(NamedTuple):
     delivered_at: int
     lines: int
     units: int
+    orders: tuple[str, ...] = ()
 
 
 class Purchase(NamedTuple):
@@ -114,7 +116,8 @@ def parcels_of(log: EventLog, until: int) -> list[Transit]:
             continue
         site = row["site"] or row["origin"] or row["supplier"] or ""
         note = row["shipment"] or f"{order}/{site}"
-        parcel = found.setdefault(note, {"order": order, "site": site, "lines": {}})
+        parcel = found.setdefault(note, {"order": order, "site": site, "lines": {}, "orders": {}})
+        parcel["orders"][order] = None
         parcel.setdefault(moment, at)
         for name in ("carrier", "region", "channel"):
             parcel[name] = parcel.get(name) or row[name] or ""
@@ -133,6 +136,7 @@ def parcels_of(log: EventLog, until: int) -> list[Transit]:
             one.get("delivered_at", -1),
             len(one["lines"]),
             sum(one["lines"].values()),
+            tuple(one["orders"]),
         )
         for note, one in found.items()
         # What was given up before it shipped is not still being picked.

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from twin.core.calendar import Calendar, add_working, next_open
 from twin.event_log import EventLog
@@ -67,7 +68,9 @@ class _Placing:
     def place(self, log: EventLog) -> Residuals:
         rows: list[Residual] = []
         for parcel in parcels_of(log, self.until):
-            rows += [row for row in (self._transit(parcel), self._pick(parcel)) if row is not None]
+            found = [row for row in (self._transit(parcel), self._pick(parcel)) if row is not None]
+            # Orders that went in one parcel share its luck, also where the replay sends them one by one.
+            rows += [replace(row, subject=order) for order in parcel.orders for row in found]
         for bought in purchases_of(log, self.until):
             row = self._lead_time(bought)
             rows += [row] if row is not None else []

@@ -313,9 +313,14 @@ class Operations(Actor):
         then = dict(now)
         for lane in self.plan.lanes:
             way = (lane.region, lane.node)
-            if way in self.usual or (begins and way in now and now[way].carrier == self.plan.carrier):
+            if way in self.usual or (begins and way in now and self._goes_with_it(way, now[way])):
                 self._shift(then, way, lane, begins)
         return tuple([lane for way, lane in then.items() if lane != now[way]])
+
+    def _goes_with_it(self, way: tuple[str, str], lane: Lane) -> bool:
+        """Whether what goes this way goes with the carrier, or would if another did not shift it from that one."""
+        shifted = (one for one in self._others() if way in one.usual and one.plan.carrier == self.plan.carrier)
+        return lane.carrier == self.plan.carrier or any(lane in one.plan.lanes for one in shifted)
 
     def _shift(self, current: dict[Any, Any], place: Any, value: Any, begins: bool) -> None:
         """Put another warehouse or lane in a place, or again what was there before."""
