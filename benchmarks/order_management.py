@@ -10,7 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from adapters.ocel.document import instant_ms, open_document
+from adapters.ocel.document import open_document
+from adapters.ocel.object_log import instant_ms
 from twin.event_log import EventLog, SourceFile, arrow_schema
 
 NAMES = {

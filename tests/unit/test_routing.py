@@ -339,7 +339,10 @@ def test_a_source_that_nobody_needs_may_be_left_out_but_not_all(tmp_path: Path) 
 # --- the command
 
 
-def test_the_command_shows_the_table_and_writes_the_fragment(told: Told, tmp_path: Path) -> None:  # PL-03
+def test_the_command_shows_the_table_and_writes_the_fragment(  # PL-03
+    told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     out = tmp_path / "sourcing.yaml"
     code, shown, err = told("policies", ADOBE, *binds(SOURCES), "--extends", BUSINESS, "--out", out)
     assert (code, err) == (0, "")

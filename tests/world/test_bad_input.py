@@ -215,7 +215,7 @@ def test_a_book_that_is_not_there_is_named(refused: Refused, tmp_path: Path) -> 
 def test_a_source_that_is_not_installed_is_named_with_those_that_are(refused: Refused, tmp_path: Path) -> None:
     _scenario(tmp_path, BOOK.replace("source: csv", "source: cvs"))
     message = refused("run", "s.yaml", "--out", "out")
-    assert message == "twin: orders.csv: no adapter reads the source 'cvs'; installed sources: csv, parquet"
+    assert message == "twin: orders.csv: no adapter reads the source 'cvs'; installed sources: csv, events, parquet"
 
 
 @pytest.mark.parametrize(
