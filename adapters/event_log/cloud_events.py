@@ -1,12 +1,14 @@
 """CloudEvents 1.0 in JSON lines as a table: a row an event.
 
-An attribute has the column of its name, what stands in the data `data.NAME` (and `data.NAME.NAME` in a map of it); a
-list in it has no column. An event that comes again, by its source and id, is dropped and counted.
+An attribute has the column of its name, what stands in the data `data.NAME` (and `data.NAME.NAME` in a map of it).
+A list has no column, but for the one that the mapping names in `each`: an event makes a row for every element of it,
+whose columns are `LIST.NAME`, or `LIST` where the elements are no maps. An event without it, or with an empty one,
+makes one row. An event that comes again, by its source and id, is dropped and counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
@@ -30,8 +32,10 @@ class CloudEventsFile(RecordFile):
 
     def __init__(self, path: Path, mapping: EventLogMapping) -> None:
         super().__init__(path)
+        self.lists: dict[str, None] = {}
         wanted = wanted_columns(mapping)
         made = TextColumns(wanted)
+        each = _Each(mapping.each, wanted)
         paths = [_path(name) for name in wanted]
         names: dict[str, None] = {}
         seen: dict[bytes, bytes] = {}
@@ -50,8 +54,13 @@ class CloudEventsFile(RecordFile):
                 again_count += before == content
                 other_count += before != content
                 continue
-            _collect(event, "", names)
-            made.add(number, [_cell(event, steps) for steps in paths])
+            _collect(event, "", names, self.lists)
+            cells = [_cell(event, steps) for steps in paths]
+            if mapping.each is None:
+                made.add(number, cells)
+                continue
+            for row in each.rows(number, event, cells, names):
+                made.add(number, row)
         if other_count:
             some = "events have" if other_count > 1 else "event has"
             raise EventLogError(
@@ -63,9 +72,78 @@ class CloudEventsFile(RecordFile):
             )
         if again_count:
             self.remarks.append(Remark("events that came again, by source and id, dropped", again_count, tuple(again)))
+        each.check(self)
         self.columns = list(names)
         self.holds = f"{self.rows - again_count:,} different events"
         self._table, self.records = made.close()
+
+    def hint(self, column: str) -> str:
+        """Why a column may not be found: it is a list, or of a list, and lists have rows, not columns."""
+        for name in self.lists:
+            if column == name or column.startswith(f"{name}."):
+                return f"; {name!r} is a list: `each: {name}` makes a row of each of its elements"
+        return ""
+
+
+class _Each:
+    """The elements of one list of an event, a row each."""
+
+    def __init__(self, name: str | None, wanted: Sequence[str]) -> None:
+        self._name = name or ""
+        self._steps = _path(self._name)
+        inside = f"{self._name}."
+        self._of = [
+            (at, column.removeprefix(inside).split("."))
+            for at, column in enumerate(wanted)
+            if name is not None and column.startswith(inside)
+        ]
+        self._own = [at for at, column in enumerate(wanted) if column == name]
+        self._met = False
+        self._strange: list[tuple[int, str]] = []
+        self._strange_count = 0
+
+    def rows(
+        self, number: int, event: Mapping[str, Any], cells: list[str | None], names: dict[str, None]
+    ) -> Iterator[list[str | None]]:
+        """The event's cells, once for each element; `names` grows by the columns that an element has."""
+        held = _held(event, self._steps)
+        if not isinstance(held, list) or not held:
+            yield cells
+            return
+        self._met = True
+        for element in held:
+            row = cells.copy()
+            if isinstance(element, dict):
+                _collect(element, f"{self._name}.", names, {})
+                for at, steps in self._of:
+                    row[at] = text_of(_held(element, steps))
+            elif isinstance(element, list):
+                self._strange_count += 1
+                if len(self._strange) < _SHOWN:
+                    self._strange.append((number, msgspec.json.encode(element).decode()))
+            else:
+                names.setdefault(self._name)
+                for at in self._own:
+                    row[at] = text_of(element)
+            yield row
+
+    def check(self, file: CloudEventsFile) -> None:
+        """See that there is such a list, and that its elements have columns. Raises `EventLogError`."""
+        if not self._name:
+            return
+        if self._strange_count:
+            raise EventLogError(
+                str(file.path),
+                f"{self._strange_count:,} elements of the list {self._name!r} are lists, which have no columns",
+                "give `each` a list of maps or of ids",
+                self._strange,
+                self._strange_count,
+            )
+        if not self._met:
+            there = ", ".join(file.lists) or "none"
+            raise EventLogError(
+                "mapping.each", f"no event of {file.path} has a list {self._name!r}", f"lists there: {there}"
+            )
 
 
 def _digest(data: bytes) -> bytes:
@@ -76,19 +154,27 @@ def _path(name: str) -> tuple[str, ...]:
     return tuple(name.split(".")) if name.startswith("data.") else (name,)
 
 
-def _cell(event: Mapping[str, Any], steps: tuple[str, ...]) -> str | None:
+def _cell(event: Mapping[str, Any], steps: Sequence[str]) -> str | None:
+    return text_of(_held(event, steps))
+
+
+def _held(event: Mapping[str, Any], steps: Sequence[str]) -> Any:
     held: Any = event
     for step in steps:
         if not isinstance(held, dict):
             return None
         held = held.get(step)
-    return text_of(held)
+    return held
 
 
-def _collect(held: Mapping[str, Any], prefix: str, names: dict[str, None], depth: int = 0) -> None:
+def _collect(
+    held: Mapping[str, Any], prefix: str, names: dict[str, None], lists: dict[str, None], depth: int = 0
+) -> None:
     for name, value in held.items():
         if isinstance(value, dict):
             if depth < _DEPTH_MAX and (prefix or name == "data"):
-                _collect(value, f"{prefix}{name}.", names, depth + 1)
-        elif not isinstance(value, list):
+                _collect(value, f"{prefix}{name}.", names, lists, depth + 1)
+        elif isinstance(value, list):
+            lists.setdefault(f"{prefix}{name}")
+        else:
             names.setdefault(f"{prefix}{name}")

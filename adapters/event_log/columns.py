@@ -71,6 +71,10 @@ class RecordFile:
         """An error about this file."""
         return EventLogError(str(self.path) if line is None else f"{self.path}:{line}", problem, remedy)
 
+    def hint(self, column: str) -> str:
+        """Why a column may not be found; nothing here."""
+        return ""
+
     def read(self, columns: Sequence[str]) -> Any:
         """These columns as text, each once."""
         return self._table.select([name for name in columns if name in self._table.column_names])

@@ -14,6 +14,7 @@ from adapters.event_log.joining import Wide
 from adapters.event_log.mapping import ActivityColumn, EventLogMapping, Stamp
 from adapters.event_log.reading import first_rows
 from adapters.event_log.times import read_times
+from adapters.event_log.whole_orders import tell_lines
 from twin.event_log import ACTIVITIES, BEGINNINGS, COLUMNS, EventLogError, Remark, arrow_schema
 
 __all__ = ["make_events"]
@@ -40,11 +41,11 @@ def make_events(con: duckdb.DuckDBPyConnection, wide: Wide, mapping: EventLogMap
         selects = " union all ".join(_by_case(con, wide, mapping, times, lines))
         query = f"select {listed}, seq from ({selects}) order by seq, case activity {rank} end"
     table = con.sql(query).to_arrow_table()
+    wide.close()
     if mapping.activity is not None and (np.diff(table["seq"].to_numpy()) < 0).any():
         table = table.sort_by("seq")
-    table = table.drop_columns("seq")
-    wide.close()
-    return table.cast(arrow_schema())
+    table = table.drop_columns("seq").cast(arrow_schema())
+    return table if mapping.fields.line is None else tell_lines(con, table, remarks)
 
 
 def _times(

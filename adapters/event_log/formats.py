@@ -40,12 +40,29 @@ class LogFile(Protocol):
     records: Any
     remarks: list[Remark]
 
+    def hint(self, column: str) -> str:
+        """Why a column may not be found, as the end of a sentence; empty where nothing is known."""
+
     def read(self, columns: Sequence[str]) -> Any:
         """These columns, each once, as a `pyarrow.Table`."""
 
 
 def open_file(path: Path, mapping: EventLogMapping) -> LogFile:
     """The file, opened by the reader that it needs. Raises `EventLogError` where it cannot be used."""
+    file = _opened(path, mapping)
+    # Told after the file has been looked at: what is cut off may only seem to be of another form.
+    if mapping.case is not None and not isinstance(file, ObjectLogFile):
+        raise EventLogError(
+            "mapping.case", f"follows objects, and {path} is no object-centric log", "leave it out, or give OCEL 2.0"
+        )
+    if mapping.each is not None and not isinstance(file, CloudEventsFile):
+        raise EventLogError(
+            "mapping.each", f"follows a list of CloudEvents, and {path} holds none", "leave it out, or give CloudEvents"
+        )
+    return file
+
+
+def _opened(path: Path, mapping: EventLogMapping) -> LogFile:
     start = _start(path)
     if start.startswith(_SQLITE):
         return ObjectLogFile(path, mapping)
@@ -58,12 +75,7 @@ def open_file(path: Path, mapping: EventLogMapping) -> LogFile:
         )
     if text.startswith((b"{", b"[")):
         return CloudEventsFile(path, mapping) if _is_lines(text) else ObjectLogFile(path, mapping)
-    table = ForeignFile(path, mapping.delimiter, mapping.encoding)
-    if mapping.case is not None:
-        raise EventLogError(
-            "mapping.case", f"follows objects, and {path} is no object-centric log", "leave it out, or give OCEL 2.0"
-        )
-    return table
+    return ForeignFile(path, mapping.delimiter, mapping.encoding)
 
 
 def _start(path: Path) -> bytes:
@@ -99,9 +111,8 @@ def missing_column(file: LogFile, column: str, key: str) -> EventLogError:
         return EventLogError(place, f"column {column!r} appears {found} times", "rename the column that is not meant")
     close = difflib.get_close_matches(column, file.columns, n=1, cutoff=0.5)
     guess = f" (did you mean {close[0]!r}?)" if close else ""
-    hint = file.hint if isinstance(file, ForeignFile) else ""
     return EventLogError(
         place,
         f"no column {column!r}, which the mapping names as {key!r}",
-        f"columns found: {', '.join(file.columns)}{guess}{hint}",
+        f"columns found: {', '.join(file.columns)}{guess}{file.hint(column)}",
     )

@@ -151,6 +151,7 @@ class EventLogMapping(_Model):
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     blanks: Texts = ()
     case: str | None = None
+    each: str | None = None
     files: dict[str, SourcePart] = Field(default_factory=dict)
     where: dict[str, Texts] = Field(default_factory=dict)
     fields: FieldColumns

@@ -57,8 +57,7 @@ class ForeignFile:
         """An error about this file."""
         return EventLogError(str(self.path) if line is None else f"{self.path}:{line}", problem, remedy)
 
-    @property
-    def hint(self) -> str:
+    def hint(self, column: str) -> str:
         """Why a column may not be found: the lines seem to be split by something else."""
         if len(self.columns) > 1 or self.is_parquet:
             return ""

@@ -121,7 +121,7 @@ def parcels_of(log: EventLog, until: int) -> list[Transit]:
         parcel.setdefault(moment, at)
         for name in ("carrier", "region", "channel"):
             parcel[name] = parcel.get(name) or row[name] or ""
-        parcel["lines"][row["line"]] = row["quantity"] or 0
+        parcel["lines"][order, row["line"]] = row["quantity"] or parcel["lines"].get((order, row["line"]), 0)
     parcels = [
         Transit(
             note,
@@ -140,7 +140,7 @@ def parcels_of(log: EventLog, until: int) -> list[Transit]:
         )
         for note, one in found.items()
         # What was given up before it shipped is not still being picked.
-        if "shipped_at" in one or not all((one["order"], line) in gone for line in one["lines"])
+        if "shipped_at" in one or not all(line in gone for line in one["lines"])
     ]
     return sorted(parcels, key=lambda one: (max(one.released_at, one.shipped_at), one.note))
 
