@@ -301,7 +301,7 @@ def connect(address: str, decisions: Sequence[str], *, live_only: bool) -> Decid
     Raises `ServiceRefused` where nothing installed knows the scheme, nobody answers, it does not decide `decisions`
     (sourcing, promise, release), or it is live-only and not to be asked unless `live_only`.
     """
-    scheme = address.partition(":")[0]
+    scheme = address.partition(":")[0].partition("?")[0]
     found = {point.name: point for point in entry_points(group="ordertwin.decisions")}
     if scheme not in found:
         known = ", ".join(sorted(found)) or "none"

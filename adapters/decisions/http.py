@@ -10,10 +10,11 @@ import http.client
 import socket
 from time import monotonic
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
+from adapters.decisions.waiting import timeout_of
 from twin.decisions import (
     ANSWER_MAX,
     About,
@@ -27,9 +28,6 @@ from twin.decisions import (
 )
 
 __all__ = ["HttpDecider", "connect_http"]
-
-TIMEOUT_S: Final = 10.0
-"""How long an answer is waited for, in real seconds, unless the address says `?timeout=SECONDS`."""
 
 _JSON: Final = {"Content-Type": "application/json"}
 
@@ -45,19 +43,7 @@ def connect_http(address: str) -> HttpDecider:
         raise ServiceRefused(f"'{address}' names no host; write http://HOST:PORT")
     if not address.isascii() or not address.isprintable() or " " in address:
         raise ServiceRefused(f"{address!r} has a blank or a letter that no address has; write http://HOST:PORT")
-    return HttpDecider(address, host, port or 80, parts.path.rstrip("/"), _timeout(address, parts.query))
-
-
-def _timeout(address: str, query: str) -> float:
-    given = dict(parse_qsl(query, keep_blank_values=True))
-    text = given.pop("timeout", str(TIMEOUT_S))
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if given or not 0 < seconds <= 3_600:
-        raise ServiceRefused(f"'{address}': after the ? only timeout=SECONDS is known, more than 0 and at most 3600")
-    return seconds
+    return HttpDecider(address, host, port or 80, parts.path.rstrip("/"), timeout_of(address, parts.query))
 
 
 class _Socket(socket.socket):

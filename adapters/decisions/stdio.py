@@ -17,6 +17,7 @@ from typing import IO, Final, NoReturn
 
 import msgspec
 
+from adapters.decisions.waiting import TIMEOUT_S, timeout_of
 from twin.decisions import (
     ANSWER_MAX,
     About,
@@ -31,28 +32,32 @@ from twin.decisions import (
 
 __all__ = ["StdioDecider", "connect_stdio"]
 
-TIMEOUT_S: Final = 10.0
-"""How long a line is waited for, in real seconds, from the question to its end."""
 START_S: Final = 60.0
 """How long the process may take to say what it is."""
 
 
 def connect_stdio(address: str) -> StdioDecider:
-    """Starts `stdio:COMMAND`, split as a shell does. Raises `ServiceRefused` where it cannot be started or asked."""
+    """Starts `stdio[?timeout=SECONDS]:COMMAND`, split as a shell does.
+
+    Raises `ServiceRefused` where it cannot be started or asked.
+    """
+    scheme, _, text = address.partition(":")
+    timeout = timeout_of(address, scheme.partition("?")[2])
     try:
-        command = shlex.split(address.partition(":")[2])
+        command = shlex.split(text)
     except ValueError as error:
         raise ServiceRefused(f"'{address}': {error}; quote the command as in a shell") from error
     if not command:
         raise ServiceRefused(f"'{address}' names no command; write stdio:COMMAND")
-    return StdioDecider(command)
+    return StdioDecider(command, timeout)
 
 
 class StdioDecider:
     """A process that is asked; one that has ended is started again for the next question."""
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: list[str], timeout: float = TIMEOUT_S) -> None:
         self._command = command
+        self._timeout = timeout
         self._process: subprocess.Popen[bytes] | None = None
         self._rest = bytearray()
         self._seed: int | None = None
@@ -73,7 +78,7 @@ class StdioDecider:
         """Ask; a process that ends or is silent for too long has failed. Raises `DecisionFailed`."""
         if self._process is None:
             self._start()
-        return answer_of(question.decision, self._ask(question_of(question), TIMEOUT_S))
+        return answer_of(question.decision, self._ask(question_of(question), self._timeout))
 
     def reset(self, seed: int) -> None:
         """Have a resettable service forget. Raises `ServiceRefused` where it does not."""
@@ -118,7 +123,7 @@ class StdioDecider:
         return about
 
     def _tell_seed(self, seed: int) -> None:
-        _about_of(self._ask(msgspec.json.encode({"reset": seed}), TIMEOUT_S))
+        _about_of(self._ask(msgspec.json.encode({"reset": seed}), self._timeout))
 
     def _ask(self, line: bytes, timeout: float, *, first: bool = False) -> bytes:
         process = self._process

@@ -466,6 +466,7 @@ def test_a_date_that_no_calendar_has_is_no_answer(at: int) -> None:  # PL-01
         ("http://127.0.0.1:1?retries=2", r"only timeout=SECONDS is known"),
         ("http://127.0.0.1:1", "no decision service: connection refused; start one"),
         ("stdio:", "names no command"),
+        ("stdio?timeout=0:true", "only timeout=SECONDS is known, more than 0 and at most 3600"),
         ("stdio:'", "No closing quotation; quote the command as in a shell"),
         ("stdio:/no/such/program", "no decision service: No such file or directory"),
         ("stdio:true", "no decision service: the process has ended"),
@@ -525,12 +526,13 @@ def test_a_service_that_cannot_be_reset_is_told(tmp_path: Path) -> None:
 # --- processes that misbehave
 
 
-def script(folder: Path, text: str) -> str:
+def script(folder: Path, text: str, timeout: float | None = None) -> str:
     """A Python program as a service; `say` writes a line."""
     path = folder / "service.py"
     head = "import json, sys, time\ndef say(x): print(json.dumps(x), flush=True)\n"
     path.write_text(f"{head}ABOUT = {ABOUT!r}\n{text}", encoding="utf-8")
-    return f"stdio:{sys.executable} {path}"
+    scheme = "stdio" if timeout is None else f"stdio?timeout={timeout}"
+    return f"{scheme}:{sys.executable} {path}"
 
 
 def test_a_process_that_dies_is_started_again(tmp_path: Path) -> None:
@@ -578,12 +580,9 @@ def test_a_process_that_writes_a_line_too_many_has_failed(tmp_path: Path) -> Non
     service.close()
 
 
-def test_a_process_that_writes_in_drops_has_failed_once_its_time_is_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:  # PL-01
-    monkeypatch.setattr("adapters.decisions.stdio.TIMEOUT_S", 0.5)
+def test_a_process_that_writes_in_drops_has_failed_once_its_time_is_over(tmp_path: Path) -> None:  # PL-01
     drops = "while True:\n    sys.stdout.write('x'); sys.stdout.flush(); time.sleep(0.02)\n"
-    service = connect_stdio(script(tmp_path, f"sys.stdin.readline(); say(ABOUT); sys.stdin.readline()\n{drops}"))
+    service = connect_stdio(script(tmp_path, f"sys.stdin.readline(); say(ABOUT); sys.stdin.readline()\n{drops}", 0.5))
     begun = monotonic()
     with pytest.raises(DecisionFailed, match=r"failed: no answer within 0\.5 s"):
         service.decide(question())
@@ -591,9 +590,8 @@ def test_a_process_that_writes_in_drops_has_failed_once_its_time_is_over(
     assert monotonic() - begun < 5
 
 
-def test_a_process_that_does_not_read_holds_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # PL-01
-    monkeypatch.setattr("adapters.decisions.stdio.TIMEOUT_S", 0.3)
-    service = connect_stdio(script(tmp_path, "sys.stdin.readline(); say(ABOUT)\ntime.sleep(60)\n"))
+def test_a_process_that_does_not_read_holds_up_nobody(tmp_path: Path) -> None:  # PL-01
+    service = connect_stdio(script(tmp_path, "sys.stdin.readline(); say(ABOUT)\ntime.sleep(60)\n", 0.3))
     long = question(customer="a" * 1_000_000)
     with pytest.raises(DecisionFailed, match=r"failed: it does not read its question within 0\.3 s"):
         service.decide(long)
@@ -614,9 +612,8 @@ def test_a_process_that_writes_an_endless_line_is_refused(tmp_path: Path) -> Non
         service.decide(question())
 
 
-def test_a_silent_process_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.decisions.stdio.TIMEOUT_S", 0.2)
-    service = connect_stdio(script(tmp_path, "sys.stdin.readline(); say(ABOUT)\ntime.sleep(60)\n"))
+def test_a_silent_process_has_failed(tmp_path: Path) -> None:
+    service = connect_stdio(script(tmp_path, "sys.stdin.readline(); say(ABOUT)\ntime.sleep(60)\n", 0.2))
     with pytest.raises(DecisionFailed, match=r"failed: no answer within 0\.2 s"):
         service.decide(question())
 
