@@ -66,12 +66,14 @@ def reconstruct_log(
 ) -> Reconstruction:
     """Read the log, and reconstruct it in `out`."""
     from twin.cli.overrides import parse_overrides
-    from twin.experiment.reconstruction import reconstruct
+    from twin.experiment.reconstruction import check_folder, reconstruct
     from twin.replay.facts import facts_of
     from twin.replay.log_facts import facts_of_log
     from twin.scenario import load, load_plain
 
     scenario = load(base)
+    # A log may take minutes to read.
+    check_folder(out)
     progress("reading the log", 0, 1, 0)
     log, start, run = _log_of(files, mapping, source)
     classes = {channel.id: channel.criticality for channel in scenario.channels}

@@ -35,7 +35,7 @@ from twin.world.assortment import compile_catalog
 from twin.world.build import load_book
 from twin.world.sites import Sites
 
-__all__ = ["Reconstruction", "reconstruct"]
+__all__ = ["Reconstruction", "check_folder", "reconstruct"]
 
 
 class Reconstruction(msgspec.Struct, frozen=True):
@@ -48,6 +48,12 @@ class Reconstruction(msgspec.Struct, frozen=True):
     statement: Statement
     distances: Fidelity | None
     tables: tuple[pa.Table, pa.Table] | None
+
+
+def check_folder(out: Path) -> None:
+    """Whether a reconstruction may be made there, which can be asked before a log is read. Raises `RunRefused`."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RunRefused(f"{out} is not an empty folder; give a folder that does not exist yet")
 
 
 def reconstruct(
@@ -80,8 +86,7 @@ def reconstruct(
             f"{format_instant(fit_until)} does not lie within the log, {period((start, end))}",
             "fit on a first part of it, and test on the rest",
         )
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RunRefused(f"{out} is not an empty folder; give a folder that does not exist yet")
+    check_folder(out)
     if log.currency and log.currency != base.currency:
         raise EventLogError(
             log.title,
