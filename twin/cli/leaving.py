@@ -1,0 +1,46 @@
+"""How a run ends on the command line: what is left of one that was cut off, and what is shown of one that was not."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from twin.cli.failures import is_input_error
+from twin.cli.progress import Reporter
+
+if TYPE_CHECKING:
+    from twin.run import Run
+
+__all__ = ["leaving", "sum_up"]
+
+
+@contextmanager
+def leaving(out: Path, again: str) -> Iterator[None]:
+    """Say what is left of a run that does not come to its end, and how to see a defect again."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if out.exists():
+            sys.stderr.write(f"{_cut_off(out)}\n")
+        raise
+    except Exception as error:
+        if not is_input_error(error):
+            error.add_note(f"to see it again: {again} --out NEW_FOLDER")
+        if (out / "entries").is_dir() and not (out / "manifest.json").exists():
+            error.add_note(_cut_off(out))
+        raise
+
+
+def _cut_off(out: Path) -> str:
+    return f"{out} is cut off: it has no manifest.json; run it again with --force, or remove it"
+
+
+def sum_up(done: Run, progress: Reporter, *, no_report: bool, quiet: bool) -> Callable[[], None]:
+    """Compute what is shown at the end while the progress is still there; returns what shows it."""
+    from twin.cli.summary import Summary
+
+    summary = Summary(done, progress, with_report=not no_report, short=quiet)
+    return summary.show
