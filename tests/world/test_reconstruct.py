@@ -634,7 +634,12 @@ def test_the_orders_of_a_log_are_an_order_book(log: EventLog, tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("column", "value", "rule"),
-    [("item", None, "no item"), ("quantity", None, "no quantity"), ("quantity", -1, "quantity below zero")],
+    [
+        ("item", None, "no item"),
+        ("quantity", None, "no quantity"),
+        ("quantity", -1, "quantity below zero"),
+        ("value_minor", -500, "value below zero"),
+    ],
 )
 def test_a_line_that_is_no_order_line_is_refused_and_counted(
     log: EventLog, tmp_path: Path, column: str, value: Any, rule: str
@@ -644,6 +649,13 @@ def test_a_line_that_is_no_order_line_is_refused_and_counted(
     pq.write_table(pa.Table.from_pylist(rows, log.table.schema), tmp_path / "events.parquet")
     book = load_events(tmp_path / "events.parquet", {})
     assert {count.rule: count.lines for count in book.counts} == {"order line": 9, rule: 1}
+
+
+@pytest.mark.parametrize("exponent", ["two", -3, True])
+def test_decimals_that_no_currency_has_are_refused(log: EventLog, tmp_path: Path, exponent: object) -> None:
+    pq.write_table(log.table, tmp_path / "events.parquet")
+    with pytest.raises(OrderBookError, match=r"mapping\.currency_exponent: .* is no number of decimals; give 0 to 4"):
+        load_events(tmp_path / "events.parquet", {"currency_exponent": exponent})
 
 
 def test_prices_are_rounded_and_what_the_log_lacks_is_from_the_mapping(log: EventLog, tmp_path: Path) -> None:  # OB-06
