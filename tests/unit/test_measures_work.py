@@ -268,6 +268,13 @@ def breakages() -> dict[str, tuple[Any, str, int | Fraction]]:
     def ask_for_nothing(tale: Tale) -> None:
         tale.at(5, deliveries=(sent("stray", "o"),))
 
+    def forget_question(tale: Tale) -> None:
+        tale.at(5, ev.SourcingRequested("o", (), "o/source/1"))
+
+    def ask_twice(tale: Tale) -> None:
+        asked = (sent("o/release/1", "o", "decision"), sent("o/release/2", "o", "decision"))
+        tale.at(5, ev.ReleaseRequested("o", "o/release/1"), deliveries=asked)
+
     def unreserved(tale: Tale) -> None:
         tale.at(5, ev.OrderCaptured("p", "web", "c", "uk", "B", DAY, (cm.OrderLine(1, "bolt", 5, 500),)))
         tale.release("p", 6, "north", PickLine(1, "bolt", 5))
@@ -289,6 +296,8 @@ def breakages() -> dict[str, tuple[Any, str, int | Fraction]]:
         "a delivery twice": (deliver_again, "illegal_transition_count", 1),
         "a bill before shipment": (bill_before, "invoices_before_ship", 1),
         "a delivery nobody asked for": (ask_for_nothing, "duplicate_effect_count", 1),
+        "a question not sent": (forget_question, "lost_effect_count/effect=decision.source", 1),
+        "a question nobody needs": (ask_twice, "duplicate_effect_count", 1),
         "units never reserved": (unreserved, "event_completeness", Fraction(1, 2)),
     }
 

@@ -43,6 +43,7 @@ from twin.decisions import (
     SourcingQuestion,
 )
 from twin.log.decisions import DECISIONS
+from twin.measures import Facts, compute_facts
 from twin.run import Simulation, Twin, resume
 from twin.scenario import Scenario, ScenarioError
 
@@ -281,6 +282,35 @@ def test_faults_of_its_interface_lose_and_double_no_order() -> None:  # PL-01
     assert decided == {True, False}
     assert not stage.state.deliveries
     assert all(not order.asked for order in stage.state.orders.values())
+    assert effects(stage) == (0, 0)
+
+
+def effects(stage: Stage) -> tuple[Any, Any]:
+    """What was sent though nothing asked for it, and what was asked for and not sent."""
+    facts = Facts.collect(iter(stage.log.entries), stage.scenario.run.start, stage.world.now, 0, None)
+    told = compute_facts(facts)
+    return told["duplicate_effect_count"].value, told["lost_effect_count"].value
+
+
+def test_a_question_that_an_event_asks_for_is_no_effect_too_many() -> None:
+    """FI-01, FI-02: every source, date and release is asked for once, and each call counts as what it is."""
+    sample = nearest()
+
+    def answer(question: Question) -> Any:
+        if isinstance(question, PromiseQuestion):
+            return PromiseAnswer(tuple(Promised(line.line, line.earliest_at) for line in question.lines))
+        return ReleaseAnswer(True) if isinstance(question, ReleaseQuestion) else sample.decide(question)
+
+    service = Function(answer)
+    asked = {"outside": {"service": "nearest"}}
+    stage = service.on(
+        outside(between_two(busy=True)).with_changes({"policies": {"promise": asked, "release": asked}})
+    )
+    stage.run(3 * DAY)
+    kinds = {type(question) for question in service.asked}
+    assert kinds == {SourcingQuestion, PromiseQuestion, ReleaseQuestion}
+    assert len(service.asked) > 600
+    assert effects(stage) == (0, 0)
 
 
 # --- while a question is open

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from twin.core import events as ev
-from twin.measures import fold_holding, fold_orders, fold_stock
+from twin.measures import fold_asking, fold_holding, fold_orders, fold_stock
 
 if TYPE_CHECKING:
     from twin.measures.facts import Facts
@@ -28,7 +28,7 @@ FOLDS: Final[dict[type, Callable[[Any, Any, int], None] | None]] = {
     ev.OrderCaptured: fold_orders.order_captured,
     ev.OrderHeld: fold_orders.order_held,
     ev.OrderHoldReleased: fold_orders.order_hold_released,
-    ev.SourcingRequested: None,
+    ev.SourcingRequested: fold_asking.decision_requested,
     ev.SourcingUnanswered: None,
     ev.SourcingDecided: fold_orders.sourcing_decided,
     ev.ReservationRequested: None,
@@ -40,10 +40,10 @@ FOLDS: Final[dict[type, Callable[[Any, Any, int], None] | None]] = {
     ev.ReservationGivenUp: fold_holding.reservation_given_up,
     ev.ReservationsAsked: fold_holding.reservations_asked,
     ev.ReservationsReconciled: fold_holding.reservations_reconciled,
-    ev.PromiseRequested: None,
+    ev.PromiseRequested: fold_asking.decision_requested,
     ev.PromiseUnanswered: None,
     ev.PromiseDecided: fold_orders.promise_decided,
-    ev.ReleaseRequested: None,
+    ev.ReleaseRequested: fold_asking.decision_requested,
     ev.ReleaseUnanswered: None,
     ev.ReleaseDecided: fold_orders.release_decided,
     ev.GoodsPicked: fold_orders.goods_picked,

@@ -31,6 +31,7 @@ ASK_STATUS, REPEATED = _tag(ef.AskStatus), "sent again"
 AVAILABILITY, REFUSAL = _tag(ef.PublishAvailability), _tag(ef.RefuseOrderUnits)
 RESERVE, FREE, ASK_RESERVED = _tag(ef.ReserveUnits), _tag(ef.ReleaseUnits), _tag(ef.AskReservations)
 INVOICE, CREDIT, ASK_FACTS = _tag(ef.PostInvoice), _tag(ef.PostCredit), _tag(ef.AskOrderFacts)
+ASK_SOURCING, ASK_PROMISE, ASK_RELEASE = _tag(ef.AskSourcing), _tag(ef.AskPromise), _tag(ef.AskRelease)
 """Stored names of the effects that events oblige the engine to."""
 
 _REPLIES: Final[dict[type, None]] = dict.fromkeys(
