@@ -44,13 +44,15 @@ ACTIVITIES: Final[dict[str, str]] = {
     "delivered": "the customer has them",
     "invoiced": "the customer was billed",
     "cancelled": "the order or the line was given up",
+    "rejected": "the business refused to supply a line, or units of it",
+    "reduced": "units were taken off a line, the rest of which goes on",
     "returned": "goods came back",
 }
 """What can happen, in the order in which it usually does."""
 
 BEGINNINGS: Final = ("order_placed", "purchase_order_created")
-ENDINGS: Final = ("delivered", "purchase_order_received", "cancelled")
-"""A case is complete that has one of each; a cancellation may be known without its time."""
+ENDINGS: Final = ("delivered", "purchase_order_received", "cancelled", "rejected")
+"""A case is complete that has one of each and no unit left; a cancellation may be known without its time."""
 
 COLUMNS: Final[dict[str, tuple[str, str]]] = {
     "case_id": ("string", "what is followed: the order or purchase order, and the line where lines are named"),

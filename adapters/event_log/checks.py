@@ -13,7 +13,7 @@ from twin.event_log import ACTIVITIES, BEGINNINGS, COLUMNS, ENDINGS, EventLogErr
 
 __all__ = ["check_events"]
 
-_UNORDERED = ("promised", "invoiced", "cancelled", "returned")
+_UNORDERED = ("promised", "invoiced", "cancelled", "rejected", "reduced", "returned")
 """What may come at any time."""
 
 

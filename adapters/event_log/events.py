@@ -119,12 +119,13 @@ def _lines(
     ).fetchall()
     if nameless:
         said = fields.order or fields.purchase_order or ""
+        number = int(nameless[0][2])
         raise EventLogError(
             wide.place(said)[0],
-            f"{int(nameless[0][2]):,} of the rows name neither an order nor a purchase order in {said!r}",
+            f"{number:,} of the rows name{'s' * (number == 1)} neither an order nor a purchase order in {said!r}",
             "every row needs one; leave such rows out by `where`, or name another column",
             first_rows([row[:2] for row in nameless]),
-            int(nameless[0][2]),
+            number,
         )
     return held
 
@@ -203,12 +204,14 @@ def _by_activity(
     ).fetchall()
     if strange and not spec.ignores_rest:
         place, said = wide.place(spec.column)
+        number = int(strange[0][2])
         raise EventLogError(
             place,
-            f"{int(strange[0][2]):,} of the rows have an activity in {said!r} that the mapping does not translate",
+            f"{number:,} of the rows {'has' if number == 1 else 'have'} an activity in {said!r} that the mapping does "
+            "not translate",
             "translate it in `activity.names`, or list it in `activity.ignore`",
             first_rows([row[:2] for row in strange]),
-            int(strange[0][2]),
+            number,
         )
     cases = " ".join(f"when {_text(name)} then '{meant}'" for name, meant in spec.names.items())
     timeless = con.execute(

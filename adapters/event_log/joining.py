@@ -217,7 +217,8 @@ def _check_keys(
                 count = int(doubled[0][2])
                 raise EventLogError(
                     str(files[name].path),
-                    f"{count:,} of the rows repeat a key of {keys}, and would double what is joined to them",
+                    f"{count:,} of the rows repeat{'s' * (count == 1)} a key of {keys}, and would double what is "
+                    "joined to them",
                     f"set `many: true` in files.{name} if that is meant",
                     first_rows([row[:2] for row in doubled]),
                     count,

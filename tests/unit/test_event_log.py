@@ -23,7 +23,7 @@ from twin.cli import main
 from twin.cli.profiling import GROUP
 from twin.event_log import ACTIVITIES, COLUMNS, EventLog, EventLogError, arrow_schema
 from twin.measures import MEASURES
-from twin.measures.needs import NEEDS, UNSEEN
+from twin.measures.needs import DELIVERED_UNITS, NEEDS, SENT_UNITS, UNSEEN
 from twin.measures.of_event_log import LOG_MEASURES, LogProfile, profile_log
 
 HOUR = 3_600_000
@@ -195,7 +195,7 @@ def test_the_files_of_one_export_are_joined_by_their_keys(tmp_path: Path) -> Non
         1,
     )
     put(tmp_path, "seller_id,state\ns1,SP\ns2,RJ\ns2,RS\n", "sellers_dataset.csv")
-    with pytest.raises(EventLogError, match="1 of the rows repeat a key"):
+    with pytest.raises(EventLogError, match="1 of the rows repeats a key"):
         load([customers, items, orders, sellers], mapping)
 
 
@@ -287,8 +287,12 @@ def test_what_was_delivered_of_a_line_is_not_made_up(tmp_path: Path) -> None:  #
     log = read(put(tmp_path, HEADER + row("a")), deliveries="by_quantity")
     assert log.table["quantity"].to_pylist() == [2, None, None]
     profile = profile_log(log)
-    assert profile.refused["otif_to_promise"].missing == ("delivered units",)
-    assert value(profile, "delivery_performance_to_commit") == 1
+    whole = ("otif_to_promise", "delivery_performance_to_commit", "promise_accuracy", "order_cycle_time", "open_orders")
+    assert {name: profile.refused[name].missing for name in whole} == dict.fromkeys(whole, ("delivered units",))
+    assert profile.refused["order_to_ship"].missing == ("handed-over units",)
+    # It came, and whether all of it came nobody can say.
+    assert (profile.coverage.complete, profile.coverage.open) == (None, None)
+    assert value(profile, "promise_lead_time") > 0
 
 
 def test_every_measure_of_the_log_is_computed_or_needs_what_no_foreign_log_holds() -> None:  # RP-02
@@ -299,7 +303,7 @@ def test_every_measure_of_the_log_is_computed_or_needs_what_no_foreign_log_holds
     assert [name for name in NEEDS if name not in ours and name not in LOG_MEASURES] == []
     # One name is one thing: what both have is counted in one unit.
     assert [name for name, spec in LOG_MEASURES.items() if name in MEASURES and MEASURES[name].unit != spec.unit] == []
-    spoken = {*UNSEEN, *ACTIVITIES, *COLUMNS, "delivered units"}
+    spoken = {*UNSEEN, *ACTIVITIES, *COLUMNS, DELIVERED_UNITS, SENT_UNITS}
     assert [need for needs in NEEDS.values() for need in needs if need not in spoken] == []
 
 
@@ -321,7 +325,7 @@ BAD_FILES: list[tuple[str, str | bytes, str]] = [
     ("log.csv", HEADER + row(1, price="ten"), "1 of the cells of column 'price' are no amounts"),
     ("log.csv", HEADER + row(1, price="1e25"), "1 of the cells of column 'price' are no amounts"),
     ("log.csv", HEADER + row(1) + row(2, shipped="9999-12-31"), "lie before 1900 or after 2199"),
-    ("log.csv", HEADER + row(""), "1 of the rows name neither an order nor a purchase order in 'id'"),
+    ("log.csv", HEADER + row(""), "1 of the rows names neither an order nor a purchase order in 'id'"),
 ]
 
 
@@ -449,7 +453,7 @@ def test_a_measure_that_there_is_not_cannot_be_ruled_out(tmp_path: Path) -> None
 
 
 def test_an_activity_without_a_translation_is_refused_with_its_rows(tmp_path: Path) -> None:
-    with pytest.raises(EventLogError, match="1 of the rows have an activity in 'what' that the mapping does not"):
+    with pytest.raises(EventLogError, match="1 of the rows has an activity in 'what' that the mapping does not"):
         of_events(tmp_path, "1,1,new,2024-01-01T08:00Z,,5,1,", "1,1,lost,2024-01-01T08:00Z,,5,1,")
 
 

@@ -303,9 +303,7 @@ def test_a_question_that_an_event_asks_for_is_no_effect_too_many() -> None:
 
     service = Function(answer)
     asked = {"outside": {"service": "nearest"}}
-    stage = service.on(
-        outside(between_two(busy=True)).with_changes({"policies": {"promise": asked, "release": asked}})
-    )
+    stage = service.on(outside(between_two(busy=True)).with_changes({"policies": {"promise": asked, "release": asked}}))
     stage.run(3 * DAY)
     kinds = {type(question) for question in service.asked}
     assert kinds == {SourcingQuestion, PromiseQuestion, ReleaseQuestion}

@@ -123,15 +123,19 @@ def _show_coverage(log: EventLog, coverage: Coverage) -> None:
         line(fill(f"{file.name}: {count(file.rows)} rows{f': {file.holds}' if file.holds else ''}", width()))
     if log.left_out_rows:
         line(f"{count(log.left_out_rows)} rows are left out by the mapping's `where`")
-    cases = f"{count(coverage.events)} events of {count(coverage.cases)} cases ({count(coverage.orders)} orders)"
+    kinds = [f"{count(coverage.orders)} orders"] if coverage.orders else []
+    kinds += [f"{count(coverage.purchase_orders)} purchase orders"] if coverage.purchase_orders else []
+    cases = f"{count(coverage.events)} events of {count(coverage.cases)} cases ({', '.join(kinds)})"
     line(fill(f"{log.title}: {cases}", width()))
     line(f"from {clock(coverage.first_ms)} to {clock(coverage.last_ms)} UTC")
     said = "as it is stated" if log.as_of_stated else "the last event, since the mapping states none"
     line(f"as of {clock(log.as_of_ms)} UTC ({said})")
-    line(
-        f"cases: {count(coverage.complete)} complete, {count(coverage.open)} open, "
-        f"{count(coverage.headless)} without a beginning; {count(coverage.cancelled)} cancelled"
-    )
+    ended = f"{count(coverage.headless)} without a beginning; {count(coverage.cancelled)} cancelled"
+    if coverage.complete is None or coverage.open is None:
+        ended += "; how many are complete is not told, since deliveries have no units"
+    else:
+        ended = f"{count(coverage.complete)} complete, {count(coverage.open)} open, {ended}"
+    line(fill(f"cases: {ended}", width()))
     if coverage.value_minor is not None:
         value = rounded(Fraction(coverage.value_minor, 10**log.currency_exponent), log.currency_exponent)
         line(f"value: {value} {log.currency}".rstrip())
@@ -235,6 +239,7 @@ def print_profile(log: EventLog, profile: LogProfile, glob: str | None) -> None:
             "events": coverage.events,
             "cases": coverage.cases,
             "orders": coverage.orders,
+            "purchase_orders": coverage.purchase_orders,
             "complete": coverage.complete,
             "open": coverage.open,
             "headless": coverage.headless,

@@ -11,12 +11,49 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
-from twin.event_log import ACTIVITIES, BEGINNINGS, COLUMNS, ENDINGS, EventLog
+from twin.event_log import ACTIVITIES, BEGINNINGS, COLUMNS, EventLog
 
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["ActivityCoverage", "Coverage", "FieldCoverage", "coverage_of"]
+__all__ = [
+    "GIVEN_UP",
+    "LINE_WANTED",
+    "NOTHING_LEFT",
+    "NOTHING_TO_SEND",
+    "NOT_WANTED",
+    "REFUSED",
+    "ActivityCoverage",
+    "Coverage",
+    "FieldCoverage",
+    "coverage_of",
+]
+
+LINE_WANTED: Final = "coalesce(max(quantity) filter (activity = 'order_placed'), max(quantity))"
+"""SQL over the events of a case: the units that were ordered."""
+
+GIVEN_UP: Final = "bool_or(activity = 'cancelled')"
+"""Whether the whole of it was given up."""
+
+REFUSED: Final = "bool_or(activity = 'rejected' and quantity is null)"
+"""Whether the whole of it was refused."""
+
+NOT_WANTED: Final = "coalesce(sum(quantity) filter (activity = 'reduced'), 0)"
+"""The units that were taken off it."""
+
+_TAKEN: Final = "coalesce(sum(quantity) filter (activity in ('rejected', 'reduced')), 0)"
+
+NOTHING_LEFT: Final = (
+    f"({GIVEN_UP} or {REFUSED} or coalesce({_TAKEN} >= {LINE_WANTED}, false) or bool_or(activity = 'delivered') "
+    f"and coalesce(sum(quantity) filter (activity = 'delivered') + {_TAKEN} >= {LINE_WANTED}, true))"
+)
+"""Whether no unit of it is left: all were delivered, refused, taken off or given up.
+
+Where deliveries have no units a line that was delivered at all is taken for whole; what needs units is refused.
+"""
+
+NOTHING_TO_SEND: Final = NOTHING_LEFT.replace("'delivered'", "'handed_to_carrier'")
+"""Whether no unit of it is still to leave."""
 
 _NO_FIELDS: Final = ("case_id", "activity", "event_ms", "record_ms", "row")
 
@@ -47,14 +84,17 @@ class Coverage(Struct, frozen=True):
     """A log's profile.
 
     Of the cases, `complete` have a beginning and an end, `open` a beginning only, `headless` no beginning; `cancelled`
-    of them were given up. `value_minor` is None where no values are known. The period is that of event times.
+    of them were given up. A line has its end when no unit of it is left; where the log does not say how many came,
+    `complete` and `open` are None. `orders` are customers' orders, `purchase_orders` those that are for none of these.
+    `value_minor` is None where no values are known. The period is that of event times.
     """
 
     events: int
     cases: int
     orders: int
-    complete: int
-    open: int
+    purchase_orders: int
+    complete: int | None
+    open: int | None
     headless: int
     cancelled: int
     value_minor: int | None
@@ -73,12 +113,14 @@ def coverage_of(log: EventLog, con: duckdb.DuckDBPyConnection) -> Coverage:
     """The profile of a log whose table is registered in `con` as `log`."""
     con.execute(
         "create or replace temp table case_values as select case_id, max(value_minor) as value, "
-        f"bool_or(activity in {BEGINNINGS}) as begun, bool_or(activity in {ENDINGS}) as ended, "
+        f"bool_or(activity in {BEGINNINGS}) as begun, "
+        f"{NOTHING_LEFT} or bool_or(activity = 'purchase_order_received') as ended, "
         "bool_or(activity = 'cancelled') as given_up from log group by case_id"
     )
-    events, orders, first, last = _row(
+    events, orders, purchase_orders, first, last = _row(
         con,
-        'select count(*), count(distinct coalesce("order", purchase_order)), min(event_ms), max(event_ms) from log',
+        'select count(*), count(distinct "order"), count(distinct purchase_order) filter ("order" is null), '
+        "min(event_ms), max(event_ms) from log",
     )
     cases, value, complete, still_open, headless, cancelled = _row(
         con,
@@ -109,12 +151,14 @@ def coverage_of(log: EventLog, con: duckdb.DuckDBPyConnection) -> Coverage:
         FieldCoverage(name, int(row[2 * at]), *_shares(int(row[2 * at]), row[2 * at + 1], cases, value))
         for at, name in enumerate(names)
     ]
+    units_told = log.whole or not found.get("delivered") or found["delivered"][3] > 0
     return Coverage(
         events,
         cases,
         orders,
-        complete,
-        still_open,
+        purchase_orders,
+        complete if units_told else None,
+        still_open if units_told else None,
         headless,
         cancelled,
         value,

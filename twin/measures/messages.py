@@ -18,7 +18,7 @@ from twin.log.correlation import COMMANDS
 if TYPE_CHECKING:
     from twin.measures.facts import Facts
 
-__all__ = ["ASK_FACTS", "CREDIT", "INVOICE", "PURCHASE", "RELEASE", "DeliveryFacts", "Messages"]
+__all__ = ["ASK_FACTS", "CREDIT", "INVOICE", "KNOWN_ALREADY", "PURCHASE", "RELEASE", "DeliveryFacts", "Messages"]
 
 
 def _tag(effect: type) -> str:
@@ -63,7 +63,7 @@ TOOL: Final = "a tool"
 UNSUPPORTED: Final = "unsupported version"
 """What a counterpart's refusal says of a message in a version that it does not understand."""
 
-_KNOWN_ALREADY: Final = ("duplicate", "order_exists")
+KNOWN_ALREADY: Final = ("duplicate", "order_exists")
 """Refusals of an order that is in the books all the same."""
 
 
@@ -148,7 +148,7 @@ class Messages:
         if refusal is not None:
             if counts:
                 self.refused[refusal.code] = self.refused.get(refusal.code, 0) + 1
-            if isinstance(command, cm.CaptureOrder) and refusal.code not in _KNOWN_ALREADY:
+            if isinstance(command, cm.CaptureOrder) and refusal.code not in KNOWN_ALREADY:
                 facts.refused_captures[command.order] = (command.requested_at, command.criticality)
                 if facts.trace and refusal.code == "blocked_item":
                     wanted = tuple(dict.fromkeys([line.sku for line in command.lines]))

@@ -11,10 +11,13 @@ from typing import Final
 
 from twin.measures.coverage import Coverage
 
-__all__ = ["DELIVERED_UNITS", "NEEDS", "UNSEEN", "missing"]
+__all__ = ["DELIVERED_UNITS", "NEEDS", "SENT_UNITS", "UNSEEN", "missing"]
 
 DELIVERED_UNITS: Final = "delivered units"
 """The quantity of each delivery, or the statement that a delivery is of the whole line."""
+
+SENT_UNITS: Final = "handed-over units"
+"""The quantity of each hand-over, or the same statement."""
 
 UNSEEN: Final[dict[str, str]] = {
     "actors and causes": "who or what gave each command",
@@ -38,6 +41,7 @@ UNSEEN: Final[dict[str, str]] = {
 }
 """What no foreign log holds, and what it is."""
 
+_UNITS: Final = {DELIVERED_UNITS: "delivered", SENT_UNITS: "handed_to_carrier"}
 _ORDER: Final = ("order_placed",)
 _SOURCED: Final = ("first sourcing",)
 _COST: Final = ("cost rates",)
@@ -52,20 +56,20 @@ NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "lines_captured": ("order_placed", "line"),
     "units_captured": ("order_placed", "quantity"),
     "orders_withdrawn": ("requested_ms", "cancelled"),
-    "open_orders": _ORDER,
-    "order_cycle_time": ("order_placed", "delivered"),
-    "order_to_ship": ("order_placed", "handed_to_carrier"),
+    "open_orders": ("order_placed", "delivered", DELIVERED_UNITS),
+    "order_cycle_time": ("order_placed", "delivered", DELIVERED_UNITS),
+    "order_to_ship": ("order_placed", "handed_to_carrier", SENT_UNITS),
     "otif_to_request": ("requested_ms", "delivered", DELIVERED_UNITS),
     "otif_to_promise": ("promised_ms", "delivered", DELIVERED_UNITS),
-    "delivery_performance_to_commit": ("promised_ms", "delivered"),
+    "delivery_performance_to_commit": ("promised_ms", "delivered", DELIVERED_UNITS),
     "delivered_in_full": ("requested_ms", "delivered", DELIVERED_UNITS),
     "promise_lead_time": ("order_placed", "promised_ms"),
-    "promise_accuracy": ("promised_ms", "delivered"),
-    "promise_volatility": ("promised", "promised_ms"),
-    "promise_drift": ("promised", "promised_ms"),
+    "promise_accuracy": ("promised_ms", "delivered", DELIVERED_UNITS),
+    "promise_volatility": ("promised", "promised_ms", "line"),
+    "promise_drift": ("promised", "promised_ms", "line"),
     "purchase_orders": ("purchase_order_created",),
     "supplier_response_time": ("purchase_order_created", "purchase_order_acknowledged"),
-    "ship_to_invoice_lag": ("handed_to_carrier", "invoiced"),
+    "ship_to_invoice_lag": ("handed_to_carrier", "invoiced", "shipment"),
     # what only this engine writes
     "alerts": ("alerts",),
     "audit_gaps": ("actors and causes",),
@@ -157,8 +161,10 @@ def missing(name: str, coverage: Coverage, *, whole: bool) -> tuple[str, ...]:
 def _met(need: str, coverage: Coverage, whole: bool) -> bool:
     if need in UNSEEN:
         return False
-    if need == DELIVERED_UNITS:
-        return whole or any(one.name == "delivered" and one.counted for one in coverage.activities)
+    if need in _UNITS:
+        # Where there is nothing of the kind at all, that is what is lacking, and not its units.
+        known = [one for one in coverage.activities if one.name == _UNITS[need] and one.events]
+        return whole or not known or any(one.counted for one in known)
     if need == "cancelled":
         # That it was given up is enough; a status seldom says when.
         return any(one.name == "cancelled" and one.events for one in coverage.activities)

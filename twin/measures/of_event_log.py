@@ -8,18 +8,16 @@ its as-of; what was due in it and never came has failed.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
 
 from msgspec import Struct
 
 from twin.event_log import EventLog, EventLogError
 from twin.measures.coverage import Coverage, coverage_of
+from twin.measures.log_tables import LogFacts
 from twin.measures.measured import MEASURES, Answer, Measured, Spec, answer, mean, percentile, ratio
 from twin.measures.needs import NEEDS, missing
-
-if TYPE_CHECKING:
-    import duckdb
 
 __all__ = ["LOG_MEASURES", "LogProfile", "Refused", "profile_log"]
 
@@ -39,9 +37,6 @@ _LEAD_TIMES: Final = (
 )
 """From what to what a supplier's lead time runs: the first of these that the log has is used throughout."""
 
-_SLICE_MIN: Final = 5
-"""A supplier, carrier or lane with fewer cases has no slice of its own."""
-
 
 class Refused(Struct, frozen=True):
     """A measure that the log cannot support: what it lacks, or why whoever wrote the mapping rules it out."""
@@ -57,70 +52,6 @@ class LogProfile(Struct, frozen=True):
     coverage: Coverage
     measures: dict[str, Measured]
     refused: dict[str, Refused]
-
-
-class LogFacts:
-    """A log's cases and orders as tables in DuckDB, and what was counted over them."""
-
-    def __init__(self, con: duckdb.DuckDBPyConnection, log: EventLog, coverage: Coverage) -> None:
-        self.con = con
-        self.log = log
-        self.coverage = coverage
-        self.start = coverage.first_ms
-        self.end = log.as_of_ms
-        firsts = {
-            "placed": "order_placed",
-            "ordered_at": "purchase_order_created",
-            "answered": "purchase_order_acknowledged",
-        }
-        lasts = {
-            "released": "released",
-            "shipped": "handed_to_carrier",
-            "arrived": "delivered",
-            "received": "purchase_order_received",
-        }
-        times = [f"min(event_ms) filter (activity = '{activity}') as {name}" for name, activity in firsts.items()]
-        times += [f"max(event_ms) filter (activity = '{activity}') as {name}" for name, activity in lasts.items()]
-        texts = ("supplier", "origin", "region", "carrier", "channel")
-        con.execute(
-            "create or replace temp table cases as select case_id, "
-            'any_value(coalesce("order", purchase_order)) as subject, '
-            f"{', '.join(f'any_value({name}) as {name}' for name in texts)}, {', '.join(times)}, "
-            "coalesce(max(quantity) filter (activity = 'order_placed'), max(quantity)) as wanted, "
-            "sum(quantity) filter (activity = 'delivered') as got, bool_or(activity = 'cancelled') as given_up, "
-            "min_by(promised_ms, coalesce(event_ms, 0)) filter (promised_ms is not null) as promised, "
-            "min_by(requested_ms, coalesce(event_ms, 0)) filter (requested_ms is not null) as requested "
-            "from log group by case_id"
-        )
-        # Without delivered units a line that was delivered at all is taken for whole; what needs units is refused.
-        full = "not given_up and arrived is not null and coalesce(got >= wanted, true)"
-        con.execute(
-            "create or replace temp table orders as select subject, min(placed) as placed, max(arrived) as arrived, "
-            "max(shipped) as shipped, bool_and(given_up or shipped is not null) as all_shipped, "
-            "max(released) as released, max(promised) as promised, max(requested) as requested, "
-            "bool_and(given_up) as given_up, "
-            f"bool_and(given_up or ({full})) and not bool_and(given_up) as whole "
-            "from cases group by subject"
-        )
-
-    def values(self, expression: str, source: str, where: str) -> list[int]:
-        """A column of whole numbers."""
-        found = self.con.execute(f"select ({expression})::bigint as held from {source} where {where}").fetchnumpy()
-        held: list[int] = found["held"].tolist()
-        return held
-
-    def count(self, source: str, where: str) -> int:
-        """Rows for which it holds."""
-        row: Any = self.con.execute(f"select count(*) from {source} where {where}").fetchall()[0]
-        return int(row[0])
-
-    def slices(self, expression: str, by: str, where: str) -> list[tuple[str, int, int]]:
-        """(slice, sum, number) of the cases, the largest slice first."""
-        found = self.con.execute(
-            f"select {by}, sum({expression}), count(*) from cases where {where} and {by} is not null "
-            f"group by 1 having count(*) >= {_SLICE_MIN} order by 3 desc, 1"
-        ).fetchall()
-        return [(str(name), int(total), int(number)) for name, total, number in found]
 
 
 _Function = Callable[[LogFacts], Answer | Iterator[Answer]]
@@ -167,14 +98,21 @@ def profile_log(log: EventLog) -> LogProfile:
     return LogProfile(coverage, measures, refused)
 
 
-def _durations(facts: LogFacts, expression: str, source: str, where: str, left: int = 0) -> Iterator[Answer]:
+def _durations(
+    facts: LogFacts, expression: str, source: str, where: str, left: int = 0, short: int = 0
+) -> Iterator[Answer]:
     held = sorted(facts.values(expression, source, where))
+    yield mean(held, _left_out(held, left, short))
+    for percent in (50, 90):
+        yield answer(percentile(held, percent), part=f"p{percent}")
+
+
+def _left_out(held: Sequence[int], left: int = 0, short: int = 0) -> str:
     below = sum(1 for one in held if one < 0)
     notes = [f"{below} below zero"] if below else []
     notes += [f"{left} have not ended and are not in it"] if left else []
-    yield mean(held, "; ".join(notes))
-    for percent in (50, 90):
-        yield answer(percentile(held, percent), part=f"p{percent}")
+    notes += [f"{short} were not supplied whole and are not in it"] if short else []
+    return "; ".join(notes)
 
 
 @_of_log("count", PLACED)
@@ -213,15 +151,19 @@ def cancel_rate(facts: LogFacts) -> Answer:
 
 @_of_log("count", "at the as-of")
 def open_orders(facts: LogFacts) -> Answer:
-    """Orders placed with lines that are neither delivered nor given up."""
-    return answer(facts.count("orders", "placed is not null and not given_up and not whole"))
+    """Orders placed with units that are neither delivered nor refused nor given up."""
+    return answer(facts.count("orders", "placed is not null and not ended"))
 
 
 @_of_log("ms", DELIVERED)
 def order_cycle_time(facts: LogFacts) -> Iterator[Answer]:
-    """Order placed to the delivery of the last line (SCOR RS.1.1): mean, P50, P90 and the segments' means."""
-    left = facts.count("orders", "placed is not null and not given_up and not whole")
-    yield from _durations(facts, "arrived - placed", "orders", "whole and placed is not null", left)
+    """Order placed to the delivery of the last unit (SCOR RS.1.1): mean, P50, P90 and the segments' means.
+
+    A segment is from the first release, and to and from the last hand-over.
+    """
+    left = facts.count("orders", "placed is not null and not ended")
+    short = facts.count("orders", "placed is not null and ended and not given_up and not whole")
+    yield from _durations(facts, "arrived - placed", "orders", "whole and placed is not null", left, short)
     for name, begin, end in (
         ("capture_to_release", "placed", "released"),
         ("release_to_ship", "released", "shipped"),
@@ -233,11 +175,11 @@ def order_cycle_time(facts: LogFacts) -> Iterator[Answer]:
             yield mean(held, part=f"segment={name}")
 
 
-@_of_log("ms", "orders of which every line that was not cancelled was handed over")
+@_of_log("ms", "orders of which every unit that was wanted and not refused was handed over")
 def order_to_ship(facts: LogFacts) -> Iterator[Answer]:
-    """Order placed to the shipment of the last line: mean, P50, P90."""
-    shipped = "placed is not null and not given_up and all_shipped"
-    left = facts.count("orders", "placed is not null and not given_up and not all_shipped")
+    """Order placed to the shipment of the last unit: mean, P50, P90."""
+    shipped = "placed is not null and all_shipped"
+    left = facts.count("orders", "placed is not null and not ended and not all_shipped")
     yield from _durations(facts, "shipped - placed", "orders", shipped, left)
 
 
@@ -361,11 +303,8 @@ def supplier_lead_time(facts: LogFacts) -> Iterator[Answer]:
         yield Answer(None, note="no supplier's goods have both ends")
         return
     left = facts.count("cases", f"supplier is not null and {begin} is not null and {end} is null and not given_up")
-    below = sum(1 for one in held if one < 0)
-    notes = [f"from {first} to {last}"]
-    notes += [f"{below} below zero"] if below else []
-    notes += [f"{left} have not ended and are not in it"] if left else []
-    yield mean(held, "; ".join(notes))
+    notes = [f"from {first} to {last}", _left_out(held, left)]
+    yield mean(held, "; ".join(note for note in notes if note))
     for percent in (50, 90):
         yield answer(percentile(held, percent), part=f"p{percent}")
     for name, total, number in facts.slices(f"{end} - {begin}", "supplier", known):
@@ -394,14 +333,15 @@ def record_lag(facts: LogFacts) -> Iterator[Answer]:
     )
 
 
-@_of_log("ms", "lines shipped and billed in the log")
+_BILLED: Final = (
+    "(select min(event_ms) filter (activity = 'handed_to_carrier') as shipped, "
+    "min(event_ms) filter (activity = 'invoiced') as billed "
+    'from log where shipment is not null group by "order", shipment)'
+)
+
+
+@_of_log("ms", "shipments billed in the log")
 def ship_to_invoice_lag(facts: LogFacts) -> Answer:
     """Mean time from a shipment to its invoice."""
-    return mean(
-        facts.values(
-            "billed - shipped",
-            "(select c.shipped, min(l.event_ms) as billed from cases c join log l using (case_id) "
-            "where l.activity = 'invoiced' and c.shipped is not null group by case_id, c.shipped)",
-            "billed is not null",
-        )
-    )
+    held = facts.values("billed - shipped", _BILLED, "billed is not null and shipped is not null")
+    return mean(held, _left_out(held))

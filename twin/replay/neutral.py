@@ -14,17 +14,21 @@ from pathlib import Path
 from typing import Any, Final
 
 from twin.core import events as ev
+from twin.core.commands import CaptureOrder
 from twin.core.entry import Entry
 from twin.event_log import COLUMNS, EventLog, SourceFile, arrow_schema
 from twin.log import RunError, read_entries, read_manifest
+from twin.measures.messages import KNOWN_ALREADY
 from twin.scenario.units import CURRENCY_EXPONENTS
 
-__all__ = ["event_log_of_run"]
+__all__ = ["event_log_of_entries", "event_log_of_run"]
 
 _BATCH: Final = 1 << 16
 _CAVEATS: Final = (
     "A case is an order line, or a whole purchase order. A line is cancelled when every unit of it was given up.",
     "Approved is what was held and then let go; what was never held has no approval.",
+    "Durations run from event to event. Those of `twin measures` run from record to record, but for deliveries, and "
+    "differ by the time that messages were under way.",
 )
 
 
@@ -34,26 +38,49 @@ def event_log_of_run(folder: Path) -> EventLog:
     Raises `RunError` for a folder that is no finished run, and for a run without an order or purchase order.
     """
     manifest = read_manifest(folder)
-    rows = _Rows()
-    for entry in read_entries(folder):
-        rows.follow(entry)
-    table = rows.table()
-    if not table.num_rows:
-        raise RunError(f"{folder}: the run has neither an order nor a purchase order; there is nothing to profile")
     size = sum(path.stat().st_size for path in sorted((folder / "entries").iterdir()))
-    return EventLog(
+    log = event_log_of_entries(
+        read_entries(folder),
+        manifest.start_ms + manifest.warmup_ms,
+        manifest.end_ms,
         title=manifest.title,
         files=(SourceFile(folder.name, manifest.entries, size, "entries of a run of this engine"),),
-        table=table,
-        zone="UTC",
         currency=manifest.currency,
-        currency_exponent=CURRENCY_EXPONENTS.get(manifest.currency, 2),
-        as_of_ms=manifest.end_ms,
+    )
+    if not log.table.num_rows:
+        raise RunError(f"{folder}: the run has neither an order nor a purchase order; there is nothing to profile")
+    return log
+
+
+def event_log_of_entries(
+    entries: Iterable[Entry],
+    begin_ms: int,
+    end_ms: int,
+    *,
+    title: str = "",
+    files: tuple[SourceFile, ...] = (),
+    currency: str = "",
+) -> EventLog:
+    """The same of entries, from the first of a log on, as of `end_ms`; measures of the run begin at `begin_ms`.
+
+    How many orders the run's own measures count and a profile does not, or the other way round, is in the caveats.
+    """
+    rows = _Rows(begin_ms)
+    for entry in entries:
+        rows.follow(entry)
+    return EventLog(
+        title=title,
+        files=files,
+        table=rows.table(),
+        zone="UTC",
+        currency=currency,
+        currency_exponent=CURRENCY_EXPONENTS.get(currency, 2),
+        as_of_ms=end_ms,
         as_of_stated=True,
         whole=False,
         left_out_rows=0,
         remarks=(),
-        caveats=_CAVEATS,
+        caveats=(*_CAVEATS, *rows.differences()),
         refused={},
     )
 
@@ -61,7 +88,8 @@ def event_log_of_run(folder: Path) -> EventLog:
 class _Rows:
     """The columns as they grow, and what an event does not say itself: its line, its parcel, its purchase."""
 
-    def __init__(self) -> None:
+    def __init__(self, begin: int) -> None:
+        self._begin = begin
         self._rows: list[tuple[Any, ...]] = []
         self._batches: list[Any] = []
         self._schema = arrow_schema()
@@ -72,12 +100,21 @@ class _Rows:
         self._plans: dict[str, ev.FulfillmentPlan] = {}
         self._parcels: dict[str, tuple[tuple[tuple[int, int], ...], dict[str, Any]]] = {}
         self._bought: dict[str, dict[str, Any]] = {}
+        # Of each parcel that was not billed, its delivery note.
+        self._notes: dict[str, str] = {}
+        # Orders that `twin measures` counts and a log of orders cannot, or the other way round.
+        self._refused: dict[str, None] = {}
+        self._given_up: dict[str, None] = {}
+        self._before = 0
         # Of each line, the units seen at the chosen site and the sites there were.
         self._seen: dict[tuple[str, int], dict[str, Any]] = {}
 
     def follow(self, entry: Entry) -> None:
         """The rows of one more entry."""
         happened = min(entry.now, getattr(entry.command, "time", 0) or entry.now)
+        command, refusal = entry.command, entry.refusal
+        if refusal is not None and isinstance(command, CaptureOrder) and refusal.code not in KNOWN_ALREADY:
+            self._refused[command.order] = None
         for event in entry.events:
             told = _TOLD.get(type(event))
             if told is not None:
@@ -89,6 +126,23 @@ class _Rows:
 
         self._flush()
         return pa.Table.from_batches(self._batches, schema=self._schema)
+
+    def differences(self) -> list[str]:
+        """In how many orders a profile and the run's own measures are about different ones."""
+        told = (
+            (self._before, "of the warm-up, or taken over from before the run", "are counted here, and not there"),
+            (len(self._refused), "that were refused and never accepted", "fail there, and are not here"),
+            (
+                len(self._given_up),
+                "with units that the company cancelled, or the customer after the requested date",
+                "fail there, while cancelled units are not wanted any more here",
+            ),
+        )
+        return [
+            f"`twin measures` differs by {number} orders {which}: they {what}."
+            for number, which, what in told
+            if number
+        ]
 
     def _add(self, entry: Entry, activity: str, at: int, known: dict[str, Any]) -> None:
         held = known | {"activity": activity, "event_ms": at, "record_ms": entry.now, "row": entry.position}
@@ -123,6 +177,8 @@ class _Rows:
 
     def _captured(self, event: ev.OrderCaptured, entry: Entry, at: int) -> None:
         self._numbers[event.order] = tuple(line.line for line in event.lines)
+        self._refused.pop(event.order, None)
+        self._before += entry.now < self._begin or event.captured_at > 0
         for line in event.lines:
             key = (event.order, line.line)
             self._left[key] = line.quantity
@@ -145,6 +201,8 @@ class _Rows:
 
     def _sourced(self, event: ev.SourcingDecided, entry: Entry, at: int) -> None:
         for leg in event.legs:
+            if leg.route == "reject":
+                self._of_lines(entry, "rejected", entry.now, event.order, ((leg.line, leg.quantity),))
             seen = [one for one in event.considered if one.line == leg.line]
             view = next((one.available for one in seen if one.node == leg.node), None)
             sites = ", ".join(one.node for one in seen) or None
@@ -173,6 +231,7 @@ class _Rows:
         if plan is not None:
             known = _consignment(plan)
         self._parcels[event.shipment] = event.lines, known
+        self._notes[event.shipment] = str(known["shipment"])
         self._of_lines(entry, "handed_to_carrier", at, event.order, event.lines, **known)
 
     def _loaded(self, event: ev.ShipmentLoaded, entry: Entry, at: int) -> None:
@@ -186,17 +245,23 @@ class _Rows:
 
     def _invoiced(self, event: ev.InvoiceCreated, entry: Entry, at: int) -> None:
         lines = ((line, units) for line, units, _ in event.lines)
-        parcel = self._parcels.get(event.shipment)
-        note = event.shipment if parcel is None else parcel[1]["shipment"]
+        note = self._notes.pop(event.shipment, event.shipment)
         self._of_lines(entry, "invoiced", entry.now, event.order, lines, shipment=note)
 
     def _cancelled(self, event: ev.OrderCancelled, entry: Entry, at: int) -> None:
+        taken: dict[int, int] = {}
         for one in event.units:
-            key = (event.order, one.line)
-            left = self._left.get(key, 0)
-            self._left[key] = left - one.quantity
-            if 0 < left <= one.quantity:
-                self._of_lines(entry, "cancelled", at, event.order, ((one.line, None),))
+            due = self._lines.get((event.order, one.line), {}).get("requested_ms") or 0
+            if event.by != "customer" or entry.now > due:
+                self._given_up[event.order] = None
+            taken[one.line] = taken.get(one.line, 0) + one.quantity
+        for line, units in taken.items():
+            left = self._left.get((event.order, line), 0)
+            self._left[event.order, line] = left - units
+            if 0 < left <= units:
+                self._of_lines(entry, "cancelled", at, event.order, ((line, None),))
+            else:
+                self._of_lines(entry, "reduced", at, event.order, ((line, units),))
 
     def _ordered(self, event: ev.PurchaseOrderCreated, entry: Entry, at: int) -> None:
         known = {
@@ -211,7 +276,7 @@ class _Rows:
         # Its cost and its ETA are no value of an order line and no promise to a customer.
         self._add(entry, "purchase_order_created", said, known | {"quantity": units})
 
-    def _acknowledged(self, event: ev.PurchaseOrderAcknowledged, entry: Entry, at: int) -> None:
+    def _answered(self, event: ev.PurchaseOrderAcknowledged | ev.PurchaseOrderRejected, entry: Entry, at: int) -> None:
         known = self._bought.get(event.purchase_order, {"purchase_order": event.purchase_order})
         self._add(entry, "purchase_order_acknowledged", at, known)
 
@@ -247,7 +312,8 @@ _TOLD: Final[dict[type, Callable[[_Rows, Any, Entry, int], None]]] = {
     ev.InvoiceCreated: _Rows._invoiced,
     ev.OrderCancelled: _Rows._cancelled,
     ev.PurchaseOrderCreated: _Rows._ordered,
-    ev.PurchaseOrderAcknowledged: _Rows._acknowledged,
+    ev.PurchaseOrderAcknowledged: _Rows._answered,
+    ev.PurchaseOrderRejected: _Rows._answered,
     ev.GoodsReceived: _Rows._received,
     ev.OrderClosed: _Rows._closed,
 }
