@@ -206,6 +206,21 @@ def test_cycle_times_have_segments_that_add_up() -> None:
     assert measured["open_orders"].value == 1
 
 
+def test_an_order_is_shipped_when_its_last_unit_has_left_or_the_rest_is_cancelled() -> None:  # OB-06
+    tale = Tale()
+    for order in ("part", "none"):
+        tale.order(order, 0, END, ("bolt", 5), short=2 if order == "part" else 5)
+    tale.ship("part", DAY, (1, 3))
+    assert tale.value("order_to_ship", END) is None
+    for order, units in (("part", 2), ("none", 5)):
+        taken = (ev.CancelledUnits(1, "backordered", units, "north"),)
+        tale.at(3 * DAY, ev.OrderCancelled(order, "customer", "", taken))
+    measured = tale.measures(END)
+    assert (measured["order_to_ship"].value, measured["order_to_ship"].denominator) == (DAY, 1)
+    # What left in the warm-up was shipped before the window.
+    assert tale.value("order_to_ship", END, warmup=2 * DAY) is None
+
+
 def test_backorders_are_aged_by_unit_since_their_first_promise() -> None:
     tale = Tale()
     tale.order("old", 0, DAY, ("bolt", 10), promise=DAY, short=9)

@@ -112,7 +112,7 @@ def sourcing_decided(facts: Facts, event: ev.SourcingDecided, now: int) -> None:
             line.path = f"{line.path}+{route}" if line.path else route
         if route == "reject":
             line.rejected += quantity
-            _give_up(facts, order, quantity)
+            _give_up(facts, order, quantity, now)
             for look in event.considered:
                 if look.line == leg.line:
                     facts.cell(look.node, line.sku, now).cycle_short = True
@@ -143,12 +143,22 @@ def _turn_away(facts: Facts, event: ev.SourcingDecided, leg: ev.Leg, sku: str, n
     facts.turned_away.append((now, sku, leg.quantity, taken, believed))
 
 
-def _give_up(facts: Facts, order: OrderFacts, units: int) -> None:
+def _give_up(facts: Facts, order: OrderFacts, units: int, now: int) -> None:
     """Units that will not be delivered."""
     facts.open_units -= units
     order.left -= units
     order.to_ship -= units
+    if 0 < order.shipped_at >= facts.begin:
+        _all_shipped(facts, order, now)
     _whole(facts, order)
+
+
+def _all_shipped(facts: Facts, order: OrderFacts, now: int) -> None:
+    """Count an order as wholly shipped when its last unit has left, or the last one that had not was given up."""
+    if order.to_ship == 0:
+        facts.series.shipped[facts.today] += 1
+        if now >= facts.begin:
+            facts.order_to_ship.append(order.shipped_at - order.captured_at)
 
 
 def _whole(facts: Facts, order: OrderFacts) -> None:
@@ -350,10 +360,7 @@ def goods_shipped(facts: Facts, event: ev.GoodsShipped, now: int) -> None:
         value += units * line.price_minor
     order.shipped_at = now
     order.freight_minor += event.freight_minor
-    if order.to_ship == 0:
-        facts.series.shipped[facts.today] += 1
-        if counts:
-            facts.order_to_ship.append(now - order.captured_at)
+    _all_shipped(facts, order, now)
     if counts:
         facts.cost_of_goods += cost
         facts.shipped_value += value
@@ -425,7 +432,7 @@ def order_cancelled(facts: Facts, event: ev.OrderCancelled, now: int) -> None:
         elif taken.bucket in _WAITING:
             facts.wait(facts.cell(taken.node, line.sku, now), now, -units)
             line.waiting -= units
-        _give_up(facts, order, units)
+        _give_up(facts, order, units, now)
 
 
 def order_closed(facts: Facts, event: ev.OrderClosed, now: int) -> None:

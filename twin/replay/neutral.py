@@ -130,19 +130,16 @@ class _Rows:
     def differences(self) -> list[str]:
         """In how many orders a profile and the run's own measures are about different ones."""
         told = (
-            (self._before, "of the warm-up, or taken over from before the run", "are counted here, and not there"),
-            (len(self._refused), "that were refused and never accepted", "fail there, and are not here"),
+            (self._before, "of the warm-up or taken over from before the run, counted here and not there"),
+            (len(self._refused), "refused and never accepted, which fail there and are in no log of orders"),
             (
                 len(self._given_up),
-                "with units that the company cancelled, or the customer after the requested date",
-                "fail there, while cancelled units are not wanted any more here",
+                "with units that the company cancelled, or the customer after the requested date, which fail there and "
+                "are not wanted any more here",
             ),
         )
-        return [
-            f"`twin measures` differs by {number} orders {which}: they {what}."
-            for number, which, what in told
-            if number
-        ]
+        clauses = [f"{number:,} {which}" for number, which in told if number]
+        return [f"Orders that `twin measures` counts otherwise: {'; '.join(clauses)}."] if clauses else []
 
     def _add(self, entry: Entry, activity: str, at: int, known: dict[str, Any]) -> None:
         held = known | {"activity": activity, "event_ms": at, "record_ms": entry.now, "row": entry.position}
