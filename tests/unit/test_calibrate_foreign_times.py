@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tests.unit.foreign_logs import DAY, HOUR, UNTIL, known_log
+from tests.unit.foreign_logs import DAY, HOUR, START, UNTIL, known_log, log_of
 from twin.event_log import EventLog
 from twin.replay.foreign import ForeignCalibration, calibrate_log
-from twin.replay.foreign_cases import Case
+from twin.replay.foreign_cases import Case, cases_of, known_before
 from twin.replay.foreign_times import LANE_MIN
 from twin.run import Twin
 from twin.scenario import Scenario, load
@@ -82,7 +82,9 @@ def test_a_promise_is_what_was_promised_less_what_is_told_of_handling(tmp_path: 
     assert made.text.count("promised 10 d after the order (median, n ") == 6
 
 
-@pytest.mark.parametrize(("known", "told"), [(LANE_MIN, "promised 10 d"), (LANE_MIN - 1, "no promise is known")])
+@pytest.mark.parametrize(
+    ("known", "told"), [(LANE_MIN, "promised 10 d"), (LANE_MIN - 1, "assumed: 29 promises are too few (30 are needed)")]
+)
 def test_a_few_promises_are_no_rule(known: int, told: str) -> None:
     """RP-03: of one way thirty promises are taken for its rule, and twenty-nine are not."""
     log = known_log(1, 52)
@@ -91,7 +93,7 @@ def test_a_few_promises_are_no_rule(known: int, told: str) -> None:
         row["case_id"]
         for row in rows
         if (row["origin"], row["region"], row["activity"]) == ("North", "Near", "order_placed")
-        and SEVENTEEN <= row["event_ms"]
+        and row["event_ms"] >= SEVENTEEN
     ]
     few = frozenset(of_way[:known])
     made = calibrate_log(promised(log, lambda row: row["case_id"] in few), UNTIL, SEVENTEEN)
@@ -99,3 +101,85 @@ def test_a_few_promises_are_no_rule(known: int, told: str) -> None:
     assert told in lane
     others = made.text.split("from: south\n    to: near")[1].split("promise: ")[0]
     assert "no promise is known" in others
+
+
+def test_a_promise_too_short_for_handling_alone_is_no_rule_for_the_transit() -> None:
+    """RP-03: where all were promised an hour, the file says why it assumes more."""
+    log = known_log(1, 52)
+    placed = {row["case_id"]: row["event_ms"] for row in log.table.to_pylist() if row["activity"] == "order_placed"}
+    soon = changed(log, "promised_ms", [placed[case] + HOUR for case in log.table["case_id"].to_pylist()])
+    made = calibrate_log(soon, UNTIL, SEVENTEEN)
+    assert made.text.count("assumed: promises leave no time after what is told of handling; nine in ten came") == 6
+
+
+# --- what was given up
+
+
+def given_up(log: EventLog, at: int | None) -> EventLog:
+    """The log in which some orders that were not handed over at the cut are given up, at that time (ms) or at a time
+    that it does not say."""
+    rows = log.table.to_pylist()
+    handed = {row["case_id"]: row["event_ms"] for row in rows if row["activity"] == "handed_to_carrier"}
+    placed = {row["case_id"]: row["event_ms"] for row in rows if row["activity"] == "order_placed"}
+    open_ = [case for case, began in placed.items() if began < UNTIL <= handed[case]]
+    gone = frozenset(open_[::2])
+    assert len(gone) > 10
+    kept = [row for row in rows if row["case_id"] not in gone or row["activity"] == "order_placed"]
+    template = {row["case_id"]: row for row in kept if row["case_id"] in gone}
+    kept += [{**row, "activity": "cancelled", "event_ms": at} for row in template.values()]
+    return log_of(kept, log.as_of_ms)
+
+
+def before(log: EventLog, at: int) -> EventLog:
+    """The log cut off at an instant (ms)."""
+    return log_of([row for row in log.table.to_pylist() if row["event_ms"] < at], at)
+
+
+def test_what_is_given_up_after_the_end_of_the_period_is_open_in_it() -> None:
+    """RP-03: with the times of cancellations in the log, it gives what it gives cut off there, to the last digit."""
+    log = given_up(known_log(1, 54), UNTIL + 3 * DAY)
+    made = calibrate_log(log, UNTIL)
+    cut = calibrate_log(before(log, UNTIL), UNTIL)
+    assert cut.parameters == made.parameters
+    assert cut.text.split("schema: 1")[1] == made.text.split("schema: 1")[1]
+    assert "given up" not in made.text
+    assert not any(case.cancelled for case in known_before(made.cases.cases, made.since, UNTIL))
+    assert all(case.cancelled_at == UNTIL + 3 * DAY for case in made.cases.cases if case.cancelled)
+
+
+@pytest.mark.parametrize(
+    ("at", "told"),
+    [(UNTIL - 1, "cases were given up; they"), (None, "at a time that the log does not say, maybe later); they")],
+)
+def test_what_was_given_up_before_or_at_an_unknown_time_gives_no_duration(at: int | None, told: str) -> None:
+    """RP-03: it is left out of the durations, and the file says whether the log knows when."""
+    log = given_up(known_log(1, 54), at)
+    made = calibrate_log(log, UNTIL)
+    assert told in " ".join(made.text.replace("\n# ", " ").split())
+    later = calibrate_log(given_up(known_log(1, 54), UNTIL), UNTIL)
+    assert made.parameters != later.parameters
+    found = {one.name: (one.n, one.censored) for one in made.parameters}
+    open_ = {one.name: (one.n, one.censored) for one in later.parameters}
+    name = "warehouses north handling, mean"
+    gone = open_[name][0] - found[name][0]
+    assert gone > 0
+    assert open_[name][1] - found[name][1] == gone, "each of them is open where it is given up later"
+
+
+def test_one_line_given_up_at_an_unknown_time_makes_the_whole_case_unknown() -> None:
+    """RP-03: a case of two lines was given up when the first of them was, unless one has no time."""
+    fields = {"order": "a", "origin": "p", "region": "x", "row": 1}
+    rows = [
+        {**fields, "case_id": f"a-{line}", "line": line, "activity": activity, "event_ms": at}
+        for line, ends in (("1", START + 3 * DAY), ("2", START + 2 * DAY))
+        for activity, at in (("order_placed", START), ("cancelled", ends))
+    ]
+    rows += [{**fields, "case_id": "b", "order": "b", "activity": "order_placed", "event_ms": START}]
+    rows += [{**fields, "case_id": "b", "order": "b", "activity": "delivered", "event_ms": START + DAY}]
+    found = {case.order: case for case in cases_of(log_of(rows)).cases}
+    assert (found["a"].cancelled, found["a"].cancelled_at) == (True, START + 2 * DAY)
+    assert (found["b"].cancelled, found["b"].cancelled_at) == (False, None)
+    rows[1]["event_ms"] = None
+    found = {case.order: case for case in cases_of(log_of(rows)).cases}
+    assert (found["a"].cancelled, found["a"].cancelled_at) == (True, None)
+    assert known_before(found.values(), START, START + DAY)[0].cancelled

@@ -48,7 +48,7 @@ class Times:
         self.known = known
         self.places = places
         self.since, self.until = since, until
-        # What was given up never takes its time; when it was, many a log does not say.
+        # What was given up never takes its time.
         self.kept = [case for case in known if not case.cancelled]
         self.site = {case: places.sites[case.origin] for case in known}
         self.region = {case: places.regions[case.region] for case in known}
@@ -225,7 +225,12 @@ class Times:
             text = f"promised {amount(float(median(promised)))} after the order (median, n {len(promised):,})"
             return max(HOUR_MS, rest), f"{text}, less what is told of handling" if handling else text
         whole = self._whole(alike)
-        text = f"assumed: no promise is known; nine in ten came within {amount(float(whole))} of their order"
+        why = "no promise is known"
+        if len(promised) >= LANE_MIN:
+            why = "promises leave no time after what is told of handling"
+        elif promised:
+            why = f"{len(promised)} promises are too few ({LANE_MIN} are needed)"
+        text = f"assumed: {why}; nine in ten came within {amount(float(whole))} of their order"
         return max(HOUR_MS, whole - handling), f"{text}, less what is told of handling" if handling else text
 
     def _tell(self, name: str, found: Ending | None, note: str = "") -> None:
