@@ -15,10 +15,14 @@ from twin.event_log import EventLog
 from twin.replay.foreign import ForeignCalibration, calibrate_log
 from twin.replay.foreign_cases import Case, cases_of, known_before
 from twin.replay.foreign_times import LANE_MIN
+from twin.replay.growth import Growth
 from twin.run import Twin
 from twin.scenario import Scenario, load
+from twin.scenario.demand import GeneratedDemand
+from twin.world.channel import level_ppm
 
-SEVENTEEN = UNTIL - 17 * 7 * DAY
+WEEK = 7 * DAY
+SEVENTEEN = UNTIL - 17 * WEEK
 """So many weeks before the end, for what needs no year."""
 
 
@@ -183,3 +187,66 @@ def test_one_line_given_up_at_an_unknown_time_makes_the_whole_case_unknown() -> 
     found = {case.order: case for case in cases_of(log_of(rows)).cases}
     assert (found["a"].cancelled, found["a"].cancelled_at) == (True, None)
     assert known_before(found.values(), START, START + DAY)[0].cancelled
+
+
+# --- a trend that falls
+
+
+def falling(weekly: list[int]) -> EventLog:
+    """A log of so many orders in each week before the end of the period, evenly over it, each delivered in five to
+    nine hours."""
+    start = UNTIL - len(weekly) * WEEK
+    rows: list[dict[str, Any]] = []
+    for week, count in enumerate(weekly):
+        for number in range(count):
+            at = start + week * WEEK + (2 * number + 1) * WEEK // (2 * count)
+            fields = {"case_id": f"{week}-{number}", "order": f"{week}-{number}", "origin": "p", "region": "x"}
+            steps = (("order_placed", at), ("delivered", at + (5 + number % 5) * HOUR))
+            rows += [{**fields, "row": 1, "activity": name, "event_ms": when} for name, when in steps]
+    return log_of(rows, UNTIL)
+
+
+def laid_out(scenario: Scenario, weeks: int) -> float:
+    """Orders that the levels of the first channel give on average in so many weeks."""
+    demand = scenario.channels[0].demand
+    assert isinstance(demand, GeneratedDemand)
+    hours = range(weeks * 7 * 24)
+    shares = [level_ppm(demand.levels, hour * HOUR) / 1e6 for hour in hours] if demand.levels else [1.0] * len(hours)
+    return demand.orders.count * weeks * WEEK / demand.orders.per_ms * sum(shares) / len(hours)
+
+
+@pytest.mark.parametrize(
+    ("weekly", "kind"),
+    [
+        ([round(60 - 2.1 * week) for week in range(26)], "linear"),
+        ([round(400 * 0.84**week) for week in range(26)], "exponential"),
+        ([round(5 * 1.15**week) for week in range(26)], "exponential"),
+        ([round(5 + 2.1 * week) for week in range(26)], "linear"),
+    ],
+)
+def test_a_trend_is_laid_out_as_it_was_fitted(weekly: list[int], kind: str, tmp_path: Path) -> None:
+    """RP-03: over half a year its levels have the orders that the fitted trend says, though it falls to its least."""
+    made = calibrate_log(falling(weekly), UNTIL, UNTIL - 26 * WEEK, horizon=26 * WEEK)
+    growth = made.growth
+    assert growth is not None and growth.kind == kind
+    expected = sum(growth.rate((hour + 0.5) / 168) / 168 for hour in range(26 * 168))
+    assert laid_out(scenario_of(made, tmp_path), 26) == pytest.approx(expected, rel=0.03)
+    flat = " ".join(made.text.replace("\n      # ", " ").split())
+    assert ("down to a hundredth of the weekly mean" in flat) is (weekly[0] > weekly[-1])
+
+
+def test_a_trend_falls_no_further_than_to_its_least() -> None:
+    """RP-03: when that is follows from the trend; one that rises or is level never gets there."""
+
+    def growth(kind: Any, at_end: float, slope: float) -> Growth:
+        return Growth(kind, 26, 30.0, at_end, slope, (slope, slope), 1.0, 0.0)
+
+    for one in (growth("linear", 5.5, -2.1), growth("exponential", 5.5, -0.2)):
+        after = one.least_after()
+        assert after is not None
+        assert one.rate(after) == pytest.approx(0.3)
+        assert one.rate(after - 0.1) > 0.3 * 1.01
+        assert one.rate(after + 1) == 0.3
+    assert growth("linear", 0.1, -2.1).least_after() == 0
+    assert growth("linear", 5.5, 2.1).least_after() is None
+    assert growth("level", 30.0, 0.0).least_after() is None

@@ -121,11 +121,11 @@ def cases_of(log: EventLog, origin: Sequence[str] = ()) -> Cases:
         begins = "order_placed" if held["order_placed"] else "purchase_order_created"
         rows = con.execute(_query(fields, begins)).fetchall()
     found, headless, backwards, complete = [], 0, 0, True
-    for order, origin_, region, carrier, began, *ends, units, value in rows:
-        if began is None:
+    for *said, units, value in rows:
+        case = Case._make([*said, max(1, units or 1), value])
+        if case.began_at is None:
             headless += 1
             continue
-        case = Case(order, origin_, region, carrier, began, *ends, max(1, units or 1), value)
         if _backwards(case):
             backwards += 1
             continue
