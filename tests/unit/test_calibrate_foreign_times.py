@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy.stats import chi2
 
 from tests.unit.foreign_logs import DAY, HOUR, START, UNTIL, known_log, log_of
 from twin.event_log import EventLog
@@ -250,3 +251,69 @@ def test_a_trend_falls_no_further_than_to_its_least() -> None:
     assert growth("linear", 0.1, -2.1).least_after() == 0
     assert growth("linear", 5.5, 2.1).least_after() is None
     assert growth("level", 30.0, 0.0).least_after() is None
+
+
+# --- what else the file says
+
+
+def test_customers_want_it_as_soon_as_nine_in_ten_had_it(tmp_path: Path) -> None:
+    """RP-03: `requested` is the 90 % quantile from order to delivery, by the clock and over all ways."""
+    made = calibrate_log(known_log(1, 52), UNTIL, SEVENTEEN)
+    waits = [
+        case.delivered_at - case.began_at
+        for site in ("north", "south", "other")
+        for region in ("near", "far_away")
+        for case in cases_at(made, site, region)
+        if case.delivered_at is not None
+    ]
+    assert scenario_of(made, tmp_path).channels[0].requested == pytest.approx(float(np.quantile(waits, 0.9)), rel=0.05)
+
+
+def test_an_item_has_the_median_price_of_a_unit_at_its_site(tmp_path: Path) -> None:
+    """RP-03: prices of 1 to 9 EUR, and some of 400, have the middle of those of their site; without any it is 0."""
+    log = known_log(1, 52)
+    rows = log.table.to_pylist()
+    prices = {"North": (300, 300, 500, 900, 40_000), "South": (100, 700, 700)}
+
+    def value(row: dict[str, Any]) -> int | None:
+        known = prices.get(row["origin"])
+        return None if known is None else row["quantity"] * known[int(row["case_id"].split("-")[1]) % len(known)]
+
+    made = calibrate_log(changed(log, "value_minor", [value(row) for row in rows]), UNTIL, SEVENTEEN)
+    found = {item.id: item.price for item in scenario_of(made, tmp_path).items}
+    assert {id: price.minor for id, price in found.items()} == {"of_north": 500, "of_south": 700, "of_other": 0}
+    assert "assumed: no value is known" in made.text
+
+
+def test_a_site_has_the_carrier_of_its_origin_and_the_others_have_several(tmp_path: Path) -> None:
+    """RP-03: where the carrier is part of the origin lanes name it; what is taken together has no one carrier."""
+    log = known_log(1, 52)
+    names = {"North": "Swift & Co", "South": "Haul"}
+    carriers = [names.get(row["origin"], f"Small {row['origin'][-1]}") for row in log.table.to_pylist()]
+    made = calibrate_log(changed(log, "carrier", carriers), UNTIL, SEVENTEEN, origin=("origin", "carrier"))
+    scenario = scenario_of(made, tmp_path)
+    assert {lane.from_: lane.carrier for lane in scenario.lanes} == {
+        "north_swift_co": "swift___co",
+        "south_haul": "haul",
+        "other": "mixed",
+    }
+    assert [carrier.id for carrier in scenario.carriers] == ["swift___co", "haul", "mixed"]
+
+
+def test_the_share_that_never_comes_has_the_interval_of_a_poisson_count() -> None:
+    """RP-03: of 400 orders 20 are open for months while others took hours; the interval is Garwood's for 20, and
+    holds the truth of one in twenty."""
+    start = UNTIL - 20 * WEEK
+    rows: list[dict[str, Any]] = []
+    for number in range(400):
+        at = start + number * 8 * HOUR
+        fields = {"case_id": str(number), "order": str(number), "origin": "p", "region": "x", "row": 1}
+        steps = [("order_placed", at)] + ([("delivered", at + (5 + number % 7) * HOUR)] if number % 20 else [])
+        rows += [{**fields, "activity": name, "event_ms": when} for name, when in steps]
+    made = calibrate_log(log_of(rows, UNTIL), UNTIL, start)
+    never = next(one for one in made.parameters if one.name.endswith(", never"))
+    assert never.estimate == pytest.approx(0.05, abs=0.002) and never.n == 400
+    low, high = chi2.ppf(0.025, 2 * 20) / 2 / 400, chi2.ppf(0.975, 2 * 20 + 2) / 2 / 400
+    assert (never.low, never.high) == (pytest.approx(low, rel=0.05), pytest.approx(high, rel=0.05))
+    assert never.low is not None and never.high is not None
+    assert never.low < 0.05 < never.high
