@@ -76,6 +76,23 @@ def test_without_promises_nine_in_ten_of_a_run_come_within_what_customers_are_to
     assert 0.84 < run.measures["otif_to_promise"].value < 0.96
 
 
+def test_a_way_that_is_too_thin_is_promised_what_those_like_it_took(tmp_path: Path) -> None:
+    """RP-03: without promises and with ten cases of its own it is told as all ways to its region are."""
+    log = promised(known_log(1, 52), lambda row: False)
+    rows = log.table.to_pylist()
+    thin = {row["case_id"] for row in rows if (row["origin"], row["region"]) == ("South", "Far Away")}
+    recent = [row["case_id"] for row in rows if row["case_id"] in thin and row["activity"] == "order_placed"]
+    thin.difference_update(recent[-60:-50])
+    made = calibrate_log(log_of([row for row in rows if row["case_id"] not in thin], UNTIL), UNTIL, SEVENTEEN)
+    assert "that of all to far_away, since 10 cases of its own are too few" in made.text.replace("\n    #", "")
+    scenario = scenario_of(made, tmp_path)
+    handling = {one.id: one.pick_time.told_ms for one in scenario.warehouses}
+    told = {(one.from_, one.to): handling[one.from_] + one.promise_ms for one in scenario.lanes}
+    cases = [case for site in ("north", "south", "other") for case in cases_at(made, site, "far_away")]
+    waits = [case.delivered_at - case.began_at for case in cases if case.delivered_at is not None]
+    assert told["south", "far_away"] == pytest.approx(float(np.quantile(waits, 0.9)), rel=0.05)
+
+
 def test_a_promise_is_what_was_promised_less_what_is_told_of_handling(tmp_path: Path) -> None:
     """RP-03: all were promised ten days, so a run tells them ten days, as far as tables are rounded."""
     made = calibrate_log(known_log(1, 52), UNTIL, SEVENTEEN)
@@ -190,10 +207,10 @@ def test_one_line_given_up_at_an_unknown_time_makes_the_whole_case_unknown() -> 
     assert known_before(found.values(), START, START + DAY)[0].cancelled
 
 
-# --- a trend that falls
+# --- a trend that goes on
 
 
-def falling(weekly: list[int]) -> EventLog:
+def trending(weekly: list[int]) -> EventLog:
     """A log of so many orders in each week before the end of the period, evenly over it, each delivered in five to
     nine hours."""
     start = UNTIL - len(weekly) * WEEK
@@ -221,13 +238,14 @@ def laid_out(scenario: Scenario, weeks: int) -> float:
     [
         ([round(60 - 2.1 * week) for week in range(26)], "linear"),
         ([round(400 * 0.84**week) for week in range(26)], "exponential"),
+        ([round(300 * 0.7**week) for week in range(12)], "exponential"),
         ([round(5 * 1.15**week) for week in range(26)], "exponential"),
         ([round(5 + 2.1 * week) for week in range(26)], "linear"),
     ],
 )
 def test_a_trend_is_laid_out_as_it_was_fitted(weekly: list[int], kind: str, tmp_path: Path) -> None:
     """RP-03: over half a year its levels have the orders that the fitted trend says, though it falls to its least."""
-    made = calibrate_log(falling(weekly), UNTIL, UNTIL - 26 * WEEK, horizon=26 * WEEK)
+    made = calibrate_log(trending(weekly), UNTIL, UNTIL - len(weekly) * WEEK, horizon=26 * WEEK)
     growth = made.growth
     assert growth is not None and growth.kind == kind
     expected = sum(growth.rate((hour + 0.5) / 168) / 168 for hour in range(26 * 168))
