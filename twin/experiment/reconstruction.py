@@ -29,7 +29,7 @@ from twin.replay.residuals_of import Residuals, residuals_of
 from twin.replay.statement import Statement, markdown, period
 from twin.residuals import write_residuals
 from twin.run import Progress, Run, Simulation
-from twin.scenario import Scenario, load
+from twin.scenario import Scenario, ScenarioError, load
 from twin.scenario.units import format_duration, format_instant
 from twin.world.assortment import compile_catalog
 from twin.world.build import load_book
@@ -93,6 +93,7 @@ def reconstruct(
             f"its values are in {log.currency}, and {base_file} is in {base.currency}",
             "give a base in the log's currency; nothing is converted",
         )
+    _check_frame(base, base_file, (start, end))
     _check_orders(log, base, base_file, start)
     made = not out.exists()
     try:
@@ -106,6 +107,25 @@ def reconstruct(
         if not made:
             out.mkdir(exist_ok=True)
         raise
+
+
+def _frame(span: tuple[int, int]) -> dict[str, str]:
+    """The section `run` of a scenario that lasts as long as the log, from when it begins."""
+    start, end = span
+    lasts = format_duration(end - start)
+    return {"start": format_instant(start), "horizon": lasts, "warmup": "0d", "drain": "0d"}
+
+
+def _check_frame(base: Scenario, base_file: Path, span: tuple[int, int]) -> None:
+    """Refuse a base of which something would begin after the log's end: its times are counted from the start."""
+    try:
+        base.with_changes({"run": _frame(span)})
+    except ScenarioError as error:
+        more = f"; and {len(error.problems) - 1} more" if len(error.problems) > 1 else ""
+        raise CalibrationRefused(
+            f"{base_file}: it cannot run for the time of the log, {period(span)}: {error.problems[0].message}{more}; "
+            "its times are counted from the log's start: give a base without what comes after the log's end"
+        ) from None
 
 
 def _check_orders(log: EventLog, base: Scenario, base_file: Path, start: int) -> None:
@@ -174,6 +194,7 @@ class _Work:
             self.base_file,
             self.out,
             interruptions=facts(self.start, self.end),
+            frame=_frame((self.start, self.end)),
         )
         (self.out / "calibrated.yaml").write_text(calibration.text, encoding="utf-8")
         events = self.out / "events.parquet"
@@ -221,8 +242,6 @@ class _Work:
             "schema: 1",
             "extends: calibrated.yaml",
             f"title: {flow(f'{base.title}, reconstructed')}",
-            f"run: {{start: {format_instant(self.start)}, horizon: {format_duration(self.end - self.start)}, "
-            "warmup: 0d, drain: 0d}",
             f"order_book: {flow(book)}",
         ]
         if residuals:

@@ -25,6 +25,7 @@ from twin.replay.residuals_of import Residuals
 from twin.replay.statement import NOT_YOURS, Figure, Input, Near, Statement
 from twin.run import LUCK
 from twin.scenario import Scenario
+from twin.scenario.units import format_duration, format_instant
 
 __all__ = ["AS_IT_WAS", "CHANGED", "MEASURES", "Telling", "placed_rows", "tested_part"]
 
@@ -218,6 +219,14 @@ class Telling:
             "That it would have been foreseen: the tested period's orders, luck and closures are the log's own, so a "
             "small distance or a high agreement tells that the replay repeats the log, not that it predicts one.",
         ]
+        timed = _timed(self.base)
+        if timed and self.base.run.start != self.start:
+            apart = format_duration(abs(self.start - self.base.run.start))
+            later = "later" if self.start > self.base.run.start else "earlier"
+            said.append(
+                f"That what the base has planned came when the base says: its times ({', '.join(timed)}) are counted "
+                f"from the start of the log, {format_instant(self.start)}, which is {apart} {later} than the base's own."
+            )
         lines = {(row["order"], _line(row)) for row in placed_rows(self.log)}
         if self.cancelled:
             said.append(
@@ -253,6 +262,18 @@ class Telling:
                 "from the recorded site; what is true of the sum may not be true of one of them."
             )
         return tuple(said)
+
+
+def _timed(base: Scenario) -> list[str]:
+    """What of a scenario comes at a time that is counted from the start of its run, in its own words."""
+    has = {
+        "disruptions": bool(base.disruptions),
+        "faults": bool(base.faults),
+        "interventions": any(one.at is not None for one in base.interventions),
+        "changes of master data": base.master_data is not None and bool(base.master_data.changes),
+        "rollouts": any(one.rollout is not None for one in base.interfaces),
+    }
+    return [name for name, there in has.items() if there]
 
 
 def tested_part(log: EventLog, since: int) -> EventLog:
