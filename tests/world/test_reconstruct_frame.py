@@ -3,22 +3,33 @@ written, and what its statement says of what was left out."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
+from msgspec.structs import replace
 
 from tests.world.test_reconstruct import BASE, DAY, HOUR, SECOND, SHORT, STRIKE, TRUTH, again, delivered
-from twin.event_log import EventLog
+from twin.event_log import EventLog, EventLogError
 from twin.experiment.reconstruction import Reconstruction
 from twin.experiment.reconstruction_statement import AS_IT_WAS
+from twin.replay.calibrate import calibrate_facts
 from twin.replay.facts import CalibrationRefused
 from twin.replay.interruption_rows import interruption_lines
-from twin.replay.interruptions import Closure, Outage
+from twin.replay.interruptions import Closure, Outage, find_closures
+from twin.replay.log_facts import facts_of_log
+from twin.replay.log_time import end_of, only_dates
 from twin.replay.neutral import event_log_of_run
+from twin.residuals import ONE
 from twin.run import Run, load
-from twin.scenario import Scenario
+from twin.scenario import Scenario, calendar_named, compile_calendar
+from twin.scenario.units import format_instant
 
+START = 1_767_571_200_000
 TRIAL = "interventions:\n  - {id: trial, at: 2d, for: 5d}\n"
 
 
@@ -72,7 +83,7 @@ def test_what_the_base_has_planned_is_told_to_come_at_other_times(  # RP-04
 ) -> None:
     (told,) = [text for text in elsewhere.statement.never if "has planned" in text]
     assert "its times (interventions) are counted from the start of the log, 2026-01-05T00:00:00Z" in told
-    assert "which is 3d later than the base's own" in told
+    assert "Z, 3d later than the base's own" in told
     same = again(log, recorded, base_of(tmp_path, f"run: {{horizon: 18d}}\n{TRIAL}"), tmp_path / "out")
     assert not [text for text in same.statement.never if "has planned" in text]
 
@@ -87,9 +98,144 @@ def test_a_base_with_something_after_the_logs_end_is_refused_before_anything_is_
     assert not (tmp_path / "out").exists()
 
 
+# --- the time of the log
+
+
+def cut(log: EventLog, end: int, *, as_of: int = 0, zone: str = "UTC") -> EventLog:
+    """What was written down before `end` (ms), taken at its last event unless said."""
+    table = log.table.filter(pc.less(log.table["event_ms"], end))
+    return replace(
+        log, table=table, as_of_ms=as_of or pc.max(table["event_ms"]).as_py(), as_of_stated=bool(as_of), zone=zone
+    )
+
+
+def dated(log: EventLog, zone: str) -> EventLog:
+    """The log with the local date of each event for its time."""
+
+    def midnight(at: int) -> int:
+        day = datetime.fromtimestamp(at // 1_000, ZoneInfo(zone)).date()
+        return int(datetime.combine(day, time(), ZoneInfo(zone)).timestamp()) * 1_000
+
+    place = log.table.schema.get_field_index("event_ms")
+    days = pa.array([midnight(at) for at in log.table["event_ms"].to_pylist()], pa.int64())
+    table = log.table.set_column(place, "event_ms", days)
+    return replace(log, table=table, as_of_ms=pc.max(days).as_py(), as_of_stated=False, zone=zone)
+
+
+def test_a_log_ends_after_its_last_event(log: EventLog) -> None:
+    part = cut(log, START + 15 * DAY)
+    assert end_of(part) == part.as_of_ms + 1
+    # Whoever says when it was taken is believed, unless it goes on after that.
+    assert end_of(replace(part, as_of_ms=START + 16 * DAY)) == START + 16 * DAY
+    assert end_of(replace(part, as_of_ms=START + 3 * DAY)) == part.as_of_ms + 1
+    assert end_of(log) == log.as_of_ms
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/Sao_Paulo"])
+def test_the_last_day_of_a_log_of_dates_belongs_to_it(log: EventLog, zone: str) -> None:
+    days = dated(cut(log, START + 15 * DAY), zone)
+    assert only_dates(days.table["event_ms"].to_pylist(), zone)
+    assert end_of(days) == days.as_of_ms + DAY
+    assert not only_dates(days.table["event_ms"].to_pylist(), "Asia/Kolkata")
+    assert not only_dates([], zone)
+    assert not only_dates([*days.table["event_ms"].to_pylist(), days.as_of_ms + HOUR], zone)
+
+
+def test_a_day_that_begins_at_one_is_a_date_too() -> None:
+    """In Brazil clocks were put forward at midnight: 2018-11-04 has none."""
+    assert only_dates([int(datetime(2018, 11, 4, 3, tzinfo=UTC).timestamp()) * 1_000], "America/Sao_Paulo")
+    assert not only_dates([int(datetime(2018, 11, 5, 3, tzinfo=UTC).timestamp()) * 1_000], "America/Sao_Paulo")
+
+
+def test_the_last_placeholder_of_a_calendar_is_no_error(log: EventLog) -> None:
+    last = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp()) * 1_000
+    days = dated(cut(log, START + 2 * DAY), "UTC")
+    place = days.table.schema.get_field_index("event_ms")
+    times = pa.array([last] * days.table.num_rows, pa.int64())
+    forever = replace(days, table=days.table.set_column(place, "event_ms", times), as_of_ms=last)
+    assert format_instant(end_of(forever)) == "9999-12-31T23:59:59.999Z"
+
+
+@pytest.fixture(scope="module")
+def of_dates(log: EventLog, recorded: Run, tmp_path_factory: pytest.TempPathFactory) -> tuple[EventLog, Reconstruction]:
+    """A log of nothing but dates, up to the day before the strike."""
+    folder = tmp_path_factory.mktemp("of_dates")
+    days = dated(cut(log, START + 12 * DAY), "UTC")
+    classes = {channel.id: channel.criticality for channel in load(BASE).scenario.channels}
+    file = base_of(folder, TRIAL)
+    facts = lambda since, until: facts_of_log(days, since, until, classes)  # noqa: E731
+    return days, again(days, recorded, file, folder / "out", facts=facts)
+
+
+def test_what_is_dated_on_the_last_day_is_in_the_reconstruction(  # RP-04, RP-05
+    of_dates: tuple[EventLog, Reconstruction],
+) -> None:
+    days, found = of_dates
+    rows = days.table.to_pylist()
+    last = [row for row in rows if row["event_ms"] == days.as_of_ms]
+    assert {"order_placed", "delivered"} <= {row["activity"] for row in last}
+    assert found.statement.tested == (START + 10 * DAY, days.as_of_ms + DAY)
+    placed = {row["order"] for row in rows if row["activity"] == "order_placed"}
+    replay = event_log_of_run(found.runs[AS_IT_WAS][0])
+    assert {row["order"] for row in replay.table.to_pylist() if row["activity"] == "order_placed"} == placed
+    assert found.statement.inputs[0].share == 1
+    # And nobody says that no carrier was closed, which dates cannot tell.
+    assert [one.tag for one in found.statement.inputs if one.name.endswith("closed")] == ["assumed"]
+    # What came on that day is not still on its way.
+    came = {row["shipment"] for row in last if row["activity"] == "delivered"}
+    rows_of = [row for row in found.residuals.rows if row.kind == "transit" and row.key in came]
+    assert len(rows_of) >= len(came) > 5
+    assert not [row for row in rows_of if row.high == ONE - 1 and row.beyond_ppm == 1_000_000 and row.low < row.high]
+
+
+def test_deliveries_of_which_only_the_date_is_known_are_no_closures(log: EventLog, tmp_path: Path) -> None:  # RP-05
+    """Neither in the carrier's hours, before which a date lies, nor where it delivers at any time."""
+    days = dated(cut(log, START + 12 * DAY), "UTC")
+    base = load(BASE).scenario
+    classes = {channel.id: channel.criticality for channel in base.channels}
+    end = end_of(days)
+    facts = facts_of_log(days, START, end, classes)
+    hours = compile_calendar(calendar_named(base.calendars, "rounds"), START, 2 * end - START)
+    assert find_closures(facts.transit, {"swift": hours, "steady": hours}, end) == []
+    assert find_closures(facts.transit, {"swift": hours, "steady": hours}, days.as_of_ms) == []
+    # Of a business without hours each night looks like one, unless it is known that there are only dates.
+    always = base.with_changes({"carriers": [{"id": id, "calendar": "always"} for id in ("swift", "steady")]})
+    told = []
+    for dates in (True, False):
+        facts.deliveries_are_dates = dates
+        made = calibrate_facts(facts, days.title, "the log", always, BASE, tmp_path)
+        told.append({(row.name, row.tag) for row in made.parameters if "closed" in row.name})
+    assert told[0] == {("carriers closed", "assumed")}
+    assert told[1] == {(f"carriers {id} closed", "measured") for id in ("swift", "steady")}
+    assert facts_of_log(days, START, end, classes).deliveries_are_dates
+    assert not facts_of_log(cut(log, START + 12 * DAY), START, end, classes).deliveries_are_dates
+
+
+@pytest.mark.parametrize("distances", [True, False])
+@pytest.mark.parametrize("bare", [False, True])
+def test_a_part_to_test_on_without_an_order_is_refused_before_anything_is_made(
+    log: EventLog, recorded: Run, tmp_path: Path, distances: bool, bare: bool
+) -> None:
+    """Orders end on day 9, or have no quantity from then on; what they led to goes on."""
+    kept, counts = [], []
+    for row in log.table.to_pylist():
+        early = row["event_ms"] < START + 9 * DAY
+        kept.append(early or bare or row["activity"] != "order_placed")
+        counts.append(row["quantity"] if early else None)
+    place = log.table.schema.get_field_index("quantity")
+    table = log.table.set_column(place, "quantity", pa.array(counts, pa.int64())).filter(pa.array(kept))
+    first = table.group_by("order").aggregate([("event_ms", "min")]).filter(pc.field("event_ms_min") < START + 9 * DAY)
+    if not bare:
+        table = table.filter(pc.is_in(table["order"], value_set=first["order"].combine_chunks()))
+    told = "no order with an item and a quantity was placed" if bare else "no order was placed"
+    file = base_of(tmp_path, TRIAL)
+    with pytest.raises(EventLogError, match=f"{told} in the part to test on, 2026-01-15.*fit on a shorter first part"):
+        again(replace(log, table=table), recorded, file, tmp_path / "out", distances=distances)
+    assert not (tmp_path / "out").exists()
+
+
 # --- closures and outages that are left out
 
-START = 1_767_571_200_000
 CLOSURE = Closure("swift", START + 12 * DAY, START + 14 * DAY, 68.0, 12.0, False)
 OUTAGE = Outage(
     "erp", START + 3 * DAY, START + 3 * DAY + HOUR, (START, START), (START + 4 * DAY, START + 4 * DAY), 9, 3, True

@@ -17,12 +17,20 @@ import pyarrow.compute as pc
 from msgspec.structs import replace
 
 from twin.event_log import EventLog, EventLogError
-from twin.experiment.reconstruction_statement import AS_IT_WAS, CHANGED, Telling, placed_rows, tested_part
+from twin.experiment.reconstruction_statement import (
+    AS_IT_WAS,
+    CHANGED,
+    Telling,
+    placed_rows,
+    replayed,
+    tested_part,
+)
 from twin.log.folder import RunRefused
 from twin.replay.calibrate import Calibration, calibrate_facts
 from twin.replay.calibrated_file import flow
 from twin.replay.facts import CalibrationRefused, Facts
 from twin.replay.fidelity import Fidelity, fidelity
+from twin.replay.log_time import end_of
 from twin.replay.neutral import event_log_of_run
 from twin.replay.neutral_table import events_of_log
 from twin.replay.residuals_of import Residuals, residuals_of
@@ -79,7 +87,8 @@ def reconstruct(
     base's, `CalibrationRefused` for a base that does not know what was ordered, and what calibrating, a scenario and a
     run raise.
     """
-    end = log.as_of_ms
+    end = end_of(log)
+    log = replace(log, as_of_ms=end)
     if not start < fit_until < end:
         raise EventLogError(
             log.title,
@@ -95,6 +104,7 @@ def reconstruct(
         )
     _check_frame(base, base_file, (start, end))
     _check_orders(log, base, base_file, start)
+    _check_tested(log, (fit_until, end))
     made = not out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -122,9 +132,12 @@ def _check_frame(base: Scenario, base_file: Path, span: tuple[int, int]) -> None
         base.with_changes({"run": _frame(span)})
     except ScenarioError as error:
         more = f"; and {len(error.problems) - 1} more" if len(error.problems) > 1 else ""
+        problem = error.problems[0].message
+        remedy = "its times are counted from the log's start: give a base without what comes after the log's end"
+        if problem.startswith("run"):
+            remedy = "see that the log's first and last dates are right"
         raise CalibrationRefused(
-            f"{base_file}: it cannot run for the time of the log, {period(span)}: {error.problems[0].message}{more}; "
-            "its times are counted from the log's start: give a base without what comes after the log's end"
+            f"{base_file}: it cannot run for the time of the log, {period(span)}: {problem}{more}; {remedy}"
         ) from None
 
 
@@ -159,6 +172,18 @@ def _check_orders(log: EventLog, base: Scenario, base_file: Path, start: int) ->
         raise CalibrationRefused(
             f"{base_file}: it does not fit the log of {log.title}, which has {', '.join(strange[:5])}{more}; "
             "give the scenario of the business that wrote the log"
+        )
+
+
+def _check_tested(log: EventLog, span: tuple[int, int]) -> None:
+    """Refuse a period without an order that can be replayed: there is nothing to hold a replay against."""
+    rows = placed_rows(tested_part(log, span[0]))
+    if not any(replayed(row) for row in rows):
+        what = "no order was placed" if not rows else "no order with an item and a quantity was placed"
+        raise EventLogError(
+            log.title,
+            f"{what} in the part to test on, {period(span)}",
+            "fit on a shorter first part, so that orders are left to test on",
         )
 
 
@@ -211,7 +236,8 @@ class _Work:
         runs = {side: tuple(self._run(one, side, seed) for seed in self.seeds) for side, one in sides.items()}
         logs = {side: [event_log_of_run(folder) for folder in folders] for side, folders in runs.items()}
         found, tables = None, None
-        if distances:
+        # An order of the log's last instants may reach the engine after the end: then there is nothing to compare.
+        if distances and tested_part(logs[AS_IT_WAS][0], self.fit_until).table.num_rows:
             real, simulated = self._table(self.log), self._table(logs[AS_IT_WAS][0])
             found, tables = fidelity(real, simulated), (real, simulated)
         telling = Telling(self.log, self.base, self.base_file, (self.start, self.fit_until, self.end))
@@ -260,7 +286,5 @@ class _Work:
     # --- what is told
 
     def _table(self, log: EventLog) -> pa.Table:
-        """The orders that came in the tested period, as distances want them; nothing after the log's end."""
-        tested = tested_part(log, self.fit_until)
-        kept = pc.fill_null(pc.less(tested.table["event_ms"], self.end), False)
-        return events_of_log(replace(tested, table=tested.table.filter(kept)))[0]
+        """The orders that came in the tested period, as distances want them."""
+        return events_of_log(tested_part(log, self.fit_until))[0]

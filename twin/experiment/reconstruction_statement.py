@@ -27,7 +27,7 @@ from twin.run import LUCK
 from twin.scenario import Scenario
 from twin.scenario.units import format_duration, format_instant
 
-__all__ = ["AS_IT_WAS", "CHANGED", "MEASURES", "Telling", "placed_rows", "tested_part"]
+__all__ = ["AS_IT_WAS", "CHANGED", "MEASURES", "Telling", "placed_rows", "replayed", "tested_part"]
 
 AS_IT_WAS: Final = "as_it_was"
 CHANGED: Final = "changed"
@@ -184,11 +184,8 @@ class Telling:
         return tuple(rows)
 
     def _figures(self, logs: Mapping[str, Sequence[EventLog]]) -> tuple[Figure, ...]:
-        recorded = profile_log(tested_part(self.log, self.fit_until)).measures
-        sides = {
-            side: [profile_log(tested_part(one, self.fit_until)).measures for one in found]
-            for side, found in logs.items()
-        }
+        recorded = self._measures(self.log)
+        sides = {side: [self._measures(one) for one in found] for side, found in logs.items()}
         figures: list[Figure] = []
         for name in MEASURES:
             if name in OF_PROMISES and self.promised < PROMISED_MIN:
@@ -208,6 +205,11 @@ class Telling:
                 figures.append(_figure(name, "difference", apart, unit))
         return tuple(figures)
 
+    def _measures(self, log: EventLog) -> dict[str, Measured]:
+        tested = tested_part(log, self.fit_until)
+        # An order of the log's last instants may reach the engine after the end.
+        return profile_log(tested).measures if tested.table.num_rows else {}
+
     def _never(
         self, distances: Sequence[Near], agreement: Sequence[Agreement], changes: Mapping[str, object] | None
     ) -> tuple[str, ...]:
@@ -225,7 +227,7 @@ class Telling:
             later = "later" if self.start > self.base.run.start else "earlier"
             said.append(
                 f"That what the base has planned came when the base says: its times ({', '.join(timed)}) are counted "
-                f"from the start of the log, {format_instant(self.start)}, which is {apart} {later} than the base's own."
+                f"from the start of the log, {format_instant(self.start)}, {apart} {later} than the base's own."
             )
         lines = {(row["order"], _line(row)) for row in placed_rows(self.log)}
         if self.cancelled:
@@ -291,6 +293,11 @@ def placed_rows(log: EventLog) -> list[dict[str, Any]]:
     return [row for row in table.select(names).to_pylist() if row["order"]]
 
 
+def replayed(row: Mapping[str, Any]) -> bool:
+    """Whether an order line that was placed says enough to be placed again."""
+    return bool(row["item"]) and (row["quantity"] or 0) > 0
+
+
 def _numbers(log: EventLog, start: int) -> dict[tuple[str, str], int]:
     """The number that each line of the log has in the replay: orders are read as the order book `events` reads them.
 
@@ -299,7 +306,7 @@ def _numbers(log: EventLog, start: int) -> dict[tuple[str, str], int]:
     counted: Counter[str] = Counter()
     found: dict[tuple[str, str], int] = {}
     for row in placed_rows(log):
-        if row["item"] and (row["quantity"] or 0) > 0 and (row["event_ms"] or -1) >= start:
+        if (row["event_ms"] or -1) >= start and replayed(row):
             counted[row["order"]] += 1
             found.setdefault((row["order"], _line(row)), counted[row["order"]])
     return found

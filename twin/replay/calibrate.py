@@ -153,7 +153,8 @@ class _Maker:
         self.interfaces = {interface.to: interface for interface in base.interfaces}
         hours = {carrier.id: self.calendars[carrier.calendar] for carrier in base.carriers}
         known = [case for case in interrupted.transit if case.key.split("/")[1] in hours]
-        self.closures = find_closures(known, hours, interrupted.until)
+        self.closures = find_closures(known, hours, interrupted.until) if not interrupted.deliveries_are_dates else []
+        self.dates_only = interrupted.deliveries_are_dates
         self.outages = find_outages(interrupted.attempts, interrupted.until)
         self.ranked = self._ranked()
 
@@ -199,6 +200,8 @@ class _Maker:
         lines += ["erp:", *erp] if erp else []
         rows, said = interruption_lines(self.base, self.closures, self.outages)
         self.parameters += rows
+        if self.dates_only:
+            self._assume("carriers closed", "the log has only the dates of deliveries, between which all looks closed")
         return lines + said
 
     # --- durations
