@@ -21,13 +21,16 @@ from twin.replay.calibrate import calibrate_facts
 from twin.replay.facts import CalibrationRefused
 from twin.replay.interruption_rows import interruption_lines
 from twin.replay.interruptions import Closure, Outage, find_closures
-from twin.replay.log_facts import facts_of_log
+from twin.replay.log_facts import facts_of_log, parcels_of, purchases_of
 from twin.replay.log_time import end_of, only_dates
 from twin.replay.neutral import event_log_of_run
+from twin.replay.residuals_of import residuals_of
 from twin.residuals import ONE
 from twin.run import Run, load
 from twin.scenario import Scenario, calendar_named, compile_calendar
 from twin.scenario.units import format_instant
+from twin.streams import Fixed, Streams
+from twin.world.recorded_luck import RecordedLuck
 
 START = 1_767_571_200_000
 TRIAL = "interventions:\n  - {id: trial, at: 2d, for: 5d}\n"
@@ -206,7 +209,7 @@ def test_deliveries_of_which_only_the_date_is_known_are_no_closures(log: EventLo
         made = calibrate_facts(facts, days.title, "the log", always, BASE, tmp_path)
         told.append({(row.name, row.tag) for row in made.parameters if "closed" in row.name})
     assert told[0] == {("carriers closed", "assumed")}
-    assert told[1] == {(f"carriers {id} closed", "measured") for id in ("swift", "steady")}
+    assert told[1] == {("carriers steady closed", "measured")}
     assert facts_of_log(days, START, end, classes).deliveries_are_dates
     assert not facts_of_log(cut(log, START + 12 * DAY), START, end, classes).deliveries_are_dates
 
@@ -270,3 +273,70 @@ def test_what_is_taken_is_measured_and_in_the_file() -> None:
     rows, lines = interruption_lines(two_carriers(), [CLOSURE], [OUTAGE])
     assert [row.tag for row in rows] == ["measured", "measured"]
     assert [line for line in lines if "from: 12d, for: 2d" in line] and [line for line in lines if "for: 1h" in line]
+
+
+# --- closures that the base knows
+
+CLOSED: dict[str, Any] = {
+    "disruptions": [
+        {"kind": "lane_closed", "lane_from": "east", "lane_to": "coast", "from": "11d", "for": "2d"},
+        {"kind": "carrier_closed", "carrier": "swift", "from": "12d", "for": "1d"},
+        {"kind": "supplier_closed", "supplier": "near", "from": "7d", "for": "4d"},
+        {"kind": "warehouse_closed", "warehouse": "west", "from": "14d8h", "for": "6h"},
+    ]
+}
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return load(TRUTH, SHORT | CLOSED).run(1, tmp_path_factory.mktemp("closed") / "run")
+
+
+def test_a_closure_of_any_kind_is_no_bad_luck_where_the_scenario_has_it(closed: Run) -> None:  # RP-05
+    """Under the scenario that wrote the log each luck is the run's own: else a closure would count twice."""
+    end = closed.manifest.end_ms
+    scenario, log = load(TRUTH, SHORT | CLOSED).scenario, event_log_of_run(closed.folder)
+    found = residuals_of(log, scenario, end)
+    rows = {(row.kind, row.key, row.subject): row for row in found.rows}
+    plain, luck = Streams(1), RecordedLuck(1, found.rows)
+    lanes = {(lane.from_, lane.to, lane.carrier): lane.transit for lane in scenario.lanes}
+    stood = picks = 0
+    closing = range(START + 14 * DAY + 8 * HOUR, START + 14 * DAY + 14 * HOUR)
+    for one in parcels_of(log, end):
+        row, shape = rows["transit", one.note, one.order], lanes[one.site, one.region, one.carrier]
+        least, most = (shape.inverse(quantile / ONE) for quantile in (row.low, row.high))
+        assert least - 1 <= plain.draw(shape, "transit", one.note + "/s") <= most + 1, one
+        stood += (one.site, one.region) == ("east", "coast") and one.shipped_at < START + 13 * DAY < one.delivered_at
+        meanwhile = one.released_at < closing.stop and one.picked_at > closing.start
+        held = one.site == "west" and meanwhile
+        picks += held
+        assert (("pick", one.note, one.order) in rows) == (not held), one
+    assert stood > 10 and picks > 2
+    assert found.without == {"picks at a site that was closed meanwhile": picks}
+    late = 0
+    suppliers = {supplier.id: supplier for supplier in scenario.suppliers}
+    for bought in [bought for bought in purchases_of(log, end) if bought.received_at >= 0]:
+        shape = suppliers[bought.supplier].lead_time
+        drawn, true = (one.draw(shape, "lead_time", bought.purchase_order, bought.item) for one in (luck, plain))
+        # The dock takes one to five hours, and three are taken off.
+        assert abs(drawn - true) <= 2 * HOUR + SECOND, bought
+        assert luck.draw(Fixed(0), "dock_to_stock", bought.purchase_order, bought.item) <= 5 * HOUR + SECOND, bought
+        late += bought.supplier == "near" and bought.created_at < START + 11 * DAY < bought.received_at
+    assert late >= 1
+
+
+def test_goods_that_may_have_waited_at_a_closed_site_have_no_residual(closed: Run) -> None:  # RP-05
+    end = closed.manifest.end_ms
+    log = event_log_of_run(closed.folder)
+    one = next(bought for bought in purchases_of(log, end) if bought.received_at > 0)
+    hour = (one.received_at - START) // HOUR
+
+    def shut(first: int) -> Scenario:
+        gate = {"kind": "warehouse_closed", "warehouse": one.site, "from": f"{first}h", "for": "1h"}
+        return load(TRUTH, SHORT | {"disruptions": [*CLOSED["disruptions"], gate]}).scenario
+
+    for first, there in ((hour - 2, False), (hour - 7, True), (hour + 1, True)):
+        found = residuals_of(log, shut(first), end)
+        subjects = [row.subject for row in found.rows if row.kind == "lead_time"]
+        assert (one.purchase_order in subjects) == there, first
+        assert there or found.without["purchases that may have waited at a site that was closed"]
