@@ -14,11 +14,13 @@ import pytest
 from msgspec.structs import replace
 
 from tests.world.test_reconstruct import BASE, DAY, HOUR, SECOND, SHORT, STRIKE, TRUTH, again, delivered
+from twin.cli import main
 from twin.event_log import EventLog, EventLogError
 from twin.experiment.reconstruction import Reconstruction
 from twin.experiment.reconstruction_statement import AS_IT_WAS
+from twin.log.foreign import write_foreign
 from twin.replay.calibrate import calibrate_facts
-from twin.replay.facts import CalibrationRefused
+from twin.replay.facts import CalibrationRefused, Facts
 from twin.replay.interruption_rows import interruption_lines
 from twin.replay.interruptions import Closure, Outage, find_closures
 from twin.replay.log_facts import facts_of_log, parcels_of, purchases_of
@@ -340,3 +342,43 @@ def test_goods_that_may_have_waited_at_a_closed_site_have_no_residual(closed: Ru
         subjects = [row.subject for row in found.rows if row.kind == "lead_time"]
         assert (one.purchase_order in subjects) == there, first
         assert there or found.without["purchases that may have waited at a site that was closed"]
+
+
+# --- where it is written
+
+
+def test_what_was_made_for_a_refused_one_is_taken_away_again(log: EventLog, recorded: Run, tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    file = base_of(tmp_path, TRIAL)
+
+    def fails(since: int, until: int) -> Facts:
+        assert (tmp_path / "kept/p/q/out").is_dir()
+        raise CalibrationRefused("no facts")
+
+    with pytest.raises(CalibrationRefused, match="no facts"):
+        again(log, recorded, file, tmp_path / "kept/p/q/out", facts=fails)
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == []
+
+    def crowded(since: int, until: int) -> Facts:
+        (tmp_path / "kept/p/mine.txt").write_text("mine", encoding="utf-8")
+        raise CalibrationRefused("no facts")
+
+    with pytest.raises(CalibrationRefused, match="no facts"):
+        again(log, recorded, file, tmp_path / "kept/p/q/out", facts=crowded)
+    assert [path.name for path in (tmp_path / "kept/p").iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("place", ["out", "entries/out", "."])
+@pytest.mark.parametrize("form", ["run", "neutral"])
+def test_a_reconstruction_is_never_written_into_the_log(
+    log: EventLog, recorded: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str, form: str
+) -> None:
+    folder = recorded.folder
+    if form == "neutral":
+        folder = tmp_path / "neutral"
+        write_foreign(log, folder)
+    before = sorted(str(path) for path in folder.rglob("*"))
+    words = ["reconstruct", str(folder), "--base", str(base_of(tmp_path, TRIAL)), "--fit-until", "10d"]
+    assert main([*words, "--out", str(folder / place), "--quiet"]) == 2
+    assert "is the folder of the log, or lies in it; give a folder apart from it" in capsys.readouterr().err
+    assert sorted(str(path) for path in folder.rglob("*")) == before

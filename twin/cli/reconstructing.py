@@ -73,7 +73,7 @@ def reconstruct_log(
 
     scenario = load(base)
     # A log may take minutes to read.
-    check_folder(out)
+    check_folder(out, files)
     progress("reading the log", 0, 1, 0)
     log, start, run = _log_of(files, mapping, source)
     classes = {channel.id: channel.criticality for channel in scenario.channels}
