@@ -3,7 +3,9 @@ written, and what its statement says of what was left out."""
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, time
+from math import inf
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,9 +17,10 @@ from msgspec.structs import replace
 
 from tests.world.test_reconstruct import BASE, DAY, HOUR, SECOND, SHORT, STRIKE, TRUTH, again, delivered
 from twin.cli import main
+from twin.cli.reconstructing import show_statement
 from twin.event_log import EventLog, EventLogError
 from twin.experiment.reconstruction import Reconstruction
-from twin.experiment.reconstruction_statement import AS_IT_WAS
+from twin.experiment.reconstruction_statement import AS_IT_WAS, Telling
 from twin.log.foreign import write_foreign
 from twin.replay.calibrate import calibrate_facts
 from twin.replay.facts import CalibrationRefused, Facts
@@ -26,9 +29,10 @@ from twin.replay.interruptions import Closure, Outage, find_closures
 from twin.replay.log_facts import facts_of_log, parcels_of, purchases_of
 from twin.replay.log_time import end_of, only_dates
 from twin.replay.neutral import event_log_of_run
-from twin.replay.residuals_of import residuals_of
+from twin.replay.residuals_of import Residuals, residuals_of
+from twin.replay.statement import Near
 from twin.residuals import ONE
-from twin.run import Run, load
+from twin.run import LUCK, Run, load
 from twin.scenario import Scenario, calendar_named, compile_calendar
 from twin.scenario.units import format_instant
 from twin.streams import Fixed, Streams
@@ -382,3 +386,84 @@ def test_a_reconstruction_is_never_written_into_the_log(
     assert main([*words, "--out", str(folder / place), "--quiet"]) == 2
     assert "is the folder of the log, or lies in it; give a folder apart from it" in capsys.readouterr().err
     assert sorted(str(path) for path in folder.rglob("*")) == before
+
+
+# --- what the statement says
+
+
+def test_it_says_of_which_seed_the_agreement_and_the_distances_are(  # RP-04, PL-04
+    elsewhere: Reconstruction, log: EventLog, recorded: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = elsewhere.statement
+    assert said.agreement_of == "order lines that ship first from the site that the log names, seed 1"
+    assert said.floor.endswith("replay: seed 1")
+    show_statement(said)
+    shown = capsys.readouterr().out
+    assert "log names, seed 1\n" in shown and "by its cases; replay: seed 1.\n" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    other = again(log, recorded, base_of(tmp_path, TRIAL), tmp_path / "out", seeds=(7, 8)).statement
+    assert other.agreement_of.endswith(", seed 7") and other.floor.endswith("replay: seed 7")
+
+
+@pytest.fixture(scope="module")
+def telling(elsewhere: Reconstruction, log: EventLog) -> Telling:
+    return Telling(log, load(BASE).scenario, BASE, (START, START + 10 * DAY, log.as_of_ms))
+
+
+def test_a_distance_is_far_above_three_times_the_noise_floor_and_not_below(telling: Telling) -> None:  # RP-04
+    near = [Near(f"of_{multiple}", 1.0, "h", 1.0, multiple) for multiple in (1.5, 2.9, 3.1, inf, None)]
+    (told,) = [text for text in telling._never(near, (), None) if "the noise floor" in text]
+    assert told.startswith("Anything that hangs on of_3.1 (3.1 times), of_inf (without end) the noise floor")
+    assert not [text for text in telling._never(near[:2], (), None) if "the noise floor" in text]
+
+
+def test_luck_that_is_carried_over_and_records_without_it_are_modeled(  # RP-04
+    telling: Telling, elsewhere: Reconstruction, tmp_path: Path
+) -> None:
+    counts = {"transit": {"measured": 6, "carried over": 3, "modeled": 1}, "lead_time": {"carried over": 2}}
+    (tmp_path / LUCK).write_text(json.dumps(counts), encoding="utf-8")
+    without = Residuals((), {"purchases that may have waited": 1_234, "parcels somewhere": 5})
+    rows = telling._inputs(elsewhere.calibration, without, [tmp_path])
+    found = {(row.name, row.tag): row.share for row in rows}
+    assert found["transits", "measured"] == pytest.approx(0.6)
+    assert found["transits, carried over", "modeled"] == pytest.approx(0.3)
+    assert found["transits", "modeled"] == pytest.approx(0.1)
+    assert found["supplier lead times, carried over", "modeled"] == 1
+    assert [row for row in rows if row.name.startswith("supplier lead times") and row.tag == "measured"] == []
+    bare = [(row.tag, row.told) for row in rows if row.name == "records without a residual"]
+    assert bare == [("modeled", "1,234 purchases that may have waited"), ("modeled", "5 parcels somewhere")]
+
+
+def test_a_line_agrees_by_the_site_that_it_ships_from_first(telling: Telling, elsewhere: Reconstruction) -> None:
+    """A second parcel of a line from the other site changes nothing, a first one does; on either side."""
+    replay = event_log_of_run(elsewhere.runs[AS_IT_WAS][0])
+    before = telling._agreement(replay)[0]
+    rows = [row for row in telling.log.table.to_pylist() if row["activity"] == "handed_to_carrier"]
+    row = next(row for row in rows if row["event_ms"] > START + 12 * DAY and row["order"] in _agreeing(telling, replay))
+    other = row | {"site": "west" if row["site"] == "east" else "east"}
+
+    def again_at(log: EventLog, at: int) -> EventLog:
+        more = pa.Table.from_pylist([other | {"event_ms": at}], log.table.schema)
+        return replace(log, table=pa.concat_tables([log.table, more]))
+
+    for moved, same in ((row["event_ms"] + DAY, before.same), (row["event_ms"] - 2 * HOUR, before.same - 1)):
+        assert telling._agreement(again_at(replay, moved))[0].same == same
+        told = Telling(again_at(telling.log, moved), telling.base, BASE, (START, START + 10 * DAY, telling.end))
+        assert told._agreement(replay)[0].same == same
+
+
+def _agreeing(telling: Telling, replay: EventLog) -> set[str]:
+    """Orders of the tested period that ship from one site and by one parcel in both logs."""
+    places = []
+    for log in (telling.log, replay):
+        found: dict[str, set[tuple[str, str]]] = {}
+        for row in log.table.to_pylist():
+            if row["activity"] == "handed_to_carrier":
+                found.setdefault(row["order"], set()).add((row["site"], row["shipment"]))
+        places.append({order: next(iter(sites)) for order, sites in found.items() if len(sites) == 1})
+    placed = {
+        row["order"]
+        for row in telling.log.table.to_pylist()
+        if row["activity"] == "order_placed" and row["event_ms"] >= telling.fit_until
+    }
+    return {order for order in placed if order in places[0] and places[0][order] == places[1].get(order)}

@@ -125,6 +125,7 @@ def show_statement(said: Statement, folder: Path | None = None) -> None:
             multiple = "–" if near.multiple is None else number(near.multiple, "number")
             made.add_row(near.distance, number(near.value, near.unit), number(near.floor, near.unit), multiple)
         show(made)
+        _wrapped(f"{said.floor[:1].upper()}{said.floor[1:]}.")
     _inputs(said)
     _figures(said)
     line("What must not be concluded:")

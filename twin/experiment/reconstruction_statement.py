@@ -83,6 +83,7 @@ class Telling:
         agreement = self._agreement(logs[AS_IT_WAS][0])
         distances = tuple([_near(one) for one in found.rows]) if found is not None else ()
         share = agreement[0].same / agreement[0].decisions if agreement and agreement[0].decisions else None
+        seed = read_manifest(runs[AS_IT_WAS][0]).seed
         logic = f"the engine here, under the policies of {self.base_file.name}"
         logic += f"; {NOT_YOURS}" if share is None else ""
         return Statement(
@@ -92,9 +93,9 @@ class Telling:
             (self.start, self.fit_until),
             (self.fit_until, self.end),
             agreement,
-            "order lines that ship first from the site that the log names",
+            f"order lines that ship first from the site that the log names, seed {seed}",
             distances,
-            "noise floor: two halves of the tested log, by its cases",
+            f"noise floor: two halves of the tested log, by its cases; replay: seed {seed}",
             self._inputs(calibration, residuals, runs[AS_IT_WAS]),
             self._figures(logs),
             self._never(distances, agreement, changes),
