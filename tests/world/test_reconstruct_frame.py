@@ -20,8 +20,9 @@ from twin.cli import main
 from twin.cli.reconstructing import show_statement
 from twin.event_log import EventLog, EventLogError
 from twin.experiment.reconstruction import Reconstruction
-from twin.experiment.reconstruction_statement import AS_IT_WAS, Telling
+from twin.experiment.reconstruction_statement import AS_IT_WAS, Telling, tested_part
 from twin.log.foreign import write_foreign
+from twin.measures.of_event_log import profile_log
 from twin.replay.calibrate import calibrate_facts
 from twin.replay.facts import CalibrationRefused, Facts
 from twin.replay.interruption_rows import interruption_lines
@@ -156,7 +157,7 @@ def test_a_day_that_begins_at_one_is_a_date_too() -> None:
     assert not only_dates([int(datetime(2018, 11, 5, 3, tzinfo=UTC).timestamp()) * 1_000], "America/Sao_Paulo")
 
 
-def test_the_last_placeholder_of_a_calendar_is_no_error(log: EventLog) -> None:
+def test_the_last_day_that_can_be_written_is_no_error(log: EventLog) -> None:
     last = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp()) * 1_000
     days = dated(cut(log, START + 2 * DAY), "UTC")
     place = days.table.schema.get_field_index("event_ms")
@@ -167,9 +168,9 @@ def test_the_last_placeholder_of_a_calendar_is_no_error(log: EventLog) -> None:
 
 @pytest.fixture(scope="module")
 def of_dates(log: EventLog, recorded: Run, tmp_path_factory: pytest.TempPathFactory) -> tuple[EventLog, Reconstruction]:
-    """A log of nothing but dates, up to the day before the strike."""
+    """A log of nothing but dates, up to the day after the strike."""
     folder = tmp_path_factory.mktemp("of_dates")
-    days = dated(cut(log, START + 12 * DAY), "UTC")
+    days = dated(cut(log, START + 15 * DAY), "UTC")
     classes = {channel.id: channel.criticality for channel in load(BASE).scenario.channels}
     file = base_of(folder, TRIAL)
     facts = lambda since, until: facts_of_log(days, since, until, classes)  # noqa: E731
@@ -194,7 +195,15 @@ def test_what_is_dated_on_the_last_day_is_in_the_reconstruction(  # RP-04, RP-05
     came = {row["shipment"] for row in last if row["activity"] == "delivered"}
     rows_of = [row for row in found.residuals.rows if row.kind == "transit" and row.key in came]
     assert len(rows_of) >= len(came) > 5
-    assert not [row for row in rows_of if row.high == ONE - 1 and row.beyond_ppm == 1_000_000 and row.low < row.high]
+    known = residuals_of(days, load(found.folder / "scenario.yaml").scenario, days.as_of_ms + 2 * DAY).rows
+    assert rows_of == [row for row in known if row.kind == "transit" and row.key in came]
+    # Dates that customers asked for are due up to that end, on either side.
+    tested, said = tested_part(days, START + 10 * DAY), found.statement.figures
+    (share,) = [one.value for one in said if (one.measure, one.of) == ("otif_to_request", "recorded")]
+    whole, short = (
+        profile_log(replace(tested, as_of_ms=at)).measures["otif_to_request"] for at in (end_of(days), days.as_of_ms)
+    )
+    assert share == pytest.approx(float(whole.value or 0)) and whole.value != short.value
 
 
 def test_deliveries_of_which_only_the_date_is_known_are_no_closures(log: EventLog, tmp_path: Path) -> None:  # RP-05
