@@ -142,7 +142,7 @@ class _Placing:
         begins = next_open(calendar, ordered)
         dock = max(0, round(site.dock_to_stock.expected()))
         ended = self.until if one.received_at < 0 else one.received_at
-        longest = max(0, site.dock_to_stock.inverse((ONE - 1) / ONE))
+        longest = max(0, round(site.dock_to_stock.inverse((ONE - 1) / ONE)))
         if self._lost(ended - longest - 1, ended, ("site", one.site)):
             self.without["purchases that may have waited at a site that was closed"] += 1
             return None
