@@ -252,6 +252,21 @@ def test_a_part_to_test_on_without_an_order_is_refused_before_anything_is_made(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_last_order_that_reaches_the_engine_after_the_end_is_no_error(
+    log: EventLog, recorded: Run, tmp_path: Path
+) -> None:
+    """The only order to test on was placed in the log's last instant: it is recorded, and there is no replay of it."""
+    rows = [row for row in log.table.to_pylist() if row["event_ms"] < START + 11 * DAY]
+    placed = [row for row in rows if row["activity"] == "order_placed"]
+    late = {row["order"] for row in placed if row["event_ms"] >= START + 10 * DAY}
+    last = placed[-1] | {"event_ms": START + 11 * DAY}
+    kept = [row for row in rows if row["order"] not in late]
+    part = replace(log, table=pa.Table.from_pylist([*kept, last], log.table.schema), as_of_ms=START + 11 * DAY)
+    said = again(part, recorded, base_of(tmp_path, TRIAL), tmp_path / "out", distances=True).statement
+    assert said.tested == (START + 10 * DAY, START + 11 * DAY + 1)
+    assert said.distances == () and not [one for one in said.figures if one.of != "recorded"]
+
+
 # --- closures and outages that are left out
 
 CLOSURE = Closure("swift", START + 12 * DAY, START + 14 * DAY, 68.0, 12.0, False)

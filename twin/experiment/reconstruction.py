@@ -249,7 +249,7 @@ class _Work:
         logs = {side: [event_log_of_run(folder) for folder in folders] for side, folders in runs.items()}
         found, tables = None, None
         # An order of the log's last instants may reach the engine after the end: then there is nothing to compare.
-        if distances and tested_part(logs[AS_IT_WAS][0], self.fit_until).table.num_rows:
+        if distances and placed_rows(tested_part(logs[AS_IT_WAS][0], self.fit_until)):
             real, simulated = self._table(self.log), self._table(logs[AS_IT_WAS][0])
             found, tables = fidelity(real, simulated), (real, simulated)
         telling = Telling(self.log, self.base, self.base_file, (self.start, self.fit_until, self.end))
