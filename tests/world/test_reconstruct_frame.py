@@ -20,7 +20,8 @@ from twin.cli import main
 from twin.cli.reconstructing import show_statement
 from twin.event_log import EventLog, EventLogError
 from twin.experiment.reconstruction import Reconstruction
-from twin.experiment.reconstruction_statement import AS_IT_WAS, Telling, tested_part
+from twin.experiment.reconstruction_statement import AS_IT_WAS, Telling
+from twin.experiment.reconstruction_statement import tested_part as part_to_test
 from twin.log.foreign import write_foreign
 from twin.measures.of_event_log import profile_log
 from twin.replay.calibrate import calibrate_facts
@@ -198,7 +199,7 @@ def test_what_is_dated_on_the_last_day_is_in_the_reconstruction(  # RP-04, RP-05
     known = residuals_of(days, load(found.folder / "scenario.yaml").scenario, days.as_of_ms + 2 * DAY).rows
     assert rows_of == [row for row in known if row.kind == "transit" and row.key in came]
     # Dates that customers asked for are due up to that end, on either side.
-    tested, said = tested_part(days, START + 10 * DAY), found.statement.figures
+    tested, said = part_to_test(days, START + 10 * DAY), found.statement.figures
     (share,) = [one.value for one in said if (one.measure, one.of) == ("otif_to_request", "recorded")]
     whole, short = (
         profile_log(replace(tested, as_of_ms=at)).measures["otif_to_request"] for at in (end_of(days), days.as_of_ms)
