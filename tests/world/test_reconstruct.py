@@ -80,6 +80,11 @@ def again(
     log: EventLog, run: Run, base_file: Path, out: Path, changes: dict[str, object] | None = None, **options: Any
 ) -> Reconstruction:
     start = run.manifest.start_ms
+    usual: dict[str, Any] = {
+        "facts": lambda since, until: facts_of(run.folder, since, until),
+        "seeds": (1,),
+        "distances": False,
+    }
     return reconstruct(
         log,
         load(base_file).scenario,
@@ -87,9 +92,8 @@ def again(
         out,
         start=start,
         fit_until=start + 10 * DAY,
-        facts=lambda since, until: facts_of(run.folder, since, until),
         changes=changes,
-        **{"seeds": (1,), "distances": False} | options,
+        **usual | options,
     )
 
 

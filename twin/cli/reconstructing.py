@@ -73,7 +73,7 @@ def reconstruct_log(
 
     scenario = load(base)
     # A log may take minutes to read.
-    check_folder(out)
+    check_folder(out, files)
     progress("reading the log", 0, 1, 0)
     log, start, run = _log_of(files, mapping, source)
     classes = {channel.id: channel.criticality for channel in scenario.channels}
@@ -125,6 +125,7 @@ def show_statement(said: Statement, folder: Path | None = None) -> None:
             multiple = "–" if near.multiple is None else number(near.multiple, "number")
             made.add_row(near.distance, number(near.value, near.unit), number(near.floor, near.unit), multiple)
         show(made)
+        _wrapped(f"{said.floor[:1].upper()}{said.floor[1:]}.")
     _inputs(said)
     _figures(said)
     line("What must not be concluded:")

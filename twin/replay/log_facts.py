@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from twin.event_log import EventLog
 from twin.replay.facts import Arrival, Duration, Facts
+from twin.replay.log_time import only_dates
 
 __all__ = ["Purchase", "Transit", "facts_of_log", "parcels_of", "purchases_of"]
 
@@ -76,6 +77,7 @@ def facts_of_log(log: EventLog, since: int, until: int, classes: Mapping[str, st
         if at >= since:
             facts.arrivals.append(Arrival(at, channel, region, lines))
     facts.arrivals.sort(key=lambda one: one.at)
+    delivered: list[int] = []
     for one in parcels_of(log, until):
         key = f"{one.site}/{classes.get(one.channel, '')}"
         for cases, ended in ((facts.picking, one.picked_at), (facts.handling, one.shipped_at)):
@@ -85,11 +87,13 @@ def facts_of_log(log: EventLog, since: int, until: int, classes: Mapping[str, st
                     continue
                 lasted = (ended if ended >= 0 else until) - one.released_at
                 cases.append(Duration(key, one.released_at, max(0, lasted), ended < 0, one.lines, one.units))
+        delivered.append(one.delivered_at)
         if one.shipped_at >= since and one.carrier and one.region:
             ended = one.delivered_at
             lasted = (ended if ended >= 0 else until) - one.shipped_at
             place = f"{one.site}/{one.carrier}/{one.region}"
             facts.transit.append(Duration(place, one.shipped_at, max(0, lasted), ended < 0))
+    facts.deliveries_are_dates = only_dates([at for at in delivered if at >= 0], log.zone)
     for bought in purchases_of(log, until):
         if bought.created_at >= since:
             ended = bought.received_at

@@ -17,7 +17,7 @@ from twin.replay.working_time import worked
 from twin.residuals import ONE, Residual
 from twin.scenario import Scenario, calendar_named, compile_calendar
 from twin.scenario.business import Warehouse
-from twin.scenario.disruptions import CarrierClosed
+from twin.scenario.disruptions import CarrierClosed, Disruption, LaneClosed, SupplierClosed, WarehouseClosed
 from twin.streams import Distribution, Exponential
 
 __all__ = ["Residuals", "residuals_of"]
@@ -35,10 +35,11 @@ class Residuals(Struct, frozen=True):
 def residuals_of(log: EventLog, scenario: Scenario, until: int) -> Residuals:
     """The residuals of everything that began before `until` (ms) under the scenario's distributions.
 
-    A transit is taken without the time for which the scenario's closures hold its carrier still. One that ended at an
-    opening, and one that is still under way, is known to lie in an interval only. A pick has a residual where it takes
-    an exponential time, or one that is drawn, and waits for nobody: elsewhere the wait in the queue cannot be told from
-    it.
+    A transit is taken without the time for which the scenario's closures hold its carrier or its way still, a lead time
+    without that in which its supplier's plant is closed; what a closed site may have held up has no residual. A transit
+    that ended at an opening, and one that is still under way, is known to lie in an interval only. A pick has a
+    residual where it takes an exponential time, or one that is drawn, and waits for nobody: elsewhere the wait in the
+    queue cannot be told from it.
     """
     return _Placing(scenario, until).place(log)
 
@@ -57,12 +58,13 @@ class _Placing:
         self.sites = {warehouse.id: warehouse for warehouse in scenario.warehouses}
         self.suppliers = {supplier.id: supplier for supplier in scenario.suppliers}
         self.own_leads = {item.id: item.lead_time for item in scenario.items if item.lead_time is not None}
-        self.closed: dict[str, list[tuple[int, int]]] = {}
+        # What stands still when: a carrier, the way from a place to a region, a supplier or a site.
+        self.closed: dict[tuple[str, ...], list[tuple[int, int]]] = {}
         for one in scenario.disruptions:
-            if isinstance(one, CarrierClosed) and one.for_:
+            place = _closed_place(one)
+            if place and one.for_:
                 begins = run.start + one.from_
-                self.closed.setdefault(one.carrier, []).append((begins, begins + one.for_))
-        self.closed = {carrier: _union(spans) for carrier, spans in self.closed.items()}
+                self.closed.setdefault(place, []).append((begins, begins + one.for_))
         self.without: Counter[str] = Counter()
 
     def place(self, log: EventLog) -> Residuals:
@@ -85,7 +87,8 @@ class _Placing:
             return None
         began, calendar = one.shipped_at, self.hours[one.carrier]
         ended = self.until if one.delivered_at < 0 else one.delivered_at
-        lasted = max(0, ended - began - self._lost(one.carrier, began, ended))
+        way = (("carrier", one.carrier), ("lane", one.site, one.region))
+        lasted = max(0, ended - began - self._lost(began, ended, *way))
         if self.working[one.carrier]:
             lasted = worked(calendar, began, began + lasted)
             placed = beyond(distribution, lasted) if one.delivered_at < 0 else between(distribution, lasted, lasted)
@@ -95,8 +98,9 @@ class _Placing:
             placed = between(distribution, *_before_opening(calendar, began, began + lasted))
         return Residual("transit", one.note, one.order, one.site, began, *placed)
 
-    def _lost(self, carrier: str, began: int, ended: int) -> int:
-        spans = self.closed.get(carrier, ())
+    def _lost(self, began: int, ended: int, *places: tuple[str, ...]) -> int:
+        """For how long (ms) from `began` to `ended` any of these stood still."""
+        spans = _union([span for place in places for span in self.closed.get(place, ())])
         return sum(max(0, min(ended, last) - max(began, first)) for first, last in spans)
 
     def _pick(self, one: Transit) -> Residual | None:
@@ -105,6 +109,9 @@ class _Placing:
             return None
         ended = one.picked_at if one.picked_at >= 0 else -1 if site.pickups else one.shipped_at
         if ended < 0:
+            return None
+        if self._lost(one.released_at, ended, ("site", one.site)):
+            self.without["picks at a site that was closed meanwhile"] += 1
             return None
         calendar = self.calendars[site.calendar]
         began = one.released_at + round(site.latency.expected())
@@ -131,17 +138,40 @@ class _Placing:
             return None
         calendar = self.calendars[supplier.calendar]
         distribution = self.own_leads.get(one.item, supplier.lead_time)
-        begins = next_open(calendar, one.created_at + round(supplier.latency.expected()))
+        ordered = one.created_at + round(supplier.latency.expected())
+        begins = next_open(calendar, ordered)
         dock = max(0, round(site.dock_to_stock.expected()))
+        ended = self.until if one.received_at < 0 else one.received_at
+        longest = max(0, round(site.dock_to_stock.inverse((ONE - 1) / ONE)))
+        if self._lost(ended - longest - 1, ended, ("site", one.site)):
+            self.without["purchases that may have waited at a site that was closed"] += 1
+            return None
+        # The plant's own closures come again in the replay.
+        lost = self._lost(ordered, ended - dock, ("supplier", one.supplier))
         if one.received_at < 0:
-            passed = worked(calendar, begins, max(begins, self.until - dock))
+            passed = worked(calendar, begins, max(begins, ended - dock - lost))
             placed, dock_ms = beyond(distribution, passed), dock
         else:
-            lead = worked(calendar, begins, max(begins, one.received_at - dock))
+            lead = worked(calendar, begins, max(begins, ended - dock - lost))
             # Goods come while the supplier works: what is left up to the shelf was spent at the dock.
-            dock_ms = max(0, one.received_at - add_working(calendar, begins, lead))
+            dock_ms = max(0, ended - lost - add_working(calendar, begins, lead))
             placed = between(distribution, lead, lead)
         return Residual("lead_time", one.item, one.purchase_order, one.site, one.created_at, *placed, dock_ms)
+
+
+def _closed_place(one: Disruption) -> tuple[str, ...]:
+    """What a disruption closes; nothing where it closes nothing."""
+    match one:
+        case CarrierClosed():
+            return "carrier", one.carrier
+        case LaneClosed():
+            return "lane", one.lane_from, one.lane_to
+        case SupplierClosed():
+            return "supplier", one.supplier
+        case WarehouseClosed():
+            return "site", one.warehouse
+        case _:
+            return ()
 
 
 def _alone(site: Warehouse) -> bool:
