@@ -128,10 +128,14 @@ def _show_coverage(log: EventLog, coverage: Coverage) -> None:
     line(f"from {clock(coverage.first_ms)} to {clock(coverage.last_ms)} UTC")
     said = "as it is stated" if log.as_of_stated else "the last event, since the mapping states none"
     line(f"as of {clock(log.as_of_ms)} UTC ({said})")
-    line(
+    cancelled = f"{count(coverage.cancelled)} cancelled"
+    if coverage.cancelled_purchases:
+        cancelled += f", {count(coverage.cancelled_purchases)} of them purchase orders"
+    told = (
         f"cases: {count(coverage.complete)} complete, {count(coverage.open)} open, "
-        f"{count(coverage.headless)} without a beginning; {count(coverage.cancelled)} cancelled"
+        f"{count(coverage.headless)} without a beginning; {cancelled}"
     )
+    line(fill(told, width()))
     if coverage.value_minor is not None:
         value = rounded(Fraction(coverage.value_minor, 10**log.currency_exponent), log.currency_exponent)
         line(f"value: {value} {log.currency}".rstrip())
@@ -239,6 +243,7 @@ def print_profile(log: EventLog, profile: LogProfile, glob: str | None) -> None:
             "open": coverage.open,
             "headless": coverage.headless,
             "cancelled": coverage.cancelled,
+            "cancelled_purchases": coverage.cancelled_purchases,
             "value_minor": coverage.value_minor,
             "first_ms": coverage.first_ms,
             "last_ms": coverage.last_ms,

@@ -23,7 +23,8 @@ __all__ = ["event_log_of_run"]
 
 _BATCH: Final = 1 << 16
 _CAVEATS: Final = (
-    "A case is an order line, or a whole purchase order. A line is cancelled when every unit of it was given up.",
+    "A case is an order line, or a whole purchase order. A line is cancelled when every unit of it was given up, a "
+    "purchase order when its supplier rejected it or it was withdrawn.",
     "Approved is what was held and then let go; what was never held has no approval.",
 )
 
@@ -215,6 +216,10 @@ class _Rows:
         known = self._bought.get(event.purchase_order, {"purchase_order": event.purchase_order})
         self._add(entry, "purchase_order_acknowledged", at, known)
 
+    def _given_up(self, event: ev.PurchaseOrderRejected | ev.PurchaseOrderWithdrawn, entry: Entry, at: int) -> None:
+        known = self._bought.get(event.purchase_order, {"purchase_order": event.purchase_order})
+        self._add(entry, "cancelled", at, known)
+
     def _received(self, event: ev.GoodsReceived, entry: Entry, at: int) -> None:
         if not event.purchase_order:
             return
@@ -248,6 +253,8 @@ _TOLD: Final[dict[type, Callable[[_Rows, Any, Entry, int], None]]] = {
     ev.OrderCancelled: _Rows._cancelled,
     ev.PurchaseOrderCreated: _Rows._ordered,
     ev.PurchaseOrderAcknowledged: _Rows._acknowledged,
+    ev.PurchaseOrderRejected: _Rows._given_up,
+    ev.PurchaseOrderWithdrawn: _Rows._given_up,
     ev.GoodsReceived: _Rows._received,
     ev.OrderClosed: _Rows._closed,
 }

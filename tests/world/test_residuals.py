@@ -1,0 +1,137 @@
+"""The luck of a log, place by place: what is given up, waits at a closed door, or began before the log does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pytest
+
+from twin.core import events as ev
+from twin.event_log import EventLog, SourceFile, arrow_schema
+from twin.measures.of_event_log import profile_log
+from twin.replay.facts import facts_of
+from twin.replay.log_facts import facts_of_log, purchases_of
+from twin.replay.neutral import event_log_of_run
+from twin.replay.residuals_of import residuals_of
+from twin.run import Run, load
+
+ROOT = Path(__file__).resolve().parents[2]
+TRUTH = ROOT / "scenarios" / "replay" / "two_carriers.yaml"
+GONE = ROOT / "scenarios" / "drills" / "portal_gone.yaml"
+SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
+
+
+def log_of(*rows: dict[str, Any], as_of: int) -> EventLog:
+    """A log of these events, a case what they name first."""
+    cases = [
+        row | {"case_id": row.get("order") or row.get("purchase_order"), "row": number}
+        for number, row in enumerate(rows, 1)
+    ]
+    return EventLog(
+        title="by hand",
+        files=(SourceFile("rows", len(rows), 0),),
+        table=pa.Table.from_pylist(cases, schema=arrow_schema()),
+        zone="UTC",
+        currency="EUR",
+        currency_exponent=2,
+        as_of_ms=as_of,
+        as_of_stated=True,
+        whole=False,
+        left_out_rows=0,
+        remarks=(),
+        caveats=(),
+        refused={},
+    )
+
+
+def relabelled(log: EventLog, column: str, change: Callable[[dict[str, Any]], Any]) -> EventLog:
+    place = log.table.schema.get_field_index(column)
+    field = log.table.schema.field(place)
+    values = pa.array([change(row) for row in log.table.to_pylist()], field.type)
+    return msgspec.structs.replace(log, table=log.table.set_column(place, field, values))
+
+
+# --- purchase orders that were given up
+
+
+@pytest.fixture(scope="module")
+def turned_away(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return load(GONE).run(1, tmp_path_factory.mktemp("gone") / "run")
+
+
+def given_up(run: Run) -> set[str]:
+    return {
+        event.purchase_order
+        for entry in run.entries()
+        for event in entry.events
+        if isinstance(event, ev.PurchaseOrderRejected | ev.PurchaseOrderWithdrawn)
+    }
+
+
+def test_a_purchase_order_that_was_given_up_is_not_on_its_way(turned_away: Run) -> None:  # RP-02, RP-05
+    log, end = event_log_of_run(turned_away.folder), turned_away.manifest.end_ms
+    gone = given_up(turned_away)
+    told = [row for row in log.table.to_pylist() if row["activity"] == "cancelled" and row["purchase_order"]]
+    assert {row["purchase_order"] for row in told} == gone and len(gone) > 5
+    assert all(row["order"] is None and row["supplier"] and row["item"] for row in told)
+    kept = {bought.purchase_order for bought in purchases_of(log, end)}
+    created = {row["purchase_order"] for row in log.table.to_pylist() if row["activity"] == "purchase_order_created"}
+    assert kept == created - gone
+    # As it is of the run itself.
+    ours, theirs = facts_of(turned_away.folder, 0, end), facts_of_log(log, 0, end, {})
+    assert not any(case.censored for case in ours.lead_times + theirs.lead_times)
+    assert sorted(case.key for case in theirs.lead_times) == sorted(case.key for case in ours.lead_times)
+    rows = [row for row in residuals_of(log, load(GONE).scenario, end).rows if row.kind == "lead_time"]
+    assert rows and not {row.subject for row in rows} & gone
+    # No luck is far beyond its distribution.
+    assert all(row.beyond_ppm < 1_500_000 for row in rows)
+
+
+def test_it_is_still_on_its_way_before_it_is_given_up(turned_away: Run) -> None:  # RP-02
+    log = event_log_of_run(turned_away.folder)
+    row = next(row for row in log.table.to_pylist() if row["activity"] == "cancelled" and row["purchase_order"])
+    for until, there in ((row["event_ms"], True), (row["event_ms"] + 1, False)):
+        assert (row["purchase_order"] in {one.purchase_order for one in purchases_of(log, until)}) == there
+    # Where nobody wrote down when, it was given up all the same.
+    timeless = relabelled(log, "event_ms", lambda one: None if one["activity"] == "cancelled" else one["event_ms"])
+    assert row["purchase_order"] not in {one.purchase_order for one in purchases_of(timeless, row["event_ms"])}
+
+
+def test_purchases_that_are_given_up_are_no_cancelled_orders(turned_away: Run) -> None:  # OB-06
+    """No order is cancelled in this run: its profile counts the purchase orders, and refuses the rate of orders."""
+    log = event_log_of_run(turned_away.folder)
+    profile = profile_log(log)
+    assert profile.coverage.cancelled == profile.coverage.cancelled_purchases == len(given_up(turned_away))
+    assert "cancel_rate" in profile.refused
+    # They are ended, not open.
+    created = sum(one.events for one in profile.coverage.activities if one.name == "purchase_order_created")
+    placed = next(one.cases for one in profile.coverage.activities if one.name == "order_placed")
+    assert profile.coverage.cases == created + placed
+    came = {bought.purchase_order for bought in purchases_of(log, log.as_of_ms) if bought.received_at >= 0}
+    cases = {row["case_id"] for row in log.table.to_pylist() if row["activity"] == "delivered"}
+    assert profile.coverage.complete == len(came) + len(cases) + len(given_up(turned_away))
+    # One order that is cancelled, and the rate is there, of orders alone.
+    last = next(row["order"] for row in reversed(log.table.to_pylist()) if row["activity"] == "delivered")
+    promise = ("promised", last)
+    other = relabelled(
+        log, "activity", lambda row: "cancelled" if (row["activity"], row["order"]) == promise else row["activity"]
+    )
+    rate = profile_log(other).measures["cancel_rate"]
+    assert rate.numerator == 1
+
+
+def test_a_line_of_a_purchase_order_may_be_given_up_alone() -> None:  # RP-02
+    rows = [
+        {"activity": "purchase_order_created", "event_ms": 1, "purchase_order": "p", "item": item, "quantity": 5}
+        for item in ("mug", "pan", "pot")
+    ]
+    some = {"activity": "cancelled", "event_ms": 5, "purchase_order": "p"}
+    came = {"activity": "purchase_order_received", "event_ms": 4, "purchase_order": "p", "item": "mug", "quantity": 5}
+    one = log_of(*rows, came, some | {"item": "pan"}, as_of=10)
+    assert [(bought.item, bought.received_at) for bought in purchases_of(one, 10)] == [("mug", 4), ("pot", -1)]
+    every = log_of(*rows, came, some, as_of=10)
+    assert [(bought.item, bought.received_at) for bought in purchases_of(every, 10)] == [("mug", 4)]
