@@ -14,15 +14,25 @@ from twin.core import events as ev
 from twin.event_log import EventLog, SourceFile, arrow_schema
 from twin.measures.of_event_log import profile_log
 from twin.replay.facts import facts_of
-from twin.replay.log_facts import facts_of_log, purchases_of
+from twin.replay.log_facts import facts_of_log, parcels_of, purchases_of
 from twin.replay.neutral import event_log_of_run
 from twin.replay.residuals_of import residuals_of
+from twin.residuals import ONE
 from twin.run import Run, load
 
 ROOT = Path(__file__).resolve().parents[2]
 TRUTH = ROOT / "scenarios" / "replay" / "two_carriers.yaml"
 GONE = ROOT / "scenarios" / "drills" / "portal_gone.yaml"
-SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
+SECOND, HOUR, DAY = 1_000, 3_600_000, 86_400_000
+SHORT: dict[str, Any] = {
+    "run": {"horizon": "9d", "drain": "0d"},
+    "channels": [{"id": "desk", "demand": {"rate": "0.6/h"}}, {"id": "web", "demand": {"rate": "1/h"}}],
+    "stock": [
+        {"warehouse": site, "item": item, "on_hand": 260} for site in ("east", "west") for item in ("clamp", "drill")
+    ],
+    "disruptions": None,
+    "interventions": None,
+}
 
 
 def log_of(*rows: dict[str, Any], as_of: int) -> EventLog:
@@ -135,3 +145,44 @@ def test_a_line_of_a_purchase_order_may_be_given_up_alone() -> None:  # RP-02
     assert [(bought.item, bought.received_at) for bought in purchases_of(one, 10)] == [("mug", 4), ("pot", -1)]
     every = log_of(*rows, came, some, as_of=10)
     assert [(bought.item, bought.received_at) for bought in purchases_of(every, 10)] == [("mug", 4)]
+
+
+# --- what began before the start
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Nine days with two carriers and no strike."""
+    return load(TRUTH, SHORT).run(1, tmp_path_factory.mktemp("recorded") / "run")
+
+
+@pytest.fixture(scope="module")
+def log(recorded: Run) -> EventLog:
+    return event_log_of_run(recorded.folder)
+
+
+def test_what_began_before_the_start_has_the_luck_that_it_had(recorded: Run, log: EventLog) -> None:  # RP-05
+    """The working time before the start of the replay counts: without it a purchase of Friday came in no time."""
+    end, scenario = recorded.manifest.end_ms, load(TRUTH, SHORT).scenario
+    later = scenario.with_changes({"run": {"start": "2026-01-12T00:00Z"}})
+    assert later.run.start == scenario.run.start + 7 * DAY
+    before = [one for one in purchases_of(log, end) if one.created_at < later.run.start]
+    picked = [one for one in parcels_of(log, end) if one.released_at < later.run.start - DAY]
+    assert len(before) >= 4 and len(picked) > 100
+    assert residuals_of(log, later, end) == residuals_of(log, scenario, end)
+
+
+def test_a_purchase_of_friday_keeps_the_hours_of_friday() -> None:  # RP-05
+    """Ordered on Friday at 08:00 UTC, at the shelf on Tuesday: 8 + 10 + 4 h of work, and nothing at the dock."""
+    scenario = load(TRUTH, SHORT | {"warehouses": [{"id": "east", "dock_to_stock": "0s"}]}).scenario
+    friday = scenario.run.start - 3 * DAY + 8 * HOUR
+    bought = {"purchase_order": "p", "supplier": "near", "site": "east", "item": "drill", "quantity": 5}
+    log = log_of(
+        bought | {"activity": "purchase_order_created", "event_ms": friday},
+        bought | {"activity": "purchase_order_received", "event_ms": scenario.run.start + DAY + 10 * HOUR},
+        as_of=scenario.run.end,
+    )
+    (row,) = residuals_of(log, scenario, scenario.run.end).rows
+    supplier = next(one for one in scenario.suppliers if one.id == "near")
+    drawn = supplier.lead_time.inverse(row.low / ONE) + supplier.latency.expected()
+    assert drawn == pytest.approx(22 * HOUR, abs=2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -40,16 +40,20 @@ def residuals_of(log: EventLog, scenario: Scenario, until: int) -> Residuals:
     an exponential time, or one that is drawn, and waits for nobody: elsewhere the wait in the queue cannot be told from
     it.
     """
-    return _Placing(scenario, until).place(log)
+    parcels, purchases = parcels_of(log, until), purchases_of(log, until)
+    # Calendars know nothing before their first instant: they begin with what began first, also before the run.
+    begun = [at for one in parcels for at in (one.released_at, one.shipped_at) if at >= 0]
+    begun += [one.created_at for one in purchases]
+    return _Placing(scenario, min(begun, default=until), until).place(parcels, purchases)
 
 
 class _Placing:
-    def __init__(self, scenario: Scenario, until: int) -> None:
+    def __init__(self, scenario: Scenario, first: int, until: int) -> None:
         self.scenario = scenario
         self.until = until
         run = scenario.run
         names = ["always", *(calendar.id for calendar in scenario.calendars)]
-        span = (min(run.start, until), 2 * max(run.end, until) - run.start)
+        span = (min(run.start, first), 2 * max(run.end, until) - run.start)
         self.calendars = {name: compile_calendar(calendar_named(scenario.calendars, name), *span) for name in names}
         self.lanes = {(lane.from_, lane.to, lane.carrier): lane.transit for lane in scenario.lanes}
         self.working = {carrier.id: carrier.transit_counts == "working_time" for carrier in scenario.carriers}
@@ -65,13 +69,13 @@ class _Placing:
         self.closed = {carrier: _union(spans) for carrier, spans in self.closed.items()}
         self.without: Counter[str] = Counter()
 
-    def place(self, log: EventLog) -> Residuals:
+    def place(self, parcels: Iterable[Transit], purchases: Iterable[Purchase]) -> Residuals:
         rows: list[Residual] = []
-        for parcel in parcels_of(log, self.until):
+        for parcel in parcels:
             found = [row for row in (self._transit(parcel), self._pick(parcel)) if row is not None]
             # Orders that went in one parcel share its luck, also where the replay sends them one by one.
             rows += [replace(row, subject=order) for order in parcel.orders for row in found]
-        for bought in purchases_of(log, self.until):
+        for bought in purchases:
             row = self._lead_time(bought)
             rows += [row] if row is not None else []
         return Residuals(tuple(rows), dict(sorted(self.without.items())))
