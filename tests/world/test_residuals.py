@@ -17,8 +17,10 @@ from twin.replay.facts import facts_of
 from twin.replay.log_facts import facts_of_log, parcels_of, purchases_of
 from twin.replay.neutral import event_log_of_run
 from twin.replay.residuals_of import residuals_of
-from twin.residuals import ONE
+from twin.residuals import ONE, Residual
 from twin.run import Run, load
+from twin.scenario import Scenario
+from twin.streams import Distribution, Streams
 
 ROOT = Path(__file__).resolve().parents[2]
 TRUTH = ROOT / "scenarios" / "replay" / "two_carriers.yaml"
@@ -186,3 +188,123 @@ def test_a_purchase_of_friday_keeps_the_hours_of_friday() -> None:  # RP-05
     supplier = next(one for one in scenario.suppliers if one.id == "near")
     drawn = supplier.lead_time.inverse(row.low / ONE) + supplier.latency.expected()
     assert drawn == pytest.approx(22 * HOUR, abs=2)
+
+
+# --- doors that are closed
+
+
+def times_of(row: Residual, shape: Distribution) -> tuple[float, float]:
+    """The least and the greatest duration (h) that a residual gives."""
+    return shape.inverse(row.low / ONE) / HOUR, shape.inverse(row.high / ONE) / HOUR
+
+
+def a_parcel(*, shipped: int, delivered: int | None, **more: Any) -> tuple[dict[str, Any], ...]:
+    known = {"order": "o", "line": "1", "shipment": "n", "site": "east", "region": "plain", "carrier": "swift"} | more
+    rows = [known | {"activity": "handed_to_carrier", "event_ms": shipped, "quantity": 1}]
+    if delivered is not None:
+        rows.append(known | {"activity": "delivered", "event_ms": delivered, "quantity": 1})
+    return tuple(rows)
+
+
+LASTS: dict[str, Any] = {"kind": "uniform", "low": "0h", "high": "100h"}
+"""A transit that shows its quantile as a time."""
+
+
+def spread_out(**carrier: Any) -> Scenario:
+    """The business with such transits from east to the plain."""
+    lane = {"from": "east", "to": "plain", "carrier": "swift", "transit": LASTS, "promise": "3d"}
+    return load(TRUTH, SHORT | {"lanes": [lane], "carriers": [{"id": "swift", **carrier}]}).scenario
+
+
+# Shipped on Tuesday at noon in Berlin, where the carrier delivers from 8 to 20.
+TUESDAY_NOON = 35 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("arrives", "least", "most"),
+    [
+        # In the hours: that long.
+        (5, 5, 5),
+        # At the opening on Wednesday: since the closing on Tuesday, 8 hours on.
+        (20, 8, 20),
+        # Two hours after that closing, as a closure's estimated end makes it: just before it.
+        (10, 8, 8),
+        # Two hours before the opening: as at the opening.
+        (18, 8, 20),
+    ],
+)
+def test_a_delivery_is_placed_by_the_hours_of_the_carrier(arrives: int, least: int, most: int) -> None:  # RP-05
+    scenario = spread_out()
+    shipped = scenario.run.start + TUESDAY_NOON
+    log = log_of(*a_parcel(shipped=shipped, delivered=shipped + arrives * HOUR), as_of=scenario.run.end)
+    (row,) = residuals_of(log, scenario, scenario.run.end).rows
+    assert times_of(row, scenario.lanes[0].transit) == pytest.approx((least, most), abs=1e-6)
+    # Just before a closing is not at it, where it would wait for the opening.
+    if arrives == 10:
+        assert scenario.lanes[0].transit.inverse(row.high / ONE) < 8 * HOUR - 0.5
+
+
+def test_a_parcel_that_was_shipped_before_the_first_opening_may_have_been_there_at_once() -> None:  # RP-05
+    """On Sunday: nothing that is known of the log lies before, and nobody delivered since."""
+    scenario = spread_out()
+    sunday, opening = scenario.run.start - 12 * HOUR, scenario.run.start + 7 * HOUR
+    log = log_of(*a_parcel(shipped=sunday, delivered=opening), as_of=scenario.run.end)
+    (row,) = residuals_of(log, scenario, scenario.run.end).rows
+    assert times_of(row, scenario.lanes[0].transit) == pytest.approx((0, 19), abs=1e-6)
+    log = log_of(*a_parcel(shipped=sunday, delivered=None), as_of=opening)
+    (row,) = residuals_of(log, scenario, opening).rows
+    assert times_of(row, scenario.lanes[0].transit) == pytest.approx((0, 100), abs=1e-6)
+
+
+@pytest.mark.parametrize(("ends", "least"), [(5, 5), (8, 8), (10, 8), (20, 8), (21, 21)])
+@pytest.mark.parametrize("counts", ["elapsed", "working_time"])
+def test_what_is_under_way_at_night_may_be_there_since_the_closing(ends: int, least: int, counts: str) -> None:
+    scenario = spread_out(transit_counts=counts)
+    shipped = scenario.run.start + TUESDAY_NOON
+    log = log_of(*a_parcel(shipped=shipped, delivered=None), as_of=shipped + ends * HOUR)
+    (row,) = residuals_of(log, scenario, log.as_of_ms).rows
+    # In working time the night does not count at all.
+    wanted = least - 12 if counts == "working_time" and ends > 20 else least
+    assert times_of(row, scenario.lanes[0].transit) == pytest.approx((wanted, 100), abs=1e-6)
+
+
+@pytest.mark.parametrize("hour", [3, 7, 12, 19])
+def test_the_true_luck_of_what_is_under_way_lies_in_its_interval(log: EventLog, hour: int) -> None:  # RP-05
+    """Under the scenario that wrote the log, which is cut off by night, at an opening, by day and at a closing."""
+    scenario = load(TRUTH, SHORT).scenario
+    lanes = {(lane.from_, lane.to, lane.carrier): lane.transit for lane in scenario.lanes}
+    until = scenario.run.start + 4 * DAY + hour * HOUR
+    rows = {row.key: row for row in residuals_of(log, scenario, until).rows if row.kind == "transit"}
+    plain, seen = Streams(1), 0
+    for parcel in parcels_of(log, until):
+        if parcel.shipped_at < 0 or parcel.delivered_at >= 0:
+            continue
+        row, shape = rows[parcel.note], lanes[parcel.site, parcel.region, parcel.carrier]
+        assert shape.inverse(row.low / ONE) - 1 <= plain.draw(shape, "transit", parcel.note + "/s"), parcel
+        assert row.high == ONE - 1
+        seen += 1
+    assert seen > 25
+
+
+# --- what has no residual
+
+
+@pytest.mark.parametrize("name", ["site", "region", "carrier"])
+def test_why_a_parcel_has_no_residual_is_told_as_it_is(name: str) -> None:  # RP-04
+    """A log that does not say it is not one of another lane."""
+    scenario = spread_out()
+    shipped = scenario.run.start + TUESDAY_NOON
+    log = log_of(*a_parcel(shipped=shipped, delivered=shipped + HOUR, **{name: None}), as_of=scenario.run.end)
+    assert residuals_of(log, scenario, scenario.run.end).without == {f"parcels without a {name} in the log": 1}
+    log = log_of(*a_parcel(shipped=shipped, delivered=shipped + HOUR, **{name: "moon"}), as_of=scenario.run.end)
+    assert residuals_of(log, scenario, scenario.run.end).without == {"parcels on a lane that the scenario has not": 1}
+
+
+def test_a_purchase_of_unnamed_items_has_no_residual(log: EventLog, recorded: Run) -> None:  # RP-05
+    """Luck of a purchase is looked up by its item: without one nothing could ever use it."""
+    end, scenario = recorded.manifest.end_ms, load(TRUTH, SHORT).scenario
+    bare = relabelled(log, "item", lambda row: None if row["purchase_order"] else row["item"])
+    bought = len(purchases_of(bare, end))
+    found = residuals_of(bare, scenario, end)
+    assert found.without == {"purchases whose item the log does not name": bought} and bought > 3
+    assert "lead_time" not in {row.kind for row in found.rows}

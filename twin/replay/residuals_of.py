@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -83,6 +83,10 @@ class _Placing:
     def _transit(self, one: Transit) -> Residual | None:
         if one.shipped_at < 0:
             return None
+        for name in ("site", "region", "carrier"):
+            if not getattr(one, name):
+                self.without[f"parcels without a {name} in the log"] += 1
+                return None
         distribution = self.lanes.get((one.site, one.region, one.carrier))
         if distribution is None:
             self.without["parcels on a lane that the scenario has not"] += 1
@@ -92,9 +96,9 @@ class _Placing:
         lasted = max(0, ended - began - self._lost(one.carrier, began, ended))
         if self.working[one.carrier]:
             lasted = worked(calendar, began, began + lasted)
-            placed = beyond(distribution, lasted) if one.delivered_at < 0 else between(distribution, lasted, lasted)
+            placed = beyond(distribution, lasted - 1) if one.delivered_at < 0 else between(distribution, lasted, lasted)
         elif one.delivered_at < 0:
-            placed = beyond(distribution, lasted)
+            placed = beyond(distribution, _passed(calendar, began, began + lasted))
         else:
             placed = between(distribution, *_before_opening(calendar, began, began + lasted))
         return Residual("transit", one.note, one.order, one.site, began, *placed)
@@ -129,6 +133,9 @@ class _Placing:
         supplier, site = self.suppliers.get(one.supplier), self.sites.get(one.site)
         if supplier is None or site is None:
             self.without["purchases from or for a place that the scenario has not"] += 1
+            return None
+        if not one.item:
+            self.without["purchases whose item the log does not name"] += 1
             return None
         if supplier.capacity is not None:
             self.without["purchases that may have waited for a plant of limited capacity"] += 1
@@ -167,15 +174,32 @@ def _before_opening(calendar: Calendar, began: int, ended: int) -> tuple[int, in
     """The least and the greatest duration that end at `ended` where deliveries wait for the calendar to open."""
     bounds, lasted = calendar.bounds, max(0, ended - began)
     index = bisect_right(bounds, ended)
-    if 0 < index < len(bounds) and index % 2 == 1 and bounds[index - 1] == ended and index > 1:
-        # At an opening: it was there at some time since the closing before.
-        return max(0, min(lasted, bounds[index - 2] - began)), lasted
-    if 0 < index < len(bounds) and index % 2 == 0:
-        # In a closed time, as a closure makes it whose end is only estimated: then at the nearer end of that time.
-        if bounds[index] - ended < ended - bounds[index - 1]:
-            return max(0, bounds[index - 1] - began), max(0, bounds[index] - began)
-        return (max(0, bounds[index - 1] - began - 1),) * 2
-    return lasted, lasted
+    at_opening = index % 2 == 1 and bounds[index - 1] == ended
+    index -= at_opening
+    if index % 2 == 1 or index == len(bounds):
+        return lasted, lasted
+    # Before the first opening that is known all was closed since what began first.
+    closing = bounds[index - 1] if index else began
+    at_least = max(0, closing - began)
+    if at_opening:
+        # It was there at some time since the closing before.
+        return min(at_least, lasted), lasted
+    # In a closed time, as a closure makes it whose end is only estimated: then at the nearer end of that time.
+    if bounds[index] - ended < ended - closing:
+        return at_least, max(0, bounds[index] - began)
+    return (max(0, closing - began - 1),) * 2
+
+
+def _passed(calendar: Calendar, began: int, now: int) -> int:
+    """The longest time that a parcel cannot have taken which was not delivered before `now`.
+
+    Where nobody delivers it may have been there since the last closing.
+    """
+    bounds = calendar.bounds
+    index = bisect_left(bounds, now)
+    if index % 2 == 0 and index < len(bounds):
+        now = max(began, bounds[index - 1] if index else began)
+    return now - began - 1
 
 
 def between(distribution: Distribution, low_ms: int, high_ms: int) -> tuple[int, int, int]:
