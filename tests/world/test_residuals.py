@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from twin.core import events as ev
 from twin.event_log import EventLog, SourceFile, arrow_schema
@@ -16,11 +18,13 @@ from twin.measures.of_event_log import profile_log
 from twin.replay.facts import facts_of
 from twin.replay.log_facts import facts_of_log, parcels_of, purchases_of
 from twin.replay.neutral import event_log_of_run
-from twin.replay.residuals_of import residuals_of
+from twin.replay.residuals_of import between, beyond, residuals_of
 from twin.residuals import ONE, Residual
 from twin.run import Run, load
 from twin.scenario import Scenario
-from twin.streams import Distribution, Streams
+from twin.streams import Distribution, Fixed, Streams, Uniform
+from twin.streams.distributions import Empirical
+from twin.world.recorded_luck import RecordedLuck
 
 ROOT = Path(__file__).resolve().parents[2]
 TRUTH = ROOT / "scenarios" / "replay" / "two_carriers.yaml"
@@ -308,3 +312,27 @@ def test_a_purchase_of_unnamed_items_has_no_residual(log: EventLog, recorded: Ru
     found = residuals_of(bare, scenario, end)
     assert found.without == {"purchases whose item the log does not name": bought} and bought > 3
     assert "lead_time" not in {row.kind for row in found.rows}
+
+
+# --- quantiles
+
+
+@pytest.mark.parametrize(("value", "nearer"), [(9, 9), (11, 10), (34, 10), (36, 60), (55, 60), (61, 61)])
+def test_in_a_gap_of_a_table_the_nearer_end_is_taken(value: int, nearer: int) -> None:  # RP-05
+    table = Empirical(((0, 0), (250_000, 10), (250_000, 60), (1_000_000, 600)))
+    low, high, past = between(table, value, value)
+    luck = RecordedLuck(7, [Residual("transit", "o/n/1", "o", "n", 0, low, high, past)])
+    assert low <= high
+    assert luck.draw(table, "transit", "o/n/1/s") == nearer
+
+
+@given(st.integers(1, 40 * DAY), st.integers(0, 100 * DAY), st.sampled_from([1, 3, 700]))
+def test_what_is_open_beyond_all_that_is_known_lasts_longer_yet(end: int, more: int, per: int) -> None:  # RP-05
+    """However long and however far beyond: parts per million of 30 days are 2.6 seconds."""
+    for shape in (Fixed(end, per), Uniform(0, end)):
+        passed = round(shape.inverse((ONE - 1) / ONE)) + more
+        low, high, past = beyond(shape, passed)
+        luck = RecordedLuck(3, [Residual("transit", "o/n/1", "o", "n", 0, low, high, past)])
+        if shape.inverse(0.5) >= 0.5:
+            drawn = luck.draw(shape, "transit", "o/n/1/s")
+            assert passed < drawn <= passed + 2 + shape.inverse(0.999) / 500_000

@@ -214,15 +214,20 @@ def between(distribution: Distribution, low_ms: int, high_ms: int) -> tuple[int,
     if high_ms < bottom:
         return 1, 1, max(1, round(high_ms * _MILLION / bottom))
     first, last = _first(distribution, low_ms), _last(distribution, high_ms)
-    # Between two values of a table that has no other there is nothing: the nearer end of the gap is taken.
-    return (first, max(first, last), _MILLION) if first <= last else (last, last, _MILLION)
+    if first > last:
+        # Between two values of a table that has no other there is nothing: the nearer end of the gap is taken.
+        above, below = distribution.inverse(first / ONE) - high_ms, low_ms - distribution.inverse(last / ONE)
+        first = last = first if above < below else last
+    return first, last, _MILLION
 
 
 def beyond(distribution: Distribution, passed_ms: int) -> tuple[int, int, int]:
-    """The quantiles above what has passed (ms) already."""
+    """The quantiles above what has passed (ms) already; past the distribution's end, at least a ms more than has passed."""
     top = distribution.inverse((ONE - 1) / ONE)
-    if passed_ms >= top:
-        return ONE - 1, ONE - 1, max(1, round((passed_ms + 1) * _MILLION / top)) if top > 0 else _MILLION
+    if passed_ms + 1 > top:
+        # Parts of the end as it is drawn, in whole ms, and rounded up: less would have come already.
+        end = round(top)
+        return ONE - 1, ONE - 1, -(-(passed_ms + 1) * _MILLION // end) if end > 0 else _MILLION
     return _first(distribution, passed_ms + 1), ONE - 1, _MILLION
 
 
