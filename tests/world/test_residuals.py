@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from twin.replay.log_facts import facts_of_log, parcels_of, purchases_of
 from twin.replay.neutral import event_log_of_run
 from twin.replay.residuals_of import between, beyond, residuals_of
 from twin.residuals import ONE, Residual
-from twin.run import Run, load
+from twin.run import Run, Twin, load
 from twin.scenario import Scenario
 from twin.streams import Distribution, Fixed, Streams, Uniform
 from twin.streams.distributions import Empirical
@@ -30,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TRUTH = ROOT / "scenarios" / "replay" / "two_carriers.yaml"
 GONE = ROOT / "scenarios" / "drills" / "portal_gone.yaml"
 SECOND, HOUR, DAY = 1_000, 3_600_000, 86_400_000
+ITEMS = ("anvil", "bench", "clamp", "drill", "easel", "file")
 SHORT: dict[str, Any] = {
     "run": {"horizon": "9d", "drain": "0d"},
     "channels": [{"id": "desk", "demand": {"rate": "0.6/h"}}, {"id": "web", "demand": {"rate": "1/h"}}],
@@ -336,3 +338,50 @@ def test_what_is_open_beyond_all_that_is_known_lasts_longer_yet(end: int, more: 
         if shape.inverse(0.5) >= 0.5:
             drawn = luck.draw(shape, "transit", "o/n/1/s")
             assert passed < drawn <= passed + 2 + shape.inverse(0.999) / 500_000
+
+
+# --- which parcel it is
+
+
+def test_a_number_in_a_note_counts_releases_and_not_parcels_of_a_site() -> None:  # RP-05
+    """One parcel from west, then two from east, in a log that calls them otherwise."""
+    places = (("0815", "west", 1), ("0816", "east", 2), ("0817", "east", 3))
+    rows = [Residual("transit", note, "o", site, at, at * ONE // 10, at * ONE // 10) for note, site, at in places]
+    luck, shape = RecordedLuck(1, rows), Uniform(0, 1000)
+    assert [luck.draw(shape, "transit", f"o/{place}/s") for place in ("west/1", "east/2")] == [100, 200]
+    # A business that is copied on its way goes on with the next one, and what was drawn is drawn again.
+    for one in (luck, pickle.loads(pickle.dumps(luck))):
+        assert [one.draw(shape, "transit", f"o/{place}/s") for place in ("east/3", "east/2", "west/1")] == [
+            300,
+            200,
+            100,
+        ]
+        assert one.used == {"transit": {"measured": 5}}
+        assert one.draw(shape, "transit", "o/east/9/s") == 300
+        assert one.used == {"transit": {"measured": 5, "carried over": 1}}
+
+
+def test_a_parcel_whose_note_is_in_the_log_is_one_of_the_sites() -> None:  # RP-05
+    rows = [Residual("transit", "o/east/1", "o", "east", 1, ONE // 10, ONE // 10)]
+    luck, shape = RecordedLuck(1, rows), Uniform(0, 1000)
+    assert [luck.draw(shape, "transit", f"o/east/{number}/s") for number in (1, 2)] == [100, 100]
+    assert luck.used == {"transit": {"measured": 1, "carried over": 1}}
+
+
+def test_parcels_of_a_business_that_runs_short_keep_their_luck_under_other_names(tmp_path: Path) -> None:  # RP-05
+    """Orders go in several rounds, from several sites: each parcel is found again without its note."""
+    little = [{"warehouse": site, "item": item, "on_hand": 25} for site in ("east", "west") for item in ITEMS]
+    scenario = load(TRUTH, SHORT | {"stock": little}).scenario
+    run = Twin(scenario).run(1, tmp_path / "run")
+    log, end = event_log_of_run(run.folder), run.manifest.end_ms
+    parcels = [one for one in parcels_of(log, end) if one.shipped_at >= 0]
+    later = [one for one in parcels if not one.note.endswith("/1")]
+    assert len(later) > 10
+    own = {row.key: row for row in residuals_of(log, scenario, end).rows if row.kind == "transit"}
+    other = relabelled(log, "shipment", lambda row: row["shipment"] and row["shipment"].replace("/", "-"))
+    luck, shape = RecordedLuck(1, residuals_of(other, scenario, end).rows), Uniform(0, 10**9)
+    exact = RecordedLuck(1, own.values())
+    for one in sorted(parcels, key=lambda one: one.shipped_at):
+        key = ("transit", f"{one.note}/s")
+        assert luck.draw(shape, *key) == exact.draw(shape, *key), one
+    assert luck.used["transit"] == {"measured": len(parcels)}

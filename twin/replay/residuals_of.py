@@ -222,7 +222,7 @@ def between(distribution: Distribution, low_ms: int, high_ms: int) -> tuple[int,
 
 
 def beyond(distribution: Distribution, passed_ms: int) -> tuple[int, int, int]:
-    """The quantiles above what has passed (ms) already; past the distribution's end, at least a ms more than has passed."""
+    """The quantiles above what has passed (ms) already; past the distribution's end as much of it as that takes."""
     top = distribution.inverse((ONE - 1) / ONE)
     if passed_ms + 1 > top:
         # Parts of the end as it is drawn, in whole ms, and rounded up: less would have come already.
