@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from twin.core import events as ev
 from twin.event_log import EventLog, SourceFile, arrow_schema
+from twin.experiment.reconstruction_statement import Telling
 from twin.measures.of_event_log import profile_log
 from twin.replay.facts import facts_of
 from twin.replay.log_facts import facts_of_log, parcels_of, purchases_of
@@ -385,3 +387,35 @@ def test_parcels_of_a_business_that_runs_short_keep_their_luck_under_other_names
         key = ("transit", f"{one.note}/s")
         assert luck.draw(shape, *key) == exact.draw(shape, *key), one
     assert luck.used["transit"] == {"measured": len(parcels)}
+
+
+# --- what the statement says of cancellations
+
+
+@pytest.mark.parametrize("named", ["line", "item", ""])
+def test_cancelled_orders_are_told_by_their_lines(log: EventLog, named: str) -> None:  # RP-04
+    """A log may say which line was given up, by its number or its item, or no more than that the order was."""
+    placed = [row for row in log.table.to_pylist() if row["activity"] == "order_placed"]
+    one, other = next(pair for pair in pairwise(placed) if pair[0]["order"] == pair[1]["order"])
+    told = dict.fromkeys(("line", "item")) | ({named: one[named]} if named else {})
+    row = {"activity": "cancelled", "order": one["order"], "case_id": one["order"], "row": len(placed)} | told
+    gone = msgspec.structs.replace(
+        log, table=pa.concat_tables([log.table, pa.Table.from_pylist([row], schema=arrow_schema())])
+    )
+    number = sum(row["order"] == one["order"] for row in placed) if not named else 1
+    assert number >= (1 if named else 2) and other["item"] != one["item"]
+    said = never(gone)
+    assert f"the log cancels {number:,} of its {len(placed):,} order lines" in said
+    assert "cancellations" not in never(log)
+
+
+def test_purchases_that_were_given_up_are_no_cancelled_order_lines(turned_away: Run) -> None:  # RP-04
+    log = event_log_of_run(turned_away.folder)
+    assert "cancelled" in log.table["activity"].to_pylist()
+    assert "cancellations" not in never(log, GONE)
+
+
+def never(log: EventLog, file: Path = TRUTH) -> str:
+    base = load(file).scenario
+    span = (base.run.start, base.run.start + DAY, log.as_of_ms)
+    return "\n".join(Telling(log, base, file, span)._never((), (), None))
