@@ -17,6 +17,7 @@ from twin.core import events as ev
 from twin.core.entry import Entry
 from twin.event_log import COLUMNS, EventLog, SourceFile, arrow_schema
 from twin.log import RunError, read_entries, read_manifest
+from twin.log.instants import happened_at
 from twin.scenario.units import CURRENCY_EXPONENTS
 
 __all__ = ["event_log_of_run"]
@@ -78,7 +79,7 @@ class _Rows:
 
     def follow(self, entry: Entry) -> None:
         """The rows of one more entry."""
-        happened = min(entry.now, getattr(entry.command, "time", 0) or entry.now)
+        happened = happened_at(entry)
         for event in entry.events:
             told = _TOLD.get(type(event))
             if told is not None:
