@@ -14,9 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.log_samples import START, Business
 from twin.core import events as ev
+from twin.core.commands import CancelOrder, HoldOrder, ReleaseHold
 from twin.event_log import EventLog, SourceFile, arrow_schema
 from twin.experiment.reconstruction_statement import Telling
+from twin.log import RunLog, manifest_of, write_manifest
 from twin.measures.of_event_log import profile_log
 from twin.replay.facts import facts_of
 from twin.replay.log_facts import facts_of_log, parcels_of, purchases_of
@@ -25,7 +28,7 @@ from twin.replay.residuals_of import between, beyond, residuals_of
 from twin.residuals import ONE, Residual
 from twin.run import Run, Twin, load
 from twin.scenario import Scenario
-from twin.streams import Distribution, Fixed, Streams, Uniform
+from twin.streams import Distribution, Exponential, Fixed, Streams, Uniform
 from twin.streams.distributions import Empirical
 from twin.world.recorded_luck import RecordedLuck
 
@@ -273,7 +276,8 @@ def test_what_is_under_way_at_night_may_be_there_since_the_closing(ends: int, le
     (row,) = residuals_of(log, scenario, log.as_of_ms).rows
     # In working time the night does not count at all.
     wanted = least - 12 if counts == "working_time" and ends > 20 else least
-    assert times_of(row, scenario.lanes[0].transit) == pytest.approx((wanted, 100), abs=1e-6)
+    shape = scenario.lanes[0].transit
+    assert (round(shape.inverse(row.low / ONE)), row.high) == (wanted * HOUR, ONE - 1)
 
 
 @pytest.mark.parametrize("hour", [3, 7, 12, 19])
@@ -392,12 +396,12 @@ def test_parcels_of_a_business_that_runs_short_keep_their_luck_under_other_names
 # --- what the statement says of cancellations
 
 
-@pytest.mark.parametrize("named", ["line", "item", ""])
-def test_cancelled_orders_are_told_by_their_lines(log: EventLog, named: str) -> None:  # RP-04
+@pytest.mark.parametrize("named", [("line",), ("item",), ("line", "item"), ()])
+def test_cancelled_orders_are_told_by_their_lines(log: EventLog, named: tuple[str, ...]) -> None:  # RP-04
     """A log may say which line was given up, by its number or its item, or no more than that the order was."""
     placed = [row for row in log.table.to_pylist() if row["activity"] == "order_placed"]
     one, other = next(pair for pair in pairwise(placed) if pair[0]["order"] == pair[1]["order"])
-    told = dict.fromkeys(("line", "item")) | ({named: one[named]} if named else {})
+    told = {name: one[name] for name in named}
     row = {"activity": "cancelled", "order": one["order"], "case_id": one["order"], "row": len(placed)} | told
     gone = msgspec.structs.replace(
         log, table=pa.concat_tables([log.table, pa.Table.from_pylist([row], schema=arrow_schema())])
@@ -419,3 +423,116 @@ def never(log: EventLog, file: Path = TRUTH) -> str:
     base = load(file).scenario
     span = (base.run.start, base.run.start + DAY, log.as_of_ms)
     return "\n".join(Telling(log, base, file, span)._never((), (), None))
+
+
+# --- what is read off a run, and off a log
+
+
+def neutral_log(folder: Path, happens: Callable[[Business], None]) -> EventLog:
+    """The neutral log of a business to which this happens."""
+    log = RunLog(folder, part_rows=50)
+    business = Business(log)
+    happens(business)
+    facts: dict[str, Any] = {"scenario_digest": "", "seed": 1, "versions": {}, "currency": "EUR"}
+    write_manifest(folder, manifest_of(log, title="By hand", start_ms=START, end_ms=business.now + 1, **facts))
+    return event_log_of_run(folder)
+
+
+def test_a_line_is_cancelled_when_nothing_of_it_is_left(tmp_path: Path) -> None:  # RP-02
+    """Of 30 bolts 25 are released, and the rest is given up; of 9 that wait all are."""
+
+    def happens(business: Business) -> None:
+        business.order("part", ("bolt", 30))
+        business.order("whole", ("bolt", 9), ("nut", 1))
+        business.do(CancelOrder(*business.head(), "part", "customer"))
+        business.do(CancelOrder(*business.head(), "whole", "customer", lines=(1,)))
+
+    log = neutral_log(tmp_path / "run", happens)
+    rows = log.table.to_pylist()
+    assert [(row["order"], row["line"]) for row in rows if row["activity"] == "cancelled"] == [("whole", "1")]
+    given_up = {
+        event.order: sum(one.quantity for one in event.units)
+        for entry in Run(tmp_path / "run").entries()
+        for event in entry.events
+        if isinstance(event, ev.OrderCancelled)
+    }
+    assert given_up == {"part": 5, "whole": 9}
+
+
+def test_an_order_is_approved_when_its_hold_is_released(tmp_path: Path) -> None:  # RP-02
+    def happens(business: Business) -> None:
+        for order in ("free", "held"):
+            business.order(order, ("bolt", 30), ("nut", 1))
+        business.do(HoldOrder(*business.head(), "held", "credit"))
+        business.wait(HOUR)
+        business.do(ReleaseHold(*business.head(), "held"))
+
+    log = neutral_log(tmp_path / "run", happens)
+    approved = [row for row in log.table.to_pylist() if row["activity"] == "order_approved"]
+    assert [(row["order"], row["line"], row["event_ms"]) for row in approved] == [
+        ("held", line, START + HOUR + 1) for line in ("1", "2")
+    ]
+
+
+def test_a_promise_carries_what_was_seen_at_the_site_that_was_chosen(recorded: Run, log: EventLog) -> None:  # RP-02
+    seen: dict[tuple[str, str], tuple[int, list[ev.Considered]]] = {}
+    for entry in recorded.entries():
+        for event in entry.events:
+            for leg in event.legs if isinstance(event, ev.SourcingDecided) else ():
+                considered = [one for one in event.considered if one.line == leg.line]
+                views = [one.available for one in considered if one.node == leg.node]
+                if views:
+                    seen.setdefault((event.order, str(leg.line)), (views[0], considered))
+    told = {
+        (row["order"], row["line"]): (row["stock_view"], row["candidates"])
+        for row in reversed(log.table.to_pylist())
+        if row["activity"] == "promised"
+    }
+    assert len(seen) > 100
+    for line, (view, considered) in seen.items():
+        assert told[line] == (view, ", ".join(one.node for one in considered)), line
+    # The other site saw something else, and it is not always the first that is chosen.
+    assert any(view != considered[0].available for view, considered in seen.values())
+    assert any(view != considered[-1].available for view, considered in seen.values())
+
+
+@pytest.mark.parametrize(
+    ("known", "since"),
+    [
+        (("order_placed",), 10),
+        (("order_placed", "order_approved"), 25),
+        (("order_placed", "order_approved", "released"), 40),
+    ],
+)
+def test_handling_begins_with_the_release_else_the_approval_else_the_order(
+    known: tuple[str, ...], since: int
+) -> None:  # RP-02
+    at = {"order_placed": 10, "order_approved": 25, "released": 40}
+    rows = [{"activity": name, "event_ms": at[name], "order": "o", "line": "1", "site": "east"} for name in known]
+    log = log_of(*rows, *a_parcel(shipped=100, delivered=None, shipment=None), as_of=200)
+    (case,) = facts_of_log(log, 0, 200, {}).handling
+    assert (case.began_at, case.duration_ms, case.censored) == (since, 100 - since, False)
+
+
+def test_a_parcel_of_an_order_that_was_given_up_as_a_whole_is_none_that_is_still_picked() -> None:  # RP-02
+    released = {"activity": "released", "order": "o", "line": "1", "shipment": "n", "site": "east", "event_ms": 10}
+    gone = {"activity": "cancelled", "order": "o", "event_ms": 20}
+    for rows, there in (((released,), 1), ((released, gone), 0), ((released, gone | {"line": "2"}), 1)):
+        assert len(parcels_of(log_of(*rows, as_of=100), 100)) == there
+    assert len(parcels_of(log_of(released, gone, as_of=100), 20)) == 1
+
+
+def test_a_pick_begins_when_the_warehouse_has_the_release() -> None:  # RP-05
+    """Released on Tuesday at noon in Berlin, picked three hours later, of which half an hour is the message's."""
+    changes = {"warehouses": [{"id": "east", "latency": "30m"}]}
+    scenario = load(TRUTH, SHORT | changes).scenario
+    site = next(one for one in scenario.warehouses if one.id == "east")
+    noon = scenario.run.start + TUESDAY_NOON
+    known = {"order": "o", "line": "1", "shipment": "n", "site": "east", "quantity": 1}
+    rows = [
+        known | {"activity": name, "event_ms": at} for name, at in (("released", noon), ("picked", noon + 3 * HOUR))
+    ]
+    (row,) = residuals_of(log_of(*rows, as_of=noon + DAY), scenario, noon + DAY).rows
+    mean = site.pick_time.order + site.pick_time.line
+    assert (row.kind, row.at) == ("pick", noon)
+    assert Exponential(mean).inverse(row.low / ONE) == pytest.approx(2.5 * HOUR, abs=1)
