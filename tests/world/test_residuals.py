@@ -15,6 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.log_samples import START, Business
+from twin.cli.failures import InputError
+from twin.cli.profiling import first_day
 from twin.core import events as ev
 from twin.core.commands import CancelOrder, HoldOrder, ReleaseHold
 from twin.event_log import EventLog, SourceFile, arrow_schema
@@ -426,6 +428,13 @@ def never(log: EventLog, file: Path = TRUTH) -> str:
 
 
 # --- what is read off a run, and off a log
+
+
+def test_a_foreign_log_begins_with_the_day_of_its_first_event() -> None:  # RP-02
+    rows = [{"activity": "order_placed", "order": "o", "event_ms": at} for at in (None, 3 * DAY + HOUR, 2 * DAY + HOUR)]
+    assert first_day(log_of(*rows, as_of=9 * DAY)) == 2 * DAY
+    with pytest.raises(InputError, match="by hand: no event of it has a time"):
+        first_day(log_of(rows[0], as_of=9 * DAY))
 
 
 def neutral_log(folder: Path, happens: Callable[[Business], None]) -> EventLog:
