@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Callable
 from itertools import pairwise
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.log_samples import START, Business
+from twin.cli import main
 from twin.cli.failures import InputError
 from twin.cli.profiling import first_day
 from twin.core import events as ev
@@ -147,6 +149,20 @@ def test_purchases_that_are_given_up_are_no_cancelled_orders(turned_away: Run) -
     )
     rate = profile_log(other).measures["cancel_rate"]
     assert rate.numerator == 1
+
+
+def test_the_profile_says_how_many_are_purchase_orders(
+    turned_away: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:  # OB-06
+    gone = len(given_up(turned_away))
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["profile", str(turned_away.folder)]) == 0
+    out = capsys.readouterr().out
+    assert f"{gone} cancelled, {gone} of them purchase orders" in " ".join(out.split())
+    title = turned_away.manifest.title
+    assert max(len(text) for text in out.splitlines() if title not in text) <= 80
+    assert main(["profile", str(turned_away.folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["coverage"]["cancelled_purchases"] == gone
 
 
 def test_a_line_of_a_purchase_order_may_be_given_up_alone() -> None:  # RP-02
@@ -526,8 +542,8 @@ def test_handling_begins_with_the_release_else_the_approval_else_the_order(
 def test_a_parcel_of_an_order_that_was_given_up_as_a_whole_is_none_that_is_still_picked() -> None:  # RP-02
     released = {"activity": "released", "order": "o", "line": "1", "shipment": "n", "site": "east", "event_ms": 10}
     gone = {"activity": "cancelled", "order": "o", "event_ms": 20}
-    for rows, there in (((released,), 1), ((released, gone), 0), ((released, gone | {"line": "2"}), 1)):
-        assert len(parcels_of(log_of(*rows, as_of=100), 100)) == there
+    for more, there in ({}, 0), ({"line": "2"}, 1), ({"line": "1"}, 0), ({"item": "mug"}, 1), ({"order": "p"}, 1):
+        assert len(parcels_of(log_of(released, gone | more, as_of=100), 100)) == there, more
     assert len(parcels_of(log_of(released, gone, as_of=100), 20)) == 1
 
 

@@ -104,7 +104,10 @@ def parcels_of(log: EventLog, until: int) -> list[Transit]:
     """Every parcel that was released or shipped before `until` (ms), by when; later events are not looked at."""
     placed: dict[str, int] = {}
     found: dict[str, dict[str, Any]] = {}
-    gone = {(row["order"], row["line"]) for row in _given_up(log, until)}
+    given_up = _given_up(log, until)
+    gone = {(row["order"], row["line"]) for row in given_up}
+    # Without a line or an item the whole order was.
+    whole = {row["order"] for row in given_up if row["line"] is None and row["item"] is None}
     for row in _rows(log, until):
         activity, order, at = row["activity"], row["order"] or "", row["event_ms"]
         if activity in ("order_placed", "order_approved"):
@@ -137,8 +140,8 @@ def parcels_of(log: EventLog, until: int) -> list[Transit]:
             tuple(one["orders"]),
         )
         for note, one in found.items()
-        # What was given up before it shipped is not still being picked; without a line the whole order was.
-        if "shipped_at" in one or not all({(order, line), (order, None)} & gone for order, line in one["lines"])
+        # What was given up before it shipped is not still being picked.
+        if "shipped_at" in one or not all(line in gone or line[0] in whole for line in one["lines"])
     ]
     return sorted(parcels, key=lambda one: (max(one.released_at, one.shipped_at), one.note))
 
