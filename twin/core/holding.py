@@ -29,6 +29,7 @@ __all__ = [
     "not_reserved",
     "refused_claim",
     "slack",
+    "still_reserved",
     "tell_what_is_left",
     "wanted_units",
 ]
@@ -70,6 +71,7 @@ def _sure(state: State, held: Reservation) -> bool:
 
 
 def refused_claim(
+    state: State,
     name: str,
     claim: Claim,
     reason: str,
@@ -77,9 +79,19 @@ def refused_claim(
     withheld: tuple[tuple[str, str, int], ...] = (),
     call: str = "",
 ) -> ReservationRefused:
-    """That a claim came to nothing: all that it covers is open again from `retry_at` (ms) on."""
-    lines = tuple([HeldLine(line.line, line.sku, line.node, line.quantity) for line in claim.lines])
-    return ReservationRefused(claim.order, name, reason, lines, retry_at, withheld, call)
+    """That a claim came to nothing: all that is still reserved under it is open again from `retry_at` (ms) on."""
+    return ReservationRefused(claim.order, name, reason, still_reserved(state, name), retry_at, withheld, call)
+
+
+def still_reserved(state: State, name: str) -> tuple[HeldLine, ...]:
+    """What is reserved under a claim now. The claim itself may still cover units that were cancelled or have expired
+    in this very millisecond."""
+    units: dict[tuple[int, str, str], int] = {}
+    for held in state.orders[state.claims[name].order].soft:
+        if held.claim == name:
+            place = (held.line, held.sku, held.node)
+            units[place] = units.get(place, 0) + held.quantity
+    return tuple([HeldLine(line, sku, node, quantity) for (line, sku, node), quantity in units.items()])
 
 
 def not_reserved(state: State, name: str, reason: str, now: int, draft: Draft, *, doubtful: bool) -> None:
@@ -89,7 +101,7 @@ def not_reserved(state: State, name: str, reason: str, now: int, draft: Draft, *
         return
     retry_at = now + state.policies.holder_pause_ms
     release = f"{name}/keep/0" if doubtful else ""
-    draft.events.append(refused_claim(name, claim, f"unanswered: {reason}", retry_at, call=release))
+    draft.events.append(refused_claim(state, name, claim, f"unanswered: {reason}", retry_at, call=release))
     if release:
         tell_what_is_left(state, name, claim.order, (), release, now, draft)
 

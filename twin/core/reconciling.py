@@ -7,7 +7,7 @@ from twin.core.commands import AnswerReservation, ReportReservations, ReservedUn
 from twin.core.draft import Draft
 from twin.core.effects import HeldLine, ReleaseUnits
 from twin.core.events import ReservationConfirmed, ReservationsReconciled
-from twin.core.holding import refused_claim, slack, tell_what_is_left
+from twin.core.holding import refused_claim, slack, still_reserved, tell_what_is_left
 from twin.core.refusals import Refusal
 from twin.core.state import Claim, State
 
@@ -29,7 +29,9 @@ def answer_reservation(state: State, command: AnswerReservation, now: int, draft
         return None
     back: dict[tuple[str, str], int] = {}
     for line in claim.lines:
-        back[line.node, line.sku] = back.get((line.node, line.sku), 0) + line.quantity
+        back[line.node, line.sku] = 0
+    for held in still_reserved(state, command.claim):
+        back[held.node, held.sku] += held.quantity
     withheld, short = [], False
     for (node, sku), available in {(node, sku): units for node, sku, units in command.available}.items():
         if (node, sku) in back:
@@ -39,7 +41,7 @@ def answer_reservation(state: State, command: AnswerReservation, now: int, draft
             short = short or available < back[node, sku]
     # What the holder has not is not asked for again. Where that is no reason, asking at once would not end.
     retry_at = now if short else now + state.policies.holder_pause_ms
-    draft.events.append(refused_claim(command.claim, claim, "short", retry_at, tuple(withheld)))
+    draft.events.append(refused_claim(state, command.claim, claim, "short", retry_at, tuple(withheld)))
     return None
 
 
@@ -94,7 +96,7 @@ def report_reservations(state: State, command: ReportReservations, now: int, dra
         claim = state.claims[name]
         # What is left of it there is no use by itself.
         release = f"{name}/keep/0/{state.reconciliations}" if any(name == place[0] for place in there) else ""
-        draft.events.append(refused_claim(name, claim, "missing", now, call=release))
+        draft.events.append(refused_claim(state, name, claim, "missing", now, call=release))
         if release:
             tell_what_is_left(state, name, claim.order, (), release, now, draft)
     for name, rows in orphans.items():

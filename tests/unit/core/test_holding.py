@@ -20,6 +20,7 @@ from twin.core.events import (
     SourcingDecided,
 )
 from twin.core.master import DeliveryPolicy, Policies
+from twin.measures import Facts
 
 CLAIM = "o1/reserve/1"
 PAUSE = 10 * MINUTE
@@ -179,6 +180,53 @@ def test_what_is_cancelled_is_given_back_whether_it_was_confirmed_or_not() -> No
     held.accept(held.cancel())
     assert held.asked(ReleaseUnits) == [ReleaseUnits(CLAIM, "o1", ())]
     assert held.state.claims == {}
+
+
+def together(business: Business, *commands: Any) -> None:
+    """Commands of one batch: all at one instant, before any timer that they set."""
+    for command in commands:
+        assert business.driver.handle(command, business.at).refusal is None
+    business.driver.wake(business.at)
+
+
+@pytest.mark.parametrize("first", ["cancellation", "refusal"])
+def test_a_cancellation_and_a_refusal_at_one_instant_open_only_what_was_left(first: str) -> None:  # PL-05
+    business = outside({"north": {"a": 10}})
+    business.accept(business.capture([("a", 3), ("a", 3)], hold=True))
+    business.wait(1)
+    told = [business.cancel(2), answer(business, "refused", CLAIM, ("north", "a", 10))]
+    together(business, *(told if first == "cancellation" else reversed(told)))
+    (refused,) = business.events(ReservationRefused)
+    opened = {line.line: line.quantity for line in refused.lines}
+    assert opened == ({1: 3} if first == "cancellation" else {1: 3, 2: 3})
+    assert (business.units(line=1), business.units(line=2)) == ({"open": 3}, {"cancelled": 3})
+    # All ten are there, as the answer says: nothing is kept for others.
+    assert (business.cell().free, business.cell().soft, business.cell().elsewhere) == (10, 0, 0)
+    facts = Facts.collect(iter(business.journal.read(0)), 0, business.at, 0, None)
+    assert (facts.cells["north"]["a"].free, facts.elsewhere, facts.holding.claimed) == (10, {}, {})
+
+
+def test_a_refusal_of_what_is_all_cancelled_at_that_instant_still_tells_what_there_is() -> None:  # PL-05
+    business = outside({"north": {"a": 10}})
+    business.accept(business.capture([("a", 3)], hold=True))
+    business.wait(1)
+    together(business, business.cancel(), answer(business, "refused", CLAIM, ("north", "a", 2)))
+    (refused,) = business.events(ReservationRefused)
+    assert (refused.lines, refused.withheld) == ((), (("north", "a", 8),))
+    assert (business.cell().free, business.cell().elsewhere, business.state.claims) == (2, 8, {})
+    facts = Facts.collect(iter(business.journal.read(0)), 0, business.at, 0, None)
+    assert (facts.cells["north"]["a"].free, facts.holding.claimed) == (2, {})
+
+
+def test_what_is_cancelled_while_its_call_gets_no_answer_is_counted_once() -> None:  # PL-05
+    business = outside({"north": {"a": 10}})
+    business.accept(business.capture([("a", 3), ("a", 2)], hold=True))
+    business.accept(business.cancel(2))
+    business.wait(70_000)
+    (refused,) = business.events(ReservationRefused)
+    assert {line.line: line.quantity for line in refused.lines} == {1: 3}
+    facts = Facts.collect(iter(business.journal.read(0)), 0, business.at, 0, None)
+    assert (facts.cells["north"]["a"].free, facts.holding.claimed) == (10, {})
 
 
 def test_units_that_the_warehouse_does_not_find_are_given_back_and_claimed_anew() -> None:  # PL-05
