@@ -231,6 +231,23 @@ def test_a_buyer_who_collects_later_keeps_the_units_from_others_until_then() -> 
     assert [row.subject for row in stage.rows("others.turned_away")] == ["counter/2"]
 
 
+def test_what_was_sold_past_the_engine_is_taken_off_once_though_nobody_reconciles() -> None:  # PL-05
+    # Thirty-nine of forty are sold at the counter while a call is under way: the refusal tells it, then the warehouse.
+    inventory = {"reconcile": "0s"}
+    stage = Stage(held_by("service", busy=False, warehouses=SLOW, inventory=inventory))
+    stage.order("o1", {"mug": 3}, at=HOUR)
+    stage.run(HOUR + 1)
+    holder = stage.world.holder
+    assert holder is not None
+    holder.take(("counter/1", "main", "mug", 39, 0))
+    stage.run(HOUR + 5 * SECOND)
+    assert (reasons(stage), stage.cell("main").elsewhere) == (["short"], 39)
+    stage.run(60 * HOUR)
+    cell = stage.cell("main")
+    assert (cell.elsewhere, cell.free) == (0, holder.available("main", "mug"))
+    stage.check_books()
+
+
 # --- the story
 
 

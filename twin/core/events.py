@@ -540,21 +540,25 @@ class StockLoaded(Struct, frozen=True, gc=False, tag="stock.loaded", omit_defaul
 
 
 class StockAdjusted(Struct, frozen=True, gc=False, tag="stock.adjusted", omit_defaults=True):
-    """The belief about a warehouse's stock was corrected by a signed quantity."""
+    """The belief about a warehouse's stock was corrected by a signed quantity. `elsewhere` are units of it that whoever
+    holds the inventory had told of before: they were kept for others, and are gone now."""
 
     node: str
     sku: str
     quantity: int
     reason: str
     sequence: int = 0
+    elsewhere: int = 0
 
 
-class StockCounted(Struct, frozen=True, gc=False, tag="stock.counted"):
-    """A count was taken at the warehouse's movement `sequence`; `lines` are (item, counted, correction)."""
+class StockCounted(Struct, frozen=True, gc=False, tag="stock.counted", omit_defaults=True):
+    """A count was taken at the warehouse's movement `sequence`; `lines` are (item, counted, correction). `elsewhere` are
+    (item, units) of what is missing, as in `StockAdjusted`."""
 
     node: str
     sequence: int
     lines: tuple[tuple[str, int, int], ...]
+    elsewhere: tuple[tuple[str, int], ...] = ()
 
 
 class Peg(Struct, frozen=True, gc=False):

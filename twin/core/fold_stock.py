@@ -209,13 +209,18 @@ def stock_loaded(state: State, event: StockLoaded, now: int) -> None:
 
 def stock_adjusted(state: State, event: StockAdjusted, now: int) -> None:
     cell = cell_at(state, event.node, event.sku)
-    cell.free += event.quantity
+    cell.free += event.quantity + event.elsewhere
+    cell.elsewhere -= event.elsewhere
     move(state, event.node, cell, event.sequence, event.quantity)
     supply_changed(state, event.node, event.sku, cell)
     touch(state, event.node, event.sku, cell)
 
 
 def stock_counted(state: State, event: StockCounted, now: int) -> None:
+    for sku, units in event.elsewhere:
+        cell = state.stock[event.node][sku]
+        cell.free += units
+        cell.elsewhere -= units
     for sku, _, correction in event.lines:
         cell = state.stock[event.node][sku]
         cell.free += correction

@@ -132,6 +132,60 @@ def test_where_nothing_is_left_it_waits_for_supply_and_is_served_when_others_giv
     assert business.asked(ReserveUnits)[-1].lines == (HeldLine(1, "a", "north", 2),)
 
 
+def books(business: Business) -> tuple[int, int, int]:
+    """Free, kept for others and on hand at the north, as the engine and as the measures have them."""
+    cell = business.cell()
+    facts = Facts.collect(iter(business.journal.read(0)), 0, business.at, 0, None)
+    told = facts.cells["north"]["a"]
+    assert (told.free, facts.elsewhere.get(("north", "a"), 0), told.on_hand) == (
+        cell.free,
+        cell.elsewhere,
+        cell.on_hand,
+    )
+    return cell.free, cell.elsewhere, cell.on_hand
+
+
+def sold_out(**more: Any) -> Business:
+    """All forty were sold past the engine, which heard it by a refusal, before the warehouse's own word."""
+    business = outside({"north": {"a": 40}}, reconcile_ms=0, **more)
+    business.accept(business.capture([("a", 3)]))
+    business.accept(answer(business, "refused", CLAIM, ("north", "a", 0)))
+    assert books(business) == (0, 40, 40)
+    return business
+
+
+def test_the_warehouse_s_word_of_a_sale_that_a_refusal_told_takes_nothing_twice() -> None:  # PL-05
+    business = sold_out()
+    business.accept(business.adjust(-38))
+    assert books(business) == (0, 2, 2)
+    business.accept(business.adjust(-5))
+    # Two of the five were known to be kept; of the other three nobody had heard.
+    assert books(business) == (-3, 0, -3)
+    business.load("north", {"a": 43})
+    assert (business.units(), business.cell().free) == ({"reserved": 3}, 37)
+
+
+def test_units_that_are_found_are_free_whatever_is_kept_for_others() -> None:  # PL-05
+    business = outside({"north": {"a": 40}}, reconcile_ms=0)
+    business.accept(business.capture([("a", 3)], hold=True))
+    business.accept(answer(business, "refused", CLAIM, ("north", "a", 2)))
+    business.accept(business.adjust(2))
+    assert books(business) == (4, 38, 42)
+
+
+def test_a_count_that_finds_what_a_refusal_told_takes_nothing_twice() -> None:  # PL-05
+    business = sold_out(counted=True)
+    business.accept(business.count(("a", 1), sequence=7))
+    assert books(business) == (0, 1, 1)
+    # The sales behind it come late, and the count had them.
+    business.accept(business.adjust(-39, sequence=7))
+    assert books(business) == (0, 1, 1)
+    business.accept(business.adjust(-1, sequence=8))
+    assert books(business) == (0, 0, 0)
+    business.accept(business.count(("a", 40), sequence=9))
+    assert business.units() == {"reserved": 3}
+
+
 def test_a_refusal_that_names_no_shortage_is_not_answered_at_once() -> None:  # PL-05
     business = outside({"north": {"a": 5}})
     business.accept(business.capture([("a", 3)]))
