@@ -135,6 +135,29 @@ def test_a_holder_without_a_memory_reserves_twice_and_reconciliation_gives_one_b
     assert shipped_orders(stage) == ["o1"]
 
 
+@pytest.mark.parametrize("how", ["no memory", "crash"])
+def test_a_call_that_is_refused_for_its_own_reservation_leaves_no_orphan(how: str) -> None:  # PL-05
+    # Of forty mugs the first attempt takes 25, unheard; the second finds 15 and is refused. Nobody reconciles.
+    lost: dict[str, Any] = {"kind": "reply_lost"}
+    if how == "crash":
+        lost = {"kind": "consumer_crash", "at": "after_commit", "forgets": True}
+    desk = {"dedupe": "off"} if how == "no memory" else {}
+    fault = {**lost, "probability": "100%", "from": "0s", "for": "20s"}
+    stage = Stage(held_by("service", fault, busy=False, desk=desk, inventory={"reconcile": "0s"}))
+    stage.order("o1", {"mug": 25}, at=SECOND)
+    stage.run(HOUR)
+    assert reasons(stage) == ["short"]
+    assert orphans(stage) == {}
+    plans = [plan for _, event in stage.events(ReleaseDecided) for plan in event.fulfillment_orders]
+    assert [(plan.node, [pick.quantity for pick in plan.lines]) for plan in plans] == [("main", [25])]
+    stage.run(9 * DAY)
+    holder = stage.world.holder
+    assert holder is not None
+    assert (held(stage), stage.cell("main").elsewhere) == ({}, 0)
+    assert stage.cell("main").free == holder.available("main", "mug")
+    stage.check_books()
+
+
 def test_a_release_that_overtakes_its_reservation_leaves_an_orphan_for_the_reconciliation() -> None:  # PL-05
     # The call waits at the interface for longer than anybody waits for it; what gives it back does not.
     slow = {"kind": "latency", "endpoint": "inventory.reserve", "delay": "2h", "from": "0s", "for": "1m"}

@@ -5,11 +5,11 @@ from __future__ import annotations
 from twin.core.attempts import succeed_attempt
 from twin.core.commands import AnswerReservation, ReportReservations, ReservedUnits
 from twin.core.draft import Draft
-from twin.core.effects import HeldLine, ReleaseUnits
+from twin.core.effects import HeldLine, ReleaseUnits, ReserveUnits
 from twin.core.events import ReservationConfirmed, ReservationsReconciled
 from twin.core.holding import refused_claim, slack, still_reserved, tell_what_is_left
 from twin.core.refusals import Refusal
-from twin.core.state import Claim, State
+from twin.core.state import Claim, OpenDelivery, State
 
 __all__ = ["answer_reservation", "report_reservations"]
 
@@ -32,17 +32,32 @@ def answer_reservation(state: State, command: AnswerReservation, now: int, draft
         back[line.node, line.sku] = 0
     for held in still_reserved(state, command.claim):
         back[held.node, held.sku] += held.quantity
+    own = _may_be_own(opened)
     withheld, short = [], False
     for (node, sku), available in {(node, sku): units for node, sku, units in command.available}.items():
         if (node, sku) in back:
-            more = state.stock[node][sku].free + back[node, sku] - max(0, available)
+            there = max(0, available) + own.get((node, sku), 0)
+            more = state.stock[node][sku].free + back[node, sku] - there
             if more > 0:
                 withheld.append((node, sku, more))
-            short = short or available < back[node, sku]
+            short = short or there < back[node, sku]
     # What the holder has not is not asked for again. Where that is no reason, asking at once would not end.
     retry_at = now if short else now + state.policies.holder_pause_ms
-    draft.events.append(refused_claim(state, command.claim, claim, "short", retry_at, tuple(withheld)))
+    release = f"{command.claim}/keep/0" if own else ""
+    draft.events.append(refused_claim(state, command.claim, claim, "short", retry_at, tuple(withheld), release))
+    if release:
+        tell_what_is_left(state, command.claim, claim.order, (), release, now, draft)
     return None
+
+
+def _may_be_own(opened: OpenDelivery | None) -> dict[tuple[str, str], int]:
+    """Units by node and item that an earlier attempt of a call may have reserved, though it was not answered: then it is
+    its own reservation that the call is refused for."""
+    units: dict[tuple[str, str], int] = {}
+    if opened is not None and opened.doubtful and isinstance(opened.delivery.effect, ReserveUnits):
+        for line in opened.delivery.effect.lines:
+            units[line.node, line.sku] = units.get((line.node, line.sku), 0) + line.quantity
+    return units
 
 
 def report_reservations(state: State, command: ReportReservations, now: int, draft: Draft) -> Refusal | None:

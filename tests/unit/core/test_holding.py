@@ -221,6 +221,30 @@ def test_a_call_that_surely_was_not_done_is_not_undone() -> None:  # PL-05
     assert [event.reason for event in business.events(ReservationRefused)] == ["unanswered: refused: 422 unprocessable"]
 
 
+def test_a_claim_that_may_be_refused_for_its_own_reservation_is_given_back_and_made_anew() -> None:  # PL-05
+    business = outside({"north": {"a": 40}, "south": {"a": 40}}, reconcile_ms=0)
+    business.accept(business.capture([("a", 25)]))
+    # The first attempt was done and its answer lost; the holder does not know the second again.
+    business.wait(40_000)
+    assert [sent.attempt for sent in business.sent(CLAIM)] == [1, 2]
+    business.accept(answer(business, "refused", CLAIM, ("north", "a", 15)))
+    (refused,) = business.events(ReservationRefused)
+    assert (refused.reason, refused.withheld, refused.call) == ("short", (), f"{CLAIM}/keep/0")
+    assert business.asked(ReleaseUnits) == [ReleaseUnits(CLAIM, "o1", ())]
+    assert (business.units(), books(business)) == ({"open": 25}, (40, 0, 40))
+    business.wait(PAUSE)
+    assert business.asked(ReserveUnits)[-1].lines == (HeldLine(1, "a", "north", 25),)
+
+
+def test_what_is_short_beyond_a_claim_s_own_units_is_kept_for_others() -> None:  # PL-05
+    business = outside({"north": {"a": 40}}, reconcile_ms=0)
+    business.accept(business.capture([("a", 25)]))
+    business.wait(40_000)
+    business.accept(answer(business, "refused", CLAIM, ("north", "a", 5)))
+    assert business.events(ReservationRefused)[0].withheld == (("north", "a", 10),)
+    assert (business.units(), books(business)) == ({"open": 25}, (30, 10, 40))
+
+
 def test_what_is_cancelled_is_given_back_whether_it_was_confirmed_or_not() -> None:  # PL-05
     business = outside({"north": {"a": 9}})
     business.accept(business.capture([("a", 3), ("a", 2)]))
