@@ -9,7 +9,7 @@ from twin.core.effects import HeldLine, ReleaseUnits, ReserveUnits
 from twin.core.events import ReservationConfirmed, ReservationsReconciled
 from twin.core.holding import refused_claim, slack, still_reserved, tell_what_is_left
 from twin.core.refusals import Refusal
-from twin.core.state import Claim, OpenDelivery, State
+from twin.core.state import Claim, ClaimedLine, OpenDelivery, Order, State
 
 __all__ = ["answer_reservation", "report_reservations"]
 
@@ -64,7 +64,8 @@ def report_reservations(state: State, command: ReportReservations, now: int, dra
     """Hold the holder's reservations against those here: orphans are given back, and what is missing is opened.
 
     A claim of which units have shipped or were given up since the question was asked may differ for no reason but
-    that: it is left to the next time.
+    that: it is left to the next time. What ships of a line under several claims may be taken from one of them here and
+    from another there, so only what differs in all is an orphan, or missing.
     """
     if not state.asking or command.request != state.asking:
         return Refusal("not_asked", f"'{command.request}' is not the last question for reservations")
@@ -74,20 +75,29 @@ def report_reservations(state: State, command: ReportReservations, now: int, dra
     opened = state.deliveries.get(command.request)
     if opened is not None:
         succeed_attempt(state, opened, now, draft)
-    leaving = _leaving(state)
+    settled = {name: None for name, at in state.settled.items() if at >= state.asked_at}
+    excused = {**settled, **_leaving(state)}
+    over = _too_many(state, command, excused)
     there: dict[tuple[str, int, str], int] = {}
     orphans: dict[str, list[ReservedUnits]] = {}
     found: list[ReservedUnits] = []
-    for row in command.lines:
+    # What is there under claims that nobody here knows goes first.
+    for row in sorted(command.lines, key=lambda row: row.claim in state.claims):
         place = (row.claim, row.line, row.node)
         before = there.get(place, 0)
         there[place] = before + row.quantity
-        excess = min(row.quantity, there[place] - _claimed(state, place))
-        if excess > 0 and state.settled.get(row.claim, -1) < state.asked_at and row.claim not in leaving:
+        line = (row.order, row.line, row.node)
+        excess = min(row.quantity, there[place] - _claimed(state, place), over[line])
+        if excess > 0 and row.claim not in excused:
+            over[line] -= excess
             orphan = ReservedUnits(row.claim, row.order, row.line, row.sku, row.node, excess, row.since)
             orphans.setdefault(row.claim, []).append(orphan)
             found.append(orphan)
-    missing = [name for name, claim in state.claims.items() if _missing(state, name, claim, there)]
+    in_all: dict[tuple[str, int, str], int] = {}
+    for row in command.lines:
+        line = (row.order, row.line, row.node)
+        in_all[line] = in_all.get(line, 0) + row.quantity
+    missing = [name for name, claim in state.claims.items() if _missing(state, name, claim, there, in_all)]
     elsewhere = {(node, sku): units for node, sku, units in command.others}
     for node, cells in state.stock.items():
         for sku, cell in cells.items():
@@ -100,7 +110,7 @@ def report_reservations(state: State, command: ReportReservations, now: int, dra
             if sku in state.stock.get(node, {}) and state.stock[node][sku].elsewhere != units
         ]
     )
-    keeps = {name: _kept(state, name) for name in orphans}
+    keeps = {name: _kept(state, name, rows, there) for name, rows in orphans.items()}
     releases = {
         name: f"{name}/keep/{sum([line.quantity for line in keep])}/{state.reconciliations}"
         for name, keep in keeps.items()
@@ -119,10 +129,39 @@ def report_reservations(state: State, command: ReportReservations, now: int, dra
     return None
 
 
-def _kept(state: State, name: str) -> tuple[HeldLine, ...]:
-    """What is wanted of a claim."""
+def _kept(
+    state: State, name: str, orphans: list[ReservedUnits], there: dict[tuple[str, int, str], int]
+) -> tuple[HeldLine, ...]:
+    """What is wanted of a claim: what it covers, and what is there for another claim of the line."""
     lines = state.claims[name].lines if name in state.claims else ()
-    return tuple([HeldLine(line.line, line.sku, line.node, line.quantity) for line in lines])
+    keep = {(line.line, line.sku, line.node): line.quantity for line in lines}
+    gone: dict[tuple[int, str, str], int] = {}
+    for row in orphans:
+        place = (row.line, row.sku, row.node)
+        gone[place] = gone.get(place, 0) + row.quantity
+    for (line, sku, node), units in gone.items():
+        keep[line, sku, node] = max(keep.get((line, sku, node), 0), there[name, line, node] - units)
+    return tuple([HeldLine(line, sku, node, units) for (line, sku, node), units in keep.items() if units])
+
+
+def _too_many(
+    state: State, command: ReportReservations, excused: dict[str, None]
+) -> dict[tuple[str, int, str], int]:
+    """Units reserved for an order line at a node beyond those that all claims of the order cover; what claims that are
+    excused have too many of may be gone by now, and does not count."""
+    over: dict[tuple[str, int, str], int] = {}
+    seen: dict[tuple[str, int, str], int] = {}
+    for row in command.lines:
+        place, line = (row.claim, row.line, row.node), (row.order, row.line, row.node)
+        if line not in over:
+            order = state.orders.get(row.order)
+            claims = order.claims if order is not None else ()
+            over[line] = -sum([_claimed(state, (name, row.line, row.node)) for name in claims])
+        before = seen.get(place, 0)
+        seen[place] = before + row.quantity
+        most = max(0, _claimed(state, place) - before) if row.claim in excused else row.quantity
+        over[line] += min(row.quantity, most)
+    return over
 
 
 def _claimed(state: State, place: tuple[str, int, str]) -> int:
@@ -139,7 +178,13 @@ def _leaving(state: State) -> dict[str, None]:
     return {effect.claim: None for effect in effects if isinstance(effect, ReleaseUnits)}
 
 
-def _missing(state: State, name: str, claim: Claim, there: dict[tuple[str, int, str], int]) -> bool:
+def _missing(
+    state: State,
+    name: str,
+    claim: Claim,
+    there: dict[tuple[str, int, str], int],
+    in_all: dict[tuple[str, int, str], int],
+) -> bool:
     """Whether a claim that is wholly reserved here, and was confirmed before the question, is not there any more."""
     if claim.stage != "held" or claim.since >= state.asked_at or state.settled.get(name, -1) >= state.asked_at:
         return False
@@ -147,4 +192,18 @@ def _missing(state: State, name: str, claim: Claim, there: dict[tuple[str, int, 
     if any(slack(order, name, line.line, line.node, line.quantity) for line in claim.lines):
         # Its goods are being picked or have left: the holder may have heard of it first.
         return False
-    return any(there.get((name, line.line, line.node), 0) < line.quantity for line in claim.lines)
+    lacking = [line for line in claim.lines if there.get((name, line.line, line.node), 0) < line.quantity]
+    return any(
+        in_all.get((order.id, line.line, line.node), 0) < _sure_units(state, order, name, line) for line in lacking
+    )
+
+
+def _sure_units(state: State, order: Order, name: str, line: ClaimedLine) -> int:
+    """Units of an order line that are reserved at a node, under a claim and all others confirmed before the question."""
+    units = 0
+    for held in order.soft:
+        if held.claim and (held.line, held.node) == (line.line, line.node):
+            claim = state.claims[held.claim]
+            if held.claim == name or (claim.stage == "held" and claim.since < state.asked_at):
+                units += held.quantity
+    return units

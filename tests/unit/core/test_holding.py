@@ -413,6 +413,66 @@ def test_an_orphan_that_is_being_released_already_is_not_told_twice() -> None:  
     assert len(business.asked(ReleaseUnits)) == 1
 
 
+def two_claims(*, releasing: bool) -> Business:
+    """An order line of five under two claims, of three and of two; the second was confirmed first, and goes."""
+    business = outside({"north": {"a": 3}})
+    business.accept(business.capture([("a", 5)]))
+    business.load("north", {"a": 2})
+    business.accept(answer(business, "reserved", "o1/reserve/2"))
+    assert business.units() == {"reserved": 3, "released": 2}
+    if not releasing:
+        business.accept(business.hold())
+    business.accept(answer(business))
+    return business
+
+
+def test_what_ships_under_one_claim_here_and_under_another_there_is_no_orphan() -> None:  # PL-05
+    business = two_claims(releasing=True)
+    assert business.units() == {"released": 5}
+    business.accept(business.ship())
+    assert {name: claim.lines[0].quantity for name, claim in business.state.claims.items()} == {
+        CLAIM: 1,
+        "o1/reserve/2": 2,
+    }
+    business.wait(6 * HOUR)
+    # There the calls came the other way round, and the older reservation was used up first.
+    business.accept(report(business, row(units=3)))
+    (found,) = business.events(ReservationsReconciled)
+    assert (found.orphans, found.missing) == ((), ())
+    assert business.asked(ReleaseUnits) == []
+
+
+def test_of_what_is_there_under_claims_of_one_line_only_what_is_too_much_in_all_is_given_back() -> None:  # PL-05
+    business = two_claims(releasing=True)
+    business.accept(business.ship())
+    business.wait(6 * HOUR)
+    # The engine's claims cover one and two. What nobody knows of is what is too much.
+    business.accept(report(business, row(units=3), row("o1/reserve/0", 2)))
+    orphans = business.events(ReservationsReconciled)[-1].orphans
+    assert [(one.claim, one.quantity) for one in orphans] == [("o1/reserve/0", 2)]
+    assert business.asked(ReleaseUnits) == [ReleaseUnits("o1/reserve/0", "o1", ())]
+    business.accept(business.acknowledge("o1/reserve/0/keep/0/1"))
+    business.wait(6 * HOUR)
+    business.accept(report(business, row(units=4)))
+    orphans = business.events(ReservationsReconciled)[-1].orphans
+    assert [(one.claim, one.quantity) for one in orphans] == [(CLAIM, 1)]
+    assert business.asked(ReleaseUnits)[1:] == [ReleaseUnits(CLAIM, "o1", (HeldLine(1, "a", "north", 3),))]
+
+
+def test_a_claim_that_units_of_another_were_taken_from_is_not_missing() -> None:  # PL-05
+    business = two_claims(releasing=False)
+    assert business.units() == {"reserved": 3, "released": 2}
+    business.wait(6 * HOUR)
+    # The two that go have left, and were taken from the other claim; the warehouse's word is on its way.
+    business.accept(report(business, row(units=1), row("o1/reserve/2", 2)))
+    (found,) = business.events(ReservationsReconciled)
+    assert (found.orphans, found.missing) == ((), ())
+    # One unit less than is reserved here, and it is.
+    business.wait(6 * HOUR)
+    business.accept(report(business, row("o1/reserve/2", 2)))
+    assert business.events(ReservationsReconciled)[-1].missing == (CLAIM,)
+
+
 def test_a_question_that_nobody_answers_lapses_and_the_next_one_is_asked_at_its_time() -> None:  # PL-05
     business = outside({"north": {"a": 3}})
     business.wait(12 * HOUR)
