@@ -33,10 +33,12 @@ def answer_reservation(state: State, command: AnswerReservation, now: int, draft
     for held in still_reserved(state, command.claim):
         back[held.node, held.sku] += held.quantity
     own = _may_be_own(opened)
+    # Once for an order: a holder whose every answer comes late would else never be believed.
+    doubted = {} if state.orders[claim.order].in_doubt else own
     withheld, short = [], False
     for (node, sku), available in {(node, sku): units for node, sku, units in command.available}.items():
         if (node, sku) in back:
-            there = max(0, available) + own.get((node, sku), 0)
+            there = max(0, available) + doubted.get((node, sku), 0)
             more = state.stock[node][sku].free + back[node, sku] - there
             if more > 0:
                 withheld.append((node, sku, more))

@@ -236,6 +236,23 @@ def test_a_claim_that_may_be_refused_for_its_own_reservation_is_given_back_and_m
     assert business.asked(ReserveUnits)[-1].lines == (HeldLine(1, "a", "north", 25),)
 
 
+def test_a_second_refusal_in_doubt_is_believed_so_that_a_slow_holder_is_heard() -> None:  # PL-05
+    business = outside({"north": {"a": 40}, "south": {"a": 40}}, reconcile_ms=0)
+    business.accept(business.capture([("a", 25)]))
+    for number in (1, 2):
+        business.wait(40_000)
+        business.accept(answer(business, "refused", f"o1/reserve/{number}", ("north", "a", 15)))
+        business.wait(PAUSE if number == 1 else 0)
+    assert [event.withheld for event in business.events(ReservationRefused)] == [(), (("north", "a", 25),)]
+    # Either may have been done all the same.
+    released = dict.fromkeys([release.claim for release in business.asked(ReleaseUnits)])
+    assert list(released) == [CLAIM, "o1/reserve/2"]
+    lines = business.asked(ReserveUnits)[-1].lines
+    assert (business.order().reserves, [(line.node, line.quantity) for line in lines]) == (3, [("south", 25)])
+    business.accept(answer(business, "reserved", "o1/reserve/3"))
+    assert not business.order().in_doubt
+
+
 def test_what_is_short_beyond_a_claim_s_own_units_is_kept_for_others() -> None:  # PL-05
     business = outside({"north": {"a": 40}}, reconcile_ms=0)
     business.accept(business.capture([("a", 25)]))
