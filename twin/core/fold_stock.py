@@ -152,6 +152,9 @@ def items_defined(state: State, event: ItemsDefined, now: int) -> None:
 
 
 def policies_defined(state: State, event: PoliciesDefined, now: int) -> None:
+    if event.policies.holder != state.policies.holder:
+        # Whoever was asked for its reservations holds nothing any more.
+        state.asking = ""
     state.policies = event.policies
     state.preferred = dict(event.policies.preferred)
     chased = {kind: policy.chase_ms for kind, policy in state.gateways.items()}

@@ -21,6 +21,9 @@ def answer_reservation(state: State, command: AnswerReservation, now: int, draft
         return Refusal("not_asked", f"'{command.claim}' is no open claim of order '{command.order}'")
     if command.outcome not in ("reserved", "refused"):
         return Refusal("outcome", f"'{command.outcome}'; a claim is reserved or refused")
+    twice = _repeated(command.available)
+    if twice is not None:
+        return twice
     opened = state.deliveries.get(command.claim)
     if opened is not None:
         succeed_attempt(state, opened, now, draft)
@@ -36,7 +39,7 @@ def answer_reservation(state: State, command: AnswerReservation, now: int, draft
     # Once for an order: a holder whose every answer comes late would else never be believed.
     doubted = {} if state.orders[claim.order].in_doubt else own
     withheld, short = [], False
-    for (node, sku), available in {(node, sku): units for node, sku, units in command.available}.items():
+    for node, sku, available in command.available:
         if (node, sku) in back:
             there = max(0, available) + doubted.get((node, sku), 0)
             more = state.stock[node][sku].free + back[node, sku] - there
@@ -49,6 +52,16 @@ def answer_reservation(state: State, command: AnswerReservation, now: int, draft
     draft.events.append(refused_claim(state, command.claim, claim, "short", retry_at, tuple(withheld), release))
     if release:
         tell_what_is_left(state, command.claim, claim.order, (), release, now, draft)
+    return None
+
+
+def _repeated(told: tuple[tuple[str, str, int], ...]) -> Refusal | None:
+    """Of two numbers for one item at one node nobody knows which holds."""
+    seen: dict[tuple[str, str], None] = {}
+    for node, sku, _ in told:
+        if (node, sku) in seen:
+            return Refusal("repeated", f"'{sku}' at '{node}' is told twice; give each item at a node once")
+        seen[node, sku] = None
     return None
 
 
@@ -74,6 +87,12 @@ def report_reservations(state: State, command: ReportReservations, now: int, dra
     for name, units in [*[(row.claim, row.quantity) for row in command.lines], *[row[1:] for row in command.others]]:
         if units < 0:
             return Refusal("quantity", f"'{name}': {units} units are reserved")
+    for row in command.lines:
+        if row.since > max(now, command.time):
+            return Refusal("since", f"'{row.claim}': reserved since {row.since}, which is after the report")
+    twice = _repeated(command.others)
+    if twice is not None:
+        return twice
     opened = state.deliveries.get(command.request)
     if opened is not None:
         succeed_attempt(state, opened, now, draft)

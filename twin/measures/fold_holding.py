@@ -120,7 +120,7 @@ def reservations_reconciled(facts: Facts, event: ev.ReservationsReconciled, now:
         for orphan in event.orphans:
             facts.holding.orphans += 1
             facts.holding.orphan_units += orphan.quantity
-            facts.holding.orphan_area += orphan.quantity * (now - orphan.since)
+            facts.holding.orphan_area += orphan.quantity * max(0, now - orphan.since)
     for node, sku, units in event.elsewhere:
         before = facts.elsewhere.get((node, sku), 0)
         facts.shift(facts.cell(node, sku, now), now, before - units, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from tests.unit.core.given import DAY, HOUR, MINUTE, Business, delivery_policies
 from twin.core import commands as c
@@ -512,6 +513,65 @@ def test_a_report_of_fewer_units_than_none_is_refused() -> None:  # PL-05
     # What is kept of items or places that nobody here knows is no news.
     business.accept(report(business, others=(("west", "a", 1), ("north", "z", 1))))
     assert business.events(ReservationsReconciled)[0].elsewhere == ()
+
+
+def test_a_report_that_contradicts_itself_or_the_clock_is_refused() -> None:  # PL-05
+    business = outside({"north": {"a": 9}})
+    business.wait(6 * HOUR)
+    others = (("north", "a", 1), ("north", "b", 2), ("north", "a", 4))
+    assert business.refused(report(business, others=others)) == "repeated"
+    assert business.refused(report(business, row("o7/reserve/1", since=business.at + 1))) == "since"
+    # Nothing of it was taken: the question is open, and a report that makes sense is heard.
+    business.accept(report(business, row("o7/reserve/1", since=business.at), others=others[:2]))
+    assert business.cell().elsewhere == 1
+
+
+def test_a_holder_whose_clock_is_ahead_makes_no_orphan_older_than_its_reservation() -> None:  # PL-05
+    business = outside({"north": {"a": 9}})
+    business.accept(business.capture([("a", 1)]))
+    business.wait(6 * HOUR)
+    ahead = report(business, row("o7/reserve/1", since=business.at + 9))
+    # Its own time is what it may not be after.
+    assert business.driver.handle(structs.replace(ahead, time=business.at + 9), business.at).refusal is None
+    facts = Facts.collect(iter(business.journal.read(0)), 0, business.state.now, 0, None)
+    assert (facts.holding.orphan_units, facts.holding.orphan_area) == (3, 0)
+
+
+@pytest.mark.parametrize("outcome", ["reserved", "refused"])
+def test_an_answer_that_contradicts_itself_is_refused(outcome: str) -> None:  # PL-05
+    business = outside({"north": {"a": 9}})
+    business.accept(business.capture([("a", 3)]))
+    assert business.refused(answer(business, outcome, CLAIM, ("north", "a", 1), ("north", "a", 4))) == "repeated"
+    assert business.units() == {"reserved": 3}
+    business.accept(answer(business, outcome, CLAIM, ("north", "a", 1), ("south", "a", 4)))
+
+
+@pytest.mark.parametrize("holder", ["", "erp"])
+def test_an_answer_of_who_holds_the_inventory_no_more_is_refused(holder: str) -> None:  # PL-05
+    business = outside({"north": {"a": 9}})
+    business.wait(6 * HOUR)
+    late = report(business, row("o7/reserve/1"))
+    assert late.request == "RECONCILE/1"
+    settings = {"holder": holder, "reconcile_ms": 6 * HOUR} if holder else {}
+    business.set_policies(**settings, delivery=(*delivery_policies(acknowledge=True), QUICK))
+    assert business.refused(late) == "not_asked"
+    assert business.asked(ReleaseUnits) == []
+    if holder:
+        # The new one is asked at its time.
+        business.wait(6 * HOUR)
+        business.accept(report(business, row("o7/reserve/1", since=business.at)))
+        assert business.asked(ReleaseUnits) == [ReleaseUnits("o7/reserve/1", "o7", ())]
+        assert business.sent("o7/reserve/1/keep/0/2")[0].gateway == "erp"
+
+
+def test_a_change_of_other_rules_leaves_the_question_open() -> None:  # PL-05
+    business = outside({"north": {"a": 9}})
+    business.wait(6 * HOUR)
+    business.set_policies(
+        holder="inventory", reconcile_ms=6 * HOUR, batch=7, delivery=(*delivery_policies(), QUICK)
+    )
+    business.accept(report(business, row("o7/reserve/1", since=5)))
+    assert len(business.events(ReservationsReconciled)[0].orphans) == 1
 
 
 def test_an_answer_of_an_unknown_kind_or_about_another_order_is_refused() -> None:  # PL-05
