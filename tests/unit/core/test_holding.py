@@ -10,7 +10,7 @@ from msgspec import structs
 from tests.unit.core.given import DAY, HOUR, MINUTE, Business, delivery_policies
 from twin.core import commands as c
 from twin.core.commands import DefinePolicies, ReservedUnits
-from twin.core.effects import AskReservations, HeldLine, ReleaseToWarehouse, ReleaseUnits, ReserveUnits
+from twin.core.effects import AskRelease, AskReservations, HeldLine, ReleaseToWarehouse, ReleaseUnits, ReserveUnits
 from twin.core.events import (
     DeliveryLapsed,
     ReleaseDecided,
@@ -354,6 +354,50 @@ def test_that_a_call_was_taken_is_no_answer_to_it() -> None:  # PL-05
     assert business.units() == {"released": 3}
 
 
+def test_what_nobody_confirmed_stays_when_what_was_confirmed_goes_from_the_same_place() -> None:  # PL-05
+    business = outside({"north": {"a": 3}})
+    business.accept(business.capture([("a", 5)]))
+    business.load("north", {"a": 2})
+    business.accept(answer(business))
+    assert business.units() == {"reserved": 2, "released": 3}
+    assert [(held.claim, held.quantity) for held in business.order().soft] == [("o1/reserve/2", 2)]
+    business.accept(answer(business, "reserved", "o1/reserve/2"))
+    assert business.units() == {"released": 5}
+
+
+def test_what_is_left_of_a_reservation_after_a_credit_stays_under_its_claim() -> None:  # PL-05, OL-11
+    business = outside({"north": {"a": 9}})
+    business.accept(business.capture([("a", 3)], hold=True))
+    business.accept(answer(business))
+    business.accept(business.credit(1))
+    assert [(held.claim, held.quantity) for held in business.order().soft] == [(CLAIM, 2)]
+    assert business.asked(ReleaseUnits) == [ReleaseUnits(CLAIM, "o1", (HeldLine(1, "a", "north", 2),))]
+    business.accept(business.release_hold())
+    assert business.units() == {"released": 2, "cancelled": 1}
+
+
+def may_go(business: Business) -> c.DecideRelease:
+    """The word of the service that decides on releases, on the last that it was asked."""
+    return c.DecideRelease(business.name(), "gate", business.at, business.order().release_asked, "o1", True)
+
+
+def test_a_service_that_lets_an_order_go_lets_nothing_go_that_nobody_confirmed() -> None:  # PL-05
+    business = outside({"north": {"a": 3}}, releaser="gate")
+    business.accept(business.capture([("a", 5)]))
+    assert business.asked(AskRelease) == []
+    business.accept(answer(business))
+    assert [asked.lines for asked in business.asked(AskRelease)] == [(HeldLine(1, "a", "north", 3),)]
+    # Two more of the line are reserved at the same place while the question is open.
+    business.load("north", {"a": 2})
+    business.accept(may_go(business))
+    assert business.units() == {"reserved": 2, "released": 3}
+    assert [(held.claim, held.quantity) for held in business.order().soft] == [("o1/reserve/2", 2)]
+    business.accept(answer(business, "reserved", "o1/reserve/2"))
+    assert business.asked(AskRelease)[-1].lines == (HeldLine(1, "a", "north", 2),)
+    business.accept(may_go(business))
+    assert business.units() == {"released": 5}
+
+
 # --- reconciliation
 
 
@@ -407,6 +451,52 @@ def test_a_confirmed_claim_that_is_not_there_is_opened_and_claimed_anew() -> Non
     assert found.missing == (CLAIM,)
     assert [event.reason for event in business.events(ReservationRefused)] == ["missing"]
     assert business.asked(ReserveUnits)[-1].claim == "o1/reserve/2"
+
+
+def test_what_is_left_there_of_a_claim_that_is_missing_is_given_back() -> None:  # PL-05
+    business = outside({"north": {"a": 9}})
+    business.accept(business.capture([("a", 3)], hold=True))
+    business.accept(answer(business))
+    business.wait(6 * HOUR)
+    business.accept(report(business, row(units=1)))
+    assert business.events(ReservationsReconciled)[0].missing == (CLAIM,)
+    assert [event.call for event in business.events(ReservationRefused)] == [f"{CLAIM}/keep/0/1"]
+    assert business.asked(ReleaseUnits) == [ReleaseUnits(CLAIM, "o1", ())]
+
+
+def test_what_shipped_after_the_question_is_no_orphan_though_an_old_report_has_it() -> None:  # PL-05
+    business = outside({"north": {"a": 9}})
+    business.accept(business.capture([("a", 3)]))
+    business.accept(answer(business))
+    business.wait(6 * HOUR)
+    business.accept(business.ship())
+    business.accept(report(business, row()))
+    assert business.events(ReservationsReconciled)[0].orphans == ()
+    assert business.asked(ReleaseUnits) == []
+
+
+def test_a_claim_that_was_confirmed_after_the_question_is_not_missing_from_its_answer() -> None:  # PL-05
+    business = outside({"north": {"a": 9}})
+    business.wait(6 * HOUR - 10_000)
+    business.accept(business.capture([("a", 3)], hold=True))
+    business.wait(10_000)
+    business.accept(answer(business))
+    business.accept(report(business))
+    assert business.events(ReservationsReconciled)[0].missing == ()
+    assert business.units() == {"reserved": 3}
+
+
+def test_a_claim_of_which_units_were_given_up_after_the_question_is_not_missing_yet() -> None:  # PL-05
+    business = outside({"north": {"a": 9}})
+    business.accept(business.capture([("a", 3), ("a", 2)], hold=True))
+    business.accept(answer(business))
+    business.wait(6 * HOUR)
+    business.accept(business.cancel(2))
+    business.accept(report(business))
+    assert business.events(ReservationsReconciled)[0].missing == ()
+    business.wait(6 * HOUR)
+    business.accept(report(business))
+    assert business.events(ReservationsReconciled)[-1].missing == (CLAIM,)
 
 
 def test_a_claim_whose_goods_are_being_picked_may_have_been_used_up_already() -> None:  # PL-05
