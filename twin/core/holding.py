@@ -27,6 +27,7 @@ __all__ = [
     "confirmed",
     "give_back",
     "not_reserved",
+    "order_of",
     "refused_claim",
     "slack",
     "still_reserved",
@@ -41,6 +42,11 @@ def claim_name(state: State, order: Order, draft: Draft) -> str:
         return ""
     asked = [event for event in draft.events if isinstance(event, ReservationAsked) and event.order == order.id]
     return f"{order.id}/reserve/{order.reserves + len(asked) + 1}"
+
+
+def order_of(claim: str) -> str:
+    """The order of a claim, by the claim's name."""
+    return claim.rpartition("/reserve/")[0]
 
 
 def ask_holder(

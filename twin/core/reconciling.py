@@ -7,7 +7,7 @@ from twin.core.commands import AnswerReservation, ReportReservations, ReservedUn
 from twin.core.draft import Draft
 from twin.core.effects import HeldLine, ReleaseUnits, ReserveUnits
 from twin.core.events import ReservationConfirmed, ReservationsReconciled
-from twin.core.holding import refused_claim, slack, still_reserved, tell_what_is_left
+from twin.core.holding import order_of, refused_claim, slack, still_reserved, tell_what_is_left
 from twin.core.refusals import Refusal
 from twin.core.state import Claim, ClaimedLine, OpenDelivery, Order, State
 
@@ -78,7 +78,7 @@ def _may_be_own(opened: OpenDelivery | None) -> dict[tuple[str, str], int]:
 def report_reservations(state: State, command: ReportReservations, now: int, draft: Draft) -> Refusal | None:
     """Hold the holder's reservations against those here: orphans are given back, and what is missing is opened.
 
-    A claim of which units have shipped or were given up since the question was asked may differ for no reason but
+    An order of which units have shipped or were given up since the question was asked may differ for no reason but
     that: it is left to the next time. What ships of a line under several claims may be taken from one of them here and
     from another there, so only what differs in all is an orphan, or missing.
     """
@@ -96,9 +96,13 @@ def report_reservations(state: State, command: ReportReservations, now: int, dra
     opened = state.deliveries.get(command.request)
     if opened is not None:
         succeed_attempt(state, opened, now, draft)
-    settled = {name: None for name, at in state.settled.items() if at >= state.asked_at}
-    excused = {**settled, **_leaving(state)}
-    over = _too_many(state, command, excused)
+    changed = {order_of(name): None for name, at in state.settled.items() if at >= state.asked_at}
+    excused = {**changed, **_leaving(state)}
+    in_all: dict[tuple[str, int, str], int] = {}
+    for row in command.lines:
+        line = (row.order, row.line, row.node)
+        in_all[line] = in_all.get(line, 0) + row.quantity
+    over = {line: units - _covered(state, line) for line, units in in_all.items()}
     there: dict[tuple[str, int, str], int] = {}
     orphans: dict[str, list[ReservedUnits]] = {}
     found: list[ReservedUnits] = []
@@ -109,15 +113,11 @@ def report_reservations(state: State, command: ReportReservations, now: int, dra
         there[place] = before + row.quantity
         line = (row.order, row.line, row.node)
         excess = min(row.quantity, there[place] - _claimed(state, place), over[line])
-        if excess > 0 and row.claim not in excused:
+        if excess > 0 and row.order not in excused:
             over[line] -= excess
             orphan = ReservedUnits(row.claim, row.order, row.line, row.sku, row.node, excess, row.since)
             orphans.setdefault(row.claim, []).append(orphan)
             found.append(orphan)
-    in_all: dict[tuple[str, int, str], int] = {}
-    for row in command.lines:
-        line = (row.order, row.line, row.node)
-        in_all[line] = in_all.get(line, 0) + row.quantity
     missing = [name for name, claim in state.claims.items() if _missing(state, name, claim, there, in_all)]
     elsewhere = {(node, sku): units for node, sku, units in command.others}
     for node, cells in state.stock.items():
@@ -165,24 +165,11 @@ def _kept(
     return tuple([HeldLine(line, sku, node, units) for (line, sku, node), units in keep.items() if units])
 
 
-def _too_many(
-    state: State, command: ReportReservations, excused: dict[str, None]
-) -> dict[tuple[str, int, str], int]:
-    """Units reserved for an order line at a node beyond those that all claims of the order cover; what claims that are
-    excused have too many of may be gone by now, and does not count."""
-    over: dict[tuple[str, int, str], int] = {}
-    seen: dict[tuple[str, int, str], int] = {}
-    for row in command.lines:
-        place, line = (row.claim, row.line, row.node), (row.order, row.line, row.node)
-        if line not in over:
-            order = state.orders.get(row.order)
-            claims = order.claims if order is not None else ()
-            over[line] = -sum([_claimed(state, (name, row.line, row.node)) for name in claims])
-        before = seen.get(place, 0)
-        seen[place] = before + row.quantity
-        most = max(0, _claimed(state, place) - before) if row.claim in excused else row.quantity
-        over[line] += min(row.quantity, most)
-    return over
+def _covered(state: State, place: tuple[str, int, str]) -> int:
+    """Units of an order's line at a node that all its claims cover."""
+    name, number, node = place
+    order = state.orders.get(name)
+    return 0 if order is None else sum([_claimed(state, (claim, number, node)) for claim in order.claims])
 
 
 def _claimed(state: State, place: tuple[str, int, str]) -> int:
@@ -194,9 +181,9 @@ def _claimed(state: State, place: tuple[str, int, str]) -> int:
 
 
 def _leaving(state: State) -> dict[str, None]:
-    """Claims of which the holder is being told already what is left."""
+    """Orders of whose claims the holder is being told already what is left."""
     effects = [opened.delivery.effect for opened in state.deliveries.values()]
-    return {effect.claim: None for effect in effects if isinstance(effect, ReleaseUnits)}
+    return {effect.order: None for effect in effects if isinstance(effect, ReleaseUnits)}
 
 
 def _missing(

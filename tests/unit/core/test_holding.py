@@ -581,6 +581,64 @@ def test_a_claim_that_units_of_another_were_taken_from_is_not_missing() -> None:
     assert business.events(ReservationsReconciled)[-1].missing == (CLAIM,)
 
 
+def test_what_went_while_the_rest_of_its_line_was_held_is_no_orphan_either() -> None:  # PL-05
+    business = two_claims(releasing=False)
+    business.accept(business.ship())
+    assert list(business.state.claims) == [CLAIM]
+    business.wait(6 * HOUR)
+    business.accept(report(business, row(units=1), row("o1/reserve/2", 2)))
+    (found,) = business.events(ReservationsReconciled)
+    assert (found.orphans, found.missing) == ((), ())
+    # The rest leaves after the next question: its answer is old, whatever the units are called in it.
+    business.accept(business.release_hold())
+    business.wait(6 * HOUR)
+    business.accept(business.ship())
+    business.accept(report(business, row(units=1), row("o1/reserve/2", 2)))
+    assert business.events(ReservationsReconciled)[-1].orphans == ()
+    business.wait(6 * HOUR)
+    business.accept(report(business, row(units=1)))
+    assert [(one.claim, one.quantity) for one in business.events(ReservationsReconciled)[-1].orphans] == [(CLAIM, 1)]
+
+
+def test_one_of_two_claims_of_a_line_that_is_not_there_is_missing() -> None:  # PL-05
+    business = outside({"north": {"a": 3}})
+    business.accept(business.capture([("a", 5)], hold=True))
+    business.load("north", {"a": 2})
+    business.accept(answer(business))
+    business.accept(answer(business, "reserved", "o1/reserve/2"))
+    business.wait(6 * HOUR)
+    business.accept(report(business, row()))
+    assert business.events(ReservationsReconciled)[0].missing == ("o1/reserve/2",)
+
+
+def test_a_claim_confirmed_after_the_question_makes_no_other_of_its_line_missing() -> None:  # PL-05
+    business = outside({"north": {"a": 3}})
+    business.accept(business.capture([("a", 5)], hold=True))
+    business.accept(answer(business))
+    business.wait(6 * HOUR - 10_000)
+    business.load("north", {"a": 2})
+    business.wait(10_000)
+    business.accept(answer(business, "reserved", "o1/reserve/2"))
+    # Three are there, by another name.
+    business.accept(report(business, row("o1/reserve/0", 3)))
+    assert business.events(ReservationsReconciled)[0].missing == ()
+
+
+def test_measures_take_what_shipped_off_a_claim_that_is_missing_later_only_once() -> None:  # PL-05
+    times = {"north": (HOUR,), "south": (20 * HOUR,)}
+    business = outside({"north": {"a": 3}, "south": {"b": 2}}, waves=True, wave_times=times)
+    business.accept(business.capture([("a", 3), ("b", 2)]))
+    business.accept(answer(business))
+    business.wait(HOUR)
+    business.accept(business.ship())
+    assert (business.units(line=1), business.units(line=2)) == ({"shipped": 3}, {"reserved": 2})
+    business.wait(5 * HOUR)
+    business.accept(report(business))
+    assert business.events(ReservationsReconciled)[0].missing == (CLAIM,)
+    facts = Facts.collect(iter(business.journal.read(0)), 0, business.at, 0, None)
+    assert facts.holding.claimed == {("o1", 2, "south"): 2}
+
+
 def test_a_question_that_nobody_answers_lapses_and_the_next_one_is_asked_at_its_time() -> None:  # PL-05
     business = outside({"north": {"a": 3}})
     business.wait(12 * HOUR)
