@@ -13,6 +13,7 @@ import pytest
 
 from tests.world.deciders import between_two
 from tests.world.holders import OTHERS, at_rest, claimed, held, held_by, mixed, orphans, oversold
+from tests.world.openings import NOW, opened, tables
 from tests.world.stage import DAY, HOUR, MINUTE, SECOND, Stage, shipped_orders
 from twin.core.commands import CancelOrder
 from twin.core.events import (
@@ -422,6 +423,25 @@ def test_settings_that_make_no_sense_are_told(inventory: dict[str, Any], text: s
         between_two().with_changes({"inventory": inventory})
     assert text in str(told.value)
     assert "inventory" in str(told.value)
+
+
+def test_others_who_take_what_a_warehouse_opens_with_where_that_is_nothing_are_told(tmp_path: Path) -> None:  # PL-05
+    other = {"warehouse": "far", "rate": "1/h"}
+    empty: dict[str, Any] = {"stock": [{"warehouse": "main", "item": "mug", "on_hand": 40}]}
+    empty["inventory"] = {"held_by": "erp", "others": [{**other, "warehouse": "main"}, other]}
+    with pytest.raises(ScenarioError) as told:
+        between_two().with_changes(empty)
+    assert "inventory.others[1].warehouse" in str(told.value)
+    assert "'far' opens empty" in str(told.value) and "give items, or stock there" in str(told.value)
+    # With items they wait for goods to come.
+    empty["inventory"]["others"] = [{**other, "items": {"mug": 1}}]
+    assert Stage(between_two().with_changes(empty)).world.actors["others/1/far"]
+    # What a file opens a warehouse with is known when it is read.
+    second = {"warehouses": [{"id": "main"}, {"id": "far"}], "inventory": {"held_by": "erp", "others": [other]}}
+    with pytest.raises(ScenarioError) as told:
+        Stage(opened(tables(tmp_path), second))
+    assert str(told.value).startswith("inventory.others[0].warehouse: 'far' opens empty")
+    Stage(opened(tables(tmp_path, stock=[f"far,mug,free,9,,{NOW}"]), second))
 
 
 def test_a_holder_whose_answers_nobody_waits_for_is_told() -> None:  # PL-05
