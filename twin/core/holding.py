@@ -18,6 +18,7 @@ from twin.core.events import (
     ReservationRefused,
     ReservationsAsked,
 )
+from twin.core.keyed import share
 from twin.core.state import Claim, Order, State
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "slack",
     "still_reserved",
     "tell_what_is_left",
+    "try_again_at",
     "wanted_units",
 ]
 
@@ -100,12 +102,19 @@ def still_reserved(state: State, name: str) -> tuple[HeldLine, ...]:
     return tuple([HeldLine(line, sku, node, quantity) for (line, sku, node), quantity in units.items()])
 
 
+def try_again_at(state: State, name: str, now: int) -> int:
+    """When (ms) an order tries again whose claim came to nothing for no reason that anybody knows: after the pause, and
+    before twice the pause. Orders that were given up together must not come back together: what was too much for the
+    holder once would be so each time."""
+    return now + state.policies.holder_pause_ms + share(state.policies.holder_pause_ms, name, 0)
+
+
 def not_reserved(state: State, name: str, reason: str, now: int, draft: Draft, *, doubtful: bool) -> None:
     """Nobody said what became of a claim: its units are open again, and what may be reserved is given back."""
     claim = state.claims.get(name)
     if claim is None or claim.stage != "asked":
         return
-    retry_at = now + state.policies.holder_pause_ms
+    retry_at = try_again_at(state, name, now)
     release = f"{name}/keep/0" if doubtful else ""
     draft.events.append(refused_claim(state, name, claim, f"unanswered: {reason}", retry_at, call=release))
     if release:

@@ -7,7 +7,7 @@ from twin.core.commands import AnswerReservation, ReportReservations, ReservedUn
 from twin.core.draft import Draft
 from twin.core.effects import HeldLine, ReleaseUnits, ReserveUnits
 from twin.core.events import ReservationConfirmed, ReservationsReconciled
-from twin.core.holding import order_of, refused_claim, slack, still_reserved, tell_what_is_left
+from twin.core.holding import order_of, refused_claim, slack, still_reserved, tell_what_is_left, try_again_at
 from twin.core.refusals import Refusal
 from twin.core.state import Claim, ClaimedLine, OpenDelivery, Order, State
 
@@ -47,7 +47,7 @@ def answer_reservation(state: State, command: AnswerReservation, now: int, draft
                 withheld.append((node, sku, more))
             short = short or there < back[node, sku]
     # What the holder has not is not asked for again. Where that is no reason, asking at once would not end.
-    retry_at = now if short else now + state.policies.holder_pause_ms
+    retry_at = now if short else try_again_at(state, command.claim, now)
     release = f"{command.claim}/keep/0" if own else ""
     draft.events.append(refused_claim(state, command.claim, claim, "short", retry_at, tuple(withheld), release))
     if release:

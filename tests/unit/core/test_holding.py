@@ -61,6 +61,13 @@ def row(claim: str = CLAIM, units: int = 3, line: int = 1, node: str = "north", 
     return ReservedUnits(claim, claim.partition("/")[0], line, "a", node, units, since)
 
 
+def try_again(business: Business) -> None:
+    """Let time pass until the order whose claim came to nothing last is sourced anew: a pause to two."""
+    later = business.events(ReservationRefused)[-1].retry_at - business.at
+    assert PAUSE <= later < 2 * PAUSE
+    business.wait(later)
+
+
 def test_what_is_reserved_is_asked_for_and_goes_only_once_it_is_confirmed() -> None:  # PL-05
     business = outside({"north": {"a": 5}})
     business.accept(business.capture([("a", 3)]))
@@ -192,7 +199,7 @@ def test_a_refusal_that_names_no_shortage_is_not_answered_at_once() -> None:  # 
     business.accept(business.capture([("a", 3)]))
     business.accept(answer(business, "refused", CLAIM, ("north", "a", 9)))
     assert len(business.asked(ReserveUnits)) == 1
-    business.wait(PAUSE)
+    try_again(business)
     assert business.asked(ReserveUnits)[-1].claim == "o1/reserve/2"
 
 
@@ -209,9 +216,26 @@ def test_a_call_without_an_answer_is_repeated_given_up_and_undone_and_the_order_
     assert business.asked(ReleaseUnits) == [ReleaseUnits(CLAIM, "o1", ())]
     assert business.units() == {"open": 3}
     assert business.refused(answer(business)) == "not_asked"
-    business.wait(PAUSE)
+    try_again(business)
     assert business.asked(ReserveUnits)[-1].claim == "o1/reserve/2"
     assert business.units() == {"reserved": 3}
+
+
+def test_orders_that_got_no_answer_together_do_not_come_back_together() -> None:  # PL-05
+    business = outside({"north": {"a": 99}})
+    orders = [f"o{number}" for number in range(1, 21)]
+    for order in orders:
+        business.accept(business.capture([("a", 1)], order=order))
+    asked = len(business.asked(ReserveUnits))
+    business.wait(70_000)
+    retries = [event.retry_at - PAUSE for event in business.events(ReservationRefused)]
+    given_up = 65_000
+    assert asked == len(retries) == 20
+    assert all(given_up <= at < given_up + PAUSE + 100 for at in retries)
+    # Spread over the pause, and not in a bunch.
+    assert len({(at - given_up) * 4 // PAUSE for at in retries}) == 4
+    business.wait(2 * PAUSE)
+    assert {business.order(order).reserves for order in orders} == {2}
 
 
 def test_a_call_that_surely_was_not_done_is_not_undone() -> None:  # PL-05
@@ -233,7 +257,7 @@ def test_a_claim_that_may_be_refused_for_its_own_reservation_is_given_back_and_m
     assert (refused.reason, refused.withheld, refused.call) == ("short", (), f"{CLAIM}/keep/0")
     assert business.asked(ReleaseUnits) == [ReleaseUnits(CLAIM, "o1", ())]
     assert (business.units(), books(business)) == ({"open": 25}, (40, 0, 40))
-    business.wait(PAUSE)
+    try_again(business)
     assert business.asked(ReserveUnits)[-1].lines == (HeldLine(1, "a", "north", 25),)
 
 
@@ -243,7 +267,8 @@ def test_a_second_refusal_in_doubt_is_believed_so_that_a_slow_holder_is_heard() 
     for number in (1, 2):
         business.wait(40_000)
         business.accept(answer(business, "refused", f"o1/reserve/{number}", ("north", "a", 15)))
-        business.wait(PAUSE if number == 1 else 0)
+        if number == 1:
+            try_again(business)
     assert [event.withheld for event in business.events(ReservationRefused)] == [(), (("north", "a", 25),)]
     # Either may have been done all the same.
     released = dict.fromkeys([release.claim for release in business.asked(ReleaseUnits)])
