@@ -279,7 +279,7 @@ def test_the_story_of_reserving_by_call_is_as_it_is_told() -> None:  # PL-05
     stage = Stage(load(ROOT / "scenarios" / "stories" / "inventory_by_call.yaml"))
     at_rest(stage, 13 * DAY)
     assert sum(units for _, units in found(stage)) == 2
-    assert reasons(stage).count("unanswered") == 26
+    assert reasons(stage).count("unanswered") == 18
     assert left_over(stage.state) == []
     told = measured(stage)
     assert (told["lost_effect_count"], told["duplicate_effect_count"], told["illegal_transition_count"]) == (0, 0, 0)

@@ -280,8 +280,8 @@ class ReservationConfirmed(Struct, frozen=True, gc=False, tag="reservation.confi
 
 
 class ReservationRefused(Struct, frozen=True, gc=False, tag="reservation.refused", omit_defaults=True):
-    """A claim came to nothing: what was still reserved under it (`lines`) is open again and sourced anew from `retry_at`
-    (ms) on.
+    """A claim came to nothing: what was still reserved under it (`lines`) is open again, and sourced anew from
+    `retry_at` (ms) on.
 
     `reason` is `short` where the inventory had not enough, `unanswered: …` where nobody said what became of the call,
     `missing` where what was reserved is there no more. `withheld` are (node, item, units) that are now known to be
@@ -552,8 +552,8 @@ class StockAdjusted(Struct, frozen=True, gc=False, tag="stock.adjusted", omit_de
 
 
 class StockCounted(Struct, frozen=True, gc=False, tag="stock.counted", omit_defaults=True):
-    """A count was taken at the warehouse's movement `sequence`; `lines` are (item, counted, correction). `elsewhere` are
-    (item, units) of what is missing, as in `StockAdjusted`."""
+    """A count was taken at the warehouse's movement `sequence`; `lines` are (item, counted, correction). `elsewhere`
+    are (item, units) of what is missing, as in `StockAdjusted`."""
 
     node: str
     sequence: int

@@ -277,9 +277,7 @@ def adjust_stock(state: State, command: AdjustStock, now: int, draft: Draft) -> 
     Where the inventory is held outside, what is gone is taken to be what was known to be kept for others, first.
     """
     cell = _cell(state, command.node, command.sku)
-    if cell is None and (
-        command.node not in state.warehouses or command.sku not in state.items
-    ):
+    if cell is None and (command.node not in state.warehouses or command.sku not in state.items):
         return Refusal("unknown_stock", f"no item '{command.sku}' at '{command.node}'")
     if state.warehouses[command.node].drop_ship:
         return Refusal("drop_ship", f"'{command.node}' is a supplier's dock, and nothing is stocked there")

@@ -66,8 +66,8 @@ def _repeated(told: tuple[tuple[str, str, int], ...]) -> Refusal | None:
 
 
 def _may_be_own(opened: OpenDelivery | None) -> dict[tuple[str, str], int]:
-    """Units by node and item that an earlier attempt of a call may have reserved, though it was not answered: then it is
-    its own reservation that the call is refused for."""
+    """Units by node and item that an earlier attempt of a call may have reserved, though it was not answered: then the
+    call is refused for its own reservation."""
     units: dict[tuple[str, str], int] = {}
     if opened is not None and opened.doubtful and isinstance(opened.delivery.effect, ReserveUnits):
         for line in opened.delivery.effect.lines:
@@ -207,7 +207,7 @@ def _missing(
 
 
 def _sure_units(state: State, order: Order, name: str, line: ClaimedLine) -> int:
-    """Units of an order line that are reserved at a node, under a claim and all others confirmed before the question."""
+    """Units of an order line that are reserved at a node, under a claim and others confirmed before the question."""
     units = 0
     for held in order.soft:
         if held.claim and (held.line, held.node) == (line.line, line.node):

@@ -44,7 +44,7 @@ class Inventory(Model):
     answering: DistributionSpec | None = None
     """Time the service takes over a call; none unless given. The ERP takes as long as over an invoice"""
     pause: PositiveMs = 900_000
-    """After so long an order is sourced anew when nobody said what became of its call"""
+    """After so long, and before twice that, an order is sourced anew when nobody said what became of its call"""
     reconcile: DurationMs = DAY_MS
     """How often the reservations there are held against those of the engine, counted from the epoch; 0s for never"""
     others: Tuple[OtherDemand] = ()
@@ -102,7 +102,7 @@ def nothing_to_take(other: OtherDemand) -> str:
 
 
 def _opens_empty(scenario: Scenario, warehouse: str) -> bool:
-    """Whether a warehouse surely opens without stock; what an assortment or a file gives it is known when it is read."""
+    """Whether a warehouse surely opens without stock; what an assortment or a file gives it, reading tells."""
     derived = scenario.assortment is not None and warehouse in (scenario.assortment.warehouses or [warehouse])
     listed = any(stock.warehouse == warehouse for stock in scenario.stock)
     return not derived and not listed and scenario.opening is None

@@ -740,9 +740,7 @@ def test_an_answer_of_who_holds_the_inventory_no_more_is_refused(holder: str) ->
 def test_a_change_of_other_rules_leaves_the_question_open() -> None:  # PL-05
     business = outside({"north": {"a": 9}})
     business.wait(6 * HOUR)
-    business.set_policies(
-        holder="inventory", reconcile_ms=6 * HOUR, batch=7, delivery=(*delivery_policies(), QUICK)
-    )
+    business.set_policies(holder="inventory", reconcile_ms=6 * HOUR, batch=7, delivery=(*delivery_policies(), QUICK))
     business.accept(report(business, row("o7/reserve/1", since=5)))
     assert len(business.events(ReservationsReconciled)[0].orphans) == 1
 
