@@ -166,8 +166,8 @@ def _met(need: str, coverage: Coverage, whole: bool) -> bool:
         known = [one for one in coverage.activities if one.name == _UNITS[need] and one.events]
         return whole or not known or any(one.counted for one in known)
     if need == "cancelled":
-        # That it was given up is enough; a status seldom says when.
-        return any(one.name == "cancelled" and one.events for one in coverage.activities)
+        # That it was given up is enough; a status seldom says when. Of purchase orders it says nothing of orders.
+        return coverage.cancelled > coverage.cancelled_purchases
     if need == "record_ms":
         return any(one.recorded for one in coverage.activities)
     return coverage.has(need)

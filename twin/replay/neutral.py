@@ -18,6 +18,7 @@ from twin.core.commands import CaptureOrder
 from twin.core.entry import Entry
 from twin.event_log import COLUMNS, EventLog, SourceFile, arrow_schema
 from twin.log import RunError, read_entries, read_manifest
+from twin.log.instants import happened_at
 from twin.measures.messages import KNOWN_ALREADY
 from twin.scenario.units import CURRENCY_EXPONENTS
 
@@ -25,7 +26,8 @@ __all__ = ["event_log_of_entries", "event_log_of_run"]
 
 _BATCH: Final = 1 << 16
 _CAVEATS: Final = (
-    "A case is an order line, or a whole purchase order. A line is cancelled when every unit of it was given up.",
+    "A case is an order line, or a whole purchase order. A line is cancelled when every unit of it was given up, a "
+    "purchase order when its supplier rejected it or it was withdrawn.",
     "Approved is what was held and then let go; what was never held has no approval.",
     "Durations run from event to event. Those of `twin measures` run from record to record, but for deliveries, and "
     "differ by the time that messages were under way.",
@@ -104,14 +106,14 @@ class _Rows:
         self._notes: dict[str, str] = {}
         # Orders that `twin measures` counts and a log of orders cannot, or the other way round.
         self._refused: dict[str, None] = {}
-        self._given_up: dict[str, None] = {}
+        self._failing: dict[str, None] = {}
         self._before = 0
         # Of each line, the units seen at the chosen site and the sites there were.
         self._seen: dict[tuple[str, int], dict[str, Any]] = {}
 
     def follow(self, entry: Entry) -> None:
         """The rows of one more entry."""
-        happened = min(entry.now, getattr(entry.command, "time", 0) or entry.now)
+        happened = happened_at(entry)
         command, refusal = entry.command, entry.refusal
         if refusal is not None and isinstance(command, CaptureOrder) and refusal.code not in KNOWN_ALREADY:
             self._refused[command.order] = None
@@ -133,7 +135,7 @@ class _Rows:
             (self._before, "of the warm-up or taken over from before the run, counted here and not there"),
             (len(self._refused), "refused and never accepted, which fail there and are in no log of orders"),
             (
-                len(self._given_up),
+                len(self._failing),
                 "with units that the company cancelled, or the customer after the requested date, which fail there and "
                 "are not wanted any more here",
             ),
@@ -250,7 +252,7 @@ class _Rows:
         for one in event.units:
             due = self._lines.get((event.order, one.line), {}).get("requested_ms") or 0
             if event.by != "customer" or entry.now > due:
-                self._given_up[event.order] = None
+                self._failing[event.order] = None
             taken[one.line] = taken.get(one.line, 0) + one.quantity
         for line, units in taken.items():
             left = self._left.get((event.order, line), 0)
@@ -276,6 +278,14 @@ class _Rows:
     def _answered(self, event: ev.PurchaseOrderAcknowledged | ev.PurchaseOrderRejected, entry: Entry, at: int) -> None:
         known = self._bought.get(event.purchase_order, {"purchase_order": event.purchase_order})
         self._add(entry, "purchase_order_acknowledged", at, known)
+
+    def _refused_by_supplier(self, event: ev.PurchaseOrderRejected, entry: Entry, at: int) -> None:
+        self._answered(event, entry, at)
+        self._given_up(event, entry, at)
+
+    def _given_up(self, event: ev.PurchaseOrderRejected | ev.PurchaseOrderWithdrawn, entry: Entry, at: int) -> None:
+        known = self._bought.get(event.purchase_order, {"purchase_order": event.purchase_order})
+        self._add(entry, "cancelled", at, known)
 
     def _received(self, event: ev.GoodsReceived, entry: Entry, at: int) -> None:
         if not event.purchase_order:
@@ -310,7 +320,8 @@ _TOLD: Final[dict[type, Callable[[_Rows, Any, Entry, int], None]]] = {
     ev.OrderCancelled: _Rows._cancelled,
     ev.PurchaseOrderCreated: _Rows._ordered,
     ev.PurchaseOrderAcknowledged: _Rows._answered,
-    ev.PurchaseOrderRejected: _Rows._answered,
+    ev.PurchaseOrderRejected: _Rows._refused_by_supplier,
+    ev.PurchaseOrderWithdrawn: _Rows._given_up,
     ev.GoodsReceived: _Rows._received,
     ev.OrderClosed: _Rows._closed,
 }
