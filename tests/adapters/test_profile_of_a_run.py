@@ -57,7 +57,11 @@ def busy() -> Stage:
             ],
             "warehouses": [{"id": "main", "latency": "40s"}, {"id": "far", "latency": "2m"}],
             "carriers": [{"id": "van", "latency": "7m"}],
-            "stock": [{"warehouse": "main", "item": "jug", "on_hand": 900}],
+            "stock": [
+                {"warehouse": "main", "item": "jug", "on_hand": 900},
+                {"warehouse": "main", "item": "mug", "on_hand": 40},
+                {"warehouse": "far", "item": "mug", "on_hand": 100},
+            ],
             "suppliers": [{"id": "mill", "acknowledgement": "4h"}],
             "interfaces": [{"id": "mill", "to": "supplier/mill"}],
             "faults": [{"kind": "wrong_answer", "says": "rejected", "interface": "mill", "from": "20h", "for": "1d"}],
@@ -69,6 +73,9 @@ def busy() -> Stage:
     for number in range(1, 400, 3):
         at = HOUR * number // 10
         stage.send(CancelOrder(f"c{number}", "web", start + at, f"web-{number}", "customer"), at)
+    # Of one order a part has left when the rest is taken back.
+    stage.order("R1", {"mug": 200, "jug": 3})
+    stage.send(CancelOrder("r1", "web", start + HOUR, "R1", "customer"), HOUR)
     stage.run(4 * DAY)
     return stage
 
@@ -115,6 +122,8 @@ def test_the_run_has_all_that_may_set_a_profile_apart(stage: Stage) -> None:
     """A comparison of runs in which nothing goes wrong would say nothing."""
     cancelled = stage.events(OrderCancelled)
     assert len(cancelled) > 10 and {event.by for _, event in cancelled} == {"customer"}
+    log = event_log_of_entries(stage.log.entries, stage.scenario.run.start, stage.world.now)
+    assert {"cancelled", "rejected", "reduced"} <= {*log.table["activity"].to_pylist()}
     assert any(leg.route == "reject" for _, event in stage.events(SourcingDecided) for leg in event.legs)
     assert len(stage.events(PurchaseOrderRejected)) > 1
     releases = [event.order for _, event in stage.events(ReleaseDecided)]
