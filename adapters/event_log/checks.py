@@ -15,6 +15,8 @@ __all__ = ["check_events"]
 
 _FEW = 100
 """One event in so many, one at least, may be far from all others."""
+_EVENTS_MIN = 20
+"""Fewer events tell nothing of what is usual."""
 _GAP_MIN_MS, _GAP_MAX_MS = 30 * 86_400_000, 365 * 86_400_000
 """Half of the time that all others span, within these bounds, is a gap after which events are far."""
 
@@ -155,7 +157,7 @@ def _tell_far(con: duckdb.DuckDBPyConnection, remarks: list[Remark]) -> None:
     """
     times = np.sort(con.execute("select event_ms from events where event_ms is not null").fetchnumpy()["event_ms"])
     few = max(1, len(times) // _FEW)
-    if len(times) <= 4 * few:
+    if len(times) < _EVENTS_MIN:
         return
     middle = int(times[-1 - few] - times[few])
     gap = min(max(middle // 2, _GAP_MIN_MS), _GAP_MAX_MS)

@@ -142,6 +142,10 @@ def test_events_long_after_all_others_are_told_and_not_repaired(tmp_path: Path) 
 def test_events_that_are_not_few_or_not_far_are_no_strangers(tmp_path: Path) -> None:
     """RP-02: a pause of a business, and the long tail of its deliveries, are no wrong dates."""
     assert far(read(tmp_path, days(*HALF_A_YEAR))) == []
+    # Eighteen events tell nothing of what is usual, twenty do.
+    for orders, told in ((9, []), (10, [(9,)])):
+        few = days(*HALF_A_YEAR[:orders]).replace("09.01.2024;11.01.2024", "09.01.2024;11.01.2034")
+        assert [rows for _, _, rows in far(read(tmp_path, few))] == told
     paused = [one if at < 90 else one + timedelta(days=900) for at, one in enumerate(HALF_A_YEAR)]
     assert far(read(tmp_path, days(*paused))) == []
     slow = days(*HALF_A_YEAR).replace("27.06.2024;29.06.2024", "27.06.2024;20.09.2024")
