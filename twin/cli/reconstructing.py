@@ -69,6 +69,7 @@ def reconstruct_log(
     from twin.experiment.reconstruction import check_folder, reconstruct
     from twin.replay.facts import facts_of
     from twin.replay.log_facts import facts_of_log
+    from twin.replay.log_words import in_words_of
     from twin.scenario import load, load_plain
 
     scenario = load(base)
@@ -76,6 +77,8 @@ def reconstruct_log(
     check_folder(out)
     progress("reading the log", 0, 1, 0)
     log, start, run = _log_of(files, mapping, source)
+    if run is None:
+        log = in_words_of(log, scenario, base)
     classes = {channel.id: channel.criticality for channel in scenario.channels}
     facts: Callable[[int, int], Facts] = lambda since, until: (  # noqa: E731
         facts_of_log(log, since, until, classes) if run is None else facts_of(run, since, until)
