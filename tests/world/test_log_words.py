@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ruamel.yaml import YAML
 from adapters.event_log import load as load_log
 from twin.cli import main
 from twin.event_log import EventLog
+from twin.replay.distances import library
 from twin.replay.facts import CalibrationRefused
 from twin.replay.foreign import calibrate_log
 from twin.replay.log_words import in_words_of
@@ -236,3 +238,17 @@ def test_an_origin_that_is_no_field_is_refused(made: Path, log: EventLog) -> Non
     base: Scenario = load(made / "mine.yaml").with_changes({"log_names": {"origin": ["depot"]}})
     with pytest.raises(CalibrationRefused, match=r"log_names\.origin: 'depot' is no field of a log; fields are order,"):
         in_words_of(log, base, made / "mine.yaml")
+
+
+def test_a_reconstruction_asks_for_its_extra_before_it_reads(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """RP-05: a log takes minutes to read, and three runs take more."""
+    monkeypatch.setitem(sys.modules, "log_distance_measures", None)
+    library.cache_clear()
+    monkeypatch.setattr("twin.cli.reconstructing._log_of", lambda *_: pytest.fail("the log was read"))
+    said = ["reconstruct", str(made / "export.csv"), "--mapping", str(made / "map.yaml"), "--fit-until", UNTIL]
+    assert main([*said, "--base", str(made / "mine.yaml"), "--out", str(tmp_path / "again"), "--quiet"]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "ordertwin[fidelity]" in told
+    assert not (tmp_path / "again").exists()
