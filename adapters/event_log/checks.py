@@ -13,15 +13,15 @@ from twin.event_log import ACTIVITIES, BEGINNINGS, COLUMNS, ENDINGS, EventLogErr
 
 __all__ = ["check_events"]
 
+_UNORDERED = ("promised", "invoiced", "cancelled", "returned")
+"""What may come at any time."""
+
 _FEW = 100
 """One event in so many, one at least, may be far from all others."""
 _EVENTS_MIN = 20
 """Fewer events tell nothing of what is usual."""
 _GAP_MIN_MS, _GAP_MAX_MS = 30 * 86_400_000, 365 * 86_400_000
 """Half of the time that all others span, within these bounds, is a gap after which events are far."""
-
-_UNORDERED = ("promised", "invoiced", "cancelled", "returned")
-"""What may come at any time."""
 
 
 def check_events(

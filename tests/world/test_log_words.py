@@ -188,6 +188,18 @@ def test_origins_of_several_fields_are_known_again(made: Path, log: EventLog, tm
     assert set(words["carrier"].to_pylist()) == {"gelbpost"}
 
 
+def test_amounts_of_a_currency_that_no_scenario_has_are_taken_digit_by_digit(log: EventLog, tmp_path: Path) -> None:
+    """RP-05: as in the calibrated file, which says so; any other currency than these two stays what it is."""
+    foreign = replace(log, currency="BRL")
+    found = calibrate_log(foreign, round(datetime(2024, 3, 1, tzinfo=UTC).timestamp()) * 1000)
+    (tmp_path / "reais.yaml").write_text(found.text, encoding="utf-8")
+    base = load(tmp_path / "reais.yaml")
+    words = in_words_of(foreign, base, tmp_path / "reais.yaml")
+    assert (base.currency, words.currency) == ("USD", "USD")
+    assert words.table["value_minor"].equals(log.table["value_minor"])
+    assert in_words_of(log, base, tmp_path / "reais.yaml").currency == "EUR"
+
+
 def test_purchases_are_left_out_where_nothing_is_ever_bought(made: Path, log: EventLog) -> None:
     """RP-05: the base has plenty of everything and no supplier."""
     bought = dict.fromkeys(log.table.column_names) | {"case_id": "P1", "purchase_order": "P1", "event_ms": 0, "row": 1}

@@ -232,4 +232,6 @@ class _Maker:
                 if not (id == OTHER and key in ("sites", "regions"))
             ]
             lines += [f"  {key}:", *own] if own else []
+        if self.log.currency and self.currency != self.log.currency:
+            lines.append(f"  currency: {flow(self.log.currency)}")
         return [*lines, "  channel: orders"]

@@ -25,6 +25,7 @@ def in_words_of(log: EventLog, base: Scenario, base_file: Path) -> EventLog:
 
     An event's site and region are those of its case. Where the base has an item for each site, a line is some units of
     its site's item, one where the log has no quantity, and purchase orders are left out: such a base buys nothing.
+    Amounts in the currency that the base names so are taken digit by digit.
     Raises `CalibrationRefused` for an origin or region of an order that is none of the base's.
     """
     names = base.log_names
@@ -61,7 +62,8 @@ def in_words_of(log: EventLog, base: Scenario, base_file: Path) -> EventLog:
         con.register("words", pa.table(told, schema=pa.schema([(name, pa.string()) for name in told])))
         found: Any = con.sql(_query(bool(names.items), names.channel)).to_arrow_table()
         words = found.drop_columns("seq").cast(arrow_schema())
-    return replace(log, table=words)
+    digits = names.currency is not None and log.currency == names.currency
+    return replace(log, table=words, currency=base.currency if digits else log.currency)
 
 
 def _query(stands_for: bool, channel: str | None) -> str:

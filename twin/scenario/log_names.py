@@ -25,3 +25,5 @@ class LogNames(Model):
     """The item that stands for whatever customers order from a warehouse"""
     channel: ChannelRef | None = None
     """The channel of all orders, whatever the log calls its channels"""
+    currency: str | None = None
+    """The log's currency where it is none of a scenario's: its amounts stand here digit by digit"""
