@@ -80,6 +80,11 @@ def again(
     log: EventLog, run: Run, base_file: Path, out: Path, changes: dict[str, object] | None = None, **options: Any
 ) -> Reconstruction:
     start = run.manifest.start_ms
+    usual: dict[str, Any] = {
+        "facts": lambda since, until: facts_of(run.folder, since, until),
+        "seeds": (1,),
+        "distances": False,
+    }
     return reconstruct(
         log,
         load(base_file).scenario,
@@ -87,9 +92,8 @@ def again(
         out,
         start=start,
         fit_until=start + 10 * DAY,
-        facts=lambda since, until: facts_of(run.folder, since, until),
         changes=changes,
-        **{"seeds": (1,), "distances": False} | options,
+        **usual | options,
     )
 
 
@@ -988,10 +992,11 @@ def test_what_a_change_made_of_it_fits_a_terminal_too(
         (["RUN", "--fit-until", "90d"], "does not lie within the log"),
         (["RUN", "--fit-until", "soon"], "--fit-until soon"),
         (["RUN", "--fit-until", "99999999999999d"], "that is after the year 9999"),
-        (["RUN", "more.csv", "--fit-until", "10d"], "files of another system need --mapping"),
-        (["BASE", "--fit-until", "10d"], "is a file: give --mapping MAP with it"),
+        (["RUN", "more.csv", "--fit-until", "10d"], "is a folder, and a folder is a log of its own"),
+        (["BASE", "--fit-until", "10d"], "or the folder of a run or of a neutral log"),
         (["RUN", "--fit-until", "10d", "--set", "policies.nothing=1"], "unknown key 'nothing'"),
-        (["nowhere", "--fit-until", "10d"], "nowhere"),
+        (["nowhere", "--fit-until", "10d"], "nowhere: there is no such file or folder"),
+        (["RUN", "--fit-until", "10d", "--mapping", "olist"], "whose events need no mapping; leave it out"),
     ],
 )
 def test_the_command_tells_what_is_wrong(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -17,19 +18,27 @@ import pyarrow.compute as pc
 from msgspec.structs import replace
 
 from twin.event_log import EventLog, EventLogError
-from twin.experiment.reconstruction_statement import AS_IT_WAS, CHANGED, Telling, placed_rows, tested_part
+from twin.experiment.reconstruction_statement import (
+    AS_IT_WAS,
+    CHANGED,
+    Telling,
+    placed_rows,
+    replayed,
+    tested_part,
+)
 from twin.log.folder import RunRefused
 from twin.replay.calibrate import Calibration, calibrate_facts
 from twin.replay.calibrated_file import flow
 from twin.replay.facts import CalibrationRefused, Facts
 from twin.replay.fidelity import Fidelity, fidelity
+from twin.replay.log_time import end_of
 from twin.replay.neutral import event_log_of_run
 from twin.replay.neutral_table import events_of_log
 from twin.replay.residuals_of import Residuals, residuals_of
 from twin.replay.statement import Statement, markdown, period
 from twin.residuals import write_residuals
 from twin.run import Progress, Run, Simulation
-from twin.scenario import Scenario, load
+from twin.scenario import Scenario, ScenarioError, load
 from twin.scenario.units import format_duration, format_instant
 from twin.world.assortment import compile_catalog
 from twin.world.build import load_book
@@ -50,8 +59,15 @@ class Reconstruction(msgspec.Struct, frozen=True):
     tables: tuple[pa.Table, pa.Table] | None
 
 
-def check_folder(out: Path) -> None:
-    """Whether a reconstruction may be made there, which can be asked before a log is read. Raises `RunRefused`."""
+def check_folder(out: Path, logs: Sequence[Path] = ()) -> None:
+    """Whether a reconstruction may be made there, which can be asked before a log is read: not in a folder of `logs`.
+
+    Raises `RunRefused`.
+    """
+    there = out.resolve()
+    for log in logs:
+        if log.is_dir() and log.resolve() in (there, *there.parents):
+            raise RunRefused(f"{out} is the folder of the log, or lies in it; give a folder apart from it")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunRefused(f"{out} is not an empty folder; give a folder that does not exist yet")
 
@@ -79,7 +95,8 @@ def reconstruct(
     base's, `CalibrationRefused` for a base that does not know what was ordered, and what calibrating, a scenario and a
     run raise.
     """
-    end = log.as_of_ms
+    end = end_of(log)
+    log = replace(log, as_of_ms=end)
     if not start < fit_until < end:
         raise EventLogError(
             log.title,
@@ -93,8 +110,10 @@ def reconstruct(
             f"its values are in {log.currency}, and {base_file} is in {base.currency}",
             "give a base in the log's currency; nothing is converted",
         )
+    _check_frame(base, base_file, (start, end))
     _check_orders(log, base, base_file, start)
-    made = not out.exists()
+    _check_tested(log, (fit_until, end))
+    missing = [folder for folder in (out, *out.parents) if not folder.exists()]
     try:
         out.mkdir(parents=True, exist_ok=True)
         return _Work(log, base, base_file, out, (start, fit_until, end), seeds, progress).reconstruct(
@@ -103,9 +122,35 @@ def reconstruct(
     except BaseException:
         # Whole or not at all: a folder without a statement says nothing.
         shutil.rmtree(out, ignore_errors=True)
-        if not made:
+        for folder in missing:
+            # Only what was made, and only as long as nobody else has put anything there.
+            with suppress(OSError):
+                folder.rmdir()
+        if out not in missing:
             out.mkdir(exist_ok=True)
         raise
+
+
+def _frame(span: tuple[int, int]) -> dict[str, str]:
+    """The section `run` of a scenario that lasts as long as the log, from when it begins."""
+    start, end = span
+    lasts = format_duration(end - start)
+    return {"start": format_instant(start), "horizon": lasts, "warmup": "0d", "drain": "0d"}
+
+
+def _check_frame(base: Scenario, base_file: Path, span: tuple[int, int]) -> None:
+    """Refuse a base of which something would begin after the log's end: its times are counted from the start."""
+    try:
+        base.with_changes({"run": _frame(span)})
+    except ScenarioError as error:
+        more = f"; and {len(error.problems) - 1} more" if len(error.problems) > 1 else ""
+        problem = error.problems[0].message
+        remedy = "its times are counted from the log's start: give a base without what comes after the log's end"
+        if problem.startswith("run"):
+            remedy = "see that the log's first and last dates are right"
+        raise CalibrationRefused(
+            f"{base_file}: it cannot run for the time of the log, {period(span)}: {problem}{more}; {remedy}"
+        ) from None
 
 
 def _check_orders(log: EventLog, base: Scenario, base_file: Path, start: int) -> None:
@@ -142,6 +187,18 @@ def _check_orders(log: EventLog, base: Scenario, base_file: Path, start: int) ->
         )
 
 
+def _check_tested(log: EventLog, span: tuple[int, int]) -> None:
+    """Refuse a period without an order that can be replayed: there is nothing to hold a replay against."""
+    rows = placed_rows(tested_part(log, span[0]))
+    if not any(replayed(row) for row in rows):
+        what = "no order was placed" if not rows else "no order with an item and a quantity was placed"
+        raise EventLogError(
+            log.title,
+            f"{what} in the part to test on, {period(span)}",
+            "fit on a shorter first part, so that orders are left to test on",
+        )
+
+
 class _Work:
     """One reconstruction on its way."""
 
@@ -174,6 +231,7 @@ class _Work:
             self.base_file,
             self.out,
             interruptions=facts(self.start, self.end),
+            frame=_frame((self.start, self.end)),
         )
         (self.out / "calibrated.yaml").write_text(calibration.text, encoding="utf-8")
         events = self.out / "events.parquet"
@@ -190,7 +248,8 @@ class _Work:
         runs = {side: tuple(self._run(one, side, seed) for seed in self.seeds) for side, one in sides.items()}
         logs = {side: [event_log_of_run(folder) for folder in folders] for side, folders in runs.items()}
         found, tables = None, None
-        if distances:
+        # An order of the log's last instants may reach the engine after the end: then there is nothing to compare.
+        if distances and placed_rows(tested_part(logs[AS_IT_WAS][0], self.fit_until)):
             real, simulated = self._table(self.log), self._table(logs[AS_IT_WAS][0])
             found, tables = fidelity(real, simulated), (real, simulated)
         telling = Telling(self.log, self.base, self.base_file, (self.start, self.fit_until, self.end))
@@ -221,8 +280,6 @@ class _Work:
             "schema: 1",
             "extends: calibrated.yaml",
             f"title: {flow(f'{base.title}, reconstructed')}",
-            f"run: {{start: {format_instant(self.start)}, horizon: {format_duration(self.end - self.start)}, "
-            "warmup: 0d, drain: 0d}",
             f"order_book: {flow(book)}",
         ]
         if residuals:
@@ -241,7 +298,5 @@ class _Work:
     # --- what is told
 
     def _table(self, log: EventLog) -> pa.Table:
-        """The orders that came in the tested period, as distances want them; nothing after the log's end."""
-        tested = tested_part(log, self.fit_until)
-        kept = pc.fill_null(pc.less(tested.table["event_ms"], self.end), False)
-        return events_of_log(replace(tested, table=tested.table.filter(kept)))[0]
+        """The orders that came in the tested period, as distances want them."""
+        return events_of_log(tested_part(log, self.fit_until))[0]

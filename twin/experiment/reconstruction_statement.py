@@ -25,8 +25,9 @@ from twin.replay.residuals_of import Residuals
 from twin.replay.statement import NOT_YOURS, Figure, Input, Near, Statement
 from twin.run import LUCK
 from twin.scenario import Scenario
+from twin.scenario.units import format_duration, format_instant
 
-__all__ = ["AS_IT_WAS", "CHANGED", "MEASURES", "Telling", "placed_rows", "tested_part"]
+__all__ = ["AS_IT_WAS", "CHANGED", "MEASURES", "Telling", "placed_rows", "replayed", "tested_part"]
 
 AS_IT_WAS: Final = "as_it_was"
 CHANGED: Final = "changed"
@@ -60,8 +61,7 @@ class Telling:
         self.base_file = base_file
         self.start, self.fit_until, self.end = span
         self.numbers = _numbers(log, self.start)
-        given_up = log.table.filter(pc.equal(log.table["activity"], "cancelled")).select(["order", "line", "item"])
-        self.cancelled = {(row["order"], _line(row)) for row in given_up.to_pylist()}
+        self.cancelled = _cancelled(log)
         # Of the orders of the tested period, those that the log has a promise of.
         tested = tested_part(log, self.fit_until).table
         orders, promised = (
@@ -82,6 +82,7 @@ class Telling:
         agreement = self._agreement(logs[AS_IT_WAS][0])
         distances = tuple([_near(one) for one in found.rows]) if found is not None else ()
         share = agreement[0].same / agreement[0].decisions if agreement and agreement[0].decisions else None
+        seed = read_manifest(runs[AS_IT_WAS][0]).seed
         logic = f"the engine here, under the policies of {self.base_file.name}"
         logic += f"; {NOT_YOURS}" if share is None else ""
         return Statement(
@@ -91,9 +92,9 @@ class Telling:
             (self.start, self.fit_until),
             (self.fit_until, self.end),
             agreement,
-            "order lines that ship first from the site that the log names",
+            f"order lines that ship first from the site that the log names, seed {seed}",
             distances,
-            "noise floor: two halves of the tested log, by its cases",
+            f"noise floor: two halves of the tested log, by its cases; replay: seed {seed}",
             self._inputs(calibration, residuals, runs[AS_IT_WAS]),
             self._figures(logs),
             self._never(distances, agreement, changes),
@@ -183,11 +184,8 @@ class Telling:
         return tuple(rows)
 
     def _figures(self, logs: Mapping[str, Sequence[EventLog]]) -> tuple[Figure, ...]:
-        recorded = profile_log(tested_part(self.log, self.fit_until)).measures
-        sides = {
-            side: [profile_log(tested_part(one, self.fit_until)).measures for one in found]
-            for side, found in logs.items()
-        }
+        recorded = self._measures(self.log)
+        sides = {side: [self._measures(one) for one in found] for side, found in logs.items()}
         figures: list[Figure] = []
         for name in MEASURES:
             if name in OF_PROMISES and self.promised < PROMISED_MIN:
@@ -207,6 +205,11 @@ class Telling:
                 figures.append(_figure(name, "difference", apart, unit))
         return tuple(figures)
 
+    def _measures(self, log: EventLog) -> dict[str, Measured]:
+        tested = tested_part(log, self.fit_until)
+        # An order of the log's last instants may reach the engine after the end.
+        return profile_log(tested).measures if tested.table.num_rows else {}
+
     def _never(
         self, distances: Sequence[Near], agreement: Sequence[Agreement], changes: Mapping[str, object] | None
     ) -> tuple[str, ...]:
@@ -218,10 +221,18 @@ class Telling:
             "That it would have been foreseen: the tested period's orders, luck and closures are the log's own, so a "
             "small distance or a high agreement tells that the replay repeats the log, not that it predicts one.",
         ]
+        timed = _timed(self.base)
+        if timed and self.base.run.start != self.start:
+            apart = format_duration(abs(self.start - self.base.run.start))
+            later = "later" if self.start > self.base.run.start else "earlier"
+            said.append(
+                f"That what the base has planned came when the base says: its times ({', '.join(timed)}) are counted "
+                f"from the start of the log, {format_instant(self.start)}, {apart} {later} than the base's own."
+            )
         lines = {(row["order"], _line(row)) for row in placed_rows(self.log)}
         if self.cancelled:
             said.append(
-                f"Anything about cancellations: the log cancels {len(self.cancelled & lines):,} of its {len(lines):,} "
+                f"Anything about cancellations: the log cancels {len(self.cancelled):,} of its {len(lines):,} "
                 "order lines, and the replay carries out what the engine does not cancel itself."
             )
         if changes:
@@ -261,6 +272,18 @@ class Telling:
         return tuple(said)
 
 
+def _timed(base: Scenario) -> list[str]:
+    """What of a scenario comes at a time that is counted from the start of its run, in its own words."""
+    has = {
+        "disruptions": bool(base.disruptions),
+        "faults": bool(base.faults),
+        "interventions": any(one.at is not None for one in base.interventions),
+        "changes of master data": base.master_data is not None and bool(base.master_data.changes),
+        "rollouts": any(one.rollout is not None for one in base.interfaces),
+    }
+    return [name for name, there in has.items() if there]
+
+
 def tested_part(log: EventLog, since: int) -> EventLog:
     """The cases that began from `since` (ms) on."""
     table = log.table
@@ -276,6 +299,11 @@ def placed_rows(log: EventLog) -> list[dict[str, Any]]:
     return [row for row in table.select(names).to_pylist() if row["order"]]
 
 
+def replayed(row: Mapping[str, Any]) -> bool:
+    """Whether an order line that was placed says enough to be placed again."""
+    return bool(row["item"]) and (row["quantity"] or 0) > 0
+
+
 def _numbers(log: EventLog, start: int) -> dict[tuple[str, str], int]:
     """The number that each line of the log has in the replay: orders are read as the order book `events` reads them.
 
@@ -284,9 +312,21 @@ def _numbers(log: EventLog, start: int) -> dict[tuple[str, str], int]:
     counted: Counter[str] = Counter()
     found: dict[tuple[str, str], int] = {}
     for row in placed_rows(log):
-        if row["item"] and (row["quantity"] or 0) > 0 and (row["event_ms"] or -1) >= start:
+        if (row["event_ms"] or -1) >= start and replayed(row):
             counted[row["order"]] += 1
             found.setdefault((row["order"], _line(row)), counted[row["order"]])
+    return found
+
+
+def _cancelled(log: EventLog) -> set[tuple[str, str]]:
+    """The lines that were placed and given up: a row without a line or an item gives up all lines of its order."""
+    table = log.table.filter(pc.equal(log.table["activity"], "cancelled")).select(["order", "line", "item"])
+    gone = {(row["order"], row["line"], None if row["line"] else row["item"]) for row in table.to_pylist()}
+    found: set[tuple[str, str]] = set()
+    for row in placed_rows(log):
+        order = row["order"]
+        if {(order, row["line"], None), (order, None, row["item"]), (order, None, None)} & gone:
+            found.add((order, _line(row)))
     return found
 
 

@@ -82,12 +82,15 @@ def calibrate_facts(
     folder: Path,
     *,
     interruptions: Facts | None = None,
+    frame: Mapping[str, str] | None = None,
 ) -> Calibration:
     """The base with what `facts` tell, as a file in `folder` would say it; `log` and `origin` name them in messages and
     in the file.
 
-    Closures and outages are those in `interruptions`, where these are given: facts of a longer time. Raises
-    `CalibrationRefused` for facts in which nothing is finished, and a base that does not know what they are about.
+    Closures and outages are those in `interruptions`, where these are given: facts of a longer time. `frame` is the
+    section `run` of the file, where it is not to run when the base does; the times of closures and outages are counted
+    from its start. Raises `CalibrationRefused` for facts in which nothing is finished, and a base that does not know
+    what they are about, and `ScenarioError` for a base that does not fit the frame.
     """
     since, until = facts.since, facts.until
     if not facts.arrivals or not facts.finished:
@@ -96,6 +99,8 @@ def calibrate_facts(
             f"{log}: from {format_instant(since)} to before {format_instant(until)} {what}; "
             "give a longer period, or a log with a finished case"
         )
+    if frame is not None:
+        base = base.with_changes({"run": frame})
     maker = _Maker(facts, base, interruptions or facts)
     unknown = maker.unknown()
     if unknown:
@@ -115,9 +120,10 @@ def calibrate_facts(
         "schema: 1",
         f"extends: {flow(Path(relpath(base_file, folder)).as_posix())}",
         f"title: {flow(f'{base.title}, calibrated')}",
+        *([] if frame is None else [f"run: {flow(frame)}"]),
     ]
     assumed = [one for one in maker.parameters if one.tag == "assumed"]
-    foot = ["# Assumed, as in the base, since this log cannot tell:"]
+    foot = ["# Assumed, as in the base; why, stands beside it:"]
     foot += [line for one in assumed for line in comment(f"- {one.name}: {one.note}", "")]
     foot += comment(f"- never looked at: {ALWAYS_ASSUMED}", "")
     return Calibration(tuple(maker.parameters), "\n".join([*head, *sections, *foot]) + "\n", maker.rhythms)
@@ -147,7 +153,8 @@ class _Maker:
         self.interfaces = {interface.to: interface for interface in base.interfaces}
         hours = {carrier.id: self.calendars[carrier.calendar] for carrier in base.carriers}
         known = [case for case in interrupted.transit if case.key.split("/")[1] in hours]
-        self.closures = find_closures(known, hours, interrupted.until)
+        self.closures = find_closures(known, hours, interrupted.until) if not interrupted.deliveries_are_dates else []
+        self.dates_only = interrupted.deliveries_are_dates
         self.outages = find_outages(interrupted.attempts, interrupted.until)
         self.ranked = self._ranked()
 
@@ -193,6 +200,8 @@ class _Maker:
         lines += ["erp:", *erp] if erp else []
         rows, said = interruption_lines(self.base, self.closures, self.outages)
         self.parameters += rows
+        if self.dates_only:
+            self._assume("carriers closed", "the log has only the dates of deliveries, between which all looks closed")
         return lines + said
 
     # --- durations

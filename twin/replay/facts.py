@@ -78,6 +78,8 @@ class Facts:
         self.calls: list[Duration] = []
         self.lags: dict[str, dict[int, int]] = {}
         self.attempts: list[Attempt] = []
+        # Whether only the days of deliveries are known, and not their hours.
+        self.deliveries_are_dates = False
 
     @property
     def finished(self) -> int:

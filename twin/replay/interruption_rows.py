@@ -20,8 +20,9 @@ def interruption_lines(
 ) -> tuple[list[Parameter], list[str]]:
     """The parameters, and the lines of the sections `interfaces`, `disruptions` and `faults`.
 
-    What the base has already, or what lies outside of its run, is a comment. A list whose entries may have no ids is
-    replaced as a whole, so the base's entries stand in it too. A gateway without an interface is given one.
+    Times are counted from the start of the base's run. What the base has already, or what lies outside of its run, is
+    an assumed parameter and in no section. A list whose entries may have no ids is replaced as a whole, so the base's
+    entries stand in it too. A gateway without an interface is given one.
     """
     plain = base.plain()
     doors = {interface.to: interface.id for interface in base.interfaces}
@@ -38,12 +39,17 @@ def interruption_lines(
         lines += ["interfaces:", *(f"  - {flow(entry)}" for entry in plain.get("interfaces", []))]
         lines += [f"  - {flow({'id': name, 'to': gateway})}" for name, gateway in new.items()]
     for section, made in (("disruptions", disruptions), ("faults", faults)):
-        if any(value for _, _, value in made):
+        taken = [(text, value) for _, text, value in made if value]
+        if taken:
             lines += [f"{section}:", *(f"  - {flow(entry)}" for entry in plain.get(section, []))]
-        for _, text, value in made:
-            lines += comment(text, "  " if value else "")
-            lines += [f"  - {flow(value)}"] if value else []
+        for text, value in taken:
+            lines += [*comment(text, "  "), f"  - {flow(value)}"]
     return [row for row, _, _ in (*disruptions, *faults)], lines
+
+
+def _left_out(name: str, told: str, why: str) -> tuple[Parameter, str, dict[str, str]]:
+    """What was found and is not taken: nothing of it goes into the scenario, so nothing of it is a measured input."""
+    return Parameter(name, "ms", None, None, None, 0, 0, "assumed", f"{told}; {why}"), "", {}
 
 
 def _within(base: Scenario, began: int, ended: int) -> dict[str, str]:
@@ -61,16 +67,16 @@ def _closure(base: Scenario, one: Closure) -> tuple[Parameter, str, dict[str, st
     note += f"where {one.threshold:.0f} are no luck"
     span = float(one.ended_at - one.began_at)
     row = Parameter(name, "ms", span, None, None, round(one.expected), int(one.open), "measured", note)
-    text = f"{name} {note}; {amount(span)}; parcels on their way are counted without it"
+    told = f"{note}; {amount(span)}; parcels on their way are counted without it"
     if one.open:
-        text += "; it goes on at the end of the log, how long is not known"
+        told += "; it goes on at the end of the log, how long is not known"
     when = _within(base, one.began_at, one.ended_at)
     if any(other.kind == "carrier_closed" and other.carrier == one.carrier for other in base.disruptions):
-        return row, f"{text}; the base has closures of it already", {}
+        return _left_out(name, told, "the base has closures of it already")
     if not when:
-        return row, f"{text}; outside the base's run", {}
+        return _left_out(name, told, "outside the base's run")
     id = f"calibrated-{one.carrier}-{one.began_at // MINUTE_MS}"
-    return row, text, {"kind": "carrier_closed", "id": id, "carrier": one.carrier} | when
+    return row, f"{name} {told}", {"kind": "carrier_closed", "id": id, "carrier": one.carrier} | when
 
 
 def _outage(base: Scenario, one: Outage, interface: str) -> tuple[Parameter, str, dict[str, str]]:
@@ -80,11 +86,11 @@ def _outage(base: Scenario, one: Outage, interface: str) -> tuple[Parameter, str
     high = float(one.ended_within[1] - one.began_within[0])
     note = f"from {format_instant(one.began_at)}: {one.calls} calls in a row failed, {one.threshold} are no luck"
     row = Parameter(name, "ms", span, low, high, one.calls, 0, "measured", note)
-    text = f"{name} {note}; {amount(span)} [{amount(low)} to {amount(high)}] by the calls around it"
+    told = f"{note}; {amount(span)} [{amount(low)} to {amount(high)}] by the calls around it"
     when = _within(base, one.began_at, one.ended_at)
     if base.faults:
-        return row, f"{text}; the base has faults already", {}
+        return _left_out(name, told, "the base has faults already")
     if not when:
-        return row, f"{text}; outside the base's run", {}
+        return _left_out(name, told, "outside the base's run")
     value = {"kind": "outage", "id": f"calibrated-{interface}-{one.began_at // MINUTE_MS}", "interface": interface}
-    return row, text, value | {"calls": "held" if one.silent else "turned_away"} | when
+    return row, f"{name} {told}", value | {"calls": "held" if one.silent else "turned_away"} | when

@@ -255,8 +255,10 @@ def _closures(
             expected = fleet.expected(before, ends)
             if expected >= threshold:
                 # While it is closed nothing is missed: what began there is felt, and ends, at an opening.
-                begins = min(next_open(calendar, fleet.first_after(before, ends)), after)
-                found.append(Closure(carrier, begins, after, expected, threshold, after == until))
+                begins = next_open(calendar, fleet.first_after(before, ends))
+                # Where nothing was due in opening hours before the next delivery came, nothing stood still.
+                if begins < after:
+                    found.append(Closure(carrier, begins, after, expected, threshold, after == until))
     return found
 
 
