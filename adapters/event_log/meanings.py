@@ -60,7 +60,7 @@ def number(con: duckdb.DuckDBPyConnection, wide: Wide, said: str, mapping: Event
     if comma:
         remedy += "; the mapping says that decimals stand behind a comma"
     elif not whole and _count(con, f"{column} is not null and ({bad}) and regexp_full_match({column}, '{_COMMA}')"):
-        remedy = 'set `decimal: ","` in the mapping if a comma stands before the decimals'
+        remedy += ', or set `decimal: ","` in the mapping if a comma stands before the decimals'
     refuse_cells(
         con, wide, said, f"{column} is not null and ({bad})", "no whole numbers" if whole else "no amounts", remedy
     )
