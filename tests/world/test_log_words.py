@@ -186,6 +186,9 @@ def test_origins_of_several_fields_are_known_again(made: Path, log: EventLog, tm
     words = in_words_of(log, load(tmp_path / "pairs.yaml"), tmp_path / "pairs.yaml").table
     assert set(words["site"].to_pylist()) == {"gelbpost_lager_hamburg", "gelbpost_lager_munchen"}
     assert set(words["carrier"].to_pylist()) == {"gelbpost"}
+    # In these words no pair says where goods come from any more, but the site does.
+    again = in_words_of(replace(log, table=words), load(tmp_path / "pairs.yaml"), tmp_path / "pairs.yaml")
+    assert again.table.equals(words)
 
 
 def test_amounts_of_a_currency_that_no_scenario_has_are_taken_digit_by_digit(log: EventLog, tmp_path: Path) -> None:
