@@ -16,6 +16,13 @@ __all__ = ["check_events"]
 _UNORDERED = ("promised", "invoiced", "cancelled", "rejected", "reduced", "returned")
 """What may come at any time."""
 
+_FEW = 100
+"""One event in so many, one at least, may be far from all others."""
+_EVENTS_MIN = 20
+"""Fewer events tell nothing of what is usual."""
+_GAP_MIN_MS, _GAP_MAX_MS = 30 * 86_400_000, 365 * 86_400_000
+"""Half of the time that all others span, within these bounds, is a gap after which events are far."""
+
 
 def check_events(
     con: duckdb.DuckDBPyConnection,
@@ -34,6 +41,7 @@ def check_events(
         _check_future(con, place, as_of_ms, str(mapping.as_of))
     _check_cases(con, place)
     _tell_disorder(con, remarks)
+    _tell_far(con, remarks)
     late = con.execute(
         "select row, activity, count(*) over () from events where record_ms < event_ms order by row limit 5"
     ).fetchall()
@@ -139,6 +147,35 @@ def _tell_disorder(con: duckdb.DuckDBPyConnection, remarks: list[Remark]) -> Non
                 found.append(Remark(f"cases {name} before {other}", int(rows[0][2]), tuple(row[:2] for row in rows)))
     remarks.extend(sorted(found, key=lambda remark: -remark.count))
     con.execute("drop table disorder")
+
+
+def _tell_far(con: duckdb.DuckDBPyConnection, remarks: list[Remark]) -> None:
+    """Remark the few events that lie far before or after all others: a wrong century, or a default date.
+
+    They may be right. But the first and the last event bound what is measured, and a log that states no `as_of` is
+    taken to be as old as its last one.
+    """
+    times = np.sort(con.execute("select event_ms from events where event_ms is not null").fetchnumpy()["event_ms"])
+    few = max(1, len(times) // _FEW)
+    if len(times) < _EVENTS_MIN:
+        return
+    middle = int(times[-1 - few] - times[few])
+    gap = min(max(middle // 2, _GAP_MIN_MS), _GAP_MAX_MS)
+    steps = np.diff(times)
+    # The innermost wide step among the few at either end.
+    ends = np.flatnonzero(steps[:few] > gap), np.flatnonzero(steps[-few:] > gap)
+    for word, found in zip(("before", "after"), ends, strict=True):
+        if not len(found):
+            continue
+        at = int(found[-1]) if word == "before" else len(steps) - few + int(found[0])
+        bound = int(times[at] if word == "before" else times[at + 1])
+        rows = con.execute(
+            "select row, activity || ' ' || strftime(make_timestamp(event_ms * 1000), '%Y-%m-%dT%H:%MZ'), "
+            f"count(*) over () from events where event_ms {'<=' if word == 'before' else '>='} ? order by row limit 5",
+            [bound],
+        ).fetchall()
+        days = int(steps[at]) // 86_400_000
+        _remark(remarks, f"events {days:,} days or more {word} all others; are their dates right?", rows)
 
 
 def _remark(remarks: list[Remark], text: str, rows: list[tuple[Any, ...]]) -> None:

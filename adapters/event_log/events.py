@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from adapters.event_log.joining import Wide
 from adapters.event_log.mapping import ActivityColumn, EventLogMapping, Stamp
+from adapters.event_log.meanings import constants, number, quoted, translated
 from adapters.event_log.reading import first_rows
 from adapters.event_log.times import read_times
 from adapters.event_log.whole_orders import tell_lines
@@ -19,9 +20,6 @@ from twin.event_log import ACTIVITIES, BEGINNINGS, COLUMNS, EventLogError, Remar
 
 __all__ = ["make_events"]
 
-_AMOUNT = "decimal(28, 6)"
-_LARGEST = 90_000_000_000_000
-"""Above it no order is: in minor units of any currency it still fits 64 bits."""
 _NUMBERS = ("quantity", "stock_view")
 
 
@@ -31,7 +29,7 @@ def make_events(con: duckdb.DuckDBPyConnection, wide: Wide, mapping: EventLogMap
     Raises `EventLogError` for what cannot be read as what the mapping says that it is.
     """
     times = _times(con, wide, mapping, remarks)
-    lines = _lines(con, wide, mapping, times)
+    lines = _lines(con, wide, mapping, times, remarks)
     listed = ", ".join(f'"{name}"' for name in COLUMNS)
     if mapping.activity is not None:
         made = _by_activity(con, wide, mapping.activity, times, lines)
@@ -87,7 +85,11 @@ def _times(
 
 
 def _lines(
-    con: duckdb.DuckDBPyConnection, wide: Wide, mapping: EventLogMapping, times: dict[tuple[str, str], str]
+    con: duckdb.DuckDBPyConnection,
+    wide: Wide,
+    mapping: EventLogMapping,
+    times: dict[tuple[str, str], str],
+    remarks: list[Remark],
 ) -> dict[str, str]:
     """What each neutral column is in `wide`, but for the activity and its times."""
     held: dict[str, str] = {
@@ -99,11 +101,12 @@ def _lines(
         if said is None or isinstance(said, Stamp):
             continue
         if name in _NUMBERS:
-            held[name] = _whole(con, wide, said)
+            held[name] = _whole(con, wide, said, mapping)
         elif name == "value":
-            held["value_minor"] = _minor(con, wide, said, mapping.currency_exponent)
+            held["value_minor"] = _minor(con, wide, said, mapping)
         else:
-            held[name] = f"{wide.column(said)}::varchar"
+            held[name] = translated(con, wide, name, mapping, remarks)
+    held |= constants(mapping)
     for name in ("requested", "promised"):
         if (f"fields.{name}", "column") in times:
             held[f"{name}_ms"] = times[f"fields.{name}", "column"]
@@ -112,7 +115,7 @@ def _lines(
     meant = "true"
     if mapping.activity is not None and mapping.activity.ignore:
         listed = mapping.activity.names if mapping.activity.ignores_rest else mapping.activity.ignore
-        among = f"coalesce({wide.column(mapping.activity.column)}::varchar, '') in ({', '.join(map(_text, listed))})"
+        among = f"coalesce({wide.column(mapping.activity.column)}::varchar, '') in ({', '.join(map(quoted, listed))})"
         meant = among if mapping.activity.ignores_rest else f"not {among}"
     nameless = con.execute(
         f"select row, null, count(*) over () from wide where {subject} is null and {meant} order by row limit 5"
@@ -130,36 +133,12 @@ def _lines(
     return held
 
 
-def _whole(con: duckdb.DuckDBPyConnection, wide: Wide, said: str) -> str:
-    column = wide.column(said)
-    number = f"try_cast({column} as {_AMOUNT})"
-    bad = f"{column} is not null and ({number} is null or {number} != floor({number}) or abs({number}) > {_LARGEST})"
-    _refuse(con, wide, said, bad, "no whole numbers", "write base units, such as 12")
-    return f"{number}::bigint"
+def _whole(con: duckdb.DuckDBPyConnection, wide: Wide, said: str, mapping: EventLogMapping) -> str:
+    return f"{number(con, wide, said, mapping, whole=True)}::bigint"
 
 
-def _minor(con: duckdb.DuckDBPyConnection, wide: Wide, said: str, exponent: int) -> str:
-    column = wide.column(said)
-    number = f"try_cast({column} as {_AMOUNT})"
-    bad = f"{column} is not null and ({number} is null or abs({number}) > {_LARGEST})"
-    _refuse(con, wide, said, bad, "no amounts", "write major units, such as 2.95")
-    return f"round({number} * {10**exponent})::bigint"
-
-
-def _refuse(con: duckdb.DuckDBPyConnection, wide: Wide, said: str, bad: str, what: str, remedy: str) -> None:
-    column = wide.column(said)
-    rows = con.execute(f"select row, {column}, count(*) over () from wide where {bad} order by row limit 5").fetchall()
-    if rows:
-        place, name = wide.place(said)
-        count = int(rows[0][2])
-        problem = f"{count:,} of the cells of column {name!r} are {what}"
-        raise EventLogError(
-            place,
-            problem,
-            f"{remedy}; or list what stands for nothing in `blanks`",
-            first_rows([row[:2] for row in rows]),
-            count,
-        )
+def _minor(con: duckdb.DuckDBPyConnection, wide: Wide, said: str, mapping: EventLogMapping) -> str:
+    return f"round({number(con, wide, said, mapping, whole=False)} * {10**mapping.currency_exponent})::bigint"
 
 
 def _by_case(
@@ -175,11 +154,11 @@ def _by_case(
         recorded = times.get((f"events.{name}", "recorded"), "null::bigint")
         happened = [f"{at} is not null"] if stamp.column is not None else []
         for said, values in (stamp.when or {}).items():
-            listed = ", ".join(_text(value) for value in values)
+            listed = ", ".join(quoted(value) for value in values)
             happened.append(f"{wide.column(said)}::varchar in ({listed})")
         own = dict(lines, activity=f"'{name}'", event_ms=at, record_ms=recorded)
         if stamp.quantity is not None:
-            own["quantity"] = _whole(con, wide, stamp.quantity)
+            own["quantity"] = _whole(con, wide, stamp.quantity, mapping)
         elif name not in BEGINNINGS and mapping.deliveries != "whole":
             # What was ordered is known; what was picked or delivered of it is not, and is not made up.
             own["quantity"] = "null::bigint"
@@ -213,7 +192,7 @@ def _by_activity(
             first_rows([row[:2] for row in strange]),
             number,
         )
-    cases = " ".join(f"when {_text(name)} then '{meant}'" for name, meant in spec.names.items())
+    cases = " ".join(f"when {quoted(name)} then '{meant}'" for name, meant in spec.names.items())
     timeless = con.execute(
         f"select row, {column}, count(*) over () from wide where {at} is null and {column} in (select unnest(?)) "
         "order by row limit 5",
@@ -236,7 +215,3 @@ def _by_activity(
 
 def _selected(own: dict[str, str]) -> str:
     return ", ".join([*(f'{own[name]} as "{name}"' for name in COLUMNS), "seq"])
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

@@ -111,6 +111,24 @@ class FieldColumns(_Model):
     candidates: str | None = None
 
 
+class Constants(_Model):
+    """What every row says of a field for which the export has no column."""
+
+    item: str | None = None
+    quantity: str | None = Field(default=None, pattern=r"^[0-9]{1,12}$")
+    customer: str | None = None
+    channel: str | None = None
+    region: str | None = None
+    site: str | None = None
+    supplier: str | None = None
+    origin: str | None = None
+    carrier: str | None = None
+
+
+TRANSLATED = ("item", "customer", "channel", "region", "site", "supplier", "origin", "carrier")
+"""Fields whose values may be given other names; ids of orders and lines lead from one event to the next."""
+
+
 class SourcePart(_Model):
     """One file of an export that has several: a glob of its name, and how its rows find those before it.
 
@@ -149,12 +167,15 @@ class EventLogMapping(_Model):
     currency_exponent: int = Field(default=2, ge=0, le=4)
     encoding: str = "utf-8"
     delimiter: str = Field(default=",", min_length=1, max_length=1)
+    decimal: Literal[".", ","] = "."
     blanks: Texts = ()
     case: str | None = None
     each: str | None = None
     files: dict[str, SourcePart] = Field(default_factory=dict)
     where: dict[str, Texts] = Field(default_factory=dict)
     fields: FieldColumns
+    constants: Constants = Constants()
+    values: dict[str, dict[str, str]] = Field(default_factory=dict)
     events: dict[str, StampColumn] = Field(default_factory=dict)
     activity: ActivityColumn | None = None
     deliveries: Literal["by_quantity", "whole"] = "by_quantity"
@@ -177,6 +198,14 @@ class EventLogMapping(_Model):
                 raise ValueError(f"{name!r} is no activity; there are {', '.join(ACTIVITIES)}{guess}")
         if self.fields.order is None and self.fields.purchase_order is None:
             raise ValueError("fields: neither `order` nor `purchase_order`; name the column of one")
+        for name, said in self.constants:
+            if said is not None and getattr(self.fields, name) is not None:
+                raise ValueError(f"constants.{name}: `fields` names a column of it; leave one of the two out")
+        for name in self.values:
+            if name not in TRANSLATED:
+                raise ValueError(f"values.{name}: it cannot be translated; fields here are {', '.join(TRANSLATED)}")
+            if getattr(self.fields, name) is None:
+                raise ValueError(f"values.{name}: no column of it is mapped; name it in `fields`")
         for place, (name, part) in enumerate(self.files.items()):
             if (place == 0) != (part.join is None):
                 said = "has a `join`, but nothing stands before it" if place == 0 else "has no `join`"
@@ -297,7 +326,12 @@ def _explain(place: str, error: ValidationError) -> EventLogError:
 
 
 def _keys_beside(path: list[str]) -> list[str]:
-    models: dict[str, type[_Model]] = {"times": Times, "fields": FieldColumns, "activity": ActivityColumn}
+    models: dict[str, type[_Model]] = {
+        "times": Times,
+        "fields": FieldColumns,
+        "constants": Constants,
+        "activity": ActivityColumn,
+    }
     if len(path) == 1:
         return list(EventLogMapping.model_fields)
     if len(path) == 2 and path[0] in models:

@@ -309,7 +309,7 @@ def test_a_folder_and_a_missing_mapping_are_told(tmp_path: Path, capsys: pytest.
     for arguments, said in (
         ([tmp_path / "log.xes"], "log.xes: give --mapping MAP, which says what its columns mean"),
         ([tmp_path / "empty"], "empty"),
-        ([tmp_path / "empty", "--mapping", "olist"], "is a folder, whose events need no mapping; leave it out"),
+        ([tmp_path / "empty", "--mapping", "olist"], "empty: is a folder, but none of a log; name the files in it"),
         ([tmp_path / "empty", tmp_path / "log.xes"], "is a folder, and a folder is a log of its own; give it alone"),
         ([tmp_path / "gone.xes", "--mapping", "olist"], "gone.xes: there is no such file; check the path of the log"),
     ):

@@ -112,6 +112,9 @@ def test_measures_are_chosen_by_name_and_kind(told: Told, finished: Path) -> Non
     _, out, _ = told("measures", finished, "--name", "otif*")
     assert "otif_to_request" in out
     assert "revenue" not in out
+    asked = [word for name in ("otif*", "unit_fill_rate", "otif_to_request") for word in ("--name", name)]
+    two = json.loads(told("measures", finished, "--json", *asked)[1])
+    assert {name.partition("/")[0] for name in two} == {"otif_to_request", "otif_to_promise", "unit_fill_rate"}
     _, out, _ = told("measures", finished, "--kind", "T")
     assert "inventory_record_accuracy" in out
     assert "otif" not in out

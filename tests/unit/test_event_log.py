@@ -497,6 +497,26 @@ def test_the_command_prints_profile_measures_and_refusals(told: Told, small: tup
     assert max(map(len, out.splitlines())) <= 80
 
 
+def test_several_patterns_choose_what_any_of_them_names(told: Told, small: tuple[Path, Path]) -> None:  # RP-02
+    asked = [word for name in ("order_cycle_time", "open_orders", "order_*") for word in ("--name", name)]
+    said = json.loads(told("profile", small[0], "--mapping", small[1], *asked, "--json")[1])["measures"]
+    assert {"order_cycle_time", "order_to_ship", "open_orders"} <= set(said)
+    assert "cancel_rate" not in said
+    two = told("profile", small[0], "--mapping", small[1], *asked[:4], "--json")[1]
+    assert {name.partition("/")[0] for name in json.loads(two)["measures"]} == {"order_cycle_time", "open_orders"}
+    # Each has to name something that can be had.
+    code, _, err = told("profile", small[0], "--mapping", small[1], *asked, "--name", "otif_to_request")
+    assert (code, "otif_to_request: this log cannot support it" in err) == (2, True)
+
+
+def test_a_folder_that_is_no_log_is_no_file_of_an_export(told: Told, small: tuple[Path, Path]) -> None:
+    code, out, err = told("profile", small[0].parent, "--mapping", small[1])
+    assert (code, out) == (2, "")
+    assert (
+        err == f"twin: {small[0].parent}: is a folder, but none of a log; name the files in it that --mapping is of\n"
+    )
+
+
 def test_a_refused_measure_is_named_with_what_is_missing_when_it_is_asked_for(
     told: Told, small: tuple[Path, Path], tmp_path: Path
 ) -> None:  # RP-02

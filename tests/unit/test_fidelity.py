@@ -395,7 +395,7 @@ def test_what_is_no_table_at_all_is_one_message(tmp_path: Path, capsys: pytest.C
     (tmp_path / "folder").mkdir()
     for name, says in (
         ("empty.parquet", "holds no event"),
-        ("text.parquet", "cannot be read as Parquet"),
+        ("text.parquet", "or say by --mapping what another log's columns mean"),
         ("nothing.parquet", "no such folder or file"),
         ("folder", "folder"),
     ):

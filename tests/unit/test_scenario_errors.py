@@ -102,7 +102,7 @@ MISTAKES = [
     # keys
     ("title: A test", "title: A test\ntitel: Again",
      "peak.yaml:3: unknown key 'titel'; keys here: assortment, calendars, carriers, channels, costs, currency,"
-     " description, disruptions, erp, expect, faults, interfaces and 18 more (did you mean 'title'?)"),
+     " description, disruptions, erp, expect, faults, interfaces and 19 more (did you mean 'title'?)"),
     ("{id: ups}", "{id: ups, calender: early}",
      "peak.yaml:17: unknown key 'calender'; keys here: calendar, id, latency, milestones, transit_counts"
      " (did you mean 'calendar'?)"),

@@ -31,6 +31,7 @@ from twin.replay.facts import facts_of
 from twin.replay.fold import Diverged, fold, go_on, position_at
 from twin.replay.redecide import redecide
 from twin.run import Run, RunRefused, Twin, load
+from twin.scenario.units import format_instant
 
 ROOT = Path(__file__).resolve().parents[2]
 HOUR, DAY = 3_600_000, 86_400_000
@@ -366,6 +367,8 @@ def test_the_commands_say_which_replay_it_was(  # RP-04, RP-05, PL-04
     assert (told["replay"], told["violations"]) == ("fold", [])
     assert {one["measure"]: one["value"] for one in told["statement"]["figures"]} == told["figures"]
     assert {one["tag"] for one in told["statement"]["figures"]} == {"measured"}
+    assert main(["fold", run, "--at", format_instant(busy.manifest.start_ms + DAY), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == told
     assert main(["fork", run, "--at", "500", "--out", str(tmp_path / "fork"), "--no-report"]) == 0
     text = capsys.readouterr().out
     assert f"byte for byte: digest {busy.digest}" in text
@@ -408,6 +411,8 @@ def test_the_figures_of_a_folded_state_are_those_of_its_lines(  # RP-05
         (["fold", "RUN", "--at", "999999"], "--at 999999: the run has entries 1 to"),
         (["fold", "RUN", "--at", "soon"], "--at soon: "),
         (["fold", "RUN", "--at", "900d"], "the run is over at"),
+        (["fold", "RUN", "--at", "1999-01-01T00:00Z"], "the run begins at"),
+        (["fork", "RUN", "--at", "2999-01-01T00:00Z", "--out", "OUT"], "the run is over at"),
         (["fold", "NOWHERE"], "no such run folder"),
         (["fork", "RUN", "--at", "12", "--set", "run.seed=3", "--out", "OUT"], "give a time such as 36h"),
         (["fork", "RUN", "--at", "1d", "--set", "run.horizn=3d", "--out", "OUT"], "unknown key 'horizn'"),

@@ -49,6 +49,7 @@ def calibrate_exported(log: EventLog, base: Path, until: str, since: str | None,
     from twin.cli.profiling import first_day
     from twin.replay.calibrate import HEAD, calibrate_facts
     from twin.replay.log_facts import facts_of_log
+    from twin.replay.log_words import in_words_of
     from twin.scenario import load
 
     start = first_day(log)
@@ -60,8 +61,9 @@ def calibrate_exported(log: EventLog, base: Path, until: str, since: str | None,
     scenario = load(base)
     _check_out(out, HEAD, [base, *scenario.sources])
     classes = {channel.id: channel.criticality for channel in scenario.channels}
-    facts = facts_of_log(log, begins, ends, classes)
-    made = calibrate_facts(facts, log.title, f"the log '{log.title}'", scenario, base, out.parent)
+    facts = facts_of_log(in_words_of(log, scenario, base), begins, ends, classes)
+    words = "" if scenario.log_names is None else ", in the words of the base's log_names"
+    made = calibrate_facts(facts, log.title, f"the log '{log.title}'{words}", scenario, base, out.parent)
     _tell_based(made, log.title, Path(log.files[0].name), base, (begins, ends), out, as_json=as_json)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
@@ -47,20 +47,27 @@ UNREADABLE: Final = 10**10
 
 
 def chosen(
-    measures: Mapping[str, Measured], glob: str | None, kind: str | None, *, with_truth: bool = True
+    measures: Mapping[str, Measured], globs: Sequence[str], kind: str | None, *, with_truth: bool = True
 ) -> dict[str, Measured]:
-    """The measures whose names match `glob` and that are of `kind`. Raises `InputError` where none is left.
+    """The measures whose names match one of `globs` (all without any) and that are of `kind`.
 
-    A run without the truth, such as an imported one, has no measure of kind T: what is asked for is named.
+    A run without the truth, such as an imported one, has no measure of kind T: what is asked for is named. Raises
+    `InputError` for a pattern that leaves none.
     """
-    from twin.scenario.errors import suggestion
-
     if kind is not None and kind not in ("L", "T", "P"):
         raise InputError(f"--kind {kind}: give L (from the log), T (needs the truth) or P (a pair of runs)")
-    pattern = "*" if glob is None else glob
+    kept = [_chosen(measures, pattern, kind, with_truth=with_truth) for pattern in globs or ("*",)]
+    return {name: one for name, one in measures.items() if any(name in found for found in kept)}
+
+
+def _chosen(
+    measures: Mapping[str, Measured], pattern: str, kind: str | None, *, with_truth: bool
+) -> dict[str, Measured]:
+    from twin.scenario.errors import suggestion
+
     named = {name: one for name, one in measures.items() if _matches(name, pattern)}
     found = {name: one for name, one in named.items() if kind in (None, one.kind)}
-    lost = [] if with_truth else need_truth(pattern)
+    lost = [] if with_truth else need_truth([pattern])
     if not found and lost and kind in (None, "T"):
         raise InputError(f"no truth is kept of this run, which these measures need: {', '.join(lost)}")
     if not named:
@@ -72,12 +79,12 @@ def chosen(
     return found
 
 
-def need_truth(glob: str | None) -> list[str]:
-    """The measures of kind T whose names match."""
+def need_truth(globs: Sequence[str]) -> list[str]:
+    """The measures of kind T whose names match one of some patterns, or all without any."""
     from twin.measures import MEASURES
 
-    measure = (glob or "*").partition("/")[0]
-    return [name for name, spec in MEASURES.items() if spec.kind == "T" and _matches(name, measure)]
+    asked = [glob.partition("/")[0] for glob in globs or ("*",)]
+    return [name for name, spec in MEASURES.items() if spec.kind == "T" and any(_matches(name, one) for one in asked)]
 
 
 def _matches(name: str, pattern: str) -> bool:

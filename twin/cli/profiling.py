@@ -37,6 +37,7 @@ def read_log(source: str, paths: Sequence[Path], mapping: Path | None) -> EventL
     and what the adapter raises.
     """
     from twin.log.foreign import is_foreign, read_foreign
+    from twin.log.manifest import MANIFEST
     from twin.replay.neutral import event_log_of_run
 
     folders = [path for path in paths if path.is_dir()]
@@ -51,6 +52,8 @@ def read_log(source: str, paths: Sequence[Path], mapping: Path | None) -> EventL
         return load_log(source, paths, mapping)
     if len(paths) > 1:
         raise InputError(f"{folders[0]}: is a folder, and a folder is a log of its own; give it alone")
+    if mapping is not None and not (is_foreign(folders[0]) or (folders[0] / MANIFEST).exists()):
+        raise InputError(f"{folders[0]}: is a folder, but none of a log; name the files in it that --mapping is of")
     if mapping is not None:
         raise InputError(f"--mapping {mapping}: {folders[0]} is a folder, whose events need no mapping; leave it out")
     if is_foreign(folders[0]):
@@ -81,12 +84,23 @@ def load_log(source: str, files: Sequence[Path], mapping: Path) -> EventLog:
     return log
 
 
-def chosen_of_log(profile: LogProfile, glob: str | None) -> tuple[dict[str, Measured], dict[str, Refused]]:
-    """The measures and the refused ones whose names match. Raises `InputError` where none is left that can be had."""
+def chosen_of_log(profile: LogProfile, globs: Sequence[str]) -> tuple[Mapping[str, Measured], Mapping[str, Refused]]:
+    """The measures and the refused ones whose names match one of some patterns; all of them without any.
+
+    Raises `InputError` for a pattern that leaves none that can be had.
+    """
+    if not globs:
+        return profile.measures, profile.refused
+    found = [_chosen(profile, glob) for glob in globs]
+    return (
+        {name: one for name, one in profile.measures.items() if any(name in measures for measures, _ in found)},
+        {name: one for name, one in profile.refused.items() if any(name in refused for _, refused in found)},
+    )
+
+
+def _chosen(profile: LogProfile, glob: str) -> tuple[dict[str, Measured], dict[str, Refused]]:
     from twin.scenario.errors import suggestion
 
-    if glob is None:
-        return profile.measures, profile.refused
     measures = {name: one for name, one in profile.measures.items() if _matches(name, glob)}
     refused = {name: one for name, one in profile.refused.items() if fnmatchcase(name, glob)}
     if not measures and not refused:
@@ -113,10 +127,10 @@ def why(refused: Refused) -> str:
     return f"it lacks {' and '.join(told)}"
 
 
-def show_profile(log: EventLog, profile: LogProfile, glob: str | None) -> None:
+def show_profile(log: EventLog, profile: LogProfile, globs: Sequence[str]) -> None:
     """Print the profile, then the measures, then what each refused one lacks."""
-    measures, refused = chosen_of_log(profile, glob)
-    if glob is None:
+    measures, refused = chosen_of_log(profile, globs)
+    if not globs:
         _show_coverage(log, profile.coverage)
     show_measures(f"{log.title}: measures of the log alone (L)", _cut(measures), log.currency)
     if width() < WIDE:
@@ -236,9 +250,9 @@ def _show_refused(refused: Mapping[str, Refused]) -> None:
     show(shown)
 
 
-def print_profile(log: EventLog, profile: LogProfile, glob: str | None) -> None:
+def print_profile(log: EventLog, profile: LogProfile, globs: Sequence[str]) -> None:
     """One JSON map: the log, its coverage, measures and refusals; shares and values are exact, in quotes."""
-    measures, refused = chosen_of_log(profile, glob)
+    measures, refused = chosen_of_log(profile, globs)
     coverage = profile.coverage
     plain: dict[str, Any] = {
         "log": {

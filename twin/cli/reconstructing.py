@@ -52,15 +52,21 @@ def reconstruct_log(
     """Read the log, and reconstruct it in `out`."""
     from twin.cli.overrides import parse_overrides
     from twin.experiment.reconstruction import check_folder, reconstruct
+    from twin.replay.distances import library
     from twin.replay.facts import facts_of
     from twin.replay.log_facts import facts_of_log
+    from twin.replay.log_words import in_words_of
     from twin.scenario import load, load_plain
 
     scenario = load(base)
     # A log may take minutes to read.
     check_folder(out, files)
     progress("reading the log", 0, 1, 0)
+    if distances:
+        library()
     log, start, run = _log_of(files, mapping, source)
+    if run is None:
+        log = in_words_of(log, scenario, base)
     classes = {channel.id: channel.criticality for channel in scenario.channels}
     facts: Callable[[int, int], Facts] = lambda since, until: (  # noqa: E731
         facts_of_log(log, since, until, classes) if run is None else facts_of(run, since, until)

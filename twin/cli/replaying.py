@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from twin.cli.blast import parse_moment
 from twin.cli.failures import InputError
 from twin.cli.outputs import write_output
 from twin.cli.reconstructing import show_tags
@@ -43,18 +44,19 @@ DECIDED_ANEW: Final = (
 
 
 def position_of(run: Path, manifest: Manifest, text: str) -> tuple[int, int]:
-    """The entry that `--at` means and its instant (ms): a number of an entry, or a time after the start."""
+    """The entry that `--at` means and its instant (ms): an entry's number, a time after the start, or an instant."""
     from twin.replay.fold import position_at
-    from twin.scenario.units import parse_duration
 
     if text.isdecimal():
         if not 1 <= int(text) <= manifest.entries:
             raise InputError(f"--at {text}: the run has entries 1 to {manifest.entries}; give one of them")
         return int(text), -1
     try:
-        at = manifest.start_ms + parse_duration(text)
-    except ValueError as error:
-        raise InputError(f"--at {text}: {error}, or the number of an entry") from None
+        at = parse_moment("--at", text, manifest.start_ms)
+    except InputError as error:
+        raise InputError(f"{error}, or the number of an entry") from None
+    if at < manifest.start_ms:
+        raise InputError(f"--at {text}: the run begins at {clock(manifest.start_ms)}; give a later time")
     if at > manifest.end_ms:
         raise InputError(f"--at {text}: the run is over at {clock(manifest.end_ms)}; give an earlier time")
     return position_at(run, at), at

@@ -172,7 +172,7 @@ def _check_orders(log: EventLog, base: Scenario, base_file: Path, start: int) ->
             raise EventLogError(
                 log.title,
                 f"{len(dict.fromkeys(missing)):,} orders have no {name}, the first is {missing[0]}",
-                f"give it in the log, or name the column of the {name} in the mapping",
+                "name its column under `fields` in the mapping; what all rows say stands under `constants`",
             )
     strange = [
         f"{name} '{value}'"
@@ -183,7 +183,7 @@ def _check_orders(log: EventLog, base: Scenario, base_file: Path, start: int) ->
         more = f", and {len(strange) - 5} more" if len(strange) > 5 else ""
         raise CalibrationRefused(
             f"{base_file}: it does not fit the log of {log.title}, which has {', '.join(strange[:5])}{more}; "
-            "give the scenario of the business that wrote the log"
+            "give the scenario of the business that wrote the log, or translate its names by `values` in its mapping"
         )
 
 

@@ -256,6 +256,12 @@ class Telling:
                 f"Service to the date that was promised: the log has a promise for {self.promised:.1%} of its orders, "
                 "and what it lacks counts in the n-grams and the distances of events too."
             )
+        if self.base.log_names is not None and self.base.log_names.items:
+            said.append(
+                "Anything about sourcing, stock or assortment: a line stands for the item of the site that the log "
+                "names, which is there only and never runs short, so that lines ship from the recorded site is no "
+                "decision."
+            )
         if not agreement:
             said.append(f"What your own system would have decided: this is {NOT_YOURS}.")
         elif agreement[0].decisions and agreement[0].same < agreement[0].decisions:

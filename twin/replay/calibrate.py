@@ -107,7 +107,7 @@ def calibrate_facts(
         more = f", and {len(unknown) - 5} more" if len(unknown) > 5 else ""
         raise CalibrationRefused(
             f"{base_file}: it does not fit the log of {log}, which has {', '.join(unknown[:5])}{more}; "
-            "give the scenario of the business that wrote the log"
+            "give the scenario of the business that wrote the log, or translate its names by `values` in its mapping"
         )
     sections = maker.sections()
     head = [

@@ -64,7 +64,10 @@ def read_event_table(source: Path) -> pa.Table:
         table = pq.ParquetFile(source).read()
     except pa.ArrowException as error:
         reason = str(error).splitlines()[0]
-        raise EventTableError(f"{source} cannot be read as Parquet: {reason}; give a run's folder or Parquet") from None
+        raise EventTableError(
+            f"{source} cannot be read as Parquet: {reason}; give a run's folder or a Parquet file of events, "
+            "or say by --mapping what another log's columns mean"
+        ) from None
     return checked_table(table, str(source))
 
 
@@ -77,7 +80,7 @@ def checked_table(table: pa.Table, name: str) -> pa.Table:
     if missing:
         raise EventTableError(
             f"{name} has no column {_quoted(missing)}; it has {_quoted(table.column_names)}; an event table has "
-            f"{_quoted(REQUIRED)}, and may have {_quoted(OPTIONAL)}"
+            f"{_quoted(REQUIRED)}, and may have {_quoted(OPTIONAL)}; for another log give --mapping"
         )
     twice = [column for column in _SCHEMA.names if table.column_names.count(column) > 1]
     if twice:

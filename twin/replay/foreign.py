@@ -18,6 +18,7 @@ from twin.replay.calibrated_file import comment, flow
 from twin.replay.demand_fit import Rhythm
 from twin.replay.facts import CalibrationRefused
 from twin.replay.foreign_cases import (
+    OTHER,
     Case,
     Cases,
     Places,
@@ -125,6 +126,7 @@ class _Maker:
             "channels:",
             *channel,
             *self._items(),
+            *self._log_names(),
             *self._foot(),
         ]
         return ForeignCalibration(
@@ -210,3 +212,29 @@ class _Maker:
             lines.append(f"  - {{id: of_{site}, price: {format_money(price)}, cost: {cost}}}    # {told}")
             stock.append(f"  - {{warehouse: {site}, item: of_{site}, on_hand: {PLENTY}}}")
         return lines + stock
+
+    def _log_names(self) -> list[str]:
+        """How this log is read where the scenario is a base: what is not listed here is `other`."""
+        sites = place_ids(self.places.sites)
+        lines = [
+            "log_names:",
+            *comment(
+                "by this twin reconstruct, and twin calibrate with --base, read the log that these are from", "  "
+            ),
+            f"  origin: {flow(self.cases.fields)}",
+        ]
+        for key, ids in (
+            ("sites", self.places.sites),
+            ("regions", self.places.regions),
+            ("carriers", {site: self.times.carriers[site] for site in sites}),
+            ("items", {site: f"of_{site}" for site in sites}),
+        ):
+            own = [
+                f"    {flow(name)}: {flow(id)}"
+                for name, id in ids.items()
+                if not (id == OTHER and key in ("sites", "regions"))
+            ]
+            lines += [f"  {key}:", *own] if own else []
+        if self.log.currency and self.currency != self.log.currency:
+            lines.append(f"  currency: {flow(self.log.currency)}")
+        return [*lines, "  channel: orders"]

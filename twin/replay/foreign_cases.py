@@ -29,6 +29,7 @@ __all__ = [
     "cases_of",
     "group_places",
     "known_before",
+    "origin_expression",
 ]
 
 ORIGINS: Final = ("origin", "site", "supplier")
@@ -149,8 +150,13 @@ def _held(con: duckdb.DuckDBPyConnection) -> dict[str, bool]:
     return dict(zip([*names, "order_placed"], map(bool, row), strict=True))
 
 
+def origin_expression(fields: Sequence[str]) -> str:
+    """Where the goods of a case come from, in SQL over its events; blanks at either end are to be trimmed."""
+    return " || ' ' || ".join(f"coalesce(max(\"{name}\"), '')" for name in fields) or "''"
+
+
 def _query(fields: Sequence[str], begins: str) -> str:
-    origin = " || ' ' || ".join(f"coalesce(max(\"{name}\"), '')" for name in fields) or "''"
+    origin = origin_expression(fields)
     return f"""
         with lines as (
             select case_id,

@@ -36,6 +36,7 @@ from twin.scenario.faults import Fault
 from twin.scenario.interfaces import Interface
 from twin.scenario.interventions import Intervention
 from twin.scenario.inventory import Inventory
+from twin.scenario.log_names import LogNames
 from twin.scenario.master_data import MasterData
 from twin.scenario.merging import merge_plain
 from twin.scenario.monitor import Monitor
@@ -108,6 +109,8 @@ class Scenario(Model):
     """What was under way at the start, from tables: instead of `stock`"""
     residuals: ResidualFile | None = None
     """Recorded luck that a run is given again, instead of drawing it"""
+    log_names: LogNames | None = None
+    """What the log of another system calls the places of this scenario, which was made from it"""
     policies: Policies = Policies()
     """The rules of the business"""
     costs: Costs = Costs()

@@ -25,7 +25,7 @@ def fold(
     run: RunFolder,
     at: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="A time after the start, e.g. 36h, or an entry's number; the end."),
+        typer.Option(metavar="TIME", help="36h after the start, an instant, or an entry's number; the end."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
@@ -42,7 +42,7 @@ def fold(
 @commands.command()
 def fork(
     run: RunFolder,
-    at: Annotated[str, typer.Option(metavar="TIME", help="A time after the start, e.g. 36h, or an entry's number.")],
+    at: Annotated[str, typer.Option(metavar="TIME", help="36h after the start, an instant, or an entry's number.")],
     out: Out,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="What is otherwise from there on.")
@@ -234,7 +234,10 @@ def profile(
     mapping: Annotated[
         Path | None, typer.Option(metavar="MAP", help="YAML file, or the name of a shipped one; a folder needs none.")
     ] = None,
-    name: Annotated[str | None, typer.Option(metavar="GLOB", help="Only these measures, e.g. 'otif*'.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Option("--name", metavar="GLOB", help="Only these measures, e.g. 'otif*'; as often as you like."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for the neutral log; it is made.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, shares and values exact.")] = False,
     source: Annotated[
@@ -250,12 +253,12 @@ def profile(
         check_foreign(out)
     log = read_log(source, files, mapping)
     found = profile_log(log)
-    chosen_of_log(found, name)
+    chosen_of_log(found, names or ())
     digest = None if out is None else write_foreign(log, out)
     if as_json:
-        print_profile(log, found, name)
+        print_profile(log, found, names or ())
         return
-    show_profile(log, found, name)
+    show_profile(log, found, names or ())
     if digest is not None:
         line(f"neutral log: {out}")
         line(f"digest: {digest}")

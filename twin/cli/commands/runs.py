@@ -168,7 +168,10 @@ def opening(
 @commands.command()
 def measures(
     run: RunFolder,
-    name: Annotated[str | None, typer.Option(metavar="GLOB", help="Only these, e.g. 'otif*'.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Option("--name", metavar="GLOB", help="Only these, e.g. 'otif*'; as often as you like."),
+    ] = None,
     kind: Annotated[str | None, typer.Option(metavar="L|T|P", help="From the log, the truth, or a pair.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, values as exact decimals.")] = False,
     base: Annotated[Path | None, typer.Option(metavar="RUN", help="A run of the same seed to compare with.")] = None,
@@ -190,12 +193,12 @@ def measures(
     if base is not None:
         before = compute(base)
         found |= compare(facts_of(base, trace=True), facts_of(run, trace=True))
-    found = chosen(found, name, kind, with_truth=manifest.truth_rows > 0)
+    found = chosen(found, names or (), kind, with_truth=manifest.truth_rows > 0)
     if as_json:
         print_json(found)
     else:
         show_measures(f"{manifest.title}, seed {manifest.seed}", found, manifest.currency, before)
-        if not manifest.truth_rows and kind is None and (missing := need_truth(name)):
+        if not manifest.truth_rows and kind is None and (missing := need_truth(names or ())):
             line(f"not here, since no truth is kept of this run: {', '.join(missing)}")
 
 
