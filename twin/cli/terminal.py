@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["finds_room", "line", "show", "table", "width"]
+__all__ = ["finds_room", "line", "prose", "show", "table", "width"]
 
 PIPED_WIDTH: Final = 140
 
@@ -124,6 +124,11 @@ def _folded(text: str, across: int, first: str = "", rest: str = "") -> str:
 def line(text: str = "") -> None:
     """Print one line as it is, however long."""
     sys.stdout.write(f"{text}\n")
+
+
+def prose(text: str) -> None:
+    """Print a sentence, folded between its words where the line is too short for it."""
+    line(_folded(text, width()))
 
 
 def table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:
