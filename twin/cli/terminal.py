@@ -51,7 +51,7 @@ def show(what: Table) -> None:
     console = _console()
     if what.title:
         title, what.title = str(what.title), None
-        console.print(title, style="bold", soft_wrap=True)
+        console.print(_folded(title, console.width), style="bold", soft_wrap=True)
     if _fit(what, console):
         console.print(what)
     else:
