@@ -261,6 +261,17 @@ def test_what_a_run_under_way_cannot_take_over_is_refused(busy: Run, tmp_path: P
     at = busy.manifest.start_ms + DAY
     with pytest.raises(RunRefused, match="a run under way cannot take over"):
         what_if(busy.folder, at, {"warehouses": [{"id": "main", "reports": ["picked", "shipped"]}]}, tmp_path / "fork")
+    # What was changed is named, also beside a change that can be taken over, and not only what it comes to.
+    stock = {"stock": [{"warehouse": "main", "item": "mug", "on_hand": 50}]}
+    other = {"policies": {"sourcing": {"rules": ["most_stock"]}}}
+    with pytest.raises(RunRefused) as refused:
+        what_if(busy.folder, at, {**other, **stock}, tmp_path / "fork")
+    assert str(refused.value).startswith("stock: a run under way cannot take over what this comes to: another opening")
+    closed = {"warehouses": [{"id": "main", "pickers": 3, "reports": ["picked", "shipped"]}]}
+    with pytest.raises(
+        RunRefused, match=r"^warehouses\[main\]\.reports: a run under way cannot take over what this comes to: "
+    ):
+        what_if(busy.folder, at, {**other, **closed}, tmp_path / "fork")
     with pytest.raises(RunRefused, match="a change comes after its start and before its end"):
         what_if(busy.folder, busy.manifest.end_ms, {}, tmp_path / "fork")
     assert not (tmp_path / "fork").exists()
