@@ -267,7 +267,7 @@ def test_what_a_run_under_way_cannot_take_over_is_refused(busy: Run, tmp_path: P
     with pytest.raises(RunRefused) as refused:
         what_if(busy.folder, at, {**other, **stock}, tmp_path / "fork")
     assert str(refused.value).startswith("stock: a run under way cannot take over what this comes to: another opening")
-    closed = {"warehouses": [{"id": "main", "pickers": 3, "reports": ["picked", "shipped"]}]}
+    closed = {"warehouses": [{"id": "main", "latency": "5ms", "reports": ["picked", "shipped"]}]}
     with pytest.raises(
         RunRefused, match=r"^warehouses\[main\]\.reports: a run under way cannot take over what this comes to: "
     ):
