@@ -17,6 +17,7 @@ import pytest
 from tests.world.deciders import between_two, nearest, outside
 from twin.cli import main
 from twin.cli.failures import tell
+from twin.cli.interrupting import Interrupts
 from twin.cli.terminal import WORD_MAX, show, table
 from twin.core.refusals import CorruptLog
 from twin.log import explain, read_manifest
@@ -279,6 +280,54 @@ def test_a_run_refused_in_its_middle_says_so_and_is_replaced_by_force(told: Told
     assert f"{again} is cut off: it has no manifest.json; run it again with --force, or remove it" in err
     assert "to see it again" not in err
     assert told(*command, "--force")[0] == 0
+
+
+INTERRUPTED = """
+import os, signal, sys, threading
+import duckdb
+from twin.cli import main, profiling
+from twin.event_log import EventLogError
+
+# A shell that starts a job in the background has it ignore interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+def long(*asked):
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        # One thread and small steps, between which it looks for signals.
+        duckdb.sql("set threads = 1")
+        duckdb.sql("select sum(hash(range)) from range(1000000000000)").fetchall()
+    except Exception as error:
+        assert not isinstance(error, KeyboardInterrupt)
+        if sys.argv[1] == "as it is":
+            raise
+        raise EventLogError("a.csv", f"cannot be used ({error})", "correct it") from None
+
+profiling.read_log = long
+sys.exit(main(["profile", "a.csv"]))
+"""
+
+
+@pytest.mark.parametrize("how", ["as it is", "as an error of the input"])
+def test_an_interrupt_inside_a_query_is_an_interrupt_whatever_the_library_makes_of_it(how: str) -> None:
+    """EX-05: neither a defect nor a mistake in the input is told; DuckDB raises `RuntimeError: Query interrupted`."""
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, how], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "twin: interrupted\n")
+
+
+def test_an_interrupt_among_an_errors_causes_is_one_and_another_error_is_none() -> None:
+    with Interrupts() as interrupts:
+        try:
+            try:
+                raise KeyboardInterrupt
+            except KeyboardInterrupt as error:
+                raise ValueError("as a library says it") from error
+        except ValueError as error:
+            assert interrupts.behind(error)
+        assert not interrupts.behind(ValueError("a mistake"))
+    assert signal.getsignal(signal.SIGINT) != interrupts._note
 
 
 def test_a_refusal_does_not_call_what_others_wrote_cut_off(told: Told, tmp_path: Path) -> None:

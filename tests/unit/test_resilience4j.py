@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +19,7 @@ from twin.core.master import DeliveryPolicy as CorePolicy
 from twin.log import connect
 from twin.scenario import ScenarioError, load, units
 from twin.scenario.delivery import DeliveryPolicies
-from twin.scenario.resilience4j import Imported, fragment_text, import_policies, read_configuration
+from twin.scenario.resilience4j import TARGETS, Imported, fragment_text, import_policies, read_configuration
 from twin.scenario.resilience4j.fields import FIELDS
 from twin.scenario.resilience4j.fields import REFUSED as REFUSED_FIELDS
 from twin.scenario.resilience4j.spring import parse_duration_ms, parse_duration_ns
@@ -552,6 +553,29 @@ UNUSABLE: list[tuple[str | bytes, str]] = [
     ),
     ("resilience4j.retry: {instances: {portal: {}}}\n---\na: 1\n", "r4j.yml:2: not valid YAML: "),
 ]
+
+
+def test_java_properties_are_told_and_how_they_read_as_yaml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """PL-03: the form that the message gives is read."""
+    path = tmp_path / "application.properties"
+    path.write_text("resilience4j.retry.instances.a.max-attempts=3\n", encoding="utf-8")
+    with pytest.raises(
+        ScenarioError, match=r"application\.properties: Java properties are not read; give the same as YAML"
+    ):
+        read_configuration(path)
+    assert main(["policies", str(path), "--bind", "a=erp"]) == 2
+    told = capsys.readouterr().err
+    written = re.search(r"`(resilience4j\S+: 3)`", told)
+    assert written is not None
+    path.with_suffix(".yml").write_text(f"{written[1]}\n", encoding="utf-8")
+    assert read_configuration(path.with_suffix(".yml")).instances["a"]
+
+
+def test_the_page_names_every_gateway_that_an_instance_can_be_bound_to() -> None:
+    """PL-03: two were missing."""
+    page = (Path(__file__).resolve().parents[2] / "docs/policies_import.md").read_text(encoding="utf-8")
+    (row,) = [line for line in page.splitlines() if line.startswith("| `--bind NAME=GATEWAY`")]
+    assert [name for name in TARGETS if f"`{name}`" not in row] == []
 
 
 @pytest.mark.parametrize(("text", "told"), UNUSABLE)

@@ -275,7 +275,9 @@ def test_what_has_no_counterpart_is_refused_with_its_place(tmp_path: Path, text:
         ("", "rules.json: the file is empty; give settings of Resilience4j, or sourcing rules of Spree (data) or Adobe "
          "Commerce (links, items)"),
         ("[]\n", "rules.json:1: expected keys such as resilience4j, data, links or items, got a list"),
-        ('{"data": [\n', "rules.json:2: not valid YAML: "),
+        ('{"data": [\n', "rules.json:2: not valid JSON: Expecting value (column 1); is the file cut off?"),
+        ('{"data": [{"type": "x", "lab', "rules.json:1: not valid JSON: Unterminated string starting at (column 25)"),
+        ('{"data": [{"type" "x"}]}', "rules.json:1: not valid JSON: Expecting ':' delimiter (column 19)"),
         (b"\x89PNG", "rules.json:1: byte 0x89 is not UTF-8"),
         ('{"data": [],\n"data": []}\n', "rules.json:2: the key 'data' stands twice; first in line 1"),
     ],
@@ -374,9 +376,12 @@ def test_no_line_of_the_tables_is_wider_than_the_terminal(
 ) -> None:
     monkeypatch.setenv("COLUMNS", width)
     _, shown, _ = told("policies", SPREE, *binds(HOME))
-    tables = shown.partition("\n- ")[0]
+    tables, _, rest = shown.partition("\n- ")
     assert "default_location" in tables
     assert max(map(len, tables.splitlines())) <= int(width)
+    # Nor are the remarks below, and no sentence stands in a column of a word or two.
+    assert max(map(len, rest.partition("\n\n")[0].splitlines())) <= int(width)
+    assert "here the rules hold" in tables and "ranks once an order" in tables
 
 
 @pytest.mark.parametrize(

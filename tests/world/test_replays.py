@@ -14,7 +14,7 @@ import duckdb
 import pytest
 from msgspec.structs import replace
 
-from tests.world.deciders import between_two, nearest, outside
+from tests.world.deciders import Function, between_two, nearest, outside
 from tests.world.openings import NOW, opened, tables
 from twin.cli import main
 from twin.codec import decode_entry, encode_entry
@@ -262,6 +262,17 @@ def test_what_a_run_under_way_cannot_take_over_is_refused(busy: Run, tmp_path: P
     at = busy.manifest.start_ms + DAY
     with pytest.raises(RunRefused, match="a run under way cannot take over"):
         what_if(busy.folder, at, {"warehouses": [{"id": "main", "reports": ["picked", "shipped"]}]}, tmp_path / "fork")
+    # What was changed is named, also beside a change that can be taken over, and not only what it comes to.
+    stock = {"stock": [{"warehouse": "main", "item": "mug", "on_hand": 50}]}
+    other = {"policies": {"sourcing": {"rules": ["most_stock"]}}}
+    with pytest.raises(RunRefused) as refused:
+        what_if(busy.folder, at, {**other, **stock}, tmp_path / "fork")
+    assert str(refused.value).startswith("stock: a run under way cannot take over what this comes to: another opening")
+    closed = {"warehouses": [{"id": "main", "latency": "5ms", "reports": ["picked", "shipped"]}]}
+    with pytest.raises(
+        RunRefused, match=r"^warehouses\[main\]\.reports: a run under way cannot take over what this comes to: "
+    ):
+        what_if(busy.folder, at, {**other, **closed}, tmp_path / "fork")
     with pytest.raises(RunRefused, match="a change comes after its start and before its end"):
         what_if(busy.folder, busy.manifest.end_ms, {}, tmp_path / "fork")
     assert not (tmp_path / "fork").exists()
@@ -345,7 +356,58 @@ def test_a_service_is_held_against_the_log(busy: Run) -> None:  # PL-04
     assert set(found.reasons) >= {"site", "no answer"}
     assert any(one.decision == "promise" for one in found.changed)
     first = next(one for one in found.changed if one.decision == "sourcing")
-    assert (first.would_be, first.why) in {("line 1: stock at far", "far"), ("line 0: none", "failed: busy")}
+    assert (first.would_be, first.why) in {("line 1: stock at far", "far"), ("order: no answer", "failed: busy")}
+
+
+def test_an_answer_that_cannot_be_carried_out_is_no_other_decision(  # PL-04
+    busy: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    orders = redecide(busy.folder).agreement[0].decisions
+    mars = Function(lambda question: SourcingAnswer((AnswerLeg(1, "stock", "mars", 1),)))
+    found = redecide(busy.folder, service=mars)
+    assert (found.reasons, found.usable) == ({"unusable": orders}, 0)
+    assert {one.decision for one in found.changed} == {"sourcing"}
+    sample = nearest()
+    seldom = Function(lambda asked: mars.answer(asked) if asked.order.endswith("7") else sample.decide(asked))
+    found = redecide(busy.folder, service=seldom)
+    assert 0 < found.reasons["unusable"] == orders - found.usable < orders
+    # The command ends with 1 where nothing could be compared, and says so.
+    monkeypatch.setattr("twin.decisions.connect", lambda *asked, **how: mars)
+    assert main(["redecide", str(busy.folder), "--service", "stdio:mars", "--quiet"]) == 1
+    told = capsys.readouterr()
+    assert f"0 of {orders} answers of the service can be carried out" in told.out
+    assert told.err == "twin: the service gave no decision that can be carried out, so nothing could be compared\n"
+    monkeypatch.setattr("twin.decisions.connect", lambda *asked, **how: seldom)
+    assert main(["redecide", str(busy.folder), "--service", "stdio:seldom", "--quiet"]) == 0
+
+
+def test_dates_that_a_service_promised_are_not_promised_here(tmp_path: Path) -> None:  # PL-04
+    promised = {"policies": {"promise": {"outside": {"service": "nearest"}}}}
+    run = Twin(outside(between_two(busy=True)).with_changes(promised)).run(
+        out=tmp_path / "run", services={"nearest": nearest()}
+    )
+    found = redecide(run.folder, service=nearest())
+    assert found.agreement[0].decisions > 600
+    assert found.changed == ()
+
+
+def test_long_decisions_are_cut_in_the_table_and_nothing_is_wider_than_the_terminal(  # RP-05
+    demo: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    rows = tmp_path / "changed.csv"
+    words = ["redecide", str(demo.folder), "--set", "policies.sourcing.rules=[nearest]", "--out", str(rows), "--quiet"]
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    assert "whole texts are there (...)" in " ".join(out.split())
+    # Twenty decisions, none over more than seven lines; the file has them whole.
+    table = out.partition("Changed\n")[2].partition(" changed")[0].splitlines()
+    assert len(table) <= 20 * 7
+    texts = [row["was"] for row in csv.DictReader(rows.read_text(encoding="utf-8").splitlines())]
+    assert max(map(len, texts)) > 500
+    assert main(["fold", str(demo.folder), "--at", "1d"]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
 
 
 def test_wilsons_interval_is_the_textbooks() -> None:

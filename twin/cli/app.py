@@ -13,6 +13,7 @@ import typer
 
 from twin.cli.commands import experiments, looking, replays, runs
 from twin.cli.failures import INTERRUPTED, WRONG_INPUT, tell
+from twin.cli.interrupting import Interrupts
 
 __all__ = ["app", "main"]
 
@@ -31,6 +32,11 @@ for module in (runs, looking, experiments, replays):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code. No mistake in the input ends in a traceback."""
+    with Interrupts() as interrupts:
+        return _main(arguments, interrupts)
+
+
+def _main(arguments: Sequence[str] | None, interrupts: Interrupts) -> int:
     try:
         outcome = app(args=None if arguments is None else list(arguments), standalone_mode=False, prog_name="twin")
         sys.stdout.flush()
@@ -44,12 +50,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _had_enough()
     except Exception as error:  # noqa: BLE001  (the outermost edge: nothing goes on after it but the exit)
-        show = getattr(error, "show", None)
-        if show is not None and hasattr(error, "exit_code"):
-            # The arguments do not fit the command: typer says how they would.
-            show()
-            return WRONG_INPUT
-        return tell(error)
+        if interrupts.behind(error):
+            outcome = INTERRUPTED
+        else:
+            show = getattr(error, "show", None)
+            if show is not None and hasattr(error, "exit_code"):
+                # The arguments do not fit the command: typer says how they would.
+                show()
+                return WRONG_INPUT
+            return tell(error)
     if outcome == INTERRUPTED:
         sys.stderr.write("twin: interrupted\n")
     return outcome if isinstance(outcome, int) else 0

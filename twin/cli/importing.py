@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from twin.cli.failures import InputError
 from twin.cli.outputs import write_output
-from twin.cli.terminal import line, show, table
+from twin.cli.terminal import line, prose, show, table
 from twin.scenario.errors import choices
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ __all__ = [
     "write_fragment",
 ]
 
+DIFFERS: Final = "What differs"
 FIELD_WIDTH: Final = 24
 """Characters of a field's name, or of a setting, that stay on one line."""
 
@@ -110,28 +111,30 @@ def write_fragment(path: Path, text: str, kind: str = "a fragment of policies") 
 def show_import(imported: Imported, fragment: str, out: Path | None) -> None:
     """A table for each module of an instance, then what the file does not say, then the fragment or where it is."""
     for (instance, gateway, module), rows in groupby(imported.rows, _group):
-        made = table(f"{instance} to {gateway}: {module}", "Field", "Value", "Said in", "Becomes", "What differs")
+        made = table(f"{instance} to {gateway}: {module}", "Field", "Value", "Said in", "Becomes", DIFFERS)
         made.columns[0].min_width = made.columns[3].min_width = FIELD_WIDTH
+        made.columns[2].no_wrap = True
         for row in rows:
             made.add_row(row.field.partition(".")[2] or "–", row.value, row.said, row.becomes, row.note)
-        show(made)
+        show(made, sentences=(DIFFERS,))
     _show_rest(imported.remarks, fragment, out)
 
 
 def show_rules(imported: ImportedRules, fragment: str, out: Path | None) -> None:
     """A table for each rule, then what differs as a whole, then the fragment or where it is."""
     for rule, rows in groupby(imported.rows, _rule):
-        made = table(f"{imported.title}: {rule}", "Field", "Value", "Said in", "Becomes", "What differs")
+        made = table(f"{imported.title}: {rule}", "Field", "Value", "Said in", "Becomes", DIFFERS)
         made.columns[0].min_width = made.columns[3].min_width = FIELD_WIDTH
+        made.columns[2].no_wrap = True
         for row in rows:
             made.add_row(row.field or "–", row.value or "–", row.said, row.becomes, row.note)
-        show(made)
+        show(made, sentences=(DIFFERS,))
     _show_rest(imported.remarks, fragment, out)
 
 
 def _show_rest(remarks: Sequence[str], fragment: str, out: Path | None) -> None:
     for remark in remarks:
-        line(f"- {remark}")
+        prose(f"- {remark}")
     line()
     if out is None:
         line(fragment.rstrip("\n"))

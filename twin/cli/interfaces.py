@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
 from twin.cli.failures import InputError
-from twin.cli.terminal import line, show, table
+from twin.cli.terminal import line, prose, show, table
 from twin.cli.texts import count, in_unit, money, rounded
 
 if TYPE_CHECKING:
@@ -72,10 +72,11 @@ def _checked(figures: InterfaceFigures, glob: str) -> None:
 def show_interfaces(title: str, figures: InterfaceFigures, glob: str, slos: Slos, currency: str) -> None:
     """What was asked of each gateway and how that ended, how soon, what is left, and what came in; times in UTC."""
     _checked(figures, glob)
+    asked = list(_rows(figures, glob))
     calls = _table(f"{title}: calls", "Calls", "Retried", "Refused", "Failed", "Unknown", "Late")
     answers = _table("Answers", "p50", "p95", "p99", "SLO burn", "Past deadline")
     left = _table("Open messages and dead letters", "Open", "Age", "Given up", "Left", "Age of it", "Value")
-    for gateway, capability, row in _rows(figures, glob):
+    for gateway, capability, row in asked:
         counts = (row.calls, row.retries, row.refused, row.failed, row.unknown, row.late)
         calls.add_row(gateway, capability, *(count(number) for number in counts))
         burn = row.slo_burn(chosen_slo(gateway, slos)) if row.acknowledged else None
@@ -88,11 +89,18 @@ def show_interfaces(title: str, figures: InterfaceFigures, glob: str, slos: Slos
             left.add_row(gateway, capability, *numbers, money(row.dead_value_minor, currency) if row.dead else "")
     show(calls)
     line("Unknown: no answer in time. Late: done after the attempt was given up.")
+    for gateway, capability, row in asked:
+        # Only services that decide give such answers.
+        if row.unusable:
+            prose(
+                f"{gateway}, {capability}: {count(row.unusable)} of the answers could not be carried out, and are no "
+                "success; `twin explain` has the reasons."
+            )
     line()
     show(answers)
-    line("p50 to p99: from sending an attempt to its success. SLO burn: 1 spends the error budget exactly;")
-    line(
-        "without --slo an answer within the timeout for 99 % of the calls. Past deadline: done, and of no use any more."
+    prose(
+        "p50 to p99: from sending an attempt to its success. SLO burn: 1 spends the error budget exactly; without "
+        "--slo an answer within the timeout for 99 % of the calls. Past deadline: done, and of no use any more."
     )
     line()
     if left.row_count:
@@ -142,6 +150,7 @@ def print_interfaces(figures: InterfaceFigures, glob: str, slos: Slos) -> None:
                 "calls": row.calls,
                 "retries": row.retries,
                 "succeeded": row.succeeded,
+                "unusable": row.unusable,
                 "refused": row.refused,
                 "failed": row.failed,
                 "unknown": row.unknown,

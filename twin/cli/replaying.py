@@ -16,10 +16,12 @@ from twin.cli.blast import parse_moment
 from twin.cli.failures import InputError
 from twin.cli.outputs import write_output
 from twin.cli.reconstructing import show_tags
-from twin.cli.terminal import line, show, table
+from twin.cli.terminal import line, prose, show, table
 from twin.cli.texts import clock, count
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from twin.core.master import Policies
     from twin.core.state import State
     from twin.log import Manifest
@@ -37,6 +39,9 @@ __all__ = [
 
 SHOWN: Final = 20
 """Changed decisions that a table shows."""
+TEXT_MAX: Final = 72
+"""Characters of a decision that a table shows."""
+MORE: Final = "..."
 DECIDED_ANEW: Final = (
     "Re-decided: each decision anew against the recorded state; nothing was carried out, so no difference follows from "
     "another."
@@ -107,7 +112,9 @@ def show_state(run: Path, manifest: Manifest, state: State, *, as_json: bool) ->
         made.add_row(name, count(number))
     show(made)
     line(f"state:   {digest}")
-    line("all invariants hold" if not broken else f"{count(len(broken))} invariants are broken; the first: {broken[0]}")
+    prose(
+        "all invariants hold" if not broken else f"{count(len(broken))} invariants are broken; the first: {broken[0]}"
+    )
     show_tags(said)
 
 
@@ -158,8 +165,8 @@ def show_redecided(manifest: Manifest, found: Redecided, logic: str) -> None:
     """How far the decisions agree, and those that differ."""
     from twin.replay.statement import of_redecide
 
-    line(f"{manifest.title}, seed {manifest.seed}; {logic}.")
-    line(DECIDED_ANEW)
+    prose(f"{manifest.title}, seed {manifest.seed}; {logic}.")
+    prose(DECIDED_ANEW)
     line()
     right = ("Decisions", "Same", "Share", "95 % interval", "By value")
     made = table("Sourcing that comes out identical in site, quantity and date", "Class", *right, right=right)
@@ -167,22 +174,39 @@ def show_redecided(manifest: Manifest, found: Redecided, logic: str) -> None:
         made.add_row(one.criticality or "all", count(one.decisions), count(one.same), *_shares(one))
     show(made)
     if found.reasons:
-        line("where it differs: " + ", ".join(f"{reason} {count(number)}" for reason, number in found.reasons.items()))
+        prose("where it differs: " + ", ".join(f"{reason} {count(number)}" for reason, number in found.reasons.items()))
+    if found.usable >= 0:
+        asked = found.agreement[0].decisions if found.agreement else 0
+        prose(f"{count(found.usable)} of {count(asked)} answers of the service can be carried out")
     looked = ", ".join(f"{count(number)} of {kind}" for kind, number in found.decisions.items())
-    line(f"{count(found.entries)} entries, with decisions: {looked}")
+    prose(f"{count(found.entries)} entries, with decisions: {looked}")
     if not found.changed:
         line("none changed")
         show_tags(of_redecide(manifest, logic, found.agreement))
         return
     made = table("Changed", "Entry", "About", "Was", "Would be", "Decided by", right=("Entry",))
     for change in found.changed[:SHOWN]:
-        made.add_row(
-            count(change.position), f"{change.subject} {change.decision}", change.was, change.would_be, change.why
-        )
+        texts = [_shortened(text) for text in (change.was, change.would_be, change.why)]
+        made.add_row(count(change.position), f"{change.subject} {change.decision}", *texts)
     show(made)
     more = len(found.changed) - SHOWN
-    line(f"{count(len(found.changed))} changed" + (f"; --out FILE.csv has the other {count(more)}" if more > 0 else ""))
+    prose(
+        f"{count(len(found.changed))} changed"
+        + (f"; --out FILE.csv has the other {count(more)}" if more > 0 else "")
+        + (f"; whole texts are there ({MORE})" if any(MORE in cell for cell in _cells(made)) else "")
+    )
     show_tags(of_redecide(manifest, logic, found.agreement))
+
+
+def _cells(made: Table) -> list[str]:
+    return [str(cell) for column in made.columns for cell in column.cells]
+
+
+def _shortened(text: str) -> str:
+    """At most `TEXT_MAX` characters, cut between words: a release of forty lines would fill a page."""
+    if len(text) <= TEXT_MAX:
+        return text
+    return f"{text[: TEXT_MAX - len(MORE)].rpartition(' ')[0].rstrip(',;:')} {MORE}"
 
 
 def _shares(one: Agreement) -> tuple[str, str, str]:

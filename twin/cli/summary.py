@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from twin.cli.books import show_books_in_short
 from twin.cli.measures import KEY_MEASURES, show_measures
 from twin.cli.openings import show_opening_in_short
+from twin.cli.outside import show_asked
 from twin.cli.progress import Reporter
 from twin.cli.terminal import line
 from twin.cli.texts import count, day, duration
@@ -54,6 +55,7 @@ class Summary:
             line()
             key = {name: self.measures[name] for name in KEY_MEASURES if name in self.measures}
             show_measures("Key measures", key, manifest.currency)
+            show_asked(self.measures)
             if self.opening is not None:
                 show_opening_in_short(self.opening)
             show_books_in_short(self.books)

@@ -11,12 +11,15 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["finds_room", "line", "show", "table", "width"]
+__all__ = ["finds_room", "line", "prose", "show", "table", "width"]
 
 PIPED_WIDTH: Final = 140
 
 WORD_MAX: Final = 16
 """Characters of a word that stay on one line; a longer one, such as the name of a measure, may be folded."""
+
+SENTENCE_MIN: Final = 24
+"""Characters that a column of sentences has at least: with fewer, each would be a word high."""
 
 INDENT: Final = "  "
 EVERYTHING: Final = 100_000
@@ -42,17 +45,17 @@ def width() -> int:
     return _console().width
 
 
-def show(what: Table) -> None:
+def show(what: Table, *, sentences: tuple[str, ...] = ()) -> None:
     """Print a table below its title, which may be longer than the table is wide.
 
     Where the terminal is narrow, text is folded between its words; where that is not enough, every row becomes a
-    paragraph with a line for each column. No number is cut.
+    paragraph with a line for each column. No number is cut. A column of `sentences` has room for some words.
     """
     console = _console()
     if what.title:
         title, what.title = str(what.title), None
-        console.print(title, style="bold", soft_wrap=True)
-    if _fit(what, console):
+        console.print(_folded(title, console.width), style="bold", soft_wrap=True)
+    if _fit(what, console, sentences):
         console.print(what)
     else:
         _show_rows(what, console.width)
@@ -61,13 +64,13 @@ def show(what: Table) -> None:
 def finds_room(what: Table) -> bool:
     """Whether every text of the table stays on one line."""
     console = _console()
-    wanted, _, around = _widths(what, console)
+    wanted, _, around = _widths(what, console, ())
     return sum(wanted) <= console.width - around
 
 
-def _fit(what: Table, console: Console) -> bool:
+def _fit(what: Table, console: Console, sentences: tuple[str, ...]) -> bool:
     """Share the terminal's width out to the columns; returns whether there is enough of it."""
-    wanted, least, around = _widths(what, console)
+    wanted, least, around = _widths(what, console, sentences)
     room = console.width - around
     if sum(wanted) <= room:
         return True
@@ -80,7 +83,7 @@ def _fit(what: Table, console: Console) -> bool:
     return True
 
 
-def _widths(what: Table, console: Console) -> tuple[list[int], list[int], int]:
+def _widths(what: Table, console: Console, sentences: tuple[str, ...]) -> tuple[list[int], list[int], int]:
     """Characters that each column wants and that it needs at least, and those between and around them."""
     from rich.cells import cell_len
     from rich.measure import Measurement
@@ -91,7 +94,10 @@ def _widths(what: Table, console: Console) -> tuple[list[int], list[int], int]:
         whole = max(map(cell_len, texts))
         words = max((cell_len(word) for text in texts for word in text.split()), default=0)
         wanted.append(whole)
-        least.append(whole if column.no_wrap else min(words, column.min_width or WORD_MAX))
+        folded = min(words, column.min_width or WORD_MAX)
+        if column.header in sentences:
+            folded = max(folded, min(whole, SENTENCE_MIN))
+        least.append(whole if column.no_wrap else folded)
     around = Measurement.get(console, console.options.update(max_width=EVERYTHING), what).maximum - sum(wanted)
     return wanted, least, around
 
@@ -124,6 +130,11 @@ def _folded(text: str, across: int, first: str = "", rest: str = "") -> str:
 def line(text: str = "") -> None:
     """Print one line as it is, however long."""
     sys.stdout.write(f"{text}\n")
+
+
+def prose(text: str) -> None:
+    """Print a sentence, folded between its words where the line is too short for it."""
+    line(_folded(text, width()))
 
 
 def table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:

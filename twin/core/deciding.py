@@ -21,7 +21,7 @@ from twin.core.refusals import Refusal
 from twin.core.sourcing import Candidate, Plan, SourcingLine
 from twin.core.state import State
 
-__all__ = ["PROMISE_MAX", "decide_promise", "decide_release", "decide_sourcing"]
+__all__ = ["PROMISE_MAX", "decide_promise", "decide_release", "decide_sourcing", "what_is_wrong"]
 
 PROMISE_MAX: Final = 253_402_300_799_999
 """Last instant that may be promised, in ms: the end of the year 9999, past which no calendar has a date."""
@@ -45,7 +45,7 @@ def decide_sourcing(state: State, command: DecideSourcing, now: int, draft: Draf
         if line.buckets[buckets.SOURCING]
     ]
     lines = context_of(state, order, wanted, now).lines
-    reason = _miscounted(wanted, command.legs) or _unreal(lines, command.legs)
+    reason = what_is_wrong(wanted, lines, command.legs)
     if reason:
         draft.events.append(SourcingUnanswered(order.id, command.request, reason))
         return None
@@ -99,6 +99,16 @@ def decide_release(state: State, command: DecideRelease, now: int, draft: Draft)
     else:
         draft.events.append(OrderHeld(order.id, command.reason or f"{command.source} does not release it"))
     return None
+
+
+def what_is_wrong(
+    wanted: Sequence[tuple[int, str, int]], lines: Sequence[SourcingLine], legs: Sequence[DecidedLeg]
+) -> str:
+    """Why legs cannot be carried out for the units `wanted`, as (line, sku, quantity), among the candidates of `lines`.
+
+    Empty where they can.
+    """
+    return _miscounted(wanted, legs) or _unreal(lines, legs)
 
 
 def _numbers(numbers: Sequence[int]) -> str:

@@ -124,7 +124,7 @@ class _Watch:
             series.backlog[index] = max(series.backlog[index], len(open_now))
         elif kind in ("settled", "lapsed", "dead"):
             open_now.discard(key)
-        if kind in ("asked", "sent", "succeeded"):
+        if kind in ("asked", "sent", "succeeded", "unusable"):
             row = series.wanted if kind == "asked" else series.sent if kind == "sent" else series.good
             row[index] += 1
 

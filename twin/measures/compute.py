@@ -18,6 +18,7 @@ from twin.measures import (
     integrity,
     marketplace,
     master_data,
+    outside,
     pairs,
     service,
 )
@@ -39,6 +40,7 @@ _SOURCES: Final = (
     against_truth,
     marketplace,
     holding,
+    outside,
     master_data,
     pairs,
 )

@@ -13,6 +13,7 @@ from hashlib import blake2b
 from twin.core.entry import Entry
 from twin.log import CostRates, Monitoring
 from twin.measures.fold_holding import HoldingFacts
+from twin.measures.fold_outside import OutsideFacts
 from twin.measures.messages import Messages
 from twin.measures.records import (
     CellFacts,
@@ -179,6 +180,7 @@ class Facts:
 
         # Where the inventory is held outside: what became of claims, and units kept for others by (node, item).
         self.holding = HoldingFacts()
+        self.outside = OutsideFacts()
         self.elsewhere: dict[tuple[str, str], int] = {}
 
         # Decisions in the window that broke a rule, by rule.
@@ -379,6 +381,7 @@ class Facts:
                     fold = folds[type(event)]
                     if fold is not None:
                         fold(self, event, now)
+                self.outside.take(entry)
                 messages.send(self, entry)
 
     def _roll(self, now: int) -> None:

@@ -72,6 +72,7 @@ def items_defined(facts: Facts, event: ev.ItemsDefined, now: int) -> None:
 def policies_defined(facts: Facts, event: ev.PoliciesDefined, now: int) -> None:
     facts.messages.acknowledged = {policy.gateway: policy.acknowledge for policy in event.policies.delivery}
     facts.messages.retries = {policy.gateway: policy.retries for policy in event.policies.delivery}
+    facts.outside.define(event.policies, facts.begin)
 
 
 def replenishment_defined(facts: Facts, event: ev.ReplenishmentDefined, now: int) -> None:

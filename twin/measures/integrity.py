@@ -61,12 +61,15 @@ def illegal_transition_count(facts: Facts) -> Answer:
 @measure("L", "count", "in the window")
 def fallbacks(facts: Facts) -> Iterator[Answer]:
     """What was taken to somebody else since its counterpart could not be told: `warehouse` are releases that were
-    sourced elsewhere, `supplier` purchase orders that went to another supplier.
+    sourced elsewhere, `supplier` purchase orders that went to another supplier. Where a service outside decides,
+    `service` are decisions that the engine took, since the service gave none that could be carried out.
     """
-    messages = facts.messages
-    yield answer(messages.fallbacks + messages.other_suppliers)
+    messages, outside = facts.messages, facts.outside
+    yield answer(messages.fallbacks + messages.other_suppliers + outside.fallbacks)
     yield answer(messages.fallbacks, part="warehouse")
     yield answer(messages.other_suppliers, part="supplier")
+    if outside.asked:
+        yield answer(outside.fallbacks, part="service")
 
 
 @measure("L", "count", "in the window")

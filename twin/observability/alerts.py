@@ -169,6 +169,8 @@ _STEPS: Final[dict[str, Any]] = {
     "asked": Monitor._opened,
     "sent": Monitor._nothing,
     "succeeded": Monitor._succeeded,
+    # The interface did its work; what its owner is called about is not what a service decides.
+    "unusable": Monitor._succeeded,
     "late": Monitor._nothing,
     "failed": Monitor._ended,
     "unknown": Monitor._ended,

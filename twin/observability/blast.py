@@ -345,6 +345,7 @@ _STEPS: Final[dict[str, Any]] = {
     "asked": _Blast.asked,
     "sent": _Blast.sent,
     "succeeded": _Blast.succeeded,
+    "unusable": _Blast.succeeded,
     "late": _Blast.nothing,
     "failed": _Blast.ended,
     "unknown": _Blast.ended,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Final, Literal, NamedTuple
 
 from twin.core import events as ev
-from twin.core.commands import AcknowledgeDelivery, ConfirmInvoice, IssueCredit, Wake
+from twin.core.commands import AcknowledgeDelivery, ConfirmInvoice, DecidePromise, DecideSourcing, IssueCredit, Wake
 from twin.core.effects import Delivery
 from twin.core.entry import Entry
 from twin.core.master import DEFAULT_DELIVERY, DeliveryPolicy
@@ -24,6 +24,7 @@ StepKind = Literal[
     "asked",
     "sent",
     "succeeded",
+    "unusable",
     "late",
     "failed",
     "unknown",
@@ -37,7 +38,8 @@ StepKind = Literal[
 """What can become of a message.
 
 `asked`: the engine wants it done. `sent`: an attempt left. `succeeded`, `failed`, `unknown` (no answer in time) and
-`refused` (for good) are the outcomes of an attempt. `late`: a success came for a message whose attempt had been given
+`refused` (for good) are the outcomes of an attempt, and `unusable`: a service outside answered in time with what cannot
+be carried out. `late`: a success came for a message whose attempt had been given
 up. `dead`: it became a dead letter; `redriven`: somebody sent that again; `expired`: nobody did in its time.
 `lapsed`: it was dropped: a question that could not be asked in its time, or what is no longer wanted.
 `settled`: it needs nothing more.
@@ -146,7 +148,9 @@ class Calls:
             return
         answered = command.attempt if isinstance(command, AcknowledgeDelivery) and command.attempt else message.attempt
         in_time = message.stage == "in_flight" and answered >= message.first
-        yield Step(entry.now, "succeeded" if in_time else "late", message, answered)
+        unusable = _unusable(entry, event.delivery) if in_time else ""
+        kind: StepKind = "unusable" if unusable else "succeeded" if in_time else "late"
+        yield Step(entry.now, kind, message, answered, unusable)
         # A counterpart that acts on a dead letter settles it without ever having answered it.
         answers = isinstance(command, AcknowledgeDelivery | ConfirmInvoice | IssueCredit)
         yield Step(entry.now, "settled", message, answered, "" if answers else ACTED)
@@ -203,6 +207,16 @@ class Calls:
         if not isinstance(command, Wake):
             kind = "refused" if getattr(command, "outcome", "") == "refused" else "failed"
         yield Step(entry.now, kind, message, message.attempt, reason)
+
+
+def _unusable(entry: Entry, question: str) -> str:
+    """Why an answer to a question cannot be carried out; empty where it can, or where the message is no question."""
+    if not isinstance(entry.command, DecideSourcing | DecidePromise):
+        return ""
+    for event in entry.events:
+        if isinstance(event, ev.SourcingUnanswered | ev.PromiseUnanswered) and event.request == question:
+            return event.reason
+    return ""
 
 
 _FOLDS: Final[dict[type, Any]] = {

@@ -58,7 +58,8 @@ class Histogram:
 class Outbound:
     """What the engine asked through a gateway for one capability. Counts; durations in ms.
 
-    An attempt ends as `succeeded`, `refused`, `failed` or `unknown`, or is still open. `late` are successes that came
+    An attempt ends as `succeeded`, `unusable` (a service outside answered with what cannot be carried out), `refused`,
+    `failed` or `unknown`, or is still open. `late` are successes that came
     when the attempt was given up already, `stale` other answers to attempts or messages that were settled or given
     up. `past_deadline` are messages that succeeded after the instant from which their answer was of no use: wasted
     work. `latency` is from the sending of an attempt to its success, `duration` from the first asking to the end.
@@ -69,6 +70,7 @@ class Outbound:
         self.calls = 0
         self.retries = 0
         self.succeeded = 0
+        self.unusable = 0
         self.refused = 0
         self.failed = 0
         self.unknown = 0
@@ -93,7 +95,7 @@ class Outbound:
     @property
     def ended(self) -> int:
         """Attempts with an outcome."""
-        return self.succeeded + self.refused + self.failed + self.unknown
+        return self.succeeded + self.unusable + self.refused + self.failed + self.unknown
 
     def slo_misses(self, slo: Slo | None = None) -> int:
         """Ended attempts that did not succeed, or not within the SLO's latency (by default the attempt's timeout)."""
@@ -213,6 +215,11 @@ def _succeeded(row: Outbound, step: Step) -> None:
     _done(row, step)
 
 
+def _unusable(row: Outbound, step: Step) -> None:
+    row.unusable += 1
+    _done(row, step)
+
+
 def _late(row: Outbound, step: Step) -> None:
     row.late += 1
     _done(row, step)
@@ -261,6 +268,7 @@ _COUNT: Final = {
     "asked": _asked,
     "sent": _sent,
     "succeeded": _succeeded,
+    "unusable": _unusable,
     "late": _late,
     "failed": _failed,
     "unknown": _unknown,

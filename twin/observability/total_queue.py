@@ -111,7 +111,7 @@ class QueueFold:
         delivery = step.message.delivery
         if step.kind == "asked":
             self.asked[delivery.key] = _Asked(delivery.effect)
-        elif step.kind in ("succeeded", "late"):
+        elif step.kind in ("succeeded", "unusable", "late"):
             self.asked[delivery.key].told = True
         elif step.kind == "settled" and step.reason != ACTED:
             self.asked[delivery.key].acknowledged_at = step.at

@@ -243,8 +243,9 @@ class _Fold:
 
 _OUTCOMES: Final = {
     "succeeded": "succeeded",
-    # Refused for good is an answer of a counterpart that is there.
+    # Refused for good is an answer of a counterpart that is there, and so is what cannot be carried out.
     "refused": "succeeded",
+    "unusable": "succeeded",
     "failed": "failed",
     "unknown": "unknown",
     "lapsed": "unknown",

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from twin.core.calendar import CalendarExhausted
 from twin.core.commands import Wake
+from twin.core.deciding import what_is_wrong
 from twin.core.engine import Engine
 from twin.core.entry import Entry, Outcome
 from twin.core.events import (
@@ -28,10 +29,10 @@ from twin.core.events import (
     SourcingDecided,
 )
 from twin.core.master import Policies
-from twin.core.ordering import new_order, sourcing_asked
+from twin.core.ordering import context_of, new_order, sourcing_asked
 from twin.core.promising import promise_lines
 from twin.core.state import Order, State
-from twin.decisions import Decider, DecisionFailed, SourcingAnswer, sourcing_question
+from twin.decisions import Decider, DecisionFailed, SourcingAnswer, legs_of, sourcing_question
 from twin.log import read_entries, read_manifest
 from twin.replay.agreement import Agreement, agreement_of
 from twin.scenario.units import format_instant
@@ -40,6 +41,11 @@ __all__ = ["Agreement", "Changed", "Redecided", "over", "redecide"]
 
 Z: Final = 1.959963984540054
 """Quantile of the normal distribution for intervals of 95 %."""
+
+_NO_ANSWER: Final = "no answer"
+_UNUSABLE: Final = "unusable"
+_NONE: Final = (_NO_ANSWER, _UNUSABLE)
+"""What stands in the place of a route where a service gave no decision, or none that could be carried out."""
 
 Told = Callable[[int], None]
 """Takes the position of each entry looked at."""
@@ -58,13 +64,17 @@ class Changed(Struct, frozen=True):
 
 
 class Redecided(Struct, frozen=True):
-    """What deciding anew has shown. `decisions` counts those looked at by kind, `reasons` why sourcing differs."""
+    """What deciding anew has shown. `decisions` counts those looked at by kind, `reasons` why sourcing differs.
+
+    `usable` are the sourcing decisions of a service that can be carried out, -1 where the engine decided.
+    """
 
     entries: int
     decisions: dict[str, int]
     changed: tuple[Changed, ...]
     agreement: tuple[Agreement, ...]
     reasons: dict[str, int]
+    usable: int = -1
 
 
 def redecide(
@@ -95,7 +105,7 @@ def redecide(
         entries += 1
         if told is not None:
             told(entry.position)
-    return tally.result(entries)
+    return tally.result(entries, by_service=service is not None)
 
 
 def _anew(engine: Engine, entry: Entry, policies: Callable[[Policies], Policies] | None) -> Outcome:
@@ -122,23 +132,34 @@ def _by_service(entry: Entry, state: State, service: Decider) -> tuple[tuple[Eve
             if not (isinstance(event, PromiseDecided) and event.order in again):
                 events.append(event)
             continue
-        again.append(event.order)
         order, wanted = _wanted(entry, state, event)
         effect = sourcing_asked(state, order, wanted, entry.now)
         question = sourcing_question(f"{order.id}/redecide/{entry.position}", effect, order.criticality, entry.now)
         try:
             answer = service.decide(question)
         except DecisionFailed as failed:
-            events.append(SourcingDecided(event.order, (Leg(0, "none", "", 0, f"failed: {failed.reason}"),)))
+            events.append(_none(event.order, _NO_ANSWER, f"failed: {failed.reason}"))
             continue
         if not isinstance(answer, SourcingAnswer):
             raise TypeError(f"a question about sourcing was answered by {type(answer).__name__}")
+        wrong = what_is_wrong(wanted, context_of(state, order, wanted, entry.now).lines, legs_of(answer))
+        if wrong:
+            events.append(_none(event.order, _UNUSABLE, wrong))
+            continue
+        again.append(event.order)
         legs = tuple(
             [Leg(leg.line, leg.route, leg.node, leg.quantity, leg.reason, leg.runner_up) for leg in answer.legs]
         )
         events.append(SourcingDecided(event.order, legs, (), service.about.name))
-        events += _promised(state, order, legs, entry)
+        if not state.policies.promiser:
+            # Whoever else promises was asked about it later, and is not asked here.
+            events += _promised(state, order, legs, entry)
     return tuple(events), "" if entry.refusal is None else entry.refusal.code
+
+
+def _none(order: str, which: str, why: str) -> SourcingDecided:
+    """Stands for a decision that there is none of."""
+    return SourcingDecided(order, (Leg(0, which, "", 0, why),))
 
 
 def _promised(state: State, order: Order, legs: tuple[Leg, ...], entry: Entry) -> Iterator[Event]:
@@ -178,11 +199,17 @@ def _legs(event: SourcingDecided) -> dict[str, str]:
     by_line: dict[int, list[Leg]] = {}
     for leg in sorted(event.legs, key=lambda leg: (leg.line, leg.route, leg.node, leg.quantity)):
         by_line.setdefault(leg.line, []).append(leg)
-    return {f"line {line}": " and ".join(_leg(leg, len(legs)) for leg in legs) for line, legs in by_line.items()}
+    # No line has the number 0: it stands for the whole decision, of which there is none.
+    return {
+        f"line {line}" if line else "order": " and ".join(_leg(leg, len(legs)) for leg in legs)
+        for line, legs in by_line.items()
+    }
 
 
 def _leg(leg: Leg, of: int) -> str:
     """What a leg takes and where; one that is alone takes the whole line."""
+    if leg.route in _NONE:
+        return leg.route
     units = f"{leg.quantity} " if of > 1 else ""
     return f"{units}{leg.route}{f' at {leg.node}' if leg.node else ''}"
 
@@ -191,7 +218,7 @@ def _why(event: SourcingDecided, lines: Sequence[str]) -> str:
     rules = dict.fromkeys(
         f"{leg.rule}{f' before {leg.runner_up}' if leg.runner_up else ''}"
         for leg in event.legs
-        if leg.rule and f"line {leg.line}" in lines
+        if leg.rule and (f"line {leg.line}" in lines or leg.route in _NONE)
     )
     return "; ".join(rules)
 
@@ -275,6 +302,7 @@ class _Tally:
         self.changed: list[Changed] = []
         self.reasons: dict[str, int] = {}
         self.classes: dict[str, list[int]] = {}
+        self.usable = 0
 
     def take(self, entry: Entry, state: State, events: Sequence[Event], refusal: str) -> None:
         """Compare what was recorded with what comes out now."""
@@ -295,6 +323,7 @@ class _Tally:
                 why = _why(now, differ) if isinstance(now, SourcingDecided) else ""
                 self._differs(entry, kind, subject, texts[0] or "none", texts[1] or "none", why)
             if isinstance(was, SourcingDecided):
+                self.usable += isinstance(now, SourcingDecided) and all(leg.route not in _NONE for leg in now.legs)
                 dates = [_told_dates(side.values(), was.order) for side in (before, after)]
                 self._agreed(entry, state, was, not differ, dates[0] == dates[1], now)
 
@@ -315,21 +344,23 @@ class _Tally:
             reason = _reason(was, now) if not legs else "date"
             self.reasons[reason] = self.reasons.get(reason, 0) + 1
 
-    def result(self, entries: int) -> Redecided:
+    def result(self, entries: int, *, by_service: bool = False) -> Redecided:
         """All of it."""
         agreement = [
             agreement_of(name, counts[0], counts[1], counts[2], counts[3])
             for name, counts in sorted(self.classes.items())
         ]
-        return Redecided(entries, self.decisions, tuple(self.changed), tuple(agreement), self.reasons)
+        usable = self.usable if by_service else -1
+        return Redecided(entries, self.decisions, tuple(self.changed), tuple(agreement), self.reasons, usable)
 
 
 def _reason(was: SourcingDecided, now: Event | None) -> str:
     """In what two sourcing decisions differ first: route, site or quantity."""
     if not isinstance(now, SourcingDecided):
         return "no decision"
-    if any(leg.route == "none" for leg in now.legs):
-        return "no answer"
+    for leg in now.legs:
+        if leg.route in _NONE:
+            return leg.route
     for name in ("route", "node"):
         if sorted((leg.line, getattr(leg, name)) for leg in was.legs) != sorted(
             (leg.line, getattr(leg, name)) for leg in now.legs

@@ -1,4 +1,4 @@
-"""The tables about interfaces: how each did, what waits at it, and what the monitor raised."""
+"""The tables about interfaces: how each did, what waits at it, who decided behind it, and what the monitor raised."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from fractions import Fraction
 from typing import Final
 
 from twin.log.telemetry import Objective
+from twin.measures.outside import AskedOutside
 from twin.observability import Alert, Detection, FaultTime, InterfaceFigures, Slo
 from twin.report.grid import instant_text
 from twin.report.tables import Head, Row, Table
-from twin.report.words import count, duration, money, plural, rounded
+from twin.report.words import count, duration, money, percent, plural, rounded
 
-__all__ = ["alert_table", "interface_tables"]
+__all__ = ["alert_table", "asked_table", "interface_tables"]
 
 ROWS: Final = 40
 """Gateways and capabilities that are listed, those with the most calls first."""
@@ -28,11 +29,14 @@ def interface_tables(figures: InterfaceFigures, currency: str, objectives: Seque
     """
     promised = {one.gateway: Slo(one.latency_ms, one.share_ppm) for one in objectives}
     found = sorted(figures.outbound.items(), key=lambda item: (-item[1].calls, item[0]))[:ROWS]
+    # Only services that decide give answers that cannot be used; elsewhere the column would be noise.
+    told = any(row.unusable for _, row in found)
     calls: list[Row] = []
     waiting: list[Row] = []
     for (gateway, capability), row in found:
         burn = row.slo_burn(promised.get(gateway)) if row.acknowledged else None
-        counts = (row.calls, row.retries, row.refused, row.failed, row.unknown, row.late)
+        unusable = (row.unusable,) if told else ()
+        counts = (row.calls, row.retries, *unusable, row.refused, row.failed, row.unknown, row.late)
         times = (row.latency.percentile(percent) for percent in (50, 95, 99))
         cells = [count(number) for number in counts] + ["–" if ms is None else _short(ms) for ms in times]
         calls.append(Row((gateway, capability, *cells, "–" if burn is None else rounded(burn, 2))))
@@ -52,7 +56,10 @@ def interface_tables(figures: InterfaceFigures, currency: str, objectives: Seque
         "that fail or outlast their timeout; a dash where nobody waits for an answer. The command twin interfaces RUN "
         "takes other levels."
     )
-    numbers = ("calls", "retries", "refused", "failed", "unknown", "late", "p50", "p95", "p99", "SLO burn")
+    if told:
+        note = "Unusable: an answer of a service that could not be carried out, no success. " + note
+    more = ("unusable",) if told else ()
+    numbers = ("calls", "retries", *more, "refused", "failed", "unknown", "late", "p50", "p95", "p99", "SLO burn")
     tables = [Table("Interfaces", _head("Interface", "asks for", *numbers), calls, note)]
     if waiting:
         head = _head("Interface", "asks for", "open at end", "oldest", "given up", "not sent again", "oldest", "worth")
@@ -73,6 +80,30 @@ def _short(ms: int) -> str:
 
 def _age(since: int, end: int) -> str:
     return "" if since < 0 else duration(end - since)
+
+
+def asked_table(found: Sequence[AskedOutside]) -> Table:
+    """How many decisions each service outside took, and what became of the others it was asked for."""
+    rows = [
+        Row(
+            (
+                row.service,
+                row.decision,
+                count(row.asked),
+                count(row.decided),
+                percent(row.decided, row.asked),
+                "; ".join(other.words for other in row.others),
+            )
+        )
+        for row in found
+    ]
+    numbers = (Head("of", "n"), Head("decided", "n"), Head("share", "n"))
+    head = (Head("Service"), Head("asked for"), *numbers, Head("otherwise", "wrap"))
+    note = (
+        "What is asked anew about the same order is one decision; the whole run, warm-up included. "
+        "The command twin explain RUN ORDER has every answer."
+    )
+    return Table("Asked of services outside", head, rows, note)
 
 
 def alert_table(alerts: Sequence[Alert], detection: Detection | None) -> Table:

@@ -12,11 +12,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from twin.log import Manifest, read_entries, read_manifest, read_truth
 from twin.measures import Measured, compute
 from twin.measures.accounts import Accounts, account, compare_book, read_book_counts
+from twin.measures.outside import asked_outside
 from twin.observability import InterfaceFigures, Monitor, detect, faults_of
 from twin.report import charts
 from twin.report.grid import HOUR_MS, date_text, grid_over, instant_text
-from twin.report.interface_tables import alert_table, interface_tables
-from twin.report.logic import decided_by, is_reference
+from twin.report.interface_tables import alert_table, asked_table, interface_tables
+from twin.report.logic import decided_by, who_decided
 from twin.report.picture import Picture, watch
 from twin.report.tables import (
     Table,
@@ -152,13 +153,13 @@ def _context(
         charts.cycle_time(picture, _percentiles(measures)),
         charts.costs(steps, currency) if steps else None,
     ]
-    logic = "reference logic, not yours" if is_reference(scenario) else "decisions by a service outside"
+    asked = asked_outside(measures)
     books, differences = book_tables(accounts, read_book_counts(run))
     key_measures, others = measure_tables(measures, currency)
     return {
         "title": manifest.title,
         "summary": _summary(manifest, measures, picture, accounts),
-        "stamp": f"{MODEL}, {logic}",
+        "stamp": f"{MODEL}, {who_decided(scenario, asked)}",
         "manifest": manifest,
         "keys": _keys(manifest, measures, picture, accounts),
         "charts": [drawing for drawing in drawings if drawing is not None],
@@ -167,6 +168,7 @@ def _context(
         "sections": [
             Section([by_channel(picture, currency), by_site(picture, currency)]),
             Section(sourcing_tables(picture, measures), pair=True),
+            *([Section([asked_table(asked)])] if asked else []),
             *sections,
         ],
         "books": [books[:1], books[1:]],
@@ -174,7 +176,7 @@ def _context(
         "agreement": _agreement(accounts),
         "exceptions": exception_tables(picture, currency),
         "daily": by_bucket(picture),
-        "origin": ORIGIN.format(logic=decided_by(scenario)),
+        "origin": ORIGIN.format(logic=decided_by(scenario, asked)),
         "facts": _facts(manifest, scenario),
         "command": _command(manifest, scenario),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal, InvalidOperation
 from pathlib import Path as FilePath
 from typing import Any
@@ -13,7 +14,7 @@ from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from twin.scenario.errors import Problem, ScenarioError
 from twin.scenario.merging import Node
 
-__all__ = ["read"]
+__all__ = ["check_kind", "read"]
 
 _TAG = "tag:yaml.org,2002:"
 
@@ -33,6 +34,8 @@ def read(
     try:
         root = YAML(typ="safe", pure=True).compose(text)
     except MarkedYAMLError as error:
+        if FilePath(path).suffix.lower() == ".json":
+            _check_json(text, name)
         mark = error.problem_mark or error.context_mark
         what = " ".join(part for part in (error.context, error.problem) if part)
         raise _wrong(name, mark.line + 1 if mark else 0, f"not valid YAML: {what}") from None
@@ -50,6 +53,31 @@ def read(
         raise _wrong(name, line, f"expected {keys}, got {what}")
     reader = _Reader(name)
     return reader.node(root, root.start_mark.line + 1, ()), reader.problems
+
+
+def check_kind(path: FilePath, name: str) -> None:
+    """Raises `ScenarioError` for a folder, and for Java properties, which are settings in another form."""
+    if path.is_dir():
+        raise _wrong(name, 0, "this is a folder; name the YAML file in it")
+    if path.suffix.lower() == ".properties":
+        raise _wrong(
+            name,
+            0,
+            "Java properties are not read; give the same as YAML, where resilience4j.retry.instances.a.max-attempts=3 "
+            "is the line `resilience4j.retry.instances.a.max-attempts: 3` of a .yml file",
+        )
+
+
+def _check_json(text: str, name: str) -> None:
+    """Say of a file that is called JSON, and is no YAML, what is wrong with it as JSON."""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        cut = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated")
+        what = f"not valid JSON: {error.msg} (column {error.colno})"
+        raise _wrong(name, error.lineno, f"{what}; is the file cut off?" if cut else what) from None
+    except RecursionError:
+        return
 
 
 def _wrong(name: str, line: int, message: str) -> ScenarioError:

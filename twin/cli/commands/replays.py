@@ -117,6 +117,9 @@ def redecide(
         print_redecided(manifest, found, logic)
     else:
         show_redecided(manifest, found, logic)
+    if found.usable == 0 and found.agreement:
+        sys.stderr.write("twin: the service gave no decision that can be carried out, so nothing could be compared\n")
+        raise typer.Exit(FAILED)
 
 
 @commands.command()

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from twin.scenario.errors import Problem, ScenarioError, choices, suggestion
 from twin.scenario.merging import Node
-from twin.scenario.reading import read
+from twin.scenario.reading import check_kind, read
 from twin.scenario.resilience4j.fields import FIELDS, REFUSED_KEYS, REFUSED_MODULES, SILENT_KEYS, SILENT_MODULES
 from twin.scenario.resilience4j.spring import loose, spread
 
@@ -116,8 +116,7 @@ class Configuration(Struct, frozen=True):
 def read_configuration(path: str | FilePath) -> Configuration:
     """The Resilience4j part of a YAML file. Raises `ScenarioError` where there is none, or it is not understood."""
     name = str(path)
-    if FilePath(path).is_dir():
-        raise ScenarioError([Problem(name, 0, "this is a folder; name the YAML file in it")])
+    check_kind(FilePath(path), name)
     begins = "Resilience4j's settings stand under the key resilience4j"
     root, problems = read(FilePath(path), name, begins, "keys such as resilience4j")
     top = root.value if isinstance(root.value, dict) else {}

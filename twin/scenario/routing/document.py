@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from twin.scenario.errors import Problem, ScenarioError, choices
 from twin.scenario.merging import Node
-from twin.scenario.reading import read
+from twin.scenario.reading import check_kind, read
 from twin.scenario.resilience4j.spring import loose
 
 __all__ = ["Document", "Fields", "System", "read_document"]
@@ -44,8 +44,7 @@ def read_document(path: str | FilePath) -> Document | None:
     Raises `ScenarioError` for a file that cannot be read, or holds more than one such list or keys that are not known.
     """
     name = str(path)
-    if FilePath(path).is_dir():
-        raise ScenarioError([Problem(name, 0, "this is a folder; name the YAML file in it")])
+    check_kind(FilePath(path), name)
     begins = "settings of Resilience4j, or sourcing rules of Spree (data) or Adobe Commerce (links, items)"
     root, problems = read(FilePath(path), name, f"give {begins}", "keys such as resilience4j, data, links or items")
     top = root.value if isinstance(root.value, dict) else {}

@@ -1,0 +1,53 @@
+"""Whether somebody interrupted the program, also where a library tells of it in words of its own."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Self
+
+__all__ = ["Interrupts"]
+
+
+class Interrupts:
+    """Notes interrupts (Ctrl-C) while it is entered, and lets them through as `KeyboardInterrupt`.
+
+    A library in C that is interrupted may raise what it likes instead: DuckDB raises `RuntimeError`, or an error of the
+    input with the interrupt's name in its text. Outside the main thread, and where interrupts are ignored or handled
+    otherwise, nothing is changed.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+        self._installed = False
+
+    def __enter__(self) -> Self:
+        if (
+            threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        ):
+            signal.signal(signal.SIGINT, self._note)
+            self._installed = True
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._installed:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.came = True
+        signal.default_int_handler(number, frame)
+
+    def behind(self, error: BaseException) -> bool:
+        """Whether an interrupt is what this error tells of: one came, or one is among its causes."""
+        if self.came:
+            return True
+        seen: list[BaseException] = []
+        cause: BaseException | None = error
+        while cause is not None and cause not in seen:
+            if isinstance(cause, KeyboardInterrupt):
+                return True
+            seen.append(cause)
+            cause = cause.__cause__ or cause.__context__
+        return False
