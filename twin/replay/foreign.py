@@ -59,9 +59,10 @@ def calibrate_log(
 ) -> ForeignCalibration:
     """A scenario of what the log shows in [`since`, `until`) ms, its run `horizon` ms long from `until` on.
 
-    Nothing that happened at or after `until` is looked at. `since` is the first case unless given; `origin` names the
-    fields that say together where goods come from. Raises `CalibrationRefused` for a period that the log does not
-    have, and for one in which nothing was delivered.
+    Nothing that happened at or after `until` is looked at, but for what was given up at a time that the log does not
+    say. What an order consists of, its places, value and promise are what the whole log says of it. `since` is the
+    first case unless given; `origin` names the fields that say together where goods come from. Raises
+    `CalibrationRefused` for a period that the log does not have, and for one in which nothing was delivered.
     """
     cases = cases_of(log, origin)
     first, last = cases.cases[0].began_at, cases.cases[-1].began_at
@@ -158,11 +159,13 @@ class _Maker:
             left.append(f"{cases.backwards:,} end before they begin")
         if left:
             lines += comment(f"Left out of the whole log: {'; '.join(left)}.", "")
-        gone = len(self.known) - len(self.times.kept)
+        gone = [case for case in self.known if case.cancelled]
         if gone:
+            undated = sum(case.cancelled_at is None for case in gone)
+            after = f" ({undated:,} at a time that the log does not say, maybe later)" if undated else ""
             lines += comment(
-                f"{gone:,} of {len(self.known):,} cases were given up; they are orders like others here, since nothing "
-                "says when or why, and no duration is taken from them.",
+                f"{len(gone):,} of {len(self.known):,} cases were given up{after}; they are orders like others here, "
+                "and no duration is taken from them.",
                 "",
             )
         if cases.delivered_only:

@@ -46,8 +46,9 @@ ALL: Final = "all"
 
 class Case(NamedTuple):
     """What one order wants from one origin for one region; instants in ms, None for what has not happened or is not
-    known. It is handed over and delivered when the last of it is. `units` are its lines where the log names lines,
-    else its quantity; `value_minor` is that of all units."""
+    known. It is handed over and delivered when the last of it is. It is `cancelled` where any of it was given up, from
+    `cancelled_at` on; None where the log does not say when. `units` are its lines where the log names lines, else its
+    quantity; `value_minor` is that of all units."""
 
     order: str
     origin: str
@@ -58,6 +59,7 @@ class Case(NamedTuple):
     delivered_at: int | None
     promised_at: int | None
     cancelled: bool
+    cancelled_at: int | None
     units: int
     value_minor: int | None
 
@@ -119,17 +121,15 @@ def cases_of(log: EventLog, origin: Sequence[str] = ()) -> Cases:
         begins = "order_placed" if held["order_placed"] else "purchase_order_created"
         rows = con.execute(_query(fields, begins)).fetchall()
     found, headless, backwards, complete = [], 0, 0, True
-    for order, origin_, region, carrier, began, handed, delivered, promised, cancelled, units, value in rows:
-        if began is None:
+    for *said, units, value in rows:
+        case = Case._make([*said, max(1, units or 1), value])
+        if case.began_at is None:
             headless += 1
             continue
-        case = Case(
-            order, origin_, region, carrier, began, handed, delivered, promised, cancelled, max(1, units or 1), value
-        )
         if _backwards(case):
             backwards += 1
             continue
-        complete = complete and delivered is not None
+        complete = complete and case.delivered_at is not None
         found.append(case)
     if not any(case.delivered_at is not None for case in found):
         raise CalibrationRefused(
@@ -164,6 +164,8 @@ def _query(fields: Sequence[str], begins: str) -> str:
                 max(event_ms) filter (activity in ('delivered', 'purchase_order_received')) as delivered,
                 min(promised_ms) as promised,
                 bool_or(activity = 'cancelled') as cancelled,
+                bool_or(activity = 'cancelled' and event_ms is null) as undated,
+                min(event_ms) filter (activity = 'cancelled') as cancelled_at,
                 max(quantity) as quantity,
                 max(value_minor) as value
             from events group by case_id
@@ -171,7 +173,7 @@ def _query(fields: Sequence[str], begins: str) -> str:
         select ordered, origin, region, max(carrier), min(began),
             case when count(handed) = count(*) then max(handed) end,
             case when count(delivered) = count(*) then max(delivered) end,
-            max(promised), bool_or(cancelled),
+            max(promised), bool_or(cancelled), case when not bool_or(undated) then min(cancelled_at) end,
             case when count(line) > 0 then count(*) else sum(quantity)::bigint end,
             sum(value)::bigint
         from lines group by ordered, origin, region
@@ -185,9 +187,16 @@ def _backwards(case: Case) -> bool:
 
 
 def known_before(cases: Iterable[Case], since: int, until: int) -> list[Case]:
-    """The cases that began in [`since`, `until`) ms, with what happened before `until` only."""
+    """The cases that began in [`since`, `until`) ms, with what happened before `until` only.
+
+    What was given up at a time that the log does not say counts as given up before."""
     return [
-        case._replace(handed_at=_before(case.handed_at, until), delivered_at=_before(case.delivered_at, until))
+        case._replace(
+            handed_at=_before(case.handed_at, until),
+            delivered_at=_before(case.delivered_at, until),
+            cancelled=case.cancelled and (case.cancelled_at is None or case.cancelled_at < until),
+            cancelled_at=_before(case.cancelled_at, until),
+        )
         for case in cases
         if since <= case.began_at < until
     ]

@@ -48,7 +48,7 @@ class Times:
         self.known = known
         self.places = places
         self.since, self.until = since, until
-        # What was given up never takes its time; when it was, many a log does not say.
+        # What was given up never takes its time.
         self.kept = [case for case in known if not case.cancelled]
         self.site = {case: places.sites[case.origin] for case in known}
         self.region = {case: places.regions[case.region] for case in known}
@@ -179,12 +179,13 @@ class Times:
                 finished = sum(None not in self._way(case) for case in own)
                 name = f"lanes {site}-{region} transit"
                 found, words = self._transit_of(own) if own else None, f"{begins} to delivered, {time}"
+                told_by = own
                 if finished < LANE_MIN or found is None or not found.told:
                     pool = region if by_region else site
-                    found = pools.get(pool)
+                    found, told_by = pools.get(pool), alike.get(pool, [])
                     words = f"that of all {'to' if by_region else 'from'} {pool}"
                     if found is None or not found.told:
-                        found, words = everything, "that of all lanes"
+                        found, told_by, words = everything, self.kept, "that of all lanes"
                     words += f", since {finished} cases of its own are too few ({LANE_MIN} are needed)"
                     if found is None:
                         raise CalibrationRefused(
@@ -193,7 +194,7 @@ class Times:
                     self._tell(name, None, words)
                 else:
                     self._tell(name, found)
-                promise, told = self._promise(site, own or self.kept, found)
+                promise, told = self._promise(site, own or self.kept, told_by)
                 lines.append(f"  - from: {site}")
                 lines += [f"    to: {region}", f"    carrier: {self.carriers[site]}"]
                 lines += comment(f"{words}: {found.spoken}", "    ")
@@ -214,15 +215,23 @@ class Times:
         total = float(((values - values.mean()) ** 2).sum())
         return 1 - within / total if total else 0.0
 
-    def _promise(self, site: str, own: Sequence[Case], found: Ending) -> tuple[int, str]:
-        """What customers are told of a transit (ms), and from what."""
+    def _promise(self, site: str, own: Sequence[Case], alike: Sequence[Case]) -> tuple[int, str]:
+        """What customers are told of a transit (ms of all hours, as a run counts it), and from what; without promises
+        from how long the cases took that are taken for its like."""
         handling = self.told.get(site, 0)
         promised = [case.promised_at - case.began_at for case in own if case.promised_at is not None]
         if len(promised) >= LANE_MIN and median(promised) > handling:
             rest = round((median(promised) - handling) / HOUR_MS) * HOUR_MS
             text = f"promised {amount(float(median(promised)))} after the order (median, n {len(promised):,})"
             return max(HOUR_MS, rest), f"{text}, less what is told of handling" if handling else text
-        return _quantile(found, 900_000), "assumed: no promise is known; the 90% quantile of the transit"
+        whole = self._whole(alike)
+        why = "no promise is known"
+        if len(promised) >= LANE_MIN:
+            why = "promises leave no time after what is told of handling"
+        elif promised:
+            why = f"{len(promised)} promises are too few ({LANE_MIN} are needed)"
+        text = f"assumed: {why}; nine in ten came within {amount(float(whole))} of their order"
+        return max(HOUR_MS, whole - handling), f"{text}, less what is told of handling" if handling else text
 
     def _tell(self, name: str, found: Ending | None, note: str = "") -> None:
         if found is None:
@@ -250,13 +259,16 @@ class Times:
             self.parameters.append(Parameter(f"{name}, never", "number", found.never, low, high, n, 0, "measured"))
 
     def cycle_time(self) -> int:
-        """The 90% quantile from the beginning to delivery, in ms."""
-        found = _estimated(self.kept, None, self.until, lambda case: (case.began_at, case.delivered_at))
+        """The 90% quantile from the beginning to delivery, in ms of all hours."""
+        return self._whole(self.kept)
+
+    def _whole(self, cases: Sequence[Case]) -> int:
+        found = _estimated(cases, None, self.until, lambda case: (case.began_at, case.delivered_at))
         if found is None:
             raise CalibrationRefused(
                 f"{self.title}: too few deliveries to tell how long one takes; give a longer period"
             )
-        return max(HOUR_MS, round(_quantile(found, 900_000) / HOUR_MS) * HOUR_MS)
+        return _quantile(found, 900_000)
 
     def _longest(self) -> int:
         ends = [case.delivered_at - case.began_at for case in self.kept if case.delivered_at is not None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import exp
+from math import exp, log
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -46,10 +46,23 @@ class Growth(Struct, frozen=True):
     def rate(self, after_weeks: float) -> float:
         """Orders a week so many weeks after the period; never below a hundredth of the mean."""
         if self.kind == "linear":
-            return max(0.01 * self.mean, self.at_end + self.slope * after_weeks)
+            return max(self._least, self.at_end + self.slope * after_weeks)
         if self.kind == "exponential":
-            return max(0.01 * self.mean, self.at_end * exp(self.slope * after_weeks))
+            return max(self._least, self.at_end * exp(self.slope * after_weeks))
         return self.mean
+
+    def least_after(self) -> float | None:
+        """Weeks after the period from which the rate falls no further; None where it does not fall."""
+        if self.slope >= 0:
+            return None
+        if self.at_end <= self._least:
+            return 0.0
+        fall = self._least - self.at_end if self.kind == "linear" else log(self._least / self.at_end)
+        return fall / self.slope
+
+    @property
+    def _least(self) -> float:
+        return 0.01 * self.mean
 
 
 def find_growth(instants: Sequence[int], since: int, until: int) -> Growth | None:
