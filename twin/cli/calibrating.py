@@ -129,6 +129,8 @@ def calibrate_foreign(
         _print(head, made.parameters, {"orders": made.rhythm})
         return
     _show(f"{log.title}: {clock(made.since)} to {clock(made.until)} UTC", made.parameters)
+    if any(one.name.startswith("calendars ") for one in made.parameters):
+        line("handling and transit are in the working time of the calendars, where there is one: a day has their hours")
     assumed = sum(one.tag == "assumed" for one in made.parameters)
     line(f"{count(assumed)} {'is' if assumed == 1 else 'are'} assumed; the file says why, and what each value is from")
     line(f"scenario: {out}")
