@@ -23,6 +23,7 @@ __all__ = ["REQUIRED", "Lines", "read_cloud_events"]
 REQUIRED: Final = ("specversion", "id", "source", "type")
 """Attributes that the standard asks of every event; their values are texts that are not empty."""
 
+_VERSION: Final = "1.0"
 _GZIP: Final = b"\x1f\x8b"
 _SHOWN: Final = 5
 _LONGEST: Final = 1 << 26
@@ -60,10 +61,11 @@ class Lines:
                     self._wrong.append((number, repr(last[:30].decode(errors="replace").strip())))
                 continue
             lacks = [name for name in REQUIRED if not isinstance(event.get(name), str) or not event[name]]
-            if lacks:
+            if lacks or event["specversion"] != _VERSION:
                 self._lacking_count += 1
                 if len(self._lacking) < _SHOWN:
-                    self._lacking.append((number, f"no {' and no '.join(lacks)}"))
+                    told = f"no {' and no '.join(lacks)}" if lacks else f"specversion {event['specversion']!r}"
+                    self._lacking.append((number, told))
                 continue
             yield number, event
         if not number:

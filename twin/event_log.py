@@ -43,7 +43,7 @@ ACTIVITIES: Final[dict[str, str]] = {
     "handed_to_carrier": "the goods left the site",
     "delivered": "the customer has them",
     "invoiced": "the customer was billed",
-    "cancelled": "the order or the line was given up",
+    "cancelled": "the order, the line or the purchase order was given up",
     "returned": "goods came back",
 }
 """What can happen, in the order in which it usually does."""

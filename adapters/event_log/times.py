@@ -23,6 +23,7 @@ _EARLIEST_MS: Final = -2_208_988_800_000
 _LATEST_MS: Final = 7_258_118_400_000
 _ISO: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?)?"
 _OFFSET: Final = r"[0-9]:[0-9]{2}(?::[0-9]{2}(?:[.][0-9]+)?)? ?(Z|[+-][0-9]{2}(?::?[0-9]{2})?)$"
+_WHOLE: Final = "^(-?[0-9]{1,15})([.]0*)?$"
 _EPOCHS: Final = {"epoch_ms": 1, "epoch_s": 1_000}
 """Formats that count from 1970-01-01T00:00Z, and the milliseconds of one."""
 _OTHERS: Final = (
@@ -73,7 +74,8 @@ def read_times(
         local = f"epoch_ms({quoted}::{'TIMESTAMPTZ' if 'TIME ZONE' in kind else 'TIMESTAMP'})"
         offset = "0" if "TIME ZONE" in kind else "null"
     elif wanted in _EPOCHS:
-        local, offset = f"try_cast({quoted}::varchar as bigint) * {_EPOCHS[wanted]}", "0"
+        digits = f"regexp_extract({quoted}::varchar, '{_WHOLE}', 1)"
+        local, offset = f"try_cast({digits} as bigint) * {_EPOCHS[wanted]}", "0"
     elif wanted == "iso":
         mark = f"regexp_extract({quoted}, '{_OFFSET}', 1)"
         bare = f"rtrim(left({quoted}, length({quoted}) - length({mark})))"

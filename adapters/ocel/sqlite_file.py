@@ -170,6 +170,12 @@ def _connected(path: Path) -> Iterator[sqlite3.Connection]:
 
 def _check_length(path: Path) -> None:
     """By its header a database knows its length, so that a cut is told and not stumbled over."""
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists() and log.stat().st_size:
+        raise OcelError(
+            f"{path}: a part of it still stands in {log.name}; close what writes it, or run "
+            "`PRAGMA wal_checkpoint(TRUNCATE)` there, and read it again"
+        )
     with path.open("rb") as file:
         head = file.read(_HEADER)
     size = path.stat().st_size

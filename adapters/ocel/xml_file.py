@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,11 @@ __all__ = ["XmlFile", "open_xml"]
 _AGAIN: Final = "export it again"
 _RELATIONS: Final = ("relationship", "relobj")
 """Elements that relate an object; the second is that of the standard's first exports."""
+_NUMBERS: Final = {
+    "integer": re.compile(r"[+-]?[0-9]{1,18}"),
+    "float": re.compile(r"[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?"),
+}
+"""How XML Schema writes the numbers that a log can use: NaN and INF are none."""
 _TYPES: Final = {"object-types": "object-type", "event-types": "event-type"}
 
 
@@ -23,7 +29,7 @@ def open_xml(path: Path) -> XmlFile:
     """The file, with its types read. Raises `OcelError` where it is no OCEL 2.0 in XML."""
     head = _Head(path)
     for _ in pieces(path, head.parser, head.fail):
-        if all(name in head.types for name in _TYPES):
+        if head.ended == set(_TYPES):
             break
     for name in _TYPES:
         if name not in head.types:
@@ -86,6 +92,7 @@ class _Head(_Reader):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.types: dict[str, dict[str, dict[str, str]]] = {}
+        self.ended: set[str] = set()
         self._section = ""
         self._type: dict[str, str] = {}
 
@@ -108,6 +115,8 @@ class _Head(_Reader):
                 self._type[attributes.get("name", "")] = attributes.get("type", "string")
 
     def _end(self, name: str) -> None:
+        if self._depth == 2 and name in _TYPES:
+            self.ended.add(name)
         self._depth -= 1
 
 
@@ -169,15 +178,12 @@ class _Items(_Reader):
         name = self._named.get("name", "")
         value: Any = text
         kind = self._kinds.get(self._own.get("type", ""), {}).get(name, "string")
-        if kind in ("integer", "float"):
-            try:
-                number = int(text) if kind == "integer" else float(text)
-                # A float stays the text that it is written as: an amount is read from it as a decimal.
-                value = number if kind == "integer" else text
-            except ValueError:
-                value = None
-                if text.strip():
-                    self._add(self._place(), f"attribute '{name}' is '{text}', which is no {kind}", "correct it")
+        written = _NUMBERS.get(kind)
+        if written is not None:
+            # A float stays the text that it is written as: an amount is read from it as a decimal.
+            value = None if not written.fullmatch(text.strip()) else int(text) if kind == "integer" else text
+            if value is None and text.strip():
+                self._add(self._place(), f"attribute '{name}' is '{text}', which is no {kind}", "correct it")
         if self._wanted == "objects":
             self._attributes.append(ObjectAttribute(name, value, self._named.get("time", "")))
         else:

@@ -38,6 +38,7 @@ COLUMNS: Final = (
     "requested_ms",
     "row",
 )
+SIGNED: Final = (("quantity", "quantity"), ("value_minor", "value"))
 KEYS: Final = ("channel", "region", "currency_exponent")
 
 
@@ -51,6 +52,9 @@ def load(path: Path, mapping: Mapping[str, Any], progress: Progress | None = Non
     strange = [key for key in mapping if key not in KEYS]
     if strange:
         raise OrderBookError("mapping", f"unknown key '{strange[0]}'", f"keys here: {', '.join(KEYS)}")
+    exponent = mapping.get("currency_exponent", 2)
+    if type(exponent) is not int or not 0 <= exponent <= 4:
+        raise OrderBookError("mapping.currency_exponent", f"{exponent!r} is no number of decimals", "give 0 to 4")
     rows = _rows(path)
     accepted, refused = Counter[str](), Counter[str]()
     lines: dict[str, list[BookLine]] = {}
@@ -59,9 +63,9 @@ def load(path: Path, mapping: Mapping[str, Any], progress: Progress | None = Non
     rounded = 0
     for number, row in enumerate(rows, start=1):
         quantity = row["quantity"] or 0
-        reason = next((f"no {name}" for name in ("order", "item", "quantity", "event_ms") if not row[name]), "")
-        if reason or quantity < 0:
-            rule = reason or "quantity below zero"
+        rule = next((f"no {name}" for name in ("order", "item", "quantity", "event_ms") if not row[name]), "")
+        rule = rule or next((f"{said} below zero" for name, said in SIGNED if (row[name] or 0) < 0), "")
+        if rule:
             refused[f"{rule}/lines"] += 1
             refused[f"{rule}/units"] += quantity
             continue
@@ -94,7 +98,7 @@ def load(path: Path, mapping: Mapping[str, Any], progress: Progress | None = Non
     book = OrderBook(
         source=path.name,
         encoding="parquet",
-        currency_exponent=mapping.get("currency_exponent", 2),
+        currency_exponent=exponent,
         read_lines=len(rows),
         read_units=accepted["units"] + sum(refused[f"{rule}/units"] for rule in rules),
         orders=tuple(orders),

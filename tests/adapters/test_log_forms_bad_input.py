@@ -381,3 +381,51 @@ def test_a_neutral_log_that_was_changed_is_refused(tmp_path: Path, capsys: pytes
         capsys.readouterr()
         assert main(["profile", str(neutral)]) == 2
         assert said in capsys.readouterr().err
+
+
+def test_a_database_whose_last_part_stands_beside_it_is_told(refused: Refused, tmp_path: Path) -> None:
+    """What is read without its -wal lacks what was written last, and nothing would say so."""
+    write_sqlite(tmp_path / "log.sqlite")
+    with closing(sqlite3.connect(tmp_path / "log.sqlite")) as con:
+        con.execute("pragma journal_mode = wal")
+        with con:
+            con.execute("insert into event_map_type values ('again', 'again')")
+        said = refused(None, "log.sqlite", OBJECTS)
+    assert "log.sqlite: a part of it still stands in log.sqlite-wal; close what writes it, or run `PRAGMA" in said
+
+
+@pytest.mark.parametrize("written", ["1709287200.9", "1.7e9", "1_709_287_200", "9223372036854775807"])
+def test_seconds_since_1970_are_whole(refused: Refused, written: str) -> None:
+    """Whole as a table of floats has them too, and told with their row where they are not."""
+    time = {"column": "at", "format": "epoch_s"}
+    mapping = TABLE | {"fields": {"order": "id"}, "activity": TABLE["activity"] | {"time": time}}
+    rows = f"id,what,at\n1,placed,1709287200\n1,there,1709290800.0\n2,placed,{written}\n"
+    said = refused(rows.encode(), "log.csv", mapping)
+    assert "1 of the times in column 'at' are not whole seconds since 1970" in said
+    assert f"row 3 ('{written}')" in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "written"), [("integer", "1_000"), ("integer", "\u0661\u0662"), ("float", "nan"), ("float", "1_0.5")]
+)
+def test_numbers_that_only_one_language_reads_are_told(refused: Refused, kind: str, written: str) -> None:
+    held = document()
+    held["objectTypes"][0]["attributes"][1]["type"] = kind
+    held["objects"][0]["attributes"][1]["value"] = written
+    assert f"is '{written}', which is no {kind}; correct it" in refused(as_xml(held), "log.xml", OBJECTS)
+
+
+def test_types_that_fill_more_than_one_piece_are_all_read(tmp_path: Path) -> None:
+    held = document()
+    held["eventTypes"] = [{"name": f"{number:04d}{'x' * 200}", "attributes": []} for number in range(12_000)] + held[
+        "eventTypes"
+    ]
+    (tmp_path / "log.xml").write_bytes(as_xml(held))
+    assert load([tmp_path / "log.xml"], OBJECTS).table.num_rows == 4
+
+
+def test_events_of_another_version_of_the_standard_are_told(refused: Refused) -> None:
+    data = as_cloud_events().replace(b'"specversion": "1.0"', b'"specversion": "0.3"', 1)
+    said = refused(data, "log.jsonl", CLOUD)
+    assert "log.jsonl: 1 line is no CloudEvents 1.0; give every event" in said
+    assert "row 1 (specversion '0.3')" in said

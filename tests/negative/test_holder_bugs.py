@@ -10,7 +10,7 @@ from tests.properties.harness import Caught
 from tests.unit.core.test_holding import CLAIM, answer, outside
 from tests.world.holders import at_rest, claimed, held, held_by, mixed, orphans, oversold
 from tests.world.stage import DAY, HOUR, MINUTE, SECOND, Stage
-from twin.core import engine, fold_orders, holding, reconciling
+from twin.core import engine, fold_orders, holding, inventory, reconciling
 from twin.core.commands import ReportReservations
 from twin.core.draft import Draft
 from twin.core.effects import ReleaseUnits
@@ -133,3 +133,12 @@ def test_an_engine_that_forgets_whom_it_asked_is_caught() -> None:
     state.orders["o1"].claims.clear()
     assert any("which is no open claim" in text for text in violations(state))
     assert any("of its order 0, open 1" in text for text in violations(state))
+
+
+def test_a_correction_that_uses_up_more_than_is_kept_for_others_is_caught(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(inventory, "_known_before", lambda cell, correction: max(0, -correction))
+    business = outside({"north": {"a": 5}})
+    business.accept(business.capture([("a", 3)], hold=True))
+    business.accept(answer(business, "refused", CLAIM, ("north", "a", 4)))
+    with pytest.raises(Caught, match="a at north: a count of units below zero"):
+        business.accept(business.adjust(-2))

@@ -638,7 +638,12 @@ def test_the_orders_of_a_log_are_an_order_book(log: EventLog, tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("column", "value", "rule"),
-    [("item", None, "no item"), ("quantity", None, "no quantity"), ("quantity", -1, "quantity below zero")],
+    [
+        ("item", None, "no item"),
+        ("quantity", None, "no quantity"),
+        ("quantity", -1, "quantity below zero"),
+        ("value_minor", -500, "value below zero"),
+    ],
 )
 def test_a_line_that_is_no_order_line_is_refused_and_counted(
     log: EventLog, tmp_path: Path, column: str, value: Any, rule: str
@@ -648,6 +653,13 @@ def test_a_line_that_is_no_order_line_is_refused_and_counted(
     pq.write_table(pa.Table.from_pylist(rows, log.table.schema), tmp_path / "events.parquet")
     book = load_events(tmp_path / "events.parquet", {})
     assert {count.rule: count.lines for count in book.counts} == {"order line": 9, rule: 1}
+
+
+@pytest.mark.parametrize("exponent", ["two", -3, True])
+def test_decimals_that_no_currency_has_are_refused(log: EventLog, tmp_path: Path, exponent: object) -> None:
+    pq.write_table(log.table, tmp_path / "events.parquet")
+    with pytest.raises(OrderBookError, match=r"mapping\.currency_exponent: .* is no number of decimals; give 0 to 4"):
+        load_events(tmp_path / "events.parquet", {"currency_exponent": exponent})
 
 
 def test_prices_are_rounded_and_what_the_log_lacks_is_from_the_mapping(log: EventLog, tmp_path: Path) -> None:  # OB-06
@@ -1016,10 +1028,11 @@ def test_what_went_in_is_named(made: Reconstruction, capsys: pytest.CaptureFixtu
         (["RUN", "--fit-until", "90d"], "does not lie within the log"),
         (["RUN", "--fit-until", "soon"], "--fit-until soon"),
         (["RUN", "--fit-until", "99999999999999d"], "that is after the year 9999"),
-        (["RUN", "more.csv", "--fit-until", "10d"], "files of another system need --mapping"),
-        (["BASE", "--fit-until", "10d"], "is a file: give --mapping MAP with it"),
+        (["RUN", "more.csv", "--fit-until", "10d"], "is a folder, and a folder is a log of its own"),
+        (["BASE", "--fit-until", "10d"], "or the folder of a run or of a neutral log"),
         (["RUN", "--fit-until", "10d", "--set", "policies.nothing=1"], "unknown key 'nothing'"),
-        (["nowhere", "--fit-until", "10d"], "nowhere"),
+        (["nowhere", "--fit-until", "10d"], "nowhere: there is no such file or folder"),
+        (["RUN", "--fit-until", "10d", "--mapping", "olist"], "whose events need no mapping; leave it out"),
     ],
 )
 def test_the_command_tells_what_is_wrong(

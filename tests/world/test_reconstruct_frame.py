@@ -3,7 +3,9 @@ written, and what its statement says of what was left out."""
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, time
+from math import inf
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,19 +16,25 @@ import pytest
 from msgspec.structs import replace
 
 from tests.world.test_reconstruct import BASE, DAY, HOUR, SECOND, SHORT, STRIKE, TRUTH, again, delivered
+from twin.cli import main
+from twin.cli.reconstructing import show_statement
 from twin.event_log import EventLog, EventLogError
 from twin.experiment.reconstruction import Reconstruction
-from twin.experiment.reconstruction_statement import AS_IT_WAS
+from twin.experiment.reconstruction_statement import AS_IT_WAS, Telling
+from twin.experiment.reconstruction_statement import tested_part as part_to_test
+from twin.log.foreign import write_foreign
+from twin.measures.of_event_log import profile_log
 from twin.replay.calibrate import calibrate_facts
-from twin.replay.facts import CalibrationRefused
+from twin.replay.facts import CalibrationRefused, Facts
 from twin.replay.interruption_rows import interruption_lines
 from twin.replay.interruptions import Closure, Outage, find_closures
 from twin.replay.log_facts import facts_of_log, parcels_of, purchases_of
 from twin.replay.log_time import end_of, only_dates
 from twin.replay.neutral import event_log_of_run
-from twin.replay.residuals_of import residuals_of
+from twin.replay.residuals_of import Residuals, residuals_of
+from twin.replay.statement import Near
 from twin.residuals import ONE
-from twin.run import Run, load
+from twin.run import LUCK, Run, load
 from twin.scenario import Scenario, calendar_named, compile_calendar
 from twin.scenario.units import format_instant
 from twin.streams import Fixed, Streams
@@ -150,7 +158,7 @@ def test_a_day_that_begins_at_one_is_a_date_too() -> None:
     assert not only_dates([int(datetime(2018, 11, 5, 3, tzinfo=UTC).timestamp()) * 1_000], "America/Sao_Paulo")
 
 
-def test_the_last_placeholder_of_a_calendar_is_no_error(log: EventLog) -> None:
+def test_the_last_day_that_can_be_written_is_no_error(log: EventLog) -> None:
     last = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp()) * 1_000
     days = dated(cut(log, START + 2 * DAY), "UTC")
     place = days.table.schema.get_field_index("event_ms")
@@ -161,9 +169,9 @@ def test_the_last_placeholder_of_a_calendar_is_no_error(log: EventLog) -> None:
 
 @pytest.fixture(scope="module")
 def of_dates(log: EventLog, recorded: Run, tmp_path_factory: pytest.TempPathFactory) -> tuple[EventLog, Reconstruction]:
-    """A log of nothing but dates, up to the day before the strike."""
+    """A log of nothing but dates, up to the day after the strike."""
     folder = tmp_path_factory.mktemp("of_dates")
-    days = dated(cut(log, START + 12 * DAY), "UTC")
+    days = dated(cut(log, START + 15 * DAY), "UTC")
     classes = {channel.id: channel.criticality for channel in load(BASE).scenario.channels}
     file = base_of(folder, TRIAL)
     facts = lambda since, until: facts_of_log(days, since, until, classes)  # noqa: E731
@@ -188,7 +196,15 @@ def test_what_is_dated_on_the_last_day_is_in_the_reconstruction(  # RP-04, RP-05
     came = {row["shipment"] for row in last if row["activity"] == "delivered"}
     rows_of = [row for row in found.residuals.rows if row.kind == "transit" and row.key in came]
     assert len(rows_of) >= len(came) > 5
-    assert not [row for row in rows_of if row.high == ONE - 1 and row.beyond_ppm == 1_000_000 and row.low < row.high]
+    known = residuals_of(days, load(found.folder / "scenario.yaml").scenario, days.as_of_ms + 2 * DAY).rows
+    assert rows_of == [row for row in known if row.kind == "transit" and row.key in came]
+    # Dates that customers asked for are due up to that end, on either side.
+    tested, said = part_to_test(days, START + 10 * DAY), found.statement.figures
+    (share,) = [one.value for one in said if (one.measure, one.of) == ("otif_to_request", "recorded")]
+    whole, short = (
+        profile_log(replace(tested, as_of_ms=at)).measures["otif_to_request"] for at in (end_of(days), days.as_of_ms)
+    )
+    assert share == pytest.approx(float(whole.value or 0)) and whole.value != short.value
 
 
 def test_deliveries_of_which_only_the_date_is_known_are_no_closures(log: EventLog, tmp_path: Path) -> None:  # RP-05
@@ -235,6 +251,21 @@ def test_a_part_to_test_on_without_an_order_is_refused_before_anything_is_made(
     with pytest.raises(EventLogError, match=f"{told} in the part to test on, 2026-01-15.*fit on a shorter first part"):
         again(replace(log, table=table), recorded, file, tmp_path / "out", distances=distances)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_last_order_that_reaches_the_engine_after_the_end_is_no_error(
+    log: EventLog, recorded: Run, tmp_path: Path
+) -> None:
+    """The only order to test on was placed in the log's last instant: it is recorded, and there is no replay of it."""
+    rows = [row for row in log.table.to_pylist() if row["event_ms"] < START + 11 * DAY]
+    placed = [row for row in rows if row["activity"] == "order_placed"]
+    late = {row["order"] for row in placed if row["event_ms"] >= START + 10 * DAY}
+    last = placed[-1] | {"event_ms": START + 11 * DAY}
+    kept = [row for row in rows if row["order"] not in late]
+    part = replace(log, table=pa.Table.from_pylist([*kept, last], log.table.schema), as_of_ms=START + 11 * DAY)
+    said = again(part, recorded, base_of(tmp_path, TRIAL), tmp_path / "out", distances=True).statement
+    assert said.tested == (START + 10 * DAY, START + 11 * DAY + 1)
+    assert said.distances == () and not [one for one in said.figures if one.of != "recorded"]
 
 
 # --- closures and outages that are left out
@@ -340,3 +371,124 @@ def test_goods_that_may_have_waited_at_a_closed_site_have_no_residual(closed: Ru
         subjects = [row.subject for row in found.rows if row.kind == "lead_time"]
         assert (one.purchase_order in subjects) == there, first
         assert there or found.without["purchases that may have waited at a site that was closed"]
+
+
+# --- where it is written
+
+
+def test_what_was_made_for_a_refused_one_is_taken_away_again(log: EventLog, recorded: Run, tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    file = base_of(tmp_path, TRIAL)
+
+    def fails(since: int, until: int) -> Facts:
+        assert (tmp_path / "kept/p/q/out").is_dir()
+        raise CalibrationRefused("no facts")
+
+    with pytest.raises(CalibrationRefused, match="no facts"):
+        again(log, recorded, file, tmp_path / "kept/p/q/out", facts=fails)
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == []
+
+    def crowded(since: int, until: int) -> Facts:
+        (tmp_path / "kept/p/mine.txt").write_text("mine", encoding="utf-8")
+        raise CalibrationRefused("no facts")
+
+    with pytest.raises(CalibrationRefused, match="no facts"):
+        again(log, recorded, file, tmp_path / "kept/p/q/out", facts=crowded)
+    assert [path.name for path in (tmp_path / "kept/p").iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("place", ["out", "entries/out", "."])
+@pytest.mark.parametrize("form", ["run", "neutral"])
+def test_a_reconstruction_is_never_written_into_the_log(
+    log: EventLog, recorded: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str, form: str
+) -> None:
+    folder = recorded.folder
+    if form == "neutral":
+        folder = tmp_path / "neutral"
+        write_foreign(log, folder)
+    before = sorted(str(path) for path in folder.rglob("*"))
+    words = ["reconstruct", str(folder), "--base", str(base_of(tmp_path, TRIAL)), "--fit-until", "10d"]
+    assert main([*words, "--out", str(folder / place), "--quiet"]) == 2
+    assert "is the folder of the log, or lies in it; give a folder apart from it" in capsys.readouterr().err
+    assert sorted(str(path) for path in folder.rglob("*")) == before
+
+
+# --- what the statement says
+
+
+def test_it_says_of_which_seed_the_agreement_and_the_distances_are(  # RP-04, PL-04
+    elsewhere: Reconstruction, log: EventLog, recorded: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = elsewhere.statement
+    assert said.agreement_of == "order lines that ship first from the site that the log names, seed 1"
+    assert said.floor.endswith("replay: seed 1")
+    show_statement(said)
+    shown = capsys.readouterr().out
+    assert "log names, seed 1\n" in shown and "by its cases; replay: seed 1.\n" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    other = again(log, recorded, base_of(tmp_path, TRIAL), tmp_path / "out", seeds=(7, 8)).statement
+    assert other.agreement_of.endswith(", seed 7") and other.floor.endswith("replay: seed 7")
+
+
+@pytest.fixture(scope="module")
+def telling(elsewhere: Reconstruction, log: EventLog) -> Telling:
+    return Telling(log, load(BASE).scenario, BASE, (START, START + 10 * DAY, log.as_of_ms))
+
+
+def test_a_distance_is_far_above_three_times_the_noise_floor_and_not_below(telling: Telling) -> None:  # RP-04
+    near = [Near(f"of_{multiple}", 1.0, "h", 1.0, multiple) for multiple in (1.5, 2.9, 3.1, inf, None)]
+    (told,) = [text for text in telling._never(near, (), None) if "the noise floor" in text]
+    assert told.startswith("Anything that hangs on of_3.1 (3.1 times), of_inf (without end) the noise floor")
+    assert not [text for text in telling._never(near[:2], (), None) if "the noise floor" in text]
+
+
+def test_luck_that_is_carried_over_and_records_without_it_are_modeled(  # RP-04
+    telling: Telling, elsewhere: Reconstruction, tmp_path: Path
+) -> None:
+    counts = {"transit": {"measured": 6, "carried over": 3, "modeled": 1}, "lead_time": {"carried over": 2}}
+    (tmp_path / LUCK).write_text(json.dumps(counts), encoding="utf-8")
+    without = Residuals((), {"purchases that may have waited": 1_234, "parcels somewhere": 5})
+    rows = telling._inputs(elsewhere.calibration, without, [tmp_path])
+    found = {(row.name, row.tag): row.share for row in rows}
+    assert found["transits", "measured"] == pytest.approx(0.6)
+    assert found["transits, carried over", "modeled"] == pytest.approx(0.3)
+    assert found["transits", "modeled"] == pytest.approx(0.1)
+    assert found["supplier lead times, carried over", "modeled"] == 1
+    assert [row for row in rows if row.name.startswith("supplier lead times") and row.tag == "measured"] == []
+    bare = [(row.tag, row.told) for row in rows if row.name == "records without a residual"]
+    assert bare == [("modeled", "1,234 purchases that may have waited"), ("modeled", "5 parcels somewhere")]
+
+
+def test_a_line_agrees_by_the_site_that_it_ships_from_first(telling: Telling, elsewhere: Reconstruction) -> None:
+    """A second parcel of a line from the other site changes nothing, a first one does; on either side."""
+    replay = event_log_of_run(elsewhere.runs[AS_IT_WAS][0])
+    before = telling._agreement(replay)[0]
+    rows = [row for row in telling.log.table.to_pylist() if row["activity"] == "handed_to_carrier"]
+    row = next(row for row in rows if row["event_ms"] > START + 12 * DAY and row["order"] in _agreeing(telling, replay))
+    other = row | {"site": "west" if row["site"] == "east" else "east"}
+
+    def again_at(log: EventLog, at: int) -> EventLog:
+        more = pa.Table.from_pylist([other | {"event_ms": at}], log.table.schema)
+        return replace(log, table=pa.concat_tables([log.table, more]))
+
+    for moved, same in ((row["event_ms"] + DAY, before.same), (row["event_ms"] - 2 * HOUR, before.same - 1)):
+        assert telling._agreement(again_at(replay, moved))[0].same == same
+        told = Telling(again_at(telling.log, moved), telling.base, BASE, (START, START + 10 * DAY, telling.end))
+        assert told._agreement(replay)[0].same == same
+
+
+def _agreeing(telling: Telling, replay: EventLog) -> set[str]:
+    """Orders of the tested period that ship from one site and by one parcel in both logs."""
+    places = []
+    for log in (telling.log, replay):
+        found: dict[str, set[tuple[str, str]]] = {}
+        for row in log.table.to_pylist():
+            if row["activity"] == "handed_to_carrier":
+                found.setdefault(row["order"], set()).add((row["site"], row["shipment"]))
+        places.append({order: next(iter(sites)) for order, sites in found.items() if len(sites) == 1})
+    placed = {
+        row["order"]
+        for row in telling.log.table.to_pylist()
+        if row["activity"] == "order_placed" and row["event_ms"] >= telling.fit_until
+    }
+    return {order for order in placed if order in places[0] and places[0][order] == places[1].get(order)}

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["calibrate_exported", "calibrate_foreign", "calibrate_run", "check_kind"]
 
 WIDTH: Final = 80
-DAY_MS: Final = 86_400_000
 NAME_MIN: Final = 12
 """Characters of a name that stay on one line at least."""
 
@@ -47,12 +46,12 @@ def calibrate_run(run: Path, base: Path, until: str, since: str | None, out: Pat
 
 def calibrate_exported(log: EventLog, base: Path, until: str, since: str | None, out: Path, *, as_json: bool) -> None:
     """Write a base with what a foreign log tells of its business, whole or not at all, and show its parameters."""
+    from twin.cli.profiling import first_day
     from twin.replay.calibrate import HEAD, calibrate_facts
     from twin.replay.log_facts import facts_of_log
     from twin.scenario import load
 
-    times = [at for at in log.table["event_ms"].to_pylist() if at is not None]
-    start = min(times, default=0) // DAY_MS * DAY_MS
+    start = first_day(log)
     ends = parse_moment("--until", until, start)
     begins = start if since is None else parse_moment("--since", since, start)
     if not start <= begins < ends <= log.as_of_ms:

@@ -39,20 +39,18 @@ def read_events(path: Path, mapping: Path | None, source: str, seen: Seen | None
     A run is `seen` as a log would have seen it, where it is held against one that says how. Says on stderr how many
     events have no time. Raises as the readers do.
     """
-    from twin.cli.profiling import load_log
-    from twin.log.foreign import is_foreign, read_foreign
+    from twin.cli.profiling import read_log
+    from twin.log.foreign import is_foreign
     from twin.replay.event_table import read_event_table
     from twin.replay.foreign_table import as_seen
     from twin.replay.neutral_table import events_of_log
 
     if seen is not None and is_seen(path):
         return as_seen(path, seen)
-    if is_foreign(path):
-        log = read_foreign(path)
-    elif mapping is not None and not path.is_dir():
-        log = load_log(source, [path], mapping)
-    else:
+    mapped = mapping is not None and not path.is_dir()
+    if not mapped and not is_foreign(path):
         return read_event_table(path)
+    log = read_log(source, [path], mapping if mapped else None)
     found, timeless = events_of_log(log)
     if timeless:
         sys.stderr.write(f"{path}: {timeless:,} events of orders have no time and are not compared\n")

@@ -29,6 +29,8 @@ def check_output(option: str, path: Path, kind: str) -> None:
         raise InputError(f"{option} {path}: there is no folder {path.parent}")
     if not path.exists():
         return
+    if not path.is_file():
+        raise InputError(f"{option} {path}: it is no file but a device or a pipe; give a file")
     begins = BEGINNINGS.get(kind, b"")
     with path.open("rb") as file:
         found = file.read(len(begins))
@@ -41,6 +43,8 @@ def check_output(option: str, path: Path, kind: str) -> None:
 def write_output(option: str, path: Path, kind: str, text: str) -> None:
     """Write a file of this kind in the place of an earlier one, whole or not at all. Raises `InputError`."""
     check_output(option, path, kind)
+    # What a link leads to is replaced, not the link.
+    path = path.resolve()
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
         unfinished.write_text(text, encoding="utf-8", newline="")

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from twin.measures.measured import Measured
     from twin.measures.of_event_log import LogProfile, Refused
 
-__all__ = ["chosen_of_log", "load_log", "print_profile", "read_log", "show_profile"]
+__all__ = ["chosen_of_log", "first_day", "load_log", "print_profile", "read_log", "show_profile"]
 
 GROUP: Final = "ordertwin.event_logs"
+DAY_MS: Final = 86_400_000
 SLICES: Final = 3
 """So many slices of a measure are shown, the largest; JSON has all."""
 
@@ -40,8 +41,13 @@ def read_log(source: str, paths: Sequence[Path], mapping: Path | None) -> EventL
 
     folders = [path for path in paths if path.is_dir()]
     if not folders:
+        if mapping is None and not paths[0].exists():
+            raise InputError(f"{paths[0]}: there is no such file or folder")
         if mapping is None:
-            raise InputError(f"{paths[0]}: give --mapping MAP, which says what its columns mean; see docs/event_log.md")
+            raise InputError(
+                f"{paths[0]}: give --mapping MAP, which says what its columns mean (docs/event_log.md), "
+                "or the folder of a run or of a neutral log"
+            )
         return load_log(source, paths, mapping)
     if len(paths) > 1:
         raise InputError(f"{folders[0]}: is a folder, and a folder is a log of its own; give it alone")
@@ -49,12 +55,20 @@ def read_log(source: str, paths: Sequence[Path], mapping: Path | None) -> EventL
         raise InputError(f"--mapping {mapping}: {folders[0]} is a folder, whose events need no mapping; leave it out")
     if is_foreign(folders[0]):
         return read_foreign(folders[0])
-    log = event_log_of_run(folders[0])
-    if not log.table.num_rows:
-        raise InputError(
-            f"{folders[0]}: the run has neither an order nor a purchase order; there is nothing to profile"
-        )
-    return log
+    return event_log_of_run(folders[0])
+
+
+def first_day(log: EventLog) -> int:
+    """When a foreign log begins, which has no beginning of its own: the day of its first event, in UTC (ms).
+
+    Raises `InputError` for a log without a time.
+    """
+    import pyarrow.compute as pc
+
+    first: int | None = pc.min(log.table["event_ms"]).as_py()
+    if first is None:
+        raise InputError(f"{log.title}: no event of it has a time, so it has no period; map a time")
+    return first // DAY_MS * DAY_MS
 
 
 def load_log(source: str, files: Sequence[Path], mapping: Path) -> EventLog:
@@ -128,10 +142,14 @@ def _show_coverage(log: EventLog, coverage: Coverage) -> None:
     line(f"from {clock(coverage.first_ms)} to {clock(coverage.last_ms)} UTC")
     said = "as it is stated" if log.as_of_stated else "the last event, since the mapping states none"
     line(f"as of {clock(log.as_of_ms)} UTC ({said})")
-    line(
+    cancelled = f"{count(coverage.cancelled)} cancelled"
+    if coverage.cancelled_purchases:
+        cancelled += f", {count(coverage.cancelled_purchases)} of them purchase orders"
+    told = (
         f"cases: {count(coverage.complete)} complete, {count(coverage.open)} open, "
-        f"{count(coverage.headless)} without a beginning; {count(coverage.cancelled)} cancelled"
+        f"{count(coverage.headless)} without a beginning; {cancelled}"
     )
+    line(fill(told, width()))
     if coverage.value_minor is not None:
         value = rounded(Fraction(coverage.value_minor, 10**log.currency_exponent), log.currency_exponent)
         line(f"value: {value} {log.currency}".rstrip())
@@ -239,6 +257,7 @@ def print_profile(log: EventLog, profile: LogProfile, glob: str | None) -> None:
             "open": coverage.open,
             "headless": coverage.headless,
             "cancelled": coverage.cancelled,
+            "cancelled_purchases": coverage.cancelled_purchases,
             "value_minor": coverage.value_minor,
             "first_ms": coverage.first_ms,
             "last_ms": coverage.last_ms,

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from twin.cli.blast import parse_moment
-from twin.cli.failures import InputError
 from twin.cli.terminal import line, show, table
 from twin.cli.texts import count
 
@@ -22,33 +21,19 @@ if TYPE_CHECKING:
 __all__ = ["reconstruct_log", "show_statement", "show_tags"]
 
 LINE: Final = 80
-DAY_MS: Final = 86_400_000
 PLOT: Final = "distance.png"
 
 
 def _log_of(files: Sequence[Path], mapping: Path | None, source: str) -> tuple[EventLog, int, Path | None]:
     """The log, when it begins (ms), and the run folder that it is the log of, if any."""
-    from twin.cli.profiling import load_log
+    from twin.cli.profiling import first_day, read_log
     from twin.log import read_manifest
-    from twin.log.foreign import is_foreign, read_foreign
-    from twin.replay.neutral import event_log_of_run
+    from twin.log.foreign import is_foreign
 
-    first = files[0]
-    if mapping is not None:
-        log = load_log(source, files, mapping)
-    elif len(files) > 1:
-        raise InputError(f"{files[1]}: files of another system need --mapping MAP; a run is one folder")
-    elif is_foreign(first):
-        log = read_foreign(first)
-    elif first.is_file():
-        raise InputError(f"{first} is a file: give --mapping MAP with it, or the folder of a run or of a neutral log")
-    else:
-        return event_log_of_run(first), read_manifest(first).start_ms, first
-    begins = [at for at in log.table["event_ms"].to_pylist() if at is not None]
-    if not begins:
-        raise InputError(f"{first}: no event of it has a time; nothing can be reconstructed")
-    # A log has no beginning of its own: the day of its first event, in UTC.
-    return log, min(begins) // DAY_MS * DAY_MS, None
+    log, first = read_log(source, files, mapping), files[0]
+    if first.is_dir() and not is_foreign(first):
+        return log, read_manifest(first).start_ms, first
+    return log, first_day(log), None
 
 
 def reconstruct_log(
@@ -73,7 +58,7 @@ def reconstruct_log(
 
     scenario = load(base)
     # A log may take minutes to read.
-    check_folder(out)
+    check_folder(out, files)
     progress("reading the log", 0, 1, 0)
     log, start, run = _log_of(files, mapping, source)
     classes = {channel.id: channel.criticality for channel in scenario.channels}
@@ -125,6 +110,7 @@ def show_statement(said: Statement, folder: Path | None = None) -> None:
             multiple = "–" if near.multiple is None else number(near.multiple, "number")
             made.add_row(near.distance, number(near.value, near.unit), number(near.floor, near.unit), multiple)
         show(made)
+        _wrapped(f"{said.floor[:1].upper()}{said.floor[1:]}.")
     _inputs(said)
     _figures(said)
     line("What must not be concluded:")

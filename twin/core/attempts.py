@@ -5,7 +5,6 @@ The core draws nothing: jitter is a hash of the delivery's key and attempt.
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import Final
 
 from msgspec.structs import replace
@@ -26,6 +25,7 @@ from twin.core.effects import (
     ReserveUnits,
 )
 from twin.core.events import DeliveryFailed, DeliveryHedged, DeliverySucceeded
+from twin.core.keyed import share
 from twin.core.master import DEFAULT_DELIVERY, DeliveryPolicy, expires_at
 from twin.core.state import OpenDelivery, State
 
@@ -115,18 +115,13 @@ def backoff(policy: DeliveryPolicy, key: str, attempt: int) -> int:
         wait = policy.backoff_ms
         for number in range(1, attempt + 1):
             # Each wait is drawn between the base and three times the one before.
-            wait = min(policy.cap_ms, policy.backoff_ms + _share(3 * wait - policy.backoff_ms, key, number))
+            wait = min(policy.cap_ms, policy.backoff_ms + share(3 * wait - policy.backoff_ms, key, number))
         return wait
     ceiling = min(policy.cap_ms, policy.backoff_ms << min(attempt - 1, 40))
     if policy.jitter == "none":
         return ceiling
-    drawn = _share(ceiling, key, attempt)
+    drawn = share(ceiling, key, attempt)
     return drawn if policy.jitter == "full" else ceiling // 2 + drawn // 2
-
-
-def _share(whole: int, key: str, attempt: int) -> int:
-    digest = blake2b(f"{key}#{attempt}".encode(), digest_size=8).digest()
-    return (whole * int.from_bytes(digest, "big")) >> 64
 
 
 def outcome_kind(policy: DeliveryPolicy, opened: OpenDelivery, outcome: str, now: int) -> int:

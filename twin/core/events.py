@@ -280,7 +280,8 @@ class ReservationConfirmed(Struct, frozen=True, gc=False, tag="reservation.confi
 
 
 class ReservationRefused(Struct, frozen=True, gc=False, tag="reservation.refused", omit_defaults=True):
-    """A claim came to nothing: its units (`lines`) are open again and sourced anew from `retry_at` (ms) on.
+    """A claim came to nothing: what was still reserved under it (`lines`) is open again, and sourced anew from
+    `retry_at` (ms) on.
 
     `reason` is `short` where the inventory had not enough, `unanswered: …` where nobody said what became of the call,
     `missing` where what was reserved is there no more. `withheld` are (node, item, units) that are now known to be
@@ -539,21 +540,25 @@ class StockLoaded(Struct, frozen=True, gc=False, tag="stock.loaded", omit_defaul
 
 
 class StockAdjusted(Struct, frozen=True, gc=False, tag="stock.adjusted", omit_defaults=True):
-    """The belief about a warehouse's stock was corrected by a signed quantity."""
+    """The belief about a warehouse's stock was corrected by a signed quantity. `elsewhere` are units of it that whoever
+    holds the inventory had told of before: they were kept for others, and are gone now."""
 
     node: str
     sku: str
     quantity: int
     reason: str
     sequence: int = 0
+    elsewhere: int = 0
 
 
-class StockCounted(Struct, frozen=True, gc=False, tag="stock.counted"):
-    """A count was taken at the warehouse's movement `sequence`; `lines` are (item, counted, correction)."""
+class StockCounted(Struct, frozen=True, gc=False, tag="stock.counted", omit_defaults=True):
+    """A count was taken at the warehouse's movement `sequence`; `lines` are (item, counted, correction). `elsewhere`
+    are (item, units) of what is missing, as in `StockAdjusted`."""
 
     node: str
     sequence: int
     lines: tuple[tuple[str, int, int], ...]
+    elsewhere: tuple[tuple[str, int], ...] = ()
 
 
 class Peg(Struct, frozen=True, gc=False):

@@ -38,6 +38,7 @@ def reservation_confirmed(state: State, event: ReservationConfirmed, now: int) -
     claim.stage = "held"
     claim.since = now
     order = state.orders[event.order]
+    order.in_doubt = False
     if not order.held:
         # What was confirmed may go.
         set_timer(state.timers, f"source/{order.id}", now)
@@ -65,6 +66,8 @@ def reservation_refused(state: State, event: ReservationRefused, now: int) -> No
     for freed in event.lines:
         supply_changed(state, freed.node, freed.sku, state.stock[freed.node][freed.sku])
     _end(state, order, event.claim, now)
+    if event.reason == "short":
+        order.in_doubt = bool(event.call)
     if not order.soft:
         cancel_timer(state.timers, f"reservation/{order.id}")
     if not order.held and any(line.buckets[OPEN] for line in order.lines.values()):

@@ -152,6 +152,9 @@ def items_defined(state: State, event: ItemsDefined, now: int) -> None:
 
 
 def policies_defined(state: State, event: PoliciesDefined, now: int) -> None:
+    if event.policies.holder != state.policies.holder:
+        # Whoever was asked for its reservations holds nothing any more.
+        state.asking = ""
     state.policies = event.policies
     state.preferred = dict(event.policies.preferred)
     chased = {kind: policy.chase_ms for kind, policy in state.gateways.items()}
@@ -209,13 +212,18 @@ def stock_loaded(state: State, event: StockLoaded, now: int) -> None:
 
 def stock_adjusted(state: State, event: StockAdjusted, now: int) -> None:
     cell = cell_at(state, event.node, event.sku)
-    cell.free += event.quantity
+    cell.free += event.quantity + event.elsewhere
+    cell.elsewhere -= event.elsewhere
     move(state, event.node, cell, event.sequence, event.quantity)
     supply_changed(state, event.node, event.sku, cell)
     touch(state, event.node, event.sku, cell)
 
 
 def stock_counted(state: State, event: StockCounted, now: int) -> None:
+    for sku, units in event.elsewhere:
+        cell = state.stock[event.node][sku]
+        cell.free += units
+        cell.elsewhere -= units
     for sku, _, correction in event.lines:
         cell = state.stock[event.node][sku]
         cell.free += correction

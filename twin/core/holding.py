@@ -18,6 +18,7 @@ from twin.core.events import (
     ReservationRefused,
     ReservationsAsked,
 )
+from twin.core.keyed import share
 from twin.core.state import Claim, Order, State
 
 __all__ = [
@@ -27,9 +28,12 @@ __all__ = [
     "confirmed",
     "give_back",
     "not_reserved",
+    "order_of",
     "refused_claim",
     "slack",
+    "still_reserved",
     "tell_what_is_left",
+    "try_again_at",
     "wanted_units",
 ]
 
@@ -40,6 +44,11 @@ def claim_name(state: State, order: Order, draft: Draft) -> str:
         return ""
     asked = [event for event in draft.events if isinstance(event, ReservationAsked) and event.order == order.id]
     return f"{order.id}/reserve/{order.reserves + len(asked) + 1}"
+
+
+def order_of(claim: str) -> str:
+    """The order of a claim, by the claim's name."""
+    return claim.rpartition("/reserve/")[0]
 
 
 def ask_holder(
@@ -70,6 +79,7 @@ def _sure(state: State, held: Reservation) -> bool:
 
 
 def refused_claim(
+    state: State,
     name: str,
     claim: Claim,
     reason: str,
@@ -77,9 +87,26 @@ def refused_claim(
     withheld: tuple[tuple[str, str, int], ...] = (),
     call: str = "",
 ) -> ReservationRefused:
-    """That a claim came to nothing: all that it covers is open again from `retry_at` (ms) on."""
-    lines = tuple([HeldLine(line.line, line.sku, line.node, line.quantity) for line in claim.lines])
-    return ReservationRefused(claim.order, name, reason, lines, retry_at, withheld, call)
+    """That a claim came to nothing: all that is still reserved under it is open again from `retry_at` (ms) on."""
+    return ReservationRefused(claim.order, name, reason, still_reserved(state, name), retry_at, withheld, call)
+
+
+def still_reserved(state: State, name: str) -> tuple[HeldLine, ...]:
+    """What is reserved under a claim now. The claim itself may still cover units that were cancelled or have expired
+    in this very millisecond."""
+    units: dict[tuple[int, str, str], int] = {}
+    for held in state.orders[state.claims[name].order].soft:
+        if held.claim == name:
+            place = (held.line, held.sku, held.node)
+            units[place] = units.get(place, 0) + held.quantity
+    return tuple([HeldLine(line, sku, node, quantity) for (line, sku, node), quantity in units.items()])
+
+
+def try_again_at(state: State, name: str, now: int) -> int:
+    """When (ms) an order tries again whose claim came to nothing for no reason that anybody knows: after the pause, and
+    before twice the pause. Orders that were given up together must not come back together: what was too much for the
+    holder once would be so each time."""
+    return now + state.policies.holder_pause_ms + share(state.policies.holder_pause_ms, name, 0)
 
 
 def not_reserved(state: State, name: str, reason: str, now: int, draft: Draft, *, doubtful: bool) -> None:
@@ -87,9 +114,9 @@ def not_reserved(state: State, name: str, reason: str, now: int, draft: Draft, *
     claim = state.claims.get(name)
     if claim is None or claim.stage != "asked":
         return
-    retry_at = now + state.policies.holder_pause_ms
+    retry_at = try_again_at(state, name, now)
     release = f"{name}/keep/0" if doubtful else ""
-    draft.events.append(refused_claim(name, claim, f"unanswered: {reason}", retry_at, call=release))
+    draft.events.append(refused_claim(state, name, claim, f"unanswered: {reason}", retry_at, call=release))
     if release:
         tell_what_is_left(state, name, claim.order, (), release, now, draft)
 

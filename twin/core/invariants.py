@@ -207,7 +207,8 @@ def _queues(state: State) -> Iterator[str]:
         place = f"{sku} at {node}"
         if node not in state.nodes_of.get(sku, ()):
             yield f"{place}: the node is no candidate for the item"
-        if min(cell.soft, cell.hard, cell.staged, cell.quarantined, cell.inbound, cell.backordered) < 0:
+        counts = (cell.soft, cell.hard, cell.staged, cell.quarantined, cell.inbound, cell.backordered, cell.elsewhere)
+        if min(counts) < 0:
             yield f"{place}: a count of units below zero"
         if cell.backordered != sum([waiting.quantity for waiting in cell.waiting]):
             yield f"{place}: {cell.backordered} units backordered, the queue holds another number"

@@ -272,14 +272,21 @@ def load_stock(state: State, command: LoadStock, now: int, draft: Draft) -> Refu
 
 
 def adjust_stock(state: State, command: AdjustStock, now: int, draft: Draft) -> Refusal | None:
-    """Correct the belief about an item's stock by a signed quantity."""
-    if _cell(state, command.node, command.sku) is None and (
-        command.node not in state.warehouses or command.sku not in state.items
-    ):
+    """Correct the belief about an item's stock by a signed quantity.
+
+    Where the inventory is held outside, what is gone is taken to be what was known to be kept for others, first.
+    """
+    cell = _cell(state, command.node, command.sku)
+    if cell is None and (command.node not in state.warehouses or command.sku not in state.items):
         return Refusal("unknown_stock", f"no item '{command.sku}' at '{command.node}'")
     if state.warehouses[command.node].drop_ship:
         return Refusal("drop_ship", f"'{command.node}' is a supplier's dock, and nothing is stocked there")
-    draft.events.append(StockAdjusted(command.node, command.sku, command.quantity, command.reason, command.sequence))
+    counted = state.warehouses[command.node].counted and cell is not None and 0 < command.sequence <= cell.counted_at
+    # What a count included changes nothing any more.
+    known = 0 if counted or cell is None else _known_before(cell, command.quantity)
+    draft.events.append(
+        StockAdjusted(command.node, command.sku, command.quantity, command.reason, command.sequence, known)
+    )
     return None
 
 
@@ -292,6 +299,7 @@ def count_stock(state: State, command: CountStock, now: int, draft: Draft) -> Re
         # Its movements are not kept: the count would overwrite what is on its way.
         return Refusal("not_counted", f"'{command.node}' is not set up to be counted")
     lines = []
+    elsewhere = []
     if len(dict.fromkeys([line.sku for line in command.lines])) != len(command.lines):
         return Refusal("line_repeated", "a count names each item once")
     for line in command.lines:
@@ -303,9 +311,18 @@ def count_stock(state: State, command: CountStock, now: int, draft: Draft) -> Re
         if command.sequence < cell.counted_at:
             return Refusal("stale_count", f"counted at movement {command.sequence}, known since {cell.counted_at}")
         later = sum(delta for sequence, delta in cell.movements if sequence > command.sequence)
-        lines.append((line.sku, line.quantity, line.quantity - (cell.on_hand - later)))
-    draft.events.append(StockCounted(command.node, command.sequence, tuple(lines)))
+        correction = line.quantity - (cell.on_hand - later)
+        lines.append((line.sku, line.quantity, correction))
+        known = _known_before(cell, correction)
+        if known:
+            elsewhere.append((line.sku, known))
+    draft.events.append(StockCounted(command.node, command.sequence, tuple(lines), tuple(elsewhere)))
     return None
+
+
+def _known_before(cell: Cell, correction: int) -> int:
+    """Units that are gone and that whoever holds the inventory had told of: they are not free already."""
+    return min(cell.elsewhere, max(0, -correction))
 
 
 def _cell(state: State, node: str, sku: str) -> Cell | None:

@@ -272,7 +272,8 @@ class Policies(Struct, frozen=True, omit_defaults=True):
 
     Where `holder` is not empty it is the kind of gateway behind which the inventory is held: what is reserved here is
     asked for there, and nothing goes before it is confirmed. Units of a call without an answer are sourced anew after
-    `holder_pause_ms`; every `reconcile_ms` (0: never) the reservations there are held against those here.
+    `holder_pause_ms` and before twice that; every `reconcile_ms` (0: never) the reservations there are held against
+    those here.
     """
 
     sourcing: tuple[str, ...] = ("preferred_node", "minimize_splits", "nearest")

@@ -64,7 +64,8 @@ class Order(Struct):
     `asked` is the question to an outside service that its units in `sourcing` wait for, one of `asks` so far, of which
     the last `unanswered` got no decision that could be carried out. `promise_asks` counts the questions for dates.
     `release_asked` is the question to an outside service that its reserved units wait for, one of `release_asks`.
-    `claims` are its open ones where the inventory is held, of `reserves` so far.
+    `claims` are its open ones where the inventory is held, of `reserves` so far; `in_doubt` is whether the last to be
+    answered was refused, perhaps for its own reservation.
     """
 
     id: str
@@ -92,6 +93,7 @@ class Order(Struct):
     release_asks: int = 0
     claims: list[str] = []
     reserves: int = 0
+    in_doubt: bool = False
 
 
 class ClaimedLine(Struct):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -58,8 +59,15 @@ class Reconstruction(msgspec.Struct, frozen=True):
     tables: tuple[pa.Table, pa.Table] | None
 
 
-def check_folder(out: Path) -> None:
-    """Whether a reconstruction may be made there, which can be asked before a log is read. Raises `RunRefused`."""
+def check_folder(out: Path, logs: Sequence[Path] = ()) -> None:
+    """Whether a reconstruction may be made there, which can be asked before a log is read: not in a folder of `logs`.
+
+    Raises `RunRefused`.
+    """
+    there = out.resolve()
+    for log in logs:
+        if log.is_dir() and log.resolve() in (there, *there.parents):
+            raise RunRefused(f"{out} is the folder of the log, or lies in it; give a folder apart from it")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunRefused(f"{out} is not an empty folder; give a folder that does not exist yet")
 
@@ -105,7 +113,7 @@ def reconstruct(
     _check_frame(base, base_file, (start, end))
     _check_orders(log, base, base_file, start)
     _check_tested(log, (fit_until, end))
-    made = not out.exists()
+    missing = [folder for folder in (out, *out.parents) if not folder.exists()]
     try:
         out.mkdir(parents=True, exist_ok=True)
         return _Work(log, base, base_file, out, (start, fit_until, end), seeds, progress).reconstruct(
@@ -114,7 +122,11 @@ def reconstruct(
     except BaseException:
         # Whole or not at all: a folder without a statement says nothing.
         shutil.rmtree(out, ignore_errors=True)
-        if not made:
+        for folder in missing:
+            # Only what was made, and only as long as nobody else has put anything there.
+            with suppress(OSError):
+                folder.rmdir()
+        if out not in missing:
             out.mkdir(exist_ok=True)
         raise
 
@@ -237,7 +249,7 @@ class _Work:
         logs = {side: [event_log_of_run(folder) for folder in folders] for side, folders in runs.items()}
         found, tables = None, None
         # An order of the log's last instants may reach the engine after the end: then there is nothing to compare.
-        if distances and tested_part(logs[AS_IT_WAS][0], self.fit_until).table.num_rows:
+        if distances and placed_rows(tested_part(logs[AS_IT_WAS][0], self.fit_until)):
             real, simulated = self._table(self.log), self._table(logs[AS_IT_WAS][0])
             found, tables = fidelity(real, simulated), (real, simulated)
         telling = Telling(self.log, self.base, self.base_file, (self.start, self.fit_until, self.end))

@@ -61,8 +61,7 @@ class Telling:
         self.base_file = base_file
         self.start, self.fit_until, self.end = span
         self.numbers = _numbers(log, self.start)
-        given_up = log.table.filter(pc.equal(log.table["activity"], "cancelled")).select(["order", "line", "item"])
-        self.cancelled = {(row["order"], _line(row)) for row in given_up.to_pylist()}
+        self.cancelled = _cancelled(log)
         # Of the orders of the tested period, those that the log has a promise of.
         tested = tested_part(log, self.fit_until).table
         orders, promised = (
@@ -83,6 +82,7 @@ class Telling:
         agreement = self._agreement(logs[AS_IT_WAS][0])
         distances = tuple([_near(one) for one in found.rows]) if found is not None else ()
         share = agreement[0].same / agreement[0].decisions if agreement and agreement[0].decisions else None
+        seed = read_manifest(runs[AS_IT_WAS][0]).seed
         logic = f"the engine here, under the policies of {self.base_file.name}"
         logic += f"; {NOT_YOURS}" if share is None else ""
         return Statement(
@@ -92,9 +92,9 @@ class Telling:
             (self.start, self.fit_until),
             (self.fit_until, self.end),
             agreement,
-            "order lines that ship first from the site that the log names",
+            f"order lines that ship first from the site that the log names, seed {seed}",
             distances,
-            "noise floor: two halves of the tested log, by its cases",
+            f"noise floor: two halves of the tested log, by its cases; replay: seed {seed}",
             self._inputs(calibration, residuals, runs[AS_IT_WAS]),
             self._figures(logs),
             self._never(distances, agreement, changes),
@@ -232,7 +232,7 @@ class Telling:
         lines = {(row["order"], _line(row)) for row in placed_rows(self.log)}
         if self.cancelled:
             said.append(
-                f"Anything about cancellations: the log cancels {len(self.cancelled & lines):,} of its {len(lines):,} "
+                f"Anything about cancellations: the log cancels {len(self.cancelled):,} of its {len(lines):,} "
                 "order lines, and the replay carries out what the engine does not cancel itself."
             )
         if changes:
@@ -309,6 +309,18 @@ def _numbers(log: EventLog, start: int) -> dict[tuple[str, str], int]:
         if (row["event_ms"] or -1) >= start and replayed(row):
             counted[row["order"]] += 1
             found.setdefault((row["order"], _line(row)), counted[row["order"]])
+    return found
+
+
+def _cancelled(log: EventLog) -> set[tuple[str, str]]:
+    """The lines that were placed and given up: a row without a line or an item gives up all lines of its order."""
+    table = log.table.filter(pc.equal(log.table["activity"], "cancelled")).select(["order", "line", "item"])
+    gone = {(row["order"], row["line"], None if row["line"] else row["item"]) for row in table.to_pylist()}
+    found: set[tuple[str, str]] = set()
+    for row in placed_rows(log):
+        order = row["order"]
+        if {(order, row["line"], None), (order, None, row["item"]), (order, None, None)} & gone:
+            found.add((order, _line(row)))
     return found
 
 

@@ -47,7 +47,8 @@ class Coverage(Struct, frozen=True):
     """A log's profile.
 
     Of the cases, `complete` have a beginning and an end, `open` a beginning only, `headless` no beginning; `cancelled`
-    of them were given up. `value_minor` is None where no values are known. The period is that of event times.
+    of them were given up, and of these `cancelled_purchases` are purchase orders and no orders. `value_minor` is None
+    where no values are known. The period is that of event times.
     """
 
     events: int
@@ -57,6 +58,7 @@ class Coverage(Struct, frozen=True):
     open: int
     headless: int
     cancelled: int
+    cancelled_purchases: int
     value_minor: int | None
     first_ms: int
     last_ms: int
@@ -74,16 +76,18 @@ def coverage_of(log: EventLog, con: duckdb.DuckDBPyConnection) -> Coverage:
     con.execute(
         "create or replace temp table case_values as select case_id, max(value_minor) as value, "
         f"bool_or(activity in {BEGINNINGS}) as begun, bool_or(activity in {ENDINGS}) as ended, "
-        "bool_or(activity = 'cancelled') as given_up from log group by case_id"
+        "bool_or(activity = 'cancelled') as given_up, "
+        "not bool_or(\"order\" is not null or activity = 'order_placed') as bought from log group by case_id"
     )
     events, orders, first, last = _row(
         con,
         'select count(*), count(distinct coalesce("order", purchase_order)), min(event_ms), max(event_ms) from log',
     )
-    cases, value, complete, still_open, headless, cancelled = _row(
+    cases, value, complete, still_open, headless, cancelled, cancelled_purchases = _row(
         con,
         "select count(*), sum(value), count(*) filter (begun and ended), count(*) filter (begun and not ended), "
-        "count(*) filter (not begun), count(*) filter (given_up) from case_values",
+        "count(*) filter (not begun), count(*) filter (given_up), count(*) filter (given_up and bought) "
+        "from case_values",
     )
     found = {}
     for name, *rest in con.execute(
@@ -117,6 +121,7 @@ def coverage_of(log: EventLog, con: duckdb.DuckDBPyConnection) -> Coverage:
         still_open,
         headless,
         cancelled,
+        cancelled_purchases,
         value,
         first,
         last,

@@ -20,13 +20,25 @@ HOLDING: Final = ("reservation.taken", "reservation.left")
 class HoldingFacts:
     """What the log tells of claims: how they ended, how long answers took, and what reconciliations found."""
 
-    __slots__ = ("asked_at", "calls", "claimed", "orphan_area", "orphan_units", "orphans", "wait_ms", "waits")
+    __slots__ = (
+        "asked_at",
+        "calls",
+        "claimed",
+        "orphan_area",
+        "orphan_units",
+        "orphans",
+        "pending",
+        "wait_ms",
+        "waits",
+    )
 
     def __init__(self) -> None:
         self.asked_at: dict[str, int] = {}
         self.calls: dict[str, int] = {}
         # Units that claims cover, by order, line and node.
         self.claimed: dict[tuple[str, int, str], int] = {}
+        # What each claim without an answer covers: nothing of it ships, and all of it goes where it comes to nothing.
+        self.pending: dict[str, list[tuple[int, str, int]]] = {}
         self.wait_ms = 0
         self.waits = 0
         self.orphans = 0
@@ -59,13 +71,16 @@ class HoldingFacts:
 
 
 def reservation_asked(facts: Facts, event: ev.ReservationAsked, now: int) -> None:
-    facts.holding.cover(event.order, [(line.line, line.node, line.quantity) for line in event.lines], 1)
+    lines = [(line.line, line.node, line.quantity) for line in event.lines]
+    facts.holding.cover(event.order, lines, 1)
+    facts.holding.pending[event.claim] = lines
     facts.messages.due.append((RESERVE, event.claim))
     if now >= facts.begin:
         facts.holding.asked_at[event.claim] = now
 
 
 def reservation_confirmed(facts: Facts, event: ev.ReservationConfirmed, now: int) -> None:
+    facts.holding.pending.pop(event.claim, None)
     facts.holding.answered(event.claim, "confirmed", now, waited=True)
 
 
@@ -73,7 +88,10 @@ def reservation_refused(facts: Facts, event: ev.ReservationRefused, now: int) ->
     how = event.reason.partition(":")[0]
     if event.call:
         facts.messages.due.append((FREE, event.call))
-    facts.holding.cover(event.order, [(line.line, line.node, line.quantity) for line in event.lines], -1)
+    lines = facts.holding.pending.pop(event.claim, None)
+    if lines is None:
+        lines = [(line.line, line.node, line.quantity) for line in event.lines]
+    facts.holding.cover(event.order, lines, -1)
     if how != "missing" or now >= facts.begin:
         facts.holding.answered(event.claim, how, now, waited=how == "short")
     for line in event.lines:
@@ -86,7 +104,10 @@ def reservation_refused(facts: Facts, event: ev.ReservationRefused, now: int) ->
 
 def reservation_given_up(facts: Facts, event: ev.ReservationGivenUp, now: int) -> None:
     facts.messages.due.append((FREE, event.call))
-    facts.holding.cover(event.order, [(line.line, line.node, line.quantity) for line in event.lines], -1)
+    lines = [(line.line, line.node, line.quantity) for line in event.lines]
+    facts.holding.cover(event.order, lines, -1)
+    if event.claim in facts.holding.pending:
+        facts.holding.pending[event.claim] += [(line, node, -units) for line, node, units in lines]
 
 
 def reservations_asked(facts: Facts, event: ev.ReservationsAsked, now: int) -> None:
@@ -99,7 +120,7 @@ def reservations_reconciled(facts: Facts, event: ev.ReservationsReconciled, now:
         for orphan in event.orphans:
             facts.holding.orphans += 1
             facts.holding.orphan_units += orphan.quantity
-            facts.holding.orphan_area += orphan.quantity * (now - orphan.since)
+            facts.holding.orphan_area += orphan.quantity * max(0, now - orphan.since)
     for node, sku, units in event.elsewhere:
         before = facts.elsewhere.get((node, sku), 0)
         facts.shift(facts.cell(node, sku, now), now, before - units, 0)

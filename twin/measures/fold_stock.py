@@ -93,6 +93,8 @@ def stock_adjusted(facts: Facts, event: ev.StockAdjusted, now: int) -> None:
     cell = facts.cell(event.node, event.sku, now)
     if not counted_before(facts, event.node, cell.counted_at, event.sequence):
         facts.shift(cell, now, event.quantity, event.quantity)
+        if event.elsewhere:
+            not_kept(facts, event.node, event.sku, event.elsewhere, now)
         found_again(facts, event.sku, event.quantity, now)
 
 
@@ -106,6 +108,14 @@ def stock_counted(facts: Facts, event: ev.StockCounted, now: int) -> None:
         if correction:
             facts.shift(cell, now, correction, correction)
             found_again(facts, sku, correction, now)
+    for sku, units in event.elsewhere:
+        not_kept(facts, event.node, sku, units, now)
+
+
+def not_kept(facts: Facts, node: str, sku: str, units: int, now: int) -> None:
+    """Units that are gone were not free: they were known to be kept for others."""
+    facts.shift(facts.cell(node, sku, now), now, units, 0)
+    facts.elsewhere[node, sku] = facts.elsewhere.get((node, sku), 0) - units
 
 
 def found_again(facts: Facts, sku: str, units: int, now: int) -> None:

@@ -160,8 +160,8 @@ def _met(need: str, coverage: Coverage, whole: bool) -> bool:
     if need == DELIVERED_UNITS:
         return whole or any(one.name == "delivered" and one.counted for one in coverage.activities)
     if need == "cancelled":
-        # That it was given up is enough; a status seldom says when.
-        return any(one.name == "cancelled" and one.events for one in coverage.activities)
+        # That it was given up is enough; a status seldom says when. Of purchase orders it says nothing of orders.
+        return coverage.cancelled > coverage.cancelled_purchases
     if need == "record_ms":
         return any(one.recorded for one in coverage.activities)
     return coverage.has(need)

@@ -108,13 +108,14 @@ def parcels_of(log: EventLog, until: int) -> list[Transit]:
     """Every parcel that was released or shipped before `until` (ms), by when; later events are not looked at."""
     placed: dict[str, int] = {}
     found: dict[str, dict[str, Any]] = {}
-    gone: set[tuple[str, str | None]] = set()
+    given_up = _given_up(log, until)
+    gone = {(row["order"], row["line"]) for row in given_up}
+    # Without a line or an item the whole order was.
+    whole = {row["order"] for row in given_up if row["line"] is None and row["item"] is None}
     for row in _rows(log, until):
         activity, order, at = row["activity"], row["order"] or "", row["event_ms"]
         if activity in ("order_placed", "order_approved"):
             placed[order] = max(at, placed.get(order, at)) if activity == "order_approved" else placed.get(order, at)
-        if activity == "cancelled":
-            gone.add((order, row["line"]))
         moment = _MOMENTS.get(activity)
         if moment is None or not order:
             continue
@@ -144,14 +145,18 @@ def parcels_of(log: EventLog, until: int) -> list[Transit]:
         )
         for note, one in found.items()
         # What was given up before it shipped is not still being picked.
-        if "shipped_at" in one or not all(line in gone for line in one["lines"])
+        if "shipped_at" in one or not all(line in gone or line[0] in whole for line in one["lines"])
     ]
     return sorted(parcels, key=lambda one: (max(one.released_at, one.shipped_at), one.note))
 
 
 def purchases_of(log: EventLog, until: int) -> list[Purchase]:
-    """Every line of a purchase order that was created before `until` (ms), by when."""
+    """Every line of a purchase order that was created before `until` (ms), by when.
+
+    One that was given up before all of it came is not still on its way, and is left out.
+    """
     found: dict[tuple[str, str], dict[str, Any]] = {}
+    gone = {(row["purchase_order"], row["item"]) for row in _given_up(log, until)}
     for row in _rows(log, until):
         key = (row["purchase_order"] or "", row["item"] or "")
         if row["activity"] == "purchase_order_created" and key[0]:
@@ -173,6 +178,7 @@ def purchases_of(log: EventLog, until: int) -> list[Purchase]:
     rows = [
         Purchase(order, one["supplier"], one["site"], item, one["at"], one["received"])
         for (order, item), one in found.items()
+        if one["received"] >= 0 or not {(order, item or None), (order, None)} & gone
     ]
     return sorted(rows, key=lambda one: (one.created_at, one.purchase_order, one.item))
 
@@ -200,6 +206,16 @@ def _orders(log: EventLog, until: int) -> Iterator[tuple[int, str, str, tuple[tu
                 lines.append((row["item"], row["quantity"]))
     for at, channel, region, lines in found.values():
         yield at, channel, region, tuple(lines)
+
+
+def _given_up(log: EventLog, until: int) -> list[dict[str, Any]]:
+    """What was cancelled before `until`, or at a time that nobody wrote down, as a status does not."""
+    import pyarrow.compute as pc
+
+    table = log.table.filter(pc.equal(log.table["activity"], "cancelled"))
+    table = table.filter(pc.fill_null(pc.less(table["event_ms"], until), True))
+    rows: list[dict[str, Any]] = table.select(["order", "line", "purchase_order", "item"]).to_pylist()
+    return rows
 
 
 def _rows(log: EventLog, until: int) -> list[dict[str, Any]]:

@@ -7,8 +7,6 @@ from datetime import UTC, datetime, time
 from typing import Final
 from zoneinfo import ZoneInfo
 
-import pyarrow.compute as pc
-
 from twin.decisions import INSTANT_MAX
 from twin.event_log import EventLog
 
@@ -33,6 +31,8 @@ def end_of(log: EventLog) -> int:
     A log of which nobody says when it was taken was taken at its last event, which still belongs to it. One that has
     only dates tells of all of its last day.
     """
+    import pyarrow.compute as pc  # half a second, which `twin --help` does not owe
+
     times = [at for at in pc.unique(log.table["event_ms"]).to_pylist() if at is not None]
     last = max(times, default=log.as_of_ms)
     if log.as_of_ms > last:

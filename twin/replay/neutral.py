@@ -17,13 +17,15 @@ from twin.core import events as ev
 from twin.core.entry import Entry
 from twin.event_log import COLUMNS, EventLog, SourceFile, arrow_schema
 from twin.log import RunError, read_entries, read_manifest
+from twin.log.instants import happened_at
 from twin.scenario.units import CURRENCY_EXPONENTS
 
 __all__ = ["event_log_of_run"]
 
 _BATCH: Final = 1 << 16
 _CAVEATS: Final = (
-    "A case is an order line, or a whole purchase order. A line is cancelled when every unit of it was given up.",
+    "A case is an order line, or a whole purchase order. A line is cancelled when every unit of it was given up, a "
+    "purchase order when its supplier rejected it or it was withdrawn.",
     "Approved is what was held and then let go; what was never held has no approval.",
 )
 
@@ -77,7 +79,7 @@ class _Rows:
 
     def follow(self, entry: Entry) -> None:
         """The rows of one more entry."""
-        happened = min(entry.now, getattr(entry.command, "time", 0) or entry.now)
+        happened = happened_at(entry)
         for event in entry.events:
             told = _TOLD.get(type(event))
             if told is not None:
@@ -215,6 +217,10 @@ class _Rows:
         known = self._bought.get(event.purchase_order, {"purchase_order": event.purchase_order})
         self._add(entry, "purchase_order_acknowledged", at, known)
 
+    def _given_up(self, event: ev.PurchaseOrderRejected | ev.PurchaseOrderWithdrawn, entry: Entry, at: int) -> None:
+        known = self._bought.get(event.purchase_order, {"purchase_order": event.purchase_order})
+        self._add(entry, "cancelled", at, known)
+
     def _received(self, event: ev.GoodsReceived, entry: Entry, at: int) -> None:
         if not event.purchase_order:
             return
@@ -248,6 +254,8 @@ _TOLD: Final[dict[type, Callable[[_Rows, Any, Entry, int], None]]] = {
     ev.OrderCancelled: _Rows._cancelled,
     ev.PurchaseOrderCreated: _Rows._ordered,
     ev.PurchaseOrderAcknowledged: _Rows._acknowledged,
+    ev.PurchaseOrderRejected: _Rows._given_up,
+    ev.PurchaseOrderWithdrawn: _Rows._given_up,
     ev.GoodsReceived: _Rows._received,
     ev.OrderClosed: _Rows._closed,
 }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -41,16 +41,20 @@ def residuals_of(log: EventLog, scenario: Scenario, until: int) -> Residuals:
     residual where it takes an exponential time, or one that is drawn, and waits for nobody: elsewhere the wait in the
     queue cannot be told from it.
     """
-    return _Placing(scenario, until).place(log)
+    parcels, purchases = parcels_of(log, until), purchases_of(log, until)
+    # Calendars know nothing before their first instant: they begin with what began first, also before the run.
+    begun = [at for one in parcels for at in (one.released_at, one.shipped_at) if at >= 0]
+    begun += [one.created_at for one in purchases]
+    return _Placing(scenario, min(begun, default=until), until).place(parcels, purchases)
 
 
 class _Placing:
-    def __init__(self, scenario: Scenario, until: int) -> None:
+    def __init__(self, scenario: Scenario, first: int, until: int) -> None:
         self.scenario = scenario
         self.until = until
         run = scenario.run
         names = ["always", *(calendar.id for calendar in scenario.calendars)]
-        span = (min(run.start, until), 2 * max(run.end, until) - run.start)
+        span = (min(run.start, first), 2 * max(run.end, until) - run.start)
         self.calendars = {name: compile_calendar(calendar_named(scenario.calendars, name), *span) for name in names}
         self.lanes = {(lane.from_, lane.to, lane.carrier): lane.transit for lane in scenario.lanes}
         self.working = {carrier.id: carrier.transit_counts == "working_time" for carrier in scenario.carriers}
@@ -67,13 +71,13 @@ class _Placing:
                 self.closed.setdefault(place, []).append((begins, begins + one.for_))
         self.without: Counter[str] = Counter()
 
-    def place(self, log: EventLog) -> Residuals:
+    def place(self, parcels: Iterable[Transit], purchases: Iterable[Purchase]) -> Residuals:
         rows: list[Residual] = []
-        for parcel in parcels_of(log, self.until):
+        for parcel in parcels:
             found = [row for row in (self._transit(parcel), self._pick(parcel)) if row is not None]
             # Orders that went in one parcel share its luck, also where the replay sends them one by one.
             rows += [replace(row, subject=order) for order in parcel.orders for row in found]
-        for bought in purchases_of(log, self.until):
+        for bought in purchases:
             row = self._lead_time(bought)
             rows += [row] if row is not None else []
         return Residuals(tuple(rows), dict(sorted(self.without.items())))
@@ -81,6 +85,10 @@ class _Placing:
     def _transit(self, one: Transit) -> Residual | None:
         if one.shipped_at < 0:
             return None
+        for name in ("site", "region", "carrier"):
+            if not getattr(one, name):
+                self.without[f"parcels without a {name} in the log"] += 1
+                return None
         distribution = self.lanes.get((one.site, one.region, one.carrier))
         if distribution is None:
             self.without["parcels on a lane that the scenario has not"] += 1
@@ -91,9 +99,9 @@ class _Placing:
         lasted = max(0, ended - began - self._lost(began, ended, *way))
         if self.working[one.carrier]:
             lasted = worked(calendar, began, began + lasted)
-            placed = beyond(distribution, lasted) if one.delivered_at < 0 else between(distribution, lasted, lasted)
+            placed = beyond(distribution, lasted - 1) if one.delivered_at < 0 else between(distribution, lasted, lasted)
         elif one.delivered_at < 0:
-            placed = beyond(distribution, lasted)
+            placed = beyond(distribution, _passed(calendar, began, began + lasted))
         else:
             placed = between(distribution, *_before_opening(calendar, began, began + lasted))
         return Residual("transit", one.note, one.order, one.site, began, *placed)
@@ -133,6 +141,9 @@ class _Placing:
         if supplier is None or site is None:
             self.without["purchases from or for a place that the scenario has not"] += 1
             return None
+        if not one.item:
+            self.without["purchases whose item the log does not name"] += 1
+            return None
         if supplier.capacity is not None:
             self.without["purchases that may have waited for a plant of limited capacity"] += 1
             return None
@@ -142,7 +153,7 @@ class _Placing:
         begins = next_open(calendar, ordered)
         dock = max(0, round(site.dock_to_stock.expected()))
         ended = self.until if one.received_at < 0 else one.received_at
-        longest = max(0, site.dock_to_stock.inverse((ONE - 1) / ONE))
+        longest = max(0, round(site.dock_to_stock.inverse((ONE - 1) / ONE)))
         if self._lost(ended - longest - 1, ended, ("site", one.site)):
             self.without["purchases that may have waited at a site that was closed"] += 1
             return None
@@ -193,15 +204,32 @@ def _before_opening(calendar: Calendar, began: int, ended: int) -> tuple[int, in
     """The least and the greatest duration that end at `ended` where deliveries wait for the calendar to open."""
     bounds, lasted = calendar.bounds, max(0, ended - began)
     index = bisect_right(bounds, ended)
-    if 0 < index < len(bounds) and index % 2 == 1 and bounds[index - 1] == ended and index > 1:
-        # At an opening: it was there at some time since the closing before.
-        return max(0, min(lasted, bounds[index - 2] - began)), lasted
-    if 0 < index < len(bounds) and index % 2 == 0:
-        # In a closed time, as a closure makes it whose end is only estimated: then at the nearer end of that time.
-        if bounds[index] - ended < ended - bounds[index - 1]:
-            return max(0, bounds[index - 1] - began), max(0, bounds[index] - began)
-        return (max(0, bounds[index - 1] - began - 1),) * 2
-    return lasted, lasted
+    at_opening = index % 2 == 1 and bounds[index - 1] == ended
+    index -= at_opening
+    if index % 2 == 1 or index == len(bounds):
+        return lasted, lasted
+    # Before the first opening that is known all was closed since what began first.
+    closing = bounds[index - 1] if index else began
+    at_least = max(0, closing - began)
+    if at_opening:
+        # It was there at some time since the closing before.
+        return min(at_least, lasted), lasted
+    # In a closed time, as a closure makes it whose end is only estimated: then at the nearer end of that time.
+    if bounds[index] - ended < ended - closing:
+        return at_least, max(0, bounds[index] - began)
+    return (max(0, closing - began - 1),) * 2
+
+
+def _passed(calendar: Calendar, began: int, now: int) -> int:
+    """The longest time that a parcel cannot have taken which was not delivered before `now`.
+
+    Where nobody delivers it may have been there since the last closing.
+    """
+    bounds = calendar.bounds
+    index = bisect_left(bounds, now)
+    if index % 2 == 0 and index < len(bounds):
+        now = max(began, bounds[index - 1] if index else began)
+    return now - began - 1
 
 
 def between(distribution: Distribution, low_ms: int, high_ms: int) -> tuple[int, int, int]:
@@ -216,15 +244,20 @@ def between(distribution: Distribution, low_ms: int, high_ms: int) -> tuple[int,
     if high_ms < bottom:
         return 1, 1, max(1, round(high_ms * _MILLION / bottom))
     first, last = _first(distribution, low_ms), _last(distribution, high_ms)
-    # Between two values of a table that has no other there is nothing: the nearer end of the gap is taken.
-    return (first, max(first, last), _MILLION) if first <= last else (last, last, _MILLION)
+    if first > last:
+        # Between two values of a table that has no other there is nothing: the nearer end of the gap is taken.
+        above, below = distribution.inverse(first / ONE) - high_ms, low_ms - distribution.inverse(last / ONE)
+        first = last = first if above < below else last
+    return first, last, _MILLION
 
 
 def beyond(distribution: Distribution, passed_ms: int) -> tuple[int, int, int]:
-    """The quantiles above what has passed (ms) already."""
+    """The quantiles above what has passed (ms) already; past the distribution's end as much of it as that takes."""
     top = distribution.inverse((ONE - 1) / ONE)
-    if passed_ms >= top:
-        return ONE - 1, ONE - 1, max(1, round((passed_ms + 1) * _MILLION / top)) if top > 0 else _MILLION
+    if passed_ms + 1 > top:
+        # Parts of the end as it is drawn, in whole ms, and rounded up: less would have come already.
+        end = round(top)
+        return ONE - 1, ONE - 1, -(-(passed_ms + 1) * _MILLION // end) if end > 0 else _MILLION
     return _first(distribution, passed_ms + 1), ONE - 1, _MILLION
 
 

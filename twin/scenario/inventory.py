@@ -16,7 +16,7 @@ from twin.streams.distributions import Fixed
 if TYPE_CHECKING:
     from twin.scenario.model import Scenario
 
-__all__ = ["Inventory", "OtherDemand", "inventory_misfits"]
+__all__ = ["Inventory", "OtherDemand", "inventory_misfits", "nothing_to_take"]
 
 
 class OtherDemand(Model):
@@ -44,7 +44,7 @@ class Inventory(Model):
     answering: DistributionSpec | None = None
     """Time the service takes over a call; none unless given. The ERP takes as long as over an invoice"""
     pause: PositiveMs = 900_000
-    """After so long an order is sourced anew when nobody said what became of its call"""
+    """After so long, and before twice that, an order is sourced anew when nobody said what became of its call"""
     reconcile: DurationMs = DAY_MS
     """How often the reservations there are held against those of the engine, counted from the epoch; 0s for never"""
     others: Tuple[OtherDemand] = ()
@@ -90,4 +90,19 @@ def inventory_misfits(scenario: Scenario) -> list[tuple[Path, str]]:
     if inventory.held_by == "engine" and not inventory.others:
         text = "held_by: the engine holds the inventory without this key; write erp or service, or leave inventory out"
         problems.append((("inventory", "held_by"), text))
+    for index, other in enumerate(inventory.others):
+        if other.items is None and _opens_empty(scenario, other.warehouse):
+            problems.append((("inventory", "others", index, "warehouse"), f"warehouse: {nothing_to_take(other)}"))
     return problems
+
+
+def nothing_to_take(other: OtherDemand) -> str:
+    """That nobody knows what somebody takes where nothing is in stock at first, and what to do about it."""
+    return f"'{other.warehouse}' opens empty, and what they take is all that it opens with; give items, or stock there"
+
+
+def _opens_empty(scenario: Scenario, warehouse: str) -> bool:
+    """Whether a warehouse surely opens without stock; what an assortment or a file gives it, reading tells."""
+    derived = scenario.assortment is not None and warehouse in (scenario.assortment.warehouses or [warehouse])
+    listed = any(stock.warehouse == warehouse for stock in scenario.stock)
+    return not derived and not listed and scenario.opening is None

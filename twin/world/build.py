@@ -37,7 +37,8 @@ from twin.scenario.demand import (
 )
 from twin.scenario.demand import Channel as ChannelSpec
 from twin.scenario.disruptions import DemandSpike
-from twin.scenario.inventory import Inventory
+from twin.scenario.errors import Problem, ScenarioError
+from twin.scenario.inventory import Inventory, nothing_to_take
 from twin.scenario.policies import Waves
 from twin.scenario.units import Rate
 from twin.streams import Distribution, Fixed, Series
@@ -220,11 +221,12 @@ def _add_inventory(scenario: Scenario, catalog: Catalog, world: Business) -> Non
         world.add(InventoryService("inventory", link, Fixed(0) if spec.answering is None else spec.answering))
     for number, other in enumerate(spec.others, start=1):
         weights = dict(other.items) if other.items is not None else dict.fromkeys(catalog.opening[other.warehouse], 1)
-        if weights:
-            gap_us = other.rate.per_ms * 1000 // other.rate.count
-            name = f"others/{number}/{other.warehouse}"
-            items, ends_at = Weighted.of(weights), scenario.run.demand_end
-            world.add(Others(name, other.warehouse, gap_us, items, other.quantity, other.collected, ends_at))
+        if not weights:
+            raise ScenarioError([Problem("", 0, f"inventory.others[{number - 1}].warehouse: {nothing_to_take(other)}")])
+        gap_us = other.rate.per_ms * 1000 // other.rate.count
+        name = f"others/{number}/{other.warehouse}"
+        items, ends_at = Weighted.of(weights), scenario.run.demand_end
+        world.add(Others(name, other.warehouse, gap_us, items, other.quantity, other.collected, ends_at))
 
 
 def _dock(source: SupplierSpec, sites: Sites) -> Dock:

@@ -20,17 +20,30 @@ _MILLION: Final = 1_000_000
 class RecordedLuck(Streams):
     """Draws by key as `Streams` does, except where the log says what luck there was.
 
-    A parcel is known by its delivery note, else as the n-th of its order from the same warehouse, else as the n-th of
-    its order. A purchase gets the luck of the recorded one of the same item and warehouse that lies next to it in time.
+    A parcel is known by its delivery note, else as the n-th of its order that comes from the same warehouse. From
+    another warehouse that of the n-th release has the luck of the order's n-th parcel, wherever that came from. A
+    purchase gets the luck of the recorded one of the same item and warehouse that lies next to it in time.
     `used` counts by kind what was `measured`, `carried over` from another parcel or purchase, and `modeled`.
+
+    Which parcel is the n-th is known as they are drawn for: a note draws the same again, but the first to be drawn for
+    has the first parcel's luck.
     """
 
-    __slots__ = ("_notes", "_orders", "_places", "_purchases", "residuals", "used")
+    __slots__ = ("_notes", "_orders", "_places", "_purchases", "_turns", "residuals", "used")
 
-    def __init__(self, seed: int, residuals: Iterable[Residual], used: dict[str, dict[str, int]] | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        residuals: Iterable[Residual],
+        used: dict[str, dict[str, int]] | None = None,
+        turns: dict[tuple[str, str, str], dict[str, int]] | None = None,
+    ) -> None:
         super().__init__(seed)
         self.residuals = tuple(residuals)
         self.used: dict[str, dict[str, int]] = used if used is not None else {}
+        # Of each order and warehouse, the notes in the order in which they were first drawn for: the number in a note
+        # counts the rounds of the order's releases, wherever from.
+        self._turns = turns if turns is not None else {}
         self._notes: dict[tuple[str, str], Residual] = {}
         self._places: dict[tuple[str, str, str], list[Residual]] = {}
         self._orders: dict[tuple[str, str], list[Residual]] = {}
@@ -71,19 +84,20 @@ class RecordedLuck(Streams):
         return (round(value) * found.beyond_ppm + _MILLION // 2) // _MILLION
 
     def _parcel(self, kind: str, note: str) -> tuple[Residual | None, str]:
-        exact = self._notes.get((kind, note))
+        order, _, number = note.rpartition("/")
+        order, _, node = order.rpartition("/")
+        exact, rows = self._notes.get((kind, note)), self._places.get((kind, order, node))
+        if rows is not None:
+            turns = self._turns.setdefault((kind, order, node), {})
+            turn = turns.setdefault(note, len(turns) + 1)
+            if exact is None:
+                return rows[min(turn, len(rows)) - 1], "measured" if turn <= len(rows) else "carried over"
         if exact is not None:
             return exact, "measured"
-        order, _, rest = note.rpartition("/")
-        order, _, node = order.rpartition("/")
-        rows = self._places.get((kind, order, node))
-        how = "measured"
-        if rows is None:
-            rows, how = self._orders.get((kind, order)), "carried over"
-        if rows is None or not rest.isdecimal():
+        rows = self._orders.get((kind, order))
+        if rows is None or not number.isdecimal():
             return None, "modeled"
-        turn = int(rest)
-        return rows[min(turn, len(rows)) - 1], how if turn <= len(rows) else "carried over"
+        return rows[min(int(number), len(rows)) - 1], "carried over"
 
     def _purchase(self, name: str) -> tuple[Residual | None, str]:
         parts = name.split("/")
@@ -101,4 +115,4 @@ class RecordedLuck(Streams):
         return rows[near], "measured" if abs(times[near] - at) <= SAME_PURCHASE_MS else "carried over"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return RecordedLuck, (self.seed, self.residuals, self.used)
+        return RecordedLuck, (self.seed, self.residuals, self.used, self._turns)

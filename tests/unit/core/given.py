@@ -86,7 +86,7 @@ class Business:
         self.at = 0
         self.outbox = Outbox()
         self.driver, self.journal = checked_driver(
-            dict.fromkeys(("warehouse", "supplier", "erp", "inventory"), self.outbox), checked=checked
+            dict.fromkeys(("warehouse", "supplier", "erp", "inventory", "decision"), self.outbox), checked=checked
         )
         self._numbers = count(1)
         self.entries: list[Entry] = []
