@@ -395,6 +395,7 @@ def test_an_export_becomes_a_scenario_that_runs_and_what_came_after_is_kept(
     assert (code, error) == (0, "")
     assert max(len(row) for row in printed.splitlines() if str(tmp_path) not in row) <= 80
     assert "modeled" in printed and "are assumed; the file says why" in printed
+    assert "handling and transit are counted in the hours of the calendars\n" in printed
     assert load(out).run.horizon == 14 * DAY
     assert pq.read_table(rest)["at"].to_pylist()[0] >= 1_535_932_800_000
     assert told("run", out, "--out", tmp_path / "run", "--no-report")[0] == 0

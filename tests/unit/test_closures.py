@@ -88,3 +88,35 @@ def test_what_is_closed_for_fewer_than_four_opening_hours_is_no_closure(hours_cl
         parcels, hours, end = crowded(seed, 150, 45, crowd=1.0, closed=(began, ended))
         assert worked(hours, began, ended) < STANDSTILL_MIN_MS
         assert find_closures(parcels, {"van": hours}, end) == []
+
+
+def test_a_short_closure_after_hours_in_which_nothing_was_due_is_none() -> None:  # RP-03
+    """Nothing was shipped that would have come from ten to one; what was due from one to four came at four."""
+    found = []
+    for minute in range(0, 21 * 24 * 60, 3):
+        due = START + minute * 60_000
+        day, hour = (due - START) // DAY, (due - START) % DAY / HOUR
+        if day != 14 or not 10 <= hour < 13:
+            came = START + 14 * DAY + 16 * HOUR if day == 14 and 13 <= hour < 16 else due
+            # A quarter of an hour more or less.
+            found.append(Duration("main/van/near", due - DAY - minute % 16 * 60_000, came - due + DAY, False))
+    found = [one._replace(duration_ms=one.duration_ms + (one.began_at // 60_000 % 16) * 60_000) for one in found]
+    assert find_closures(found, {"van": Calendar("always")}, START + 21 * DAY) == []
+
+
+def test_no_more_is_expected_than_was_on_its_way() -> None:  # RP-03
+    """In a log too short for another week to say what is usual: a parcel counts once, however long it is overdue."""
+    began, ended = START + 5 * DAY + 10 * HOUR, START + 7 * DAY + 10 * HOUR
+    parcels, hours, end = crowded(1, 60, 9, crowd=0.0, closed=(began, ended))
+    (found,) = find_closures(parcels, {"van": hours}, end)
+    on_the_way = sum(
+        one.began_at < found.ended_at and one.began_at + one.duration_ms >= found.began_at for one in parcels
+    )
+    assert found.threshold <= found.expected <= on_the_way
+
+
+def test_hours_stay_what_they_are_when_clocks_are_set() -> None:  # RP-03
+    """A van comes from seven to eight, by the clock of the place, on both sides of the end of March."""
+    for seed in range(3):
+        parcels, hours, end = crowded(seed, 60, 112, crowd=1.0, daily=True)
+        assert find_closures(parcels, {"van": hours}, end) == []
