@@ -16,13 +16,14 @@ from benchmarks.known_truth import export_mapping, thinned
 from tests.unit.foreign_logs import DAY, HOUR, START, UNTIL, known_log, log_of, truths
 from twin.cli import main
 from twin.event_log import EventLog
+from twin.replay.distances import measure
 from twin.replay.estimators import estimate_durations
-from twin.replay.event_table import events_of_run
+from twin.replay.event_table import events_of_run, read_event_table
 from twin.replay.facts import CalibrationRefused
 from twin.replay.fidelity import fidelity
 from twin.replay.foreign import ForeignCalibration, calibrate_log
 from twin.replay.foreign_cases import OTHER, cases_of, group_places, known_before
-from twin.replay.foreign_table import as_seen, seen_by, table_of_log
+from twin.replay.foreign_table import as_seen, read_seen, seen_by, table_of_log
 from twin.replay.growth import find_growth
 from twin.replay.neutral import event_log_of_run
 from twin.replay.never import estimate_ending
@@ -394,12 +395,26 @@ def test_an_export_becomes_a_scenario_that_runs_and_what_came_after_is_kept(
     assert (code, error) == (0, "")
     assert max(len(row) for row in printed.splitlines() if str(tmp_path) not in row) <= 80
     assert "modeled" in printed and "are assumed; the file says why" in printed
+    assert "handling and transit are counted in the hours of the calendars\n" in printed
     assert load(out).run.horizon == 14 * DAY
     assert pq.read_table(rest)["at"].to_pylist()[0] >= 1_535_932_800_000
     assert told("run", out, "--out", tmp_path / "run", "--no-report")[0] == 0
+    # The run is seen as the log was, so that the command tells what the functions behind it do.
     code, printed, error = told("distance", rest, tmp_path / "run", "--json")
     assert code == 0
-    assert {row["distance"] for row in json.loads(printed)["distances"]} >= {"transit", "cycle_times"}
+    seen = read_seen(rest)
+    assert seen is not None and seen.activities == ("captured", "shipped", "delivered")
+    assert as_seen(tmp_path / "run", seen)["at"].to_pylist()[-1] <= seen.as_of
+    wanted = {row.name: row.value for row in measure(read_event_table(rest), as_seen(tmp_path / "run", seen))}
+    assert {row["distance"]: row["value"] for row in json.loads(printed)["distances"]} == wanted
+    assert wanted["handling"] is not None and {"transit", "cycle_times"} <= wanted.keys()
+    code, printed, error = told("distance", rest, tmp_path / "run")
+    assert code == 0 and "Left out" not in printed
+    assert ": captured, shipped, delivered, up to" in printed.replace("\n", " ")
+    # A file that does not say how its log saw things is compared with all of the run.
+    pq.write_table(pq.read_table(rest).replace_schema_metadata(None), tmp_path / "plain.parquet")
+    assert read_seen(tmp_path / "plain.parquet") is None
+    assert "Left out: promised" in told("distance", tmp_path / "plain.parquet", tmp_path / "run")[1]
     again = told(*log, "--json", "--out", out)
     assert again[0] == 0
     assert {one["tag"] for one in json.loads(again[1])["parameters"]} == {"measured", "modeled", "assumed"}

@@ -108,15 +108,15 @@ def test_handling_and_transit_are_weighted_by_parcels_as_counted_by_hand() -> No
     handling, transit = parcel_distances(before, after)
     assert handling == Distance(
         "handling",
-        "ms",
-        1.0 * HOUR_MS,
+        "h",
+        1.0,
         (3, 3),
         "parcels",
         "Wasserstein-1 by warehouse, weighted by parcels",
-        {"north": 1.5 * HOUR_MS, "south": 0.0},
+        {"north": 1.5, "south": 0.0},
     )
     # Two parcels of north-home took 5 h, one still does; south-home 4 h more. (0 * 3 + 4 * 2) / 5 = 1.6 h.
-    assert transit.value == pytest.approx(1.6 * HOUR_MS)
+    assert transit.value == pytest.approx(1.6)
     assert (transit.n, transit.left_out) == ((3, 2), 1), "the parcel to 'away' has no counterpart, and is counted"
 
 
@@ -132,7 +132,7 @@ def test_against_a_log_without_lanes_all_parcels_are_taken_together() -> None:
     ours = [*parcel("A", "north-home", 0, 1, 5), *parcel("B", "south-home", 0, 1, 7)]
     theirs = [(case, activity, hours + (activity == "delivered"), None, None) for case, activity, hours, _, _ in ours]
     handling, transit = parcel_distances(table_of(*ours), table_of(*theirs))
-    assert (handling.value, transit.value) == (0, HOUR_MS)
+    assert (handling.value, transit.value) == (0, 1)
     assert (transit.n, transit.left_out) == ((2, 2), 0)
     assert transit.parameters == "Wasserstein-1 of all parcels, as a log names no lane"
 
@@ -147,6 +147,29 @@ def test_parcels_of_one_order_are_told_apart_and_those_under_way_are_left_out() 
     # Without parcels the first delivery on a lane belongs to its first shipment.
     unnamed = [(case, activity, hours, lane, None) for case, activity, hours, lane, _ in rows]
     assert parcel_times(table_of(*unnamed), "shipped", "delivered", "lane") == {"north-home": [4 * HOUR_MS]}
+
+
+def test_a_capture_that_knows_no_parcel_is_that_of_all_parcels_of_its_order() -> None:
+    """RP-03: a run captures orders before it knows their parcels; against a log without releases it has handling."""
+    rows: list[Row] = [
+        ("A", "captured", 0, None, None),
+        ("A", "shipped", 2, "north-home", "A/1"),
+        ("A", "shipped", 5, "south-home", "A/2"),
+        ("B", "shipped", 5, "south-home", "B/1"),
+    ]
+    found = parcel_times(table_of(*rows), "captured", "shipped", "node")
+    assert found == {"north": [2 * HOUR_MS], "south": [5 * HOUR_MS]}, "B was captured before the log begins"
+    log: list[Row] = [
+        ("A", "captured", 0, "north-home", None),
+        ("A", "shipped", 3, "north-home", None),
+        ("B", "captured", 0, "south-home", None),
+        ("B", "shipped", 5, "south-home", None),
+    ]
+    handling, _ = parcel_distances(table_of(*log), table_of(*rows))
+    assert (handling.value, handling.n, handling.left_out) == (0.5, (2, 2), 0)
+    # Only a capture is of all parcels: a release without one tells of none of them.
+    released = [(case, "released" if of == "captured" else of, at, lane, name) for case, of, at, lane, name in rows]
+    assert parcel_times(table_of(*released), "released", "shipped", "node") == {}
 
 
 # --- the six of the library, and all eight together
@@ -200,8 +223,8 @@ def test_each_distance_states_its_unit_its_numbers_and_its_parameters(with_libra
         ("circadian_events", "h", (24, 16), "events"),
         ("case_arrivals", "h", (6, 4), "cases"),
         ("cycle_times", "h", (6, 4), "cases"),
-        ("handling", "ms", (6, 4), "parcels"),
-        ("transit", "ms", (6, 4), "parcels"),
+        ("handling", "h", (6, 4), "parcels"),
+        ("transit", "h", (6, 4), "parcels"),
     ]
     assert all(row.parameters for row in rows)
 
@@ -269,7 +292,7 @@ def test_the_floor_is_taken_as_the_distance_is_where_only_the_simulation_names_n
 
 
 def test_a_floor_is_of_halves_until_there_are_seeds() -> None:
-    distance = Distance("transit", "ms", 6.0, (9, 9), "parcels", "")
+    distance = Distance("transit", "h", 6.0, (9, 9), "parcels", "")
     assert Compared(distance, Floor(halves=2.0, weeks=1.0)).multiple == 3.0
     assert Compared(distance, Floor(halves=2.0, seeds=4.0)).multiple == 1.5
     assert Compared(distance, Floor(halves=0.0)).multiple == math.inf
@@ -334,7 +357,7 @@ def test_another_seed_is_near_the_floor_and_a_slower_carrier_far_above_it_in_wha
     assert min(multiples["transit"], multiples["cycle_times"]) > 10
     assert max(multiples["case_arrivals"], multiples["n_gram"], multiples["handling"]) < 4
     # 8 h longer on the mean, as drawn.
-    assert far["transit"].distance.value == pytest.approx(8 * HOUR_MS, rel=0.02)
+    assert far["transit"].distance.value == pytest.approx(8, rel=0.02)
     assert far["transit"].floor.weeks is None, "one week has no odd week"
 
 

@@ -35,7 +35,7 @@ from twin.replay.facts import facts_of
 from twin.replay.log_facts import facts_of_log, parcels_of, purchases_of
 from twin.replay.neutral import event_log_of_run
 from twin.replay.residuals_of import between, beyond, residuals_of
-from twin.replay.statement import KINDS
+from twin.replay.statement import KINDS, number, spread
 from twin.residuals import ONE, Residual, ResidualsError, read_residuals, write_residuals
 from twin.run import LUCK, Run, RunRefused, Twin, load
 from twin.scenario import calendar_named, compile_calendar
@@ -984,6 +984,42 @@ def test_what_a_change_made_of_it_fits_a_terminal_too(
     said = next(f for f in made.statement.figures if (f.measure, f.of) == ("order_cycle_time", "difference"))
     assert said.low is not None and said.high is not None
     assert f"{said.low / HOUR:,.2f} h to {said.high / HOUR:,.2f} h" in shown
+
+
+def test_differences_of_shares_are_points_and_all_times_are_hours(
+    made: Reconstruction, capsys: pytest.CaptureFixture[str]
+) -> None:  # RP-04
+    show_statement(made.statement)
+    lines = capsys.readouterr().out.splitlines()
+    change = lines.index("What the change made of it")
+    shown = next(text for text in lines[change:] if "otif_to_request" in text)
+    said = next(f for f in made.statement.figures if (f.measure, f.of) == ("otif_to_request", "difference"))
+    assert said.value is not None and said.low is not None and "%" not in shown
+    assert shown.split()[1:3] == [f"{100 * said.value:+.1f}".replace("+0.0", "0.0").replace("-0.0", "0.0"), "points"]
+    page = (made.folder / "statement.md").read_text(encoding="utf-8")
+    row = next(text for text in page.splitlines() if text.startswith("| otif_to_request | difference |"))
+    assert row.count(" points ") == 2 and "%" not in row
+    assert all("%" in text for text in page.splitlines() if text.startswith("| otif_to_request | changed |"))
+    assert number(-0.0004, "points") == "0.0 points" and number(0.125, "points") == "+12.5 points"
+    assert spread(-0.01, 0.02, "points") == "-1.0 to +2.0 points"
+    # Distances have one unit, on the screen and on the page.
+    assert {near.unit for near in made.statement.distances} == {"share", "h"}
+    for name in ("transit", "cycle_times"):
+        assert next(text for text in lines if text.split()[:1] == [name]).count(" h ") == 2
+        assert next(text for text in page.splitlines() if text.startswith(f"| {name} |")).count(" h ") == 2
+
+
+def test_what_went_in_is_named(made: Reconstruction, capsys: pytest.CaptureFixture[str]) -> None:  # RP-04
+    """Parameters by section, everything else by its name, and nothing of one name twice."""
+    show_statement(made.statement)
+    printed = capsys.readouterr().out
+    part = printed[printed.index("What went in") : printed.index("What came out")]
+    lanes = sum(one.name.startswith("lanes ") and one.tag == "measured" for one in made.statement.inputs)
+    assert lanes > 1 and f"lanes: {lanes} parameters" in part
+    assert "further" not in part
+    assert "stock at the start, calendars" in part
+    shares = [one.name for one in made.statement.inputs if one.share is not None]
+    assert len(shares) == len(set(shares)) > 3
 
 
 @pytest.mark.parametrize(

@@ -452,7 +452,7 @@ def test_luck_that_is_carried_over_and_records_without_it_are_modeled(  # RP-04
     found = {(row.name, row.tag): row.share for row in rows}
     assert found["transits", "measured"] == pytest.approx(0.6)
     assert found["transits, carried over", "modeled"] == pytest.approx(0.3)
-    assert found["transits", "modeled"] == pytest.approx(0.1)
+    assert found["transits, drawn", "modeled"] == pytest.approx(0.1)
     assert found["supplier lead times, carried over", "modeled"] == 1
     assert [row for row in rows if row.name.startswith("supplier lead times") and row.tag == "measured"] == []
     bare = [(row.tag, row.told) for row in rows if row.name == "records without a residual"]

@@ -130,6 +130,8 @@ def calibrate_foreign(
         _print(head, made.parameters, {"orders": made.rhythm})
         return
     _show(f"{log.title}: {clock(made.since)} to {clock(made.until)} UTC", made.parameters)
+    if any(one.name.startswith("calendars ") for one in made.parameters):
+        line("handling and transit are counted in the hours of the calendars")
     assumed = sum(one.tag == "assumed" for one in made.parameters)
     line(f"{count(assumed)} {'is' if assumed == 1 else 'are'} assumed; the file says why, and what each value is from")
     line(f"scenario: {out}")
@@ -139,10 +141,11 @@ def calibrate_foreign(
 
 def _later(log: EventLog, made: ForeignCalibration) -> Table:
     """The event table of what began from the end of the period on."""
-    from twin.replay.foreign_table import seen_by, table_of_log
+    from twin.replay.foreign_table import seen_by, table_of_log, with_seen
 
     seen = seen_by(made.cases, log.zone, log.as_of_ms)
-    return table_of_log(made.cases.cases, made.places, made.until, log.as_of_ms + 1, seen).table
+    later = table_of_log(made.cases.cases, made.places, made.until, log.as_of_ms + 1, seen).table
+    return with_seen(later, seen)
 
 
 def _write_rest(later: Table, rest: Path) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from twin.cli.failures import InputError
 from twin.cli.outputs import check_output
 from twin.cli.terminal import line, show, table
@@ -18,8 +20,9 @@ if TYPE_CHECKING:
     from pyarrow import Table
 
     from twin.replay.fidelity import Compared, Fidelity
+    from twin.replay.foreign_table import Seen
 
-__all__ = ["check_mapping", "check_plot", "draw_plot", "print_fidelity", "read_events", "show_fidelity"]
+__all__ = ["check_mapping", "check_plot", "draw_plot", "is_seen", "print_fidelity", "read_events", "show_fidelity"]
 
 LINE: Final = 80
 
@@ -30,16 +33,20 @@ def check_mapping(paths: Sequence[Path], mapping: Path | None) -> None:
         raise InputError(f"--mapping {mapping}: all logs are folders, whose events need no mapping; leave it out")
 
 
-def read_events(path: Path, mapping: Path | None, source: str) -> Table:
+def read_events(path: Path, mapping: Path | None, source: str, seen: Seen | None = None) -> Table:
     """The event table of a run's folder, of a neutral log's, of a file with a mapping, or of one in Parquet as it is.
 
-    Says on stderr how many events have no time. Raises as the readers do.
+    A run is `seen` as a log would have seen it, where it is held against one that says how. Says on stderr how many
+    events have no time. Raises as the readers do.
     """
     from twin.cli.profiling import read_log
     from twin.log.foreign import is_foreign
     from twin.replay.event_table import read_event_table
+    from twin.replay.foreign_table import as_seen
     from twin.replay.neutral_table import events_of_log
 
+    if seen is not None and is_seen(path):
+        return as_seen(path, seen)
     mapped = mapping is not None and not path.is_dir()
     if not mapped and not is_foreign(path):
         return read_event_table(path)
@@ -50,8 +57,15 @@ def read_events(path: Path, mapping: Path | None, source: str) -> Table:
     return found
 
 
-def show_fidelity(paths: Sequence[Path], found: Fidelity) -> None:
-    """A row a distance: unit, value, floor and multiple."""
+def is_seen(path: Path) -> bool:
+    """Whether it is a run, of which a log may have seen less than there is."""
+    from twin.log.foreign import is_foreign
+
+    return path.is_dir() and not is_foreign(path)
+
+
+def show_fidelity(paths: Sequence[Path], found: Fidelity, seen: Seen | None = None) -> None:
+    """A row a distance: unit, value, floor and multiple; and how runs were `seen`."""
     numbers = ("Value", "Noise floor", "Multiple")
     rows = table(f"{paths[0]} against {paths[1]}", "Distance", "Unit", *numbers, right=numbers)
     for one in found.rows:
@@ -63,6 +77,8 @@ def show_fidelity(paths: Sequence[Path], found: Fidelity) -> None:
     line(f"Noise floor: {_floor(found.rows)}.")
     sizes = {one.distance.of: one.distance.n for one in found.rows if one.distance.of != "parcels"}
     sizes |= {f"parcels for {one.distance.name}": one.distance.n for one in found.rows if one.distance.of == "parcels"}
+    if seen is not None and any(map(is_seen, paths[1:])):
+        _wrapped(f"Runs are seen as {paths[0]} was: {_seen(seen)}.")
     _wrapped("Compared: " + "; ".join(f"{of} {a:,} and {b:,}" for of, (a, b) in sizes.items()) + ".")
     for one in found.rows:
         if list(one.distance.parts) == [""]:
@@ -71,7 +87,19 @@ def show_fidelity(paths: Sequence[Path], found: Fidelity) -> None:
         _wrapped(f"Left out: {left.activity} ({left.events:,} events in {paths[left.log]}), which another log lacks.")
     for one in found.rows:
         if one.distance.left_out:
-            _wrapped(f"Left out of {one.distance.name}: {one.distance.left_out:,} parcels of places in one log only.")
+            _wrapped(
+                f"Left out of {one.distance.name}: {one.distance.left_out:,} parcels of places for which only one log "
+                "has this time."
+            )
+
+
+def _seen(seen: Seen) -> str:
+    from twin.scenario.units import format_instant
+
+    told = f"{', '.join(seen.activities)}, up to {format_instant(seen.as_of)}"
+    if seen.daily:
+        told += f"; only the dates of {', '.join(seen.daily)}"
+    return told + ("; only what was delivered" if seen.delivered_only else "")
 
 
 def _wrapped(text: str) -> None:
@@ -97,8 +125,9 @@ def _multiple(value: float | None) -> str:
     return "∞" if math.isinf(value) else f"{value:,.1f}"
 
 
-def print_fidelity(paths: Sequence[Path], found: Fidelity) -> None:
-    """One JSON object; a multiple over a floor of nothing is null, as is a floor that the logs are too short for."""
+def print_fidelity(paths: Sequence[Path], found: Fidelity, seen: Seen | None = None) -> None:
+    """One JSON object. A multiple over a floor of nothing is null, as is a floor that the logs are too short for;
+    `seen` is how the first log saw things, if it says so."""
     rows = []
     for one in found.rows:
         distance, multiple = one.distance, one.multiple
@@ -120,7 +149,8 @@ def print_fidelity(paths: Sequence[Path], found: Fidelity) -> None:
         )
     left = [{"log": str(paths[one.log]), "activity": one.activity, "events": one.events} for one in found.left_out]
     told = {"real": str(paths[0]), "simulated": str(paths[1]), "seeds": [str(path) for path in paths[2:]]}
-    line(json.dumps(told | {"distances": rows, "left_out": left}, indent=2, ensure_ascii=False))
+    as_it_was = {} if seen is None else {"seen": msgspec.to_builtins(seen)}
+    line(json.dumps(told | as_it_was | {"distances": rows, "left_out": left}, indent=2, ensure_ascii=False))
 
 
 def check_plot(path: Path) -> None:

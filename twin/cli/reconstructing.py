@@ -132,7 +132,7 @@ def show_statement(said: Statement, folder: Path | None = None) -> None:
 
 def _figures(said: Statement) -> None:
     """A row a measure; with the interval of the difference, or of what was reconstructed where nothing was changed."""
-    from twin.replay.statement import number, spread
+    from twin.replay.statement import number, shown_unit, spread
 
     if not said.figures:
         return
@@ -150,10 +150,10 @@ def _figures(said: Statement) -> None:
             column.no_wrap = True
         for measure in dict.fromkeys(figure.measure for figure in said.figures):
             row = {figure.of: figure for figure in said.figures if figure.measure == measure}
-            cells = [number(row[side].value, row[side].unit) if side in row else "–" for side in shown]
+            cells = [number(row[side].value, shown_unit(row[side])) if side in row else "–" for side in shown]
             if interval_of:
                 last = row.get(interval_of)
-                cells.append("" if last is None else spread(last.low, last.high, last.unit))
+                cells.append("" if last is None else spread(last.low, last.high, shown_unit(last)))
             made.add_row(measure, *cells)
         show(made)
     tags = {side: next(figure.tag for figure in said.figures if figure.of == side) for side in sides}
@@ -162,20 +162,20 @@ def _figures(said: Statement) -> None:
 
 
 def _inputs(said: Statement) -> None:
-    """What went in: what has a share by name, the parameters only counted."""
+    """What went in: what has a share by name; of the rest, parameters of one section are one row."""
     from twin.replay.statement import number
 
     if not said.inputs:
         return
     made = table("What went in", "Input", "Tag", "Share", right=("Share",))
-    rest: dict[str, int] = {}
+    rest: dict[tuple[str, str], list[str]] = {}
     for one in said.inputs:
         if one.share is None:
-            rest[one.tag] = rest.get(one.tag, 0) + 1
+            rest.setdefault((one.tag, one.name.partition(" ")[0]), []).append(one.name)
         else:
             made.add_row(one.name, one.tag, number(one.share, "ratio"))
-    for tag, number_of in rest.items():
-        made.add_row(f"{count(number_of)} further {'entry' if number_of == 1 else 'entries'}", tag, "")
+    for (tag, section), names in rest.items():
+        made.add_row(names[0] if len(set(names)) == 1 else f"{section}: {count(len(names))} parameters", tag, "")
     show(made)
 
 

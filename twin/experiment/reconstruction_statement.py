@@ -158,7 +158,7 @@ class Telling:
                 rows.append(Input(f"{name}, carried over", "modeled", counts["carried over"] / total, told))
             if counts["modeled"]:
                 told = f"drawn from the calibrated distribution, {counts['modeled']:,} draws"
-                rows.append(Input(name, "modeled", counts["modeled"] / total, told))
+                rows.append(Input(f"{name}, drawn", "modeled", counts["modeled"] / total, told))
         rows.append(
             Input(
                 "messages, acknowledgements, postings and what else has luck of its own",

@@ -1,15 +1,16 @@
 """How far apart two event tables are: six distances of log-distance-measures, two of parcels' times of our own.
 
 The six are those of Chapela-Campa, Benchekroun, Baron, Dumas, Krass and Senderovich (2023, "Can I trust my simulation
-model?"); what each is taken with stands in `Distance.parameters`. Ours are in ms, and need no library.
+model?"); what each is taken with stands in `Distance.parameters`. Ours need no library. All times are in hours.
 """
 
 from __future__ import annotations
 
 import datetime
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from itertools import repeat
 from typing import Any, Final
 
 import pyarrow as pa
@@ -31,7 +32,9 @@ __all__ = [
 ]
 
 GRAM: Final = 3
+HOUR_MS: Final = 3_600_000
 BIN: Final = datetime.timedelta(hours=1)
+CAPTURED: Final = "captured"
 HANDLING: Final = ("released", "shipped", "node")
 TRANSIT: Final = ("shipped", "delivered", "lane")
 
@@ -141,7 +144,7 @@ def _cases(table: pa.Table) -> int:
 
 
 def parcel_distances(a: pa.Table, b: pa.Table) -> list[Distance]:
-    """Release to ship by warehouse and ship to deliver by lane, in ms: Wasserstein-1, the mean weighted by parcels.
+    """Release to ship by warehouse and ship to deliver by lane, in h: Wasserstein-1, the mean weighted by parcels.
 
     Where neither log knows of releases (of shipping), handling (transit) goes from an order's capture. Where one of the
     logs names no place at all, all parcels are taken together, and `parameters` says so.
@@ -149,7 +152,7 @@ def parcel_distances(a: pa.Table, b: pa.Table) -> list[Distance]:
     found = []
     for name, by, (begin, end, place) in (("handling", "warehouse", HANDLING), ("transit", "lane", TRANSIT)):
         if not any(pc.any(pc.equal(table["activity"], begin)).as_py() for table in (a, b)):
-            begin = "captured"
+            begin = CAPTURED
         found.append(_by_group(name, by, parcel_times(a, begin, end, place), parcel_times(b, begin, end, place)))
     return found
 
@@ -163,20 +166,21 @@ def _by_group(name: str, by: str, a: Mapping[str, Sequence[int]], b: Mapping[str
         a, b = ({"": [time for times in log.values() for time in times]} if log else {} for log in (a, b))
         parameters = f"Wasserstein-1 of all parcels, as a log names no {by}"
     shared = sorted(group for group in a if group in b)
-    parts = {group: float(wasserstein_distance(a[group], b[group])) for group in shared}
+    parts = {group: float(wasserstein_distance(a[group], b[group])) / HOUR_MS for group in shared}
     weights = {group: len(a[group]) + len(b[group]) for group in shared}
     weight = sum(weights.values())
     value = sum(weights[group] * parts[group] for group in shared) / weight if weight else None
     n = sum(len(a[group]) for group in shared), sum(len(b[group]) for group in shared)
     left = sum(len(times) for one, other in ((a, b), (b, a)) for group, times in one.items() if group not in other)
-    return Distance(name, "ms", value, n, "parcels", parameters, parts, left)
+    return Distance(name, "h", value, n, "parcels", parameters, parts, left)
 
 
 def parcel_times(table: pa.Table, start: str, end: str, by: str) -> dict[str, list[int]]:
     """How long each parcel took from `start` to `end`, in ms, by its `node` or `lane`.
 
     Events of one order are matched by their parcel; where the log has no parcels, the first end on a lane belongs to
-    the first start on it, and so on. What has no end yet is left out; what has no place is under an empty one.
+    the first start on it, and so on. A capture that names neither is that of all of the order's parcels. What has no
+    end yet is left out; what has no place is under an empty one.
     """
     begun: dict[tuple[str, str], list[int]] = {}
     ended: dict[tuple[str, str], list[tuple[int, str]]] = {}
@@ -190,8 +194,12 @@ def parcel_times(table: pa.Table, start: str, end: str, by: str) -> dict[str, li
             ended.setdefault((case, parcel or lane or ""), []).append((at, group or ""))
     times: dict[str, list[int]] = {}
     for key, ends in ended.items():
+        starts: Iterable[int] = begun.get(key, ())
+        if not starts and start == CAPTURED:
+            # An order is captured before anybody knows its parcels.
+            starts = repeat(begun[key[0], ""][0], len(ends)) if (key[0], "") in begun else ()
         # Not strict: a parcel may be under way still.
-        for since, (at, group) in zip(begun.get(key, ()), ends, strict=False):
+        for since, (at, group) in zip(starts, ends, strict=False):
             times.setdefault(group, []).append(at - since)
     return times
 

@@ -13,14 +13,19 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from msgspec import Struct
 
 from twin.replay.event_table import checked_table, events_of_run
 from twin.replay.foreign_cases import Case, Cases, Places
 
-__all__ = ["Seen", "TableOfLog", "as_seen", "seen_by", "table_of_log"]
+__all__ = ["Seen", "TableOfLog", "as_seen", "read_seen", "seen_by", "table_of_log", "with_seen"]
+
+SEEN: Final = b"ordertwin.seen"
+"""Under this name a Parquet file of a log says how the log saw things."""
 
 ACTIVITIES: Final = {"captured": "began_at", "shipped": "handed_at", "delivered": "delivered_at"}
 """The names that a run's events have, and what they are in a case."""
@@ -101,6 +106,20 @@ def table_of_log(cases: Sequence[Case], places: Places, since: int, until: int, 
             ):
                 column.append(value)
     return TableOfLog(checked_table(pa.table(rows, schema=_SCHEMA), "the log"), count, unplaced)
+
+
+def with_seen(table: pa.Table, seen: Seen) -> pa.Table:
+    """The table with how its log saw things, for a Parquet file of it."""
+    return table.replace_schema_metadata({SEEN: msgspec.json.encode(seen)})
+
+
+def read_seen(file: Path) -> Seen | None:
+    """How the log saw things whose events are in a Parquet file; None for any other."""
+    try:
+        said = (pq.read_schema(file).metadata or {}).get(SEEN) if file.is_file() else None
+        return None if said is None else msgspec.json.decode(said, type=Seen)
+    except (pa.ArrowException, OSError, msgspec.MsgspecError):
+        return None
 
 
 def as_seen(run: Path, seen: Seen) -> pa.Table:

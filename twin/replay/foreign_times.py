@@ -19,7 +19,7 @@ from twin.replay.demand_fit import poisson_interval
 from twin.replay.facts import CalibrationRefused
 from twin.replay.foreign_cases import CASES_MIN, OTHER, SHARE_MIN, Case, Cases, Places
 from twin.replay.never import Ending, estimate_ending
-from twin.replay.open_hours import CLOSED_BELOW, OpenHours, find_open_hours
+from twin.replay.open_hours import CLOSED_BELOW, CLOSED_MAX, OpenHours, find_open_hours
 from twin.replay.parameters import Parameter, amount
 from twin.replay.working_time import worked
 from twin.scenario.calendars import compile_calendar
@@ -90,7 +90,8 @@ class Times:
             share = hours.inside / hours.n
             lines += comment(
                 f"when {what}: {hours.inside:,} of {hours.n:,} ({share:.1%}); weekdays and hours with less than "
-                f"{CLOSED_BELOW:.0%} of the busiest one's are closed",
+                f"{CLOSED_BELOW:.0%} of the busiest one's are closed, or of the next one's where they would hold more "
+                f"than {CLOSED_MAX:.0%}",
                 "  ",
             )
             lines += [f"  - {flow(self._spec(id, hours))}"]

@@ -6,10 +6,10 @@ docstrings say what.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from math import ceil, log
+from math import ceil, floor, inf, log
 from typing import Any, Final
 
 import numpy as np
@@ -30,8 +30,13 @@ LUCK: Final = 0.001
 CALLS_MIN: Final = 3
 
 STANDSTILL_MIN_MS: Final = 4 * 3_600_000
-"""Opening hours without a delivery below which nothing is called a closure: deliveries come in bunches."""
+"""Opening hours below which nothing is called a closure, and within which what came due before an opening comes:
+deliveries come in bunches."""
 
+WEEK_MS: Final = 7 * 86_400_000
+
+CLOCKS_MS: Final = 3_600_000
+"""By how much clocks are set at most."""
 
 SETTLED_MS: Final = 15 * 60_000
 """To which time the ends of a closure are told apart that lie where nobody delivers."""
@@ -56,7 +61,8 @@ class Outage(Struct, frozen=True):
 class Closure(Struct, frozen=True):
     """A carrier that stood still from `began_at` to `ended_at` (ms); `open` where it still did at the end of the log.
 
-    So many deliveries were `expected` meanwhile and none came, where fewer than `threshold` may be luck.
+    So many deliveries were `expected` meanwhile, of the parcels on their way and in such hours of the week, and none
+    came, where fewer than `threshold` may be luck.
     """
 
     carrier: str
@@ -109,12 +115,14 @@ def find_outages(attempts: Sequence[Attempt], until: int) -> list[Outage]:
 def find_closures(transit: Sequence[Duration], calendars: Mapping[str, Calendar], until: int) -> list[Closure]:
     """Times without a delivery in which too many were expected for luck, by carrier and time.
 
-    Expected is what the parcels on their way give at their ages, by the cumulative hazard of their lane (Nelson 1972,
-    Aalen 1978): with E expected, luck gives none with exp(-E). A time counts from E = ln(m / `LUCK`) for m times
-    between deliveries, and from `STANDSTILL_MIN_MS` of the carrier's opening hours; it begins when the first delivery
-    is more likely than not, and not before the carrier opens. Missed are closures of single lanes, shorter ones, those
-    in which hardly a parcel is due, and those that hold back most parcels of the log, which then look as if they were
-    usual.
+    Expected of the parcels on their way is what they give at their ages, by the cumulative hazard of their lane (Nelson
+    1972, Aalen 1978), one delivery each at most. Ages know nothing of hours: since much comes after an opening and
+    little in the evening, no more is expected than came on average at the same time of the other weeks, and what came
+    due while the carrier was closed may come in the first `STANDSTILL_MIN_MS` of its opening hours. With E expected,
+    luck gives none with exp(-E) at most. A time counts from E = ln(m / `LUCK`) for m times between deliveries. It
+    begins when the first delivery is more likely than not, and not before the carrier opens; from then on it has
+    `STANDSTILL_MIN_MS` of opening hours at least. Missed are closures of single lanes, shorter ones, those in which
+    hardly a parcel is due, and those that hold back most parcels of the log, which then look as if they were usual.
     """
     found: list[Closure] = []
     while True:
@@ -195,10 +203,10 @@ class _Hazard:
         at_risk = len(ages) - np.searchsorted(np.sort(ages), self.at, side="left")
         self.sums = np.append(0.0, np.cumsum(times / at_risk))
 
-    def between(self, young: Floats, old: Floats) -> float:
-        """Deliveries that parcels give from one age, itself left out, to another."""
+    def between(self, young: Floats, old: Floats) -> Floats:
+        """What each parcel gives from one age, itself left out, to another: none is delivered with exp(-sum)."""
         ends, begins = (self.sums[np.searchsorted(self.at, ages, side="right")] for ages in (old, young))
-        return float((ends - begins).sum())
+        return np.asarray(ends - begins)
 
 
 class _Fleet:
@@ -213,21 +221,25 @@ class _Fleet:
                 shipped = np.array([one.began_at for one in own], dtype=float)
                 self.lanes.append((_Hazard(same), shipped, shipped + np.array([one.duration_ms for one in own])))
 
-    def expected(self, begin: float, end: float) -> float:
-        """Deliveries expected in (begin, end] of what was on its way and did not come before."""
-        total = 0.0
+    def hazards(self, begin: float, end: float) -> Floats:
+        """What each parcel that was on its way and did not come before gives in (begin, end]."""
+        parts = [np.zeros(0)]
         for hazard, shipped, came in self.lanes:
             there = (shipped < end) & (came > begin)
             left, arrived = shipped[there], np.minimum(came[there], end)
-            total += hazard.between(np.maximum(begin, left) - left, arrived - left)
-        return total
+            parts.append(hazard.between(np.maximum(begin, left) - left, arrived - left))
+        return np.concatenate(parts)
+
+    def expected(self, begin: float, end: float) -> float:
+        """Deliveries expected in (begin, end] of what was on its way and did not come before."""
+        return float(-np.expm1(-self.hazards(begin, end)).sum())
 
     def first_after(self, begin: int, end: int) -> int:
         """When a delivery after `begin` is more likely than not."""
         low, high = begin, end
         while high - low > 60_000:
             middle = (low + high) // 2
-            low, high = (low, middle) if self.expected(begin, middle) >= log(2) else (middle, high)
+            low, high = (low, middle) if self.hazards(begin, middle).sum() >= log(2) else (middle, high)
         return high
 
 
@@ -247,18 +259,64 @@ def _closures(
         if not delivered:
             continue
         fleet = _Fleet(there, like)
+        rhythm = _Rhythm([one.began_at + one.duration_ms for one in like if not one.censored], calendar, until)
         threshold = log(len(delivered) / LUCK)
         for before, after in pairwise([*delivered, until]):
-            ends = _closed_since(calendar, after)
-            if worked(calendar, before, after) < STANDSTILL_MIN_MS or ends <= before:
+            if worked(calendar, before, after) < STANDSTILL_MIN_MS:
                 continue
-            expected = fleet.expected(before, ends)
+            ends = _still_to_come(calendar, before, after)
+            expected = min(fleet.expected(before, ends), rhythm.usual(before, ends))
             if expected >= threshold:
                 # While it is closed nothing is missed: what began there is felt, and ends, at an opening.
                 begins = next_open(calendar, fleet.first_after(before, ends))
                 # Where nothing was due in opening hours before the next delivery came, nothing stood still.
-                if begins < after:
+                if begins < after and worked(calendar, begins, after) >= STANDSTILL_MIN_MS:
                     found.append(Closure(carrier, begins, after, expected, threshold, after == until))
+    return found
+
+
+class _Rhythm:
+    """How many deliveries of a carrier (ms, some of the log's before `until`) come at a time of the week."""
+
+    def __init__(self, delivered: Sequence[int], calendar: Calendar, until: int) -> None:
+        self.delivered = np.sort(np.array(delivered, dtype=float))
+        self.openings = np.array(calendar.bounds[::2], dtype=float)
+        self.until = until
+
+    def usual(self, begin: int, end: int) -> float:
+        """Deliveries between two instants, both left out, on average over the other weeks; no limit without one."""
+        if not len(self.delivered):
+            return inf
+        first, last = self.delivered[0], float(self.until)
+        counts = []
+        for week in range(ceil((first - end) / WEEK_MS), floor((last - begin) / WEEK_MS) + 1):
+            by = self._shift(begin, week * WEEK_MS)
+            if abs(by) >= end - begin and begin + by >= first and end + by <= last:
+                low = np.searchsorted(self.delivered, begin + by, side="right")
+                counts.append(max(0, int(np.searchsorted(self.delivered, end + by, side="left") - low)))
+        return sum(counts) / len(counts) if counts else inf
+
+    def _shift(self, begin: int, by: int) -> float:
+        """From an opening to an opening, where clocks were set between them."""
+        place = int(np.searchsorted(self.openings, begin, side="right")) - 1
+        if place < 0:
+            return by
+        there = self.openings[place] + by
+        near = self.openings[np.abs(self.openings - there).argmin()]
+        return float(near - self.openings[place]) if abs(near - there) <= CLOCKS_MS else by
+
+
+def _still_to_come(calendar: Calendar, before: int, after: int) -> int:
+    """Up to when what came due after `before` should have come by `after`: what came due while the carrier was closed
+    may come in the first opening hours."""
+    found, index = after, bisect_right(calendar.bounds, after)
+    # Openings have even numbers, and there is a closing before each but the first.
+    for opening in range((index - 1) // 2 * 2, 1, -2):
+        if calendar.bounds[opening - 1] <= before or worked(calendar, calendar.bounds[opening], after) >= (
+            STANDSTILL_MIN_MS
+        ):
+            break
+        found = calendar.bounds[opening - 1]
     return found
 
 

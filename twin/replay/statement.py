@@ -27,6 +27,7 @@ __all__ = [
     "of_fork",
     "of_redecide",
     "period",
+    "shown_unit",
     "spread",
 ]
 
@@ -171,20 +172,34 @@ def period(span: tuple[int, int] | None) -> str:
 
 
 def number(value: float | None, unit: str) -> str:
-    """A value in a unit that people read: shares in percent, durations in hours."""
+    """A value in a unit that people read: shares in percent, their differences in points, durations in hours."""
     if value is None:
         return "–"
     if math.isinf(value):
         return "without end"
     if unit == "ratio":
         return f"{value:.1%}"
-    if unit == "ms":
-        return f"{value / 3_600_000:,.2f} h"
-    return f"{value:,.2f}" if unit in ("h", "share", "number") else f"{value:,.0f} {unit}"
+    if unit == "points":
+        return f"{_points(value)} points"
+    if unit in ("ms", "h"):
+        return f"{value / (3_600_000 if unit == 'ms' else 1):,.2f} h"
+    return f"{value:,.2f}" if unit in ("share", "number") else f"{value:,.0f} {unit}"
+
+
+def shown_unit(one: Figure) -> str:
+    """In what a number of the result is told: what two shares are apart is no share."""
+    return "points" if one.of == "difference" and one.unit == "ratio" else one.unit
+
+
+def _points(value: float) -> str:
+    text = f"{100 * value:+.1f}"
+    return "0.0" if float(text) == 0 else text
 
 
 def spread(low: float | None, high: float | None, unit: str) -> str:
     """An interval, or nothing."""
+    if unit == "points" and low is not None and high is not None:
+        return f"{_points(low)} to {_points(high)} points"
     return "" if low is None or high is None else f"{number(low, unit)} to {number(high, unit)}"
 
 
@@ -243,7 +258,8 @@ def markdown(said: Statement) -> str:
             "|---|---|---|---|---|",
         ]
         lines += [
-            f"| {one.measure} | {one.of} | {number(one.value, one.unit)} | {spread(one.low, one.high, one.unit)} "
+            f"| {one.measure} | {one.of} | {number(one.value, shown_unit(one))} "
+            f"| {spread(one.low, one.high, shown_unit(one))} "
             f"| {one.tag} |"
             for one in said.figures
         ]

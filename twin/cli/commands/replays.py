@@ -291,24 +291,26 @@ def distance(
     """How far a simulated log is from a real one, beside the distance that chance alone makes."""
     from twin.cli.distancing import check_mapping, check_plot, draw_plot, print_fidelity, read_events, show_fidelity
     from twin.replay.fidelity import fidelity, sample
+    from twin.replay.foreign_table import read_seen
 
     if plot is not None:
         check_plot(plot)
     paths = [real, simulated, *(floor or ())]
     check_mapping(paths, mapping)
+    seen = read_seen(real)
     with reporting(quiet=quiet) as progress:
         tables = []
         for number, path in enumerate(paths):
             progress("reading logs", number, len(paths), 0)
-            table = read_events(path, mapping, source)
+            table = read_events(path, mapping, source, seen)
             tables.append(table if cases is None else sample(table, cases))
         found = fidelity(*tables, progress=lambda done, of: progress("comparing", done, of, 0))
     if plot is not None:
         draw_plot(plot, paths, tables, found)
     if as_json:
-        print_fidelity(paths, found)
+        print_fidelity(paths, found, seen)
     else:
-        show_fidelity(paths, found)
+        show_fidelity(paths, found, seen)
 
 
 @commands.command()
