@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from adapters.event_log import load as load_log
 from benchmarks.known_truth import export_mapping, thinned
 from tests.unit.foreign_logs import DAY, HOUR, START, UNTIL, known_log, log_of, truths
 from twin.cli import main
@@ -504,6 +505,14 @@ def test_an_export_is_calibrated_with_the_base_of_its_business(told: Told, tmp_p
     assert len(means) >= 4
     assert sum(one["low"] <= true <= one["high"] for one, true in means) >= len(means) - 1
     assert load(out).channels[0].demand != load(base).channels[0].demand
+    # The log's last event belongs to it, where nobody says when it was taken.
+    mapping = {key: held for key, held in export_mapping(event_log_of_run(run.folder)).items() if key != "as_of"}
+    (tmp_path / "map.yaml").write_text(json.dumps(mapping), encoding="utf-8")
+    last = load_log([tmp_path / "export.csv"], tmp_path / "map.yaml").as_of_ms
+    for until, expected in ((last + 1, 0), (last + 2, 2)):
+        told_as = datetime.fromtimestamp(until / 1000, UTC).isoformat(timespec="milliseconds")
+        code, _, error = told("calibrate", *asked[:-1], told_as, "--out", tmp_path / "all.yaml", "--json")
+        assert code == expected, error
     code, _, error = told("calibrate", *asked, "--out", tmp_path / "no.yaml", "--horizon", "3d")
     assert code == 2 and "leave one out" in error
     code, _, error = told("calibrate", *asked[:-1], "90d", "--out", tmp_path / "no.yaml")

@@ -49,14 +49,16 @@ def calibrate_exported(log: EventLog, base: Path, until: str, since: str | None,
     from twin.cli.profiling import first_day
     from twin.replay.calibrate import HEAD, calibrate_facts
     from twin.replay.log_facts import facts_of_log
+    from twin.replay.log_time import end_of
     from twin.replay.log_words import in_words_of
     from twin.scenario import load
 
     start = first_day(log)
     ends = parse_moment("--until", until, start)
     begins = start if since is None else parse_moment("--since", since, start)
-    if not start <= begins < ends <= log.as_of_ms:
-        lasts = f"{clock(start)} to {clock(log.as_of_ms)}"
+    last = end_of(log)
+    if not start <= begins < ends <= last:
+        lasts = f"{clock(start)} to {clock(last)}"
         raise InputError(f"the log goes from {lasts}; {clock(begins)} to {clock(ends)} is no period in it")
     scenario = load(base)
     _check_out(out, HEAD, [base, *scenario.sources])
