@@ -36,6 +36,7 @@ from twin.replay.distances import measure, parcel_times
 from twin.replay.fidelity import SPLITS, halves, noise_floor, sample
 from twin.replay.foreign import ForeignCalibration, calibrate_log
 from twin.replay.foreign_table import Seen, as_seen, seen_by, table_of_log
+from twin.replay.log_time import end_of
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared/data"
@@ -126,7 +127,7 @@ def evaluate(one: RealLog, log: EventLog, seeds: int, folder: Path, *, cases: in
     file = folder / f"{one.name}.yaml"
     file.write_text(made.text, encoding="utf-8")
     scenario = load(file)
-    seen = seen_by(made.cases, log.zone, log.as_of_ms)
+    seen = seen_by(made.cases, log.zone, end_of(log) - 1)
     found = table_of_log(made.cases.cases, made.places, since, until, seen)
     runs = []
     for seed in range(1, seeds + 1):

@@ -33,6 +33,7 @@ class CloudEventsFile(RecordFile):
     def __init__(self, path: Path, mapping: EventLogMapping) -> None:
         super().__init__(path)
         self.lists: dict[str, None] = {}
+        self.each = mapping.each
         wanted = wanted_columns(mapping)
         made = TextColumns(wanted)
         each = _Each(mapping.each, wanted)
@@ -80,6 +81,8 @@ class CloudEventsFile(RecordFile):
     def hint(self, column: str) -> str:
         """Why a column may not be found: it is a list, or of a list, and lists have rows, not columns."""
         for name in self.lists:
+            if name == self.each:
+                continue
             if column == name or column.startswith(f"{name}."):
                 return f"; {name!r} is a list: `each: {name}` makes a row of each of its elements"
         return ""
@@ -140,6 +143,12 @@ class _Each:
                 self._strange_count,
             )
         if not self._met:
+            if self._name in file.lists:
+                raise EventLogError(
+                    "mapping.each",
+                    f"all lists {self._name!r} of {file.path} are empty",
+                    "leave it out, or follow another",
+                )
             there = ", ".join(file.lists) or "none"
             raise EventLogError(
                 "mapping.each", f"no event of {file.path} has a list {self._name!r}", f"lists there: {there}"

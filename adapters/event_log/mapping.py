@@ -196,6 +196,9 @@ class EventLogMapping(_Model):
                 close = difflib.get_close_matches(name, ACTIVITIES, n=1)
                 guess = f" (did you mean {close[0]!r}?)" if close else ""
                 raise ValueError(f"{name!r} is no activity; there are {', '.join(ACTIVITIES)}{guess}")
+        reduced = self.events.get("reduced")
+        if reduced is not None and reduced.quantity is None:
+            raise ValueError("events.reduced: how many units were taken off is not told; give it a `quantity`")
         if self.fields.order is None and self.fields.purchase_order is None:
             raise ValueError("fields: neither `order` nor `purchase_order`; name the column of one")
         for name, said in self.constants:

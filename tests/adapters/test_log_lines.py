@@ -177,6 +177,35 @@ def test_a_parcel_of_several_orders_holds_the_lines_of_each(tmp_path: Path) -> N
     ]
 
 
+def test_a_parcel_is_given_up_with_all_that_it_holds_by_line_or_by_item(tmp_path: Path) -> None:
+    """A log without line numbers tells its lines by their items; one of two that is cancelled leaves the other."""
+    rows = """order,item,qty,what,at
+1,A,2,new,2024-01-01T10:00:00Z
+1,B,3,new,2024-01-01T10:00:00Z
+1,A,2,go,2024-01-01T11:00:00Z
+1,B,3,go,2024-01-01T11:00:00Z
+1,A,2,off,2024-01-01T12:00:00Z
+2,A,1,new,2024-01-01T10:00:00Z
+2,A,1,go,2024-01-01T11:00:00Z
+2,A,1,off,2024-01-01T12:00:00Z
+3,A,1,new,2024-01-01T10:00:00Z
+3,A,1,go,2024-01-01T11:00:00Z
+3,,,off,2024-01-01T12:00:00Z
+4,A,1,new,2024-01-01T10:00:00Z
+4,A,1,there,2024-01-02T10:00:00Z
+"""
+    names = {"new": "order_placed", "go": "released", "off": "cancelled", "there": "delivered"}
+    mapping = {
+        "title": "Lines by their items",
+        "fields": {"order": "order", "item": "item", "quantity": "qty"},
+        "activity": {"column": "what", "time": "at", "names": names},
+        "deliveries": "whole",
+    }
+    log = read(tmp_path, rows.encode(), "log.csv", mapping)
+    parcels = parcels_of(log, log.as_of_ms + 1)
+    assert sorted((one.order, one.lines, one.units) for one in parcels) == [("1", 2, 5), ("4", 1, 1)]
+
+
 @pytest.mark.parametrize(
     ("data", "mapping", "said"),
     [
@@ -193,6 +222,18 @@ def test_a_parcel_of_several_orders_holds_the_lines_of_each(tmp_path: Path) -> N
             SHOP | {"each": "data.items"},
             "mapping.each: no event of log.jsonl has a list 'data.items'; lists there: data.lines",
             id="no such list",
+        ),
+        pytest.param(
+            events(("1", "created", "2024-01-01T10:00:00Z", {"lines": [], "no": 1})),
+            SHOP | {"fields": {"order": "subject"}},
+            "mapping.each: all lists 'data.lines' of log.jsonl are empty; leave it out, or follow another",
+            id="empty lists",
+        ),
+        pytest.param(
+            whole_shop(),
+            SHOP | {"fields": SHOP["fields"] | {"item": "data.lines.skuu"}},
+            "(did you mean 'data.lines.sku'?)\n",
+            id="misspelt in the list",
         ),
         pytest.param(
             events(("1", "created", "2024-01-01T10:00:00Z", {"lines": [[1, "A"], {"no": 2}, [3, "B"]]})),
@@ -221,5 +262,6 @@ def test_a_list_that_is_not_there_is_told(
     Path("log.jsonl").write_bytes(data)
     Path("map.yaml").write_text(json.dumps(mapping), encoding="utf-8")
     assert main(["profile", "log.jsonl", "--mapping", "map.yaml", "--out", "neutral"]) == 2
-    assert said in " ".join(capsys.readouterr().err.split())
+    err = capsys.readouterr().err
+    assert said in (err if said.endswith("\n") else " ".join(err.split()))
     assert not Path("neutral").exists()

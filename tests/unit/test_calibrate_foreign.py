@@ -386,6 +386,26 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "log.csv"
 
 
+def test_the_last_day_of_an_export_of_dates_belongs_to_it(told: Told, export: Path, tmp_path: Path) -> None:
+    lines = export.read_text(encoding="utf-8").splitlines()
+    dates = [lines[0], *(",".join(cell.partition(" ")[0] for cell in line.split(",")) for line in lines[1:])]
+    (tmp_path / "dates.csv").write_text("\n".join(dates) + "\n", encoding="utf-8")
+    last = max(cell for line in dates[1:] for cell in line.split(",")[4:] if cell)
+    log = ("calibrate", tmp_path / "dates.csv", "--mapping", export.with_name("map.yaml"))
+    code, _, error = told(
+        *log, "--until", "2018-09-03T00:00Z", "--out", tmp_path / "made.yaml", "--rest", tmp_path / "rest.parquet"
+    )
+    assert (code, error) == (0, "")
+    seen = read_seen(tmp_path / "rest.parquet")
+    end = round(datetime.fromisoformat(f"{last}T00:00+00:00").timestamp() * 1000) + DAY
+    assert seen is not None and seen.as_of == end - 1
+    # All of that day may be fitted on, and nothing beyond it.
+    for until, expected in ((end, 0), (end + 1, 2)):
+        at = datetime.fromtimestamp(until / 1000, UTC).isoformat(timespec="milliseconds")
+        code, _, error = told(*log, "--until", at, "--out", tmp_path / "all.yaml")
+        assert code == expected, error
+
+
 def test_an_export_becomes_a_scenario_that_runs_and_what_came_after_is_kept(
     told: Told, export: Path, tmp_path: Path
 ) -> None:

@@ -429,6 +429,7 @@ BAD_MAPPINGS: list[tuple[dict[str, Any], str]] = [
     ({"events": {"delivered": {"column": "delivered", "formt": "iso"}}}, "(did you mean 'format'?)"),
     ({"times": {"zone": "Europe/Berlim"}}, "zone 'Europe/Berlim' is unknown"),
     ({"fields": {"line": "id"}}, "neither `order` nor `purchase_order`"),
+    ({"events": MAPPING["events"] | {"reduced": "placed"}}, "how many units were taken off is not told; give it a"),
     ({"events": {}}, "give one of the two"),
     ({"as_of": "soon"}, "as_of 'soon' is no time"),
     ({"where": {"id": "1"}}, "mapping.where.id: '1' is not usable; input should be a list"),

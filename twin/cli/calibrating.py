@@ -144,15 +144,19 @@ def calibrate_foreign(
 def _later(log: EventLog, made: ForeignCalibration) -> Table:
     """The event table of what began from the end of the period on."""
     from twin.replay.foreign_table import seen_by, table_of_log, with_seen
+    from twin.replay.log_time import end_of
 
-    seen = seen_by(made.cases, log.zone, log.as_of_ms)
-    later = table_of_log(made.cases.cases, made.places, made.until, log.as_of_ms + 1, seen).table
+    end = end_of(log)
+    seen = seen_by(made.cases, log.zone, end - 1)
+    later = table_of_log(made.cases.cases, made.places, made.until, end, seen).table
     return with_seen(later, seen)
 
 
 def _write_rest(later: Table, rest: Path) -> None:
     import pyarrow.parquet as pq
 
+    # What a link leads to is replaced, not the link.
+    rest = rest.resolve()
     unfinished = rest.with_name(f".{rest.name}.unfinished")
     try:
         pq.write_table(later, unfinished)
@@ -164,6 +168,7 @@ def _write_rest(later: Table, rest: Path) -> None:
 def _write(out: Path, made: Calibration | ForeignCalibration) -> None:
     from twin.scenario import load
 
+    out = out.resolve()
     unfinished = out.with_name(f".{out.name}.unfinished")
     try:
         unfinished.write_text(made.text, encoding="utf-8")
@@ -198,6 +203,8 @@ def _check_out(out: Path, head: str, bases: list[Path]) -> None:
         raise InputError(f"--out {out}: no permission to write in {out.parent}")
     if not out.exists():
         return
+    if not out.is_file():
+        raise InputError(f"--out {out}: it is no file but a device or a pipe; give a file")
     if out.resolve() in [base.resolve() for base in bases]:
         raise InputError(f"--out {out}: the base is made of this file; give another name")
     if not out.read_bytes().startswith(head.encode()):

@@ -7,14 +7,13 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from textwrap import wrap
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from twin.cli.failures import InputError
 from twin.cli.outputs import check_output
-from twin.cli.terminal import line, show, table
+from twin.cli.terminal import line, prose, show, table
 
 if TYPE_CHECKING:
     from pyarrow import Table
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from twin.replay.foreign_table import Seen
 
 __all__ = ["check_mapping", "check_plot", "draw_plot", "is_seen", "print_fidelity", "read_events", "show_fidelity"]
-
-LINE: Final = 80
 
 
 def check_mapping(paths: Sequence[Path], mapping: Path | None) -> None:
@@ -78,16 +75,16 @@ def show_fidelity(paths: Sequence[Path], found: Fidelity, seen: Seen | None = No
     sizes = {one.distance.of: one.distance.n for one in found.rows if one.distance.of != "parcels"}
     sizes |= {f"parcels for {one.distance.name}": one.distance.n for one in found.rows if one.distance.of == "parcels"}
     if seen is not None and any(map(is_seen, paths[1:])):
-        _wrapped(f"Runs are seen as {paths[0]} was: {_seen(seen)}.")
-    _wrapped("Compared: " + "; ".join(f"{of} {a:,} and {b:,}" for of, (a, b) in sizes.items()) + ".")
+        prose(f"Runs are seen as {paths[0]} was: {_seen(seen)}.")
+    prose("Compared: " + "; ".join(f"{of} {a:,} and {b:,}" for of, (a, b) in sizes.items()) + ".")
     for one in found.rows:
         if list(one.distance.parts) == [""]:
-            _wrapped(f"{one.distance.name}: {one.distance.parameters}.")
+            prose(f"{one.distance.name}: {one.distance.parameters}.")
     for left in found.left_out:
-        _wrapped(f"Left out: {left.activity} ({left.events:,} events in {paths[left.log]}), which another log lacks.")
+        prose(f"Left out: {left.activity} ({left.events:,} events in {paths[left.log]}), which another log lacks.")
     for one in found.rows:
         if one.distance.left_out:
-            _wrapped(
+            prose(
                 f"Left out of {one.distance.name}: {one.distance.left_out:,} parcels of places for which only one log "
                 "has this time."
             )
@@ -100,11 +97,6 @@ def _seen(seen: Seen) -> str:
     if seen.daily:
         told += f"; only the dates of {', '.join(seen.daily)}"
     return told + ("; only what was delivered" if seen.delivered_only else "")
-
-
-def _wrapped(text: str) -> None:
-    for part in wrap(text, LINE, break_long_words=False, break_on_hyphens=False):
-        line(part)
 
 
 def _floor(rows: Sequence[Compared]) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from twin.cli.blast import parse_moment
-from twin.cli.terminal import line, show, table
+from twin.cli.terminal import line, prose, show, table
 from twin.cli.texts import count
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["reconstruct_log", "show_statement", "show_tags"]
 
-LINE: Final = 80
 PLOT: Final = "distance.png"
 
 
@@ -96,9 +94,9 @@ def show_statement(said: Statement, folder: Path | None = None) -> None:
     from twin.replay import statement
     from twin.replay.statement import number, period, spread
 
-    _wrapped(f"{said.replay}: {statement.KINDS[said.replay]}.")
+    prose(f"{said.replay}: {statement.KINDS[said.replay]}.")
     line(f"log:    {said.log}")
-    _wrapped(f"logic:  {said.logic}")
+    prose(f"logic:  {said.logic}")
     line(f"fitted: {period(said.fitted)}")
     line(f"tested: {period(said.tested)}")
     if said.agreement:
@@ -116,12 +114,12 @@ def show_statement(said: Statement, folder: Path | None = None) -> None:
             multiple = "–" if near.multiple is None else number(near.multiple, "number")
             made.add_row(near.distance, number(near.value, near.unit), number(near.floor, near.unit), multiple)
         show(made)
-        _wrapped(f"{said.floor[:1].upper()}{said.floor[1:]}.")
+        prose(f"{said.floor[:1].upper()}{said.floor[1:]}.")
     _inputs(said)
     _figures(said)
     line("What must not be concluded:")
     for text in said.never:
-        _wrapped(f"- {text}")
+        prose(f"- {text}")
     if folder is not None:
         line()
         line(f"statement: {folder / 'statement.md'}")
@@ -158,7 +156,7 @@ def _figures(said: Statement) -> None:
         show(made)
     tags = {side: next(figure.tag for figure in said.figures if figure.of == side) for side in sides}
     of = "difference" if "difference" in sides else "last column"
-    _wrapped(f"Tags: {', '.join(f'{side} {tag}' for side, tag in tags.items())}. The interval is of the {of}.")
+    prose(f"Tags: {', '.join(f'{side} {tag}' for side, tag in tags.items())}. The interval is of the {of}.")
 
 
 def _inputs(said: Statement) -> None:
@@ -184,18 +182,10 @@ def show_tags(said: Statement) -> None:
     from twin.replay import statement
 
     line()
-    _wrapped(f"{said.replay}: {statement.KINDS[said.replay]}.")
-    _wrapped(f"logic: {said.logic}")
+    prose(f"{said.replay}: {statement.KINDS[said.replay]}.")
+    prose(f"logic: {said.logic}")
     for one in said.inputs:
-        _wrapped(f"{one.tag}: {one.name} ({one.told})")
+        prose(f"{one.tag}: {one.name} ({one.told})")
     line("What must not be concluded:")
     for text in said.never:
-        _wrapped(f"- {text}")
-
-
-def _wrapped(text: str) -> None:
-    """Print a text in lines of 80 characters."""
-    from textwrap import wrap
-
-    for part in wrap(text, LINE, break_long_words=False, break_on_hyphens=False):
-        sys.stdout.write(f"{part}\n")
+        prose(f"- {text}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from twin.core.attempts import succeed_attempt
 from twin.core.commands import AnswerReservation, ReportReservations, ReservedUnits
 from twin.core.draft import Draft
@@ -131,7 +133,7 @@ def report_reservations(state: State, command: ReportReservations, now: int, dra
             if sku in state.stock.get(node, {}) and state.stock[node][sku].elsewhere != units
         ]
     )
-    keeps = {name: _kept(state, name, rows, there) for name, rows in orphans.items()}
+    keeps = {name: _kept(state, name, rows, command.lines) for name, rows in orphans.items()}
     releases = {
         name: f"{name}/keep/{sum([line.quantity for line in keep])}/{state.reconciliations}"
         for name, keep in keeps.items()
@@ -151,17 +153,22 @@ def report_reservations(state: State, command: ReportReservations, now: int, dra
 
 
 def _kept(
-    state: State, name: str, orphans: list[ReservedUnits], there: dict[tuple[str, int, str], int]
+    state: State, name: str, orphans: list[ReservedUnits], reported: Sequence[ReservedUnits]
 ) -> tuple[HeldLine, ...]:
-    """What is wanted of a claim: what it covers, and what is there for another claim of the line."""
+    """What is wanted of a claim: what it covers, and all that is there under it but for what nobody wants.
+
+    Where more is there than it covers, that may stand for another claim of the line.
+    """
+    there: dict[tuple[int, str, str], int] = {}
+    for rows, sign in ((reported, 1), (orphans, -1)):
+        for row in rows:
+            if row.claim == name:
+                place = (row.line, row.sku, row.node)
+                there[place] = there.get(place, 0) + sign * row.quantity
     lines = state.claims[name].lines if name in state.claims else ()
     keep = {(line.line, line.sku, line.node): line.quantity for line in lines}
-    gone: dict[tuple[int, str, str], int] = {}
-    for row in orphans:
-        place = (row.line, row.sku, row.node)
-        gone[place] = gone.get(place, 0) + row.quantity
-    for (line, sku, node), units in gone.items():
-        keep[line, sku, node] = max(keep.get((line, sku, node), 0), there[name, line, node] - units)
+    for place, units in there.items():
+        keep[place] = max(keep.get(place, 0), units)
     return tuple([HeldLine(line, sku, node, units) for (line, sku, node), units in keep.items() if units])
 
 

@@ -21,6 +21,7 @@ from twin.measures.of_event_log import profile_log
 from twin.replay.agreement import Agreement, agreement_of
 from twin.replay.calibrate import Calibration
 from twin.replay.fidelity import Compared, Fidelity
+from twin.replay.given_up import GivenUp, line_of
 from twin.replay.residuals_of import Residuals
 from twin.replay.statement import NOT_YOURS, Figure, Input, Near, Statement
 from twin.run import LUCK
@@ -229,7 +230,7 @@ class Telling:
                 f"That what the base has planned came when the base says: its times ({', '.join(timed)}) are counted "
                 f"from the start of the log, {format_instant(self.start)}, {apart} {later} than the base's own."
             )
-        lines = {(row["order"], _line(row)) for row in placed_rows(self.log)}
+        lines = {(row["order"], line_of(row)) for row in placed_rows(self.log)}
         if self.cancelled:
             said.append(
                 f"Anything about cancellations: the log cancels {len(self.cancelled):,} of its {len(lines):,} "
@@ -314,24 +315,15 @@ def _numbers(log: EventLog, start: int) -> dict[tuple[str, str], int]:
     for row in placed_rows(log):
         if (row["event_ms"] or -1) >= start and replayed(row):
             counted[row["order"]] += 1
-            found.setdefault((row["order"], _line(row)), counted[row["order"]])
+            found.setdefault((row["order"], line_of(row)), counted[row["order"]])
     return found
 
 
 def _cancelled(log: EventLog) -> set[tuple[str, str]]:
-    """The lines that were placed and given up: a row without a line or an item gives up all lines of its order."""
+    """The lines that were placed and given up."""
     table = log.table.filter(pc.equal(log.table["activity"], "cancelled")).select(["order", "line", "item"])
-    gone = {(row["order"], row["line"], None if row["line"] else row["item"]) for row in table.to_pylist()}
-    found: set[tuple[str, str]] = set()
-    for row in placed_rows(log):
-        order = row["order"]
-        if {(order, row["line"], None), (order, None, row["item"]), (order, None, None)} & gone:
-            found.add((order, _line(row)))
-    return found
-
-
-def _line(row: Mapping[str, Any]) -> str:
-    return row["line"] or row["item"] or ""
+    gone = GivenUp(table.to_pylist())
+    return {(row["order"], line_of(row)) for row in placed_rows(log) if gone.holds(row)}
 
 
 def _sites(log: EventLog, since: int) -> dict[tuple[str, str], tuple[str, str, int]]:
@@ -343,7 +335,7 @@ def _sites(log: EventLog, since: int) -> dict[tuple[str, str], tuple[str, str, i
     for row in table.to_pylist():
         if row["order"] is None or row["event_ms"] is None:
             continue
-        line = (row["order"], _line(row))
+        line = (row["order"], line_of(row))
         if row["activity"] == "order_placed" and row["event_ms"] >= since:
             placed.setdefault(line, (row["channel"] or "", row["value_minor"] or 0))
         elif row["activity"] == "handed_to_carrier" and line in placed and row["site"]:

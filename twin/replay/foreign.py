@@ -29,6 +29,7 @@ from twin.replay.foreign_cases import (
 from twin.replay.foreign_demand import channel_lines
 from twin.replay.foreign_times import Times, grouped_lines, place_ids
 from twin.replay.growth import Growth
+from twin.replay.log_time import end_of
 from twin.replay.parameters import Parameter
 from twin.scenario.units import CURRENCY_EXPONENTS, Money, format_duration, format_instant, format_money
 
@@ -68,7 +69,7 @@ def calibrate_log(
     cases = cases_of(log, origin)
     first, last = cases.cases[0].began_at, cases.cases[-1].began_at
     since = first if since is None else since
-    if not since < until or until <= first or since > last or until > max(log.as_of_ms, last) + 1:
+    if not since < until or until <= first or since > last or until > max(end_of(log), last + 1):
         raise CalibrationRefused(
             f"{log.title}: its cases begin from {format_instant(first)} to {format_instant(last)}, and it was taken at "
             f"{format_instant(log.as_of_ms)}; {format_instant(since)} to {format_instant(until)} is no period in it"

@@ -7,7 +7,7 @@ only what was delivered where the log holds nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from twin.replay.event_table import checked_table, events_of_run
 from twin.replay.foreign_cases import Case, Cases, Places
+from twin.replay.log_time import only_dates
 
 __all__ = ["Seen", "TableOfLog", "as_seen", "read_seen", "seen_by", "table_of_log", "with_seen"]
 
@@ -67,12 +68,8 @@ def seen_by(cases: Cases, zone: str, as_of: int) -> Seen:
     """How the log of these cases sees things."""
     named = {name: [getattr(case, field) for case in cases.cases] for name, field in ACTIVITIES.items()}
     known = {name: [at for at in instants if at is not None] for name, instants in named.items()}
-    daily = tuple(name for name, instants in known.items() if instants and _dates(instants, zone))
+    daily = tuple(name for name, instants in known.items() if only_dates(instants, zone))
     return Seen(as_of, zone, daily, cases.delivered_only, tuple(name for name, instants in known.items() if instants))
-
-
-def _dates(instants: Iterable[int], zone: str) -> bool:
-    return all(at == _midnight(at, zone) for at in instants)
 
 
 def _midnight(at: int, zone: str) -> int:

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from twin.event_log import EventLog
 from twin.replay.facts import Arrival, Duration, Facts
+from twin.replay.given_up import GivenUp, line_of
 from twin.replay.log_time import only_dates
 
 __all__ = ["Purchase", "Transit", "facts_of_log", "parcels_of", "purchases_of"]
@@ -108,10 +109,7 @@ def parcels_of(log: EventLog, until: int) -> list[Transit]:
     """Every parcel that was released or shipped before `until` (ms), by when; later events are not looked at."""
     placed: dict[str, int] = {}
     found: dict[str, dict[str, Any]] = {}
-    given_up = _given_up(log, until)
-    gone = {(row["order"], row["line"]) for row in given_up}
-    # Without a line or an item the whole order was.
-    whole = {row["order"] for row in given_up if row["line"] is None and row["item"] is None}
+    gone = GivenUp(_given_up(log, until))
     for row in _rows(log, until):
         activity, order, at = row["activity"], row["order"] or "", row["event_ms"]
         if activity in ("order_placed", "order_approved"):
@@ -121,12 +119,14 @@ def parcels_of(log: EventLog, until: int) -> list[Transit]:
             continue
         site = row["site"] or row["origin"] or row["supplier"] or ""
         note = row["shipment"] or f"{order}/{site}"
-        parcel = found.setdefault(note, {"order": order, "site": site, "lines": {}, "orders": {}})
+        parcel = found.setdefault(note, {"order": order, "site": site, "lines": {}, "orders": {}, "gone": True})
         parcel["orders"][order] = None
         parcel.setdefault(moment, at)
         for name in ("carrier", "region", "channel"):
             parcel[name] = parcel.get(name) or row[name] or ""
-        parcel["lines"][order, row["line"]] = row["quantity"] or parcel["lines"].get((order, row["line"]), 0)
+        line = (order, line_of(row))
+        parcel["lines"][line] = row["quantity"] or parcel["lines"].get(line, 0)
+        parcel["gone"] = parcel["gone"] and gone.holds(row)
     parcels = [
         Transit(
             note,
@@ -145,7 +145,7 @@ def parcels_of(log: EventLog, until: int) -> list[Transit]:
         )
         for note, one in found.items()
         # What was given up before it shipped is not still being picked.
-        if "shipped_at" in one or not all(line in gone or line[0] in whole for line in one["lines"])
+        if "shipped_at" in one or not one["gone"]
     ]
     return sorted(parcels, key=lambda one: (max(one.released_at, one.shipped_at), one.note))
 

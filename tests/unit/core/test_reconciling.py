@@ -179,6 +179,26 @@ def test_of_what_is_there_under_claims_of_one_line_only_what_is_too_much_in_all_
     assert business.asked(ReleaseUnits)[1:] == [ReleaseUnits(CLAIM, "o1", (HeldLine(1, "a", "north", 3),))]
 
 
+def test_a_release_of_one_line_keeps_what_is_there_for_others_of_the_order() -> None:  # PL-05
+    business = outside({"north": {"a": 20}})
+    business.accept(business.capture([("a", 3), ("a", 3)], hold=True))
+    business.accept(answer(business))
+    business.wait(6 * HOUR)
+    # Of the second line as many are there as are wanted, two of them under a name that is not known here.
+    unknown = "o1/reserve/0"
+    business.accept(report(business, row(), row(units=1, line=2), row(unknown), row(unknown, 2, line=2)))
+    (found,) = business.events(ReservationsReconciled)
+    assert found.orphans == (row(unknown),)
+    assert business.asked(ReleaseUnits) == [ReleaseUnits(unknown, "o1", (HeldLine(2, "a", "north", 2),))]
+    business.accept(business.acknowledge("o1/reserve/0/keep/2/1"))
+    # The same under a known name: more than it covers of one line, and one too many of the other.
+    business.wait(6 * HOUR)
+    business.accept(report(business, row(units=4), row(units=3, line=2)))
+    assert business.asked(ReleaseUnits)[1:] == [
+        ReleaseUnits(CLAIM, "o1", (HeldLine(1, "a", "north", 3), HeldLine(2, "a", "north", 3)))
+    ]
+
+
 def test_a_claim_that_units_of_another_were_taken_from_is_not_missing() -> None:  # PL-05
     business = two_claims(releasing=False)
     assert business.units() == {"reserved": 3, "released": 2}
