@@ -236,7 +236,7 @@ def test_cloud_events_without_what_is_required_are_counted_and_five_are_shown(re
         ),
         (
             '{"specversion":"1.0","id":"9","source":"shop","type":"placed","time":"2024-03-09T00:00:00Z"}\n',
-            "name neither an order nor a purchase order in 'subject'",
+            "1 of the rows names neither an order nor a purchase order in 'subject'",
         ),
         (
             '{"specversion":"1.0","id":"9","source":"s","type":"placed","subject":"c","time":"2024-03-09T00:00:00"}\n',
