@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tests.world.deciders import between_two, nearest, outside
 from twin.cli import main
 from twin.cli.failures import tell
 from twin.cli.interrupting import Interrupts
+from twin.cli.progress import Reporter
 from twin.cli.terminal import WORD_MAX, show, table
 from twin.core.refusals import CorruptLog
 from twin.log import explain, read_manifest
@@ -341,6 +343,18 @@ def test_an_error_of_the_system_names_the_file_and_no_traceback(capsys: pytest.C
     assert capsys.readouterr().err == "twin: run/entries: No space left on device\n"
     assert tell(OSError(28, "No space left on device")) == 2
     assert capsys.readouterr().err == "twin: No space left on device\n"
+
+
+def test_an_interrupt_that_was_swallowed_is_raised_at_the_next_sign_of_progress() -> None:
+    """A finalizer lets no error out; the run would go on to its end, and nobody could stop it."""
+    with Interrupts() as interrupts:
+        Reporter()("running", 0, 2, 0)
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        assert interrupts.came
+        with pytest.raises(KeyboardInterrupt):
+            Reporter()("running", 1, 2, 0)
+        Reporter()("cleaning up", 1, 2, 0)
 
 
 def test_an_interrupted_run_says_that_its_folder_is_cut_off(tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ import threading
 from types import FrameType, TracebackType
 from typing import Self
 
-__all__ = ["Interrupts"]
+__all__ = ["Interrupts", "raise_if_swallowed"]
+
+_entered: list[Interrupts] = []
 
 
 class Interrupts:
@@ -20,6 +22,7 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.came = False
+        self.pending = False
         self._installed = False
 
     def __enter__(self) -> Self:
@@ -29,14 +32,16 @@ class Interrupts:
         ):
             signal.signal(signal.SIGINT, self._note)
             self._installed = True
+        _entered.append(self)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        _entered.remove(self)
         if self._installed:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.came = True
+        self.came = self.pending = True
         signal.default_int_handler(number, frame)
 
     def behind(self, error: BaseException) -> bool:
@@ -51,3 +56,14 @@ class Interrupts:
             seen.append(cause)
             cause = cause.__cause__ or cause.__context__
         return False
+
+
+def raise_if_swallowed() -> None:
+    """Raise an interrupt again, once, that came where no error gets out, as in a finalizer.
+
+    Raises `KeyboardInterrupt`.
+    """
+    for interrupts in _entered:
+        if interrupts.pending:
+            interrupts.pending = False
+            raise KeyboardInterrupt

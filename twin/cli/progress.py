@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from twin.cli.interrupting import raise_if_swallowed
 from twin.cli.texts import count
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ class Reporter:
     """
 
     def __call__(self, what: str, done: int, total: int, entries: int) -> None:
-        """Nothing is shown."""
+        """Nothing is shown. Raises `KeyboardInterrupt` where one came and was swallowed."""
+        raise_if_swallowed()
 
 
 def _details(what: str, done: int, total: int, entries: int) -> str:
@@ -58,6 +60,7 @@ class _Lines(Reporter):
         self._began = self._told = time.monotonic()
 
     def __call__(self, what: str, done: int, total: int, entries: int) -> None:
+        super().__call__(what, done, total, entries)
         now = time.monotonic()
         if what != self._what:
             # Counted from this report: it may come when a run is done, and nobody saw that one begin.
@@ -80,6 +83,7 @@ class _Bars(Reporter):
         self._first: dict[str, int] = {}
 
     def __call__(self, what: str, done: int, total: int, entries: int) -> None:
+        super().__call__(what, done, total, entries)
         if what not in self._tasks:
             for task in self._bars.tasks:
                 self._bars.update(task.id, completed=task.total or 0)
