@@ -33,6 +33,7 @@ from twin.replay.log_facts import facts_of_log
 from twin.replay.neutral import event_log_of_run
 from twin.run import Simulation
 from twin.scenario import Scenario, load
+from twin.scenario.units import format_duration
 
 ROOT = Path(__file__).parents[1]
 TRUTH = ROOT / "scenarios" / "replay" / "two_carriers.yaml"
@@ -142,7 +143,10 @@ def world(seed: int, folder: Path, *, full: bool = True, drawn: bool = True) -> 
         yield from rows(seed, f"reconstructed, {name} log", real, true, sides, seconds)
     if drawn:
         began = perf_counter()
-        calibrated = load(folder / "thinned" / "calibrated.yaml")
+        # The calibrated file runs for the log's time, which ends with its last event: here for that of the truth, whose
+        # last orders are followed until they are there.
+        span = {"horizon": format_duration(truth.run.horizon), "drain": format_duration(truth.run.drain)}
+        calibrated = load(folder / "thinned" / "calibrated.yaml").with_changes({"run": span})
         runs = {
             AS_IT_WAS: run(calibrated, 10_000 + seed, folder / "drawn"),
             CHANGED: run(calibrated.with_changes(ANSWER), 10_000 + seed, folder / "drawn_changed"),
