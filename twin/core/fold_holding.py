@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from twin.core.buckets import OPEN, RESERVED
 from twin.core.effects import HeldLine
 from twin.core.events import (
+    Reservation,
     ReservationAsked,
     ReservationConfirmed,
     ReservationGivenUp,
@@ -17,7 +18,7 @@ from twin.core.events import (
 from twin.core.fold_stock import supply_changed, touch
 from twin.core.holding import slack
 from twin.core.refusals import CorruptLog
-from twin.core.state import Claim, ClaimedLine, Order, State
+from twin.core.state import Cell, Claim, ClaimedLine, Order, State
 from twin.core.timers import cancel_timer, set_timer
 
 __all__ = ["review_claims", "shipped"]
@@ -44,6 +45,17 @@ def reservation_confirmed(state: State, event: ReservationConfirmed, now: int) -
         set_timer(state.timers, f"source/{order.id}", now)
 
 
+def open_again(state: State, order: Order, held: Reservation) -> Cell:
+    """Units of a reservation are open again on their line, and free in their cell, which is returned."""
+    line = order.lines[held.line].buckets
+    line[RESERVED] -= held.quantity
+    line[OPEN] += held.quantity
+    cell = state.stock[held.node][held.sku]
+    cell.soft -= held.quantity
+    cell.free += held.quantity
+    return cell
+
+
 def reservation_refused(state: State, event: ReservationRefused, now: int) -> None:
     order = state.orders[event.order]
     kept = []
@@ -51,12 +63,7 @@ def reservation_refused(state: State, event: ReservationRefused, now: int) -> No
         if held.claim != event.claim:
             kept.append(held)
             continue
-        line = order.lines[held.line].buckets
-        line[RESERVED] -= held.quantity
-        line[OPEN] += held.quantity
-        cell = state.stock[held.node][held.sku]
-        cell.soft -= held.quantity
-        cell.free += held.quantity
+        open_again(state, order, held)
     order.soft = kept
     for node, sku, units in event.withheld:
         cell = state.stock[node][sku]

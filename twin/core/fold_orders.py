@@ -51,7 +51,7 @@ from twin.core.events import (
     SourcingUnanswered,
     UnitsShorted,
 )
-from twin.core.fold_holding import review_claims, shipped
+from twin.core.fold_holding import open_again, review_claims, shipped
 from twin.core.fold_stock import move, supply_changed, touch, unwait, wait
 from twin.core.master import CRITICALITIES
 from twin.core.ordering import new_order
@@ -246,12 +246,7 @@ def reservation_expired(state: State, event: ReservationExpired, now: int) -> No
     order = state.orders[event.order]
     for reserved in event.reservations:
         order.soft.remove(reserved)
-        held = order.lines[reserved.line].buckets
-        held[RESERVED] -= reserved.quantity
-        held[OPEN] += reserved.quantity
-        cell = state.stock[reserved.node][reserved.sku]
-        cell.soft -= reserved.quantity
-        cell.free += reserved.quantity
+        cell = open_again(state, order, reserved)
         supply_changed(state, reserved.node, reserved.sku, cell)
     review_claims(state, order, now)
     if not order.held:
