@@ -12,14 +12,17 @@ from twin.cli.failures import InputError
 
 __all__ = [
     "SEED_MAX",
+    "Executor",
     "Force",
     "NoReport",
     "Out",
     "Quiet",
+    "Results",
     "RunFolder",
     "ScenarioFile",
     "ScenarioFiles",
     "Services",
+    "Workers",
     "addresses",
     "duration",
 ]
@@ -30,6 +33,11 @@ SEED_MAX: Final = 2**63 - 1
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="YAML file of a scenario.")]
 ScenarioFiles = Annotated[list[Path], typer.Argument(metavar="SCENARIO...", help="YAML files of scenarios.")]
+Results = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results; what is there goes on.")]
+Executor = Annotated[
+    str | None, typer.Option(metavar="WHERE", help="here, pool, or dask://HOST:PORT of a Dask scheduler.")
+]
+Workers = Annotated[int, typer.Option(min=1, metavar="N", help="Runs at the same time.")]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the run; it is made.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an earlier run in that folder.")]
 NoReport = Annotated[bool, typer.Option("--no-report", help="Write no report.html.")]

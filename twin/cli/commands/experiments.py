@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from twin.cli.arguments import SEED_MAX, ScenarioFile, duration
+from twin.cli.arguments import SEED_MAX, Executor, Results, ScenarioFile, Workers, duration
 from twin.cli.failures import FAILED, InputError
 from twin.cli.progress import reporting
 from twin.cli.terminal import line
@@ -23,7 +23,7 @@ def check(
     scenarios: Annotated[list[Path], typer.Argument(metavar="SCENARIO...", help="YAML files, or folders of them.")],
     full: Annotated[bool, typer.Option("--full", help="All seeds, not a sample of them.")] = False,
     seeds: Annotated[int | None, typer.Option(min=2, metavar="N", help="So many seeds.")] = None,
-    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Runs at the same time.")] = 1,
+    workers: Workers = 1,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change every scenario that it fits.")
     ] = None,
@@ -70,7 +70,7 @@ def fuzz(
     count: Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="So many schedules.")] = 20,
     seed: Annotated[int, typer.Option(min=0, max=SEED_MAX // 1_000_000, help="They are drawn from it.")] = 1,
     only: Annotated[int | None, typer.Option(min=0, metavar="NUMBER", help="One schedule, with its faults.")] = None,
-    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Runs at the same time.")] = 1,
+    workers: Workers = 1,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Throw random schedules of faults at a scenario (1 if one breaks it)."""
@@ -94,11 +94,9 @@ def fuzz(
 @commands.command()
 def experiment(
     plan: Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="YAML file of an experiment.")],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results; what is there goes on.")],
-    executor: Annotated[
-        str | None, typer.Option(metavar="WHERE", help="here, pool, or dask://HOST:PORT of a Dask scheduler.")
-    ] = None,
-    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Runs at the same time.")] = 1,
+    out: Results,
+    executor: Executor = None,
+    workers: Workers = 1,
     spread: Annotated[bool, typer.Option("--spread", help="Quantiles and the worst 5 % too.")] = False,
     regret: Annotated[bool, typer.Option("--regret", help="Who is how much worse than the best, too.")] = False,
     influence: Annotated[bool, typer.Option("--influence", help="Which factor moves what, too.")] = False,
@@ -119,11 +117,9 @@ def experiment(
 @commands.command()
 def answers(
     plan: Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="YAML file of an experiment with outages.")],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results; what is there goes on.")],
-    executor: Annotated[
-        str | None, typer.Option(metavar="WHERE", help="here, pool, or dask://HOST:PORT of a Dask scheduler.")
-    ] = None,
-    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Runs at the same time.")] = 1,
+    out: Results,
+    executor: Executor = None,
+    workers: Workers = 1,
     everything: Annotated[
         bool, typer.Option("--all", help="Measures and leakage of each outage under each control, too.")
     ] = False,
@@ -176,7 +172,7 @@ def exposure(
     fixes: Annotated[Path | None, typer.Option(metavar="FILE", help="YAML map of fixes with change and cost.")] = None,
     seeds: Annotated[int, typer.Option(min=2, metavar="N", help="Every outage under so many seeds.")] = 3,
     runs: Annotated[int, typer.Option(min=1, metavar="N", help="Budget of runs.")] = 1_000,
-    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Runs at the same time.")] = 1,
+    workers: Workers = 1,
     risk_map: Annotated[
         Path | None, typer.Option("--map", metavar="FILE", help="Draw losses by dependency and length, .svg or .png.")
     ] = None,
@@ -264,7 +260,7 @@ def brief(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the scenario, e.g. costs.late=5%.")
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Runs at the same time.")] = 1,
+    workers: Workers = 1,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """One page about what goes wrong in a scenario, to be forwarded: who is harmed, what it costs, what helps."""
