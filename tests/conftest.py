@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.commands import Told
+from twin.cli import main
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # No deadline: the machine is shared, and a slow example is no wrong one.
@@ -51,5 +54,17 @@ def fresh_python() -> Callable[..., str]:
         )
         assert done.returncode == 0, f"the program left with {done.returncode}\n{done.stderr}"
         return done.stdout
+
+    return run
+
+
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str]) -> Told:
+    """A function that runs a command and returns its exit code, stdout and stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        return code, *capsys.readouterr()
 
     return run

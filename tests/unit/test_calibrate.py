@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.commands import Told
 from tests.unit.calibration_cases import DAY, blind_base, scenario, truths
-from twin.cli import main
 from twin.core.calendar import Calendar, next_open
 from twin.replay.calibrate import Calibration, calibrate
 from twin.replay.calibrated_file import flow
@@ -501,21 +501,6 @@ def test_amounts_have_three_digits_and_one_unit() -> None:
     assert interval(2.5 * DAY, 2.25 * DAY, 3 * DAY) == "2.25 to 3"
     assert interval(2.5 * DAY, 2.25 * DAY, None) == "2.25 or more"
     assert amount(1_234.5, "number") == "1,234"
-
-
-Told = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def told(capsys: pytest.CaptureFixture[str]) -> Told:
-    """A function that runs a command and returns its exit code, stdout and stderr."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
-        return code, *capsys.readouterr()
-
-    return run
 
 
 def test_the_command_writes_the_file_and_shows_a_table_of_80_characters(

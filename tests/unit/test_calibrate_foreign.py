@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,8 @@ import pytest
 
 from adapters.event_log import load as load_log
 from benchmarks.known_truth import export_mapping, thinned
+from tests.commands import Told
 from tests.unit.foreign_logs import DAY, HOUR, START, UNTIL, known_log, log_of, truths
-from twin.cli import main
 from twin.event_log import EventLog
 from twin.replay.distances import measure
 from twin.replay.estimators import estimate_durations
@@ -344,19 +343,6 @@ def test_what_is_open_as_long_as_others_took_is_late_and_not_never() -> None:
 
 
 ROOT = Path(__file__).resolve().parents[2]
-Told = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def told(capsys: pytest.CaptureFixture[str]) -> Told:
-    """Runs a command; gives its exit code and what it printed."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
-        return code, *capsys.readouterr()
-
-    return run
 
 
 MAPPING = """\

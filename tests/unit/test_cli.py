@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import Told
 from tests.world.deciders import between_two, nearest, outside
 from twin.cli import main
 from twin.cli.failures import tell
@@ -35,21 +36,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cli") / "run"
     assert main(["run", MINIMAL, "--out", str(folder), "--quiet"]) == 0
     return folder
-
-
-Told = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def told(capsys: pytest.CaptureFixture[str]) -> Told:
-    """A function that runs a command and returns its exit code, stdout and stderr."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
-        return code, *capsys.readouterr()
-
-    return run
 
 
 def test_a_run_shows_key_measures_books_digest_and_report(told: Told, tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from tests.world.stage import DAY, HOUR, tiny
-from twin.cli import main
 from twin.cli.exposing import question_of
 from twin.experiment.exposure import BudgetTooSmall, Fix, NothingToLose, Question, _losses, dependencies, exposures
 from twin.experiment.observing import Observation
@@ -121,16 +120,6 @@ def test_every_part_that_may_fail_is_a_dependency() -> None:
         "lane/main-home",
         "interface/books",
     ]
-
-
-@pytest.fixture
-def told(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    def run(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
-        return code, *capsys.readouterr()
-
-    return run
 
 
 @pytest.fixture

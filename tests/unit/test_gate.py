@@ -6,7 +6,6 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from random import Random
@@ -16,6 +15,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from tests.commands import Told
 from twin.cli import main
 from twin.experiment.baselines import Baseline, BaselineError, Kept, read_baseline, write_baseline
 from twin.experiment.observing import Observation
@@ -139,19 +139,6 @@ def baseline(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("gate") / "baseline.jsonl"
     assert main(["check", str(DRILL), "--store", str(path), "--seeds", "4", "--quiet"]) == 0
     return path
-
-
-Told = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def told(capsys: pytest.CaptureFixture[str]) -> Told:
-    def run(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
-        return code, *capsys.readouterr()
-
-    return run
 
 
 def test_a_baseline_is_the_same_file_whenever_and_however_it_is_made(baseline: Path, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.commands import Told
 from twin.cli import main
 from twin.core.attempts import backoff
 from twin.core.master import DeliveryPolicy as CorePolicy
@@ -615,20 +615,7 @@ def test_a_unit_is_worth_what_spring_boot_says(number: int, unit: tuple[str, int
 
 # --- the command
 
-Told = Callable[..., tuple[int, str, str]]
 BIND = ("--bind", "portal=supplier", "--bind", "erp=erp", "--bind", "pricing=none")
-
-
-@pytest.fixture
-def told(capsys: pytest.CaptureFixture[str]) -> Told:
-    """A function that runs a command and returns its exit code, stdout and stderr."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
-        return code, *capsys.readouterr()
-
-    return run
 
 
 def test_the_command_shows_every_field_and_the_fragment(told: Told) -> None:

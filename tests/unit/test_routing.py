@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from twin.cli import main
+from tests.commands import Told
 from twin.core.sourcing import Candidate, SourcingContext, SourcingLine, source
 from twin.log import connect
 from twin.scenario import ScenarioError, load
@@ -24,7 +23,6 @@ ADOBE = ROOT / "tests/unit/routing/adobe.json"
 BUSINESS = ROOT / "scenarios/drills/base.yaml"
 HOME = {"default_location": "hamburg", "preferred_location": "none"}
 SOURCES = {"nj": "hamburg", "texas": "munich", "closed_store": "none", "stock/3": "none"}
-Told = Callable[..., tuple[int, str, str]]
 
 
 def imported(path: Path, bindings: dict[str, str]) -> ImportedRules:
@@ -65,18 +63,6 @@ def adobe(*links: str, key: str = "links", more: str = "") -> str:
 
 def a_link(source: str = "east", priority: object = 1, stock: object = 2, more: str = "") -> str:
     return f'{{"source_code": "{source}", "stock_id": {stock}, "priority": {priority}{more}}}'
-
-
-@pytest.fixture
-def told(capsys: pytest.CaptureFixture[str]) -> Told:
-    """A function that runs a command and returns its exit code, stdout and stderr."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
-        return code, *capsys.readouterr()
-
-    return run
 
 
 def binds(bindings: dict[str, str]) -> list[str]:

@@ -79,8 +79,10 @@ def base_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def again(
     log: EventLog, run: Run, base_file: Path, out: Path, changes: dict[str, object] | None = None, **options: Any
 ) -> Reconstruction:
-    start = run.manifest.start_ms
+    start = options.get("start", run.manifest.start_ms)
     usual: dict[str, Any] = {
+        "start": start,
+        "fit_until": start + 10 * DAY,
         "facts": lambda since, until: facts_of(run.folder, since, until),
         "seeds": (1,),
         "distances": False,
@@ -90,8 +92,6 @@ def again(
         load(base_file).scenario,
         base_file,
         out,
-        start=start,
-        fit_until=start + 10 * DAY,
         changes=changes,
         **usual | options,
     )
@@ -682,20 +682,9 @@ def test_a_base_with_an_order_book_of_its_own_reads_the_logs_orders(tmp_path: Pa
     base_file = small_book(tmp_path, ROOT / "scenarios" / "minimal.yaml")
     run = load(base_file).run(1, tmp_path / "run")
     log = event_log_of_run(run.folder)
-    start = run.manifest.start_ms
-    found = reconstruct(
-        log,
-        load(base_file).scenario,
-        base_file,
-        tmp_path / "out",
-        start=start,
-        fit_until=start + 4 * DAY,
-        facts=lambda since, until: facts_of(run.folder, since, until),
-        seeds=(1,),
-        distances=False,
-    )
-    again = event_log_of_run(found.runs[AS_IT_WAS][0])
-    assert _orders(again, "order_placed") == _orders(log, "order_placed") != []
+    found = again(log, run, base_file, tmp_path / "out", fit_until=run.manifest.start_ms + 4 * DAY)
+    repeated = event_log_of_run(found.runs[AS_IT_WAS][0])
+    assert _orders(repeated, "order_placed") == _orders(log, "order_placed") != []
 
 
 def test_a_file_without_orders_is_refused(log: EventLog, tmp_path: Path) -> None:
@@ -869,17 +858,7 @@ def test_orders_before_the_start_are_not_replayed(
     log: EventLog, recorded: Run, base_file: Path, tmp_path: Path
 ) -> None:  # RP-05
     start = recorded.manifest.start_ms + 2 * DAY
-    found = reconstruct(
-        log,
-        load(base_file).scenario,
-        base_file,
-        tmp_path / "out",
-        start=start,
-        fit_until=start + 8 * DAY,
-        facts=lambda since, until: facts_of(recorded.folder, since, until),
-        seeds=(1,),
-        distances=False,
-    )
+    found = again(log, recorded, base_file, tmp_path / "out", start=start, fit_until=start + 8 * DAY)
     wanted = sorted(row["order"] for row in _rows(log, "order_placed") if row["event_ms"] >= start)
     assert _orders(event_log_of_run(found.runs[AS_IT_WAS][0]), "order_placed") == wanted
     assert 0 < len(wanted) < len(_orders(log, "order_placed"))
