@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -331,16 +330,38 @@ def test_an_error_of_the_system_names_the_file_and_no_traceback(capsys: pytest.C
     assert capsys.readouterr().err == "twin: No space left on device\n"
 
 
-def test_an_interrupt_that_was_swallowed_is_raised_at_the_next_sign_of_progress() -> None:
+class Finalized:
+    """Does something while it is finalized, where no error gets out."""
+
+    def __init__(self, does: Callable[[], object]) -> None:
+        self.does = does
+
+    def __del__(self) -> None:
+        self.does()
+
+
+def test_an_interrupt_that_was_swallowed_is_raised_at_the_next_sign_of_progress(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """A finalizer lets no error out; the run would go on to its end, and nobody could stop it."""
     with Interrupts() as interrupts:
         Reporter()("running", 0, 2, 0)
-        with suppress(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
+        Finalized(lambda: signal.raise_signal(signal.SIGINT))
         assert interrupts.came
+        assert capsys.readouterr() == ("", "")
         with pytest.raises(KeyboardInterrupt):
             Reporter()("running", 1, 2, 0)
         Reporter()("cleaning up", 1, 2, 0)
+
+
+def test_what_else_a_finalizer_fails_with_is_told_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[type[BaseException]] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: told.append(unraisable.exc_type))
+    before = sys.unraisablehook
+    with Interrupts():
+        Finalized(lambda: 1 // 0)
+    assert told == [ZeroDivisionError]
+    assert sys.unraisablehook is before
 
 
 def test_an_interrupted_run_says_that_its_folder_is_cut_off(tmp_path: Path) -> None:
