@@ -76,6 +76,8 @@ def widen(
     files = {name: open_file(path, mapping) for name, path in _assigned(paths, parts, mapping)}
     wanted: dict[str, dict[str, None]] = {name: {} for name in parts}
     found: dict[str, tuple[str, str]] = {}
+    first = next(iter(parts))
+    absent: list[str] = []
 
     def want(key: str, said: str) -> tuple[str, str]:
         if said not in found:
@@ -85,7 +87,11 @@ def widen(
         return name, column
 
     for key, said in mapping.columns():
-        want(key, said)
+        if said in mapping.optional and not _has(said, files):
+            found[said] = (first, said)
+            absent.append(said)
+        else:
+            want(key, said)
     joins: list[tuple[str, str, tuple[str, str]]] = []
     for name, part in parts.items():
         for own, to in (part.join or {}).items():
@@ -101,6 +107,8 @@ def widen(
         remarks += file.remarks
         numbers = pa.array(np.arange(1, table.num_rows + 1)) if file.records is None else file.records
         tables[name] = table.append_column("row", numbers)
+        for said in absent if name == first else ():
+            tables[name] = tables[name].append_column(said, pa.nulls(table.num_rows, pa.string()))
         con.register(f"file_{name}", tables[name])
     _check_keys(con, parts, joins, files, remarks)
     blanks = ["", *mapping.blanks]
@@ -108,7 +116,6 @@ def widen(
         said: (f"c{at}", _cleaned(con, name, column, blanks)) for at, (said, (name, column)) in enumerate(found.items())
     }
     places = {said: str(files[name].path) for said, (name, _) in found.items()}
-    first = next(iter(parts))
     if len(parts) == 1 and not mapping.where:
         con.unregister(f"file_{first}")
         return Wide(con, tables[first], selects, places), tuple(sources), 0
@@ -166,6 +173,12 @@ def _assigned(paths: Sequence[Path], parts: dict[str, SourcePart], mapping: Even
                 str(path), "does not fit one of the mapping's `files`", "leave it out, or correct `file`"
             )
     return assigned
+
+
+def _has(said: str, files: dict[str, LogFile]) -> bool:
+    """Whether there is such a column, be it twice, which is refused."""
+    name, _, column = said.partition(".")
+    return said in files[next(iter(files))].columns or (name in files and column in files[name].columns)
 
 
 def _resolve(said: str, key: str, files: dict[str, LogFile]) -> tuple[str, str]:

@@ -174,6 +174,7 @@ class EventLogMapping(_Model):
     files: dict[str, SourcePart] = Field(default_factory=dict)
     where: dict[str, Texts] = Field(default_factory=dict)
     fields: FieldColumns
+    optional: Texts = ()
     constants: Constants = Constants()
     values: dict[str, dict[str, str]] = Field(default_factory=dict)
     events: dict[str, StampColumn] = Field(default_factory=dict)
@@ -201,6 +202,12 @@ class EventLogMapping(_Model):
             raise ValueError("events.reduced: how many units were taken off is not told; give it a `quantity`")
         if self.fields.order is None and self.fields.purchase_order is None:
             raise ValueError("fields: neither `order` nor `purchase_order`; name the column of one")
+        mapped = {column: key for key, column in self.columns()}
+        for column in self.optional:
+            if column not in mapped:
+                raise ValueError(f"optional: the mapping names no column {column!r}; leave it out, or map it")
+            if mapped[column].startswith(("activity.column", "activity.time.column", "where.")):
+                raise ValueError(f"optional: nothing is left without {mapped[column]} ({column!r}); leave it out")
         for name, said in self.constants:
             if said is not None and getattr(self.fields, name) is not None:
                 raise ValueError(f"constants.{name}: `fields` names a column of it; leave one of the two out")

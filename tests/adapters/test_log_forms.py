@@ -309,6 +309,20 @@ def test_a_run_is_profiled_alike_from_json_xml_and_sqlite(
     assert told_there == {name: count for name, count in counts.items() if count}
 
 
+def test_an_export_of_a_run_that_bought_nothing_is_read_again(tmp_path: Path) -> None:
+    """RP-02: CloudEvents have the columns of what happened, and no others."""
+    folder = load_twin(ROOT / "scenarios/minimal.yaml").run(out=tmp_path / "run").folder
+    write_ocel(folder, tmp_path / "run.json")
+    write_cloud_events(folder, tmp_path / "run.jsonl")
+    assert "purchase_order" not in (tmp_path / "run.jsonl").read_text(encoding="utf-8")
+    found = {}
+    for name, mapping in (("run.json", "ordertwin"), ("run.jsonl", "ordertwin_events")):
+        coverage = profile_log(load([tmp_path / name], Path(mapping))).coverage
+        found[name] = {one.name: one.events for one in coverage.activities if one.events}
+    assert found["run.json"] == found["run.jsonl"]
+    assert found["run.jsonl"]["order_placed"] > found["run.jsonl"]["delivered"] > 0
+
+
 @needs_sample
 def test_the_order_management_sample_is_profiled_alike_in_every_form(tmp_path: Path, r4pm: Any) -> None:
     """RP-02: counted as r4pm counts, 21,008 events and 10,840 objects."""

@@ -92,9 +92,43 @@ def test_values_get_the_names_that_the_mapping_gives_them(tmp_path: Path) -> Non
     assert placed(read(tmp_path, values=names, where={"Gebiet": ["Süd"]}), "region") == ["sued"]
 
 
+def test_a_column_that_an_export_may_lack_is_blank_where_it_does(tmp_path: Path) -> None:
+    """RP-02: nobody was late in this export, and nothing was cancelled; where there is such a column, it is read."""
+    fields = MAPPING["fields"] | {"carrier": "Frachtführer"}
+    events = MAPPING["events"] | {"cancelled": {"column": "Storno", "recorded": "gebucht"}}
+    optional = ["Frachtführer", "Storno", "gebucht", "Lager"]
+    log = read(tmp_path, fields=fields, events=events, optional=optional)
+    assert placed(log, "carrier") == [None, None, None]
+    assert placed(log, "site") == ["Lager Hamburg", "Lager München", "Lager Hamburg"]
+    assert set(log.table["activity"].to_pylist()) == {"order_placed", "delivered"}
+    assert "no column 'Storno', which the mapping names as 'events.cancelled.column'" in refused(
+        tmp_path, fields=fields, events=events, optional=optional[:1]
+    )
+
+
+def test_a_column_that_an_export_may_lack_is_blank_in_joined_files(tmp_path: Path) -> None:
+    """RP-02: whichever of the files it would be in."""
+    (tmp_path / "regions.csv").write_text("Auftrag;Gebiet\nA1;Nord\nA3;West\n", encoding="utf-8")
+    (tmp_path / "log.csv").write_text(HEADER + ROWS, encoding="utf-8")
+    mapping = MAPPING | {
+        "decimal": ",",
+        "files": {"log": {"file": "log.csv"}, "more": {"file": "regions.csv", "join": {"Auftrag": "log.Auftrag"}}},
+        "fields": MAPPING["fields"] | {"region": "more.Gebiet", "carrier": "more.Fracht", "channel": "Kanal"},
+        "optional": ["more.Fracht", "Kanal", "more.Gebiet"],
+    }
+    log = load([tmp_path / "log.csv", tmp_path / "regions.csv"], mapping)
+    assert placed(log, "region") == ["Nord", None, "West"]
+    assert placed(log, "carrier") == placed(log, "channel") == [None, None, None]
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
+        ({"optional": ["Kanal"]}, "optional: the mapping names no column 'Kanal'; leave it out, or map it"),
+        (
+            {"optional": ["Gebiet"], "where": {"Gebiet": ["Nord"]}},
+            "optional: nothing is left without where.Gebiet ('Gebiet'); leave it out",
+        ),
         ({"constants": {"region": "nord"}}, "constants.region: `fields` names a column of it; leave one of the two"),
         ({"constants": {"order": "A1"}}, "constants.order: unknown key; keys here: carrier, channel,"),
         ({"constants": {"quantity": "many"}}, "constants.quantity: 'many' is not usable"),
