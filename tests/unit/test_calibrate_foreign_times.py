@@ -254,21 +254,43 @@ def test_a_trend_is_laid_out_as_it_was_fitted(weekly: list[int], kind: str, tmp_
     assert ("down to a hundredth of the weekly mean" in flat) is (weekly[0] > weekly[-1])
 
 
-def test_a_trend_falls_no_further_than_to_its_least() -> None:
-    """RP-03: when that is follows from the trend; one that rises or is level never gets there."""
+def test_a_steep_rise_ends_at_a_hundred_times_the_mean(tmp_path: Path) -> None:
+    """RP-03: a rise of a third each week would be 13,000 times as much a year later; the file says where it ends."""
+    weekly = [round(3 * 1.33**week) for week in range(14)]
+    made = calibrate_log(trending(weekly), UNTIL, UNTIL - len(weekly) * WEEK, horizon=52 * WEEK)
+    scenario = scenario_of(made, tmp_path)
+    assert laid_out(scenario, 52) < 100 * sum(weekly) / len(weekly) * 52
+    flat = " ".join(made.text.replace("\n      # ", " ").split())
+    assert "goes on is modeled, up to a hundred times the weekly mean, " in flat
+    demand = scenario.channels[0].demand
+    assert isinstance(demand, GeneratedDemand)
+    ended = [at for at, _ in demand.levels][-2]
+    assert made.growth is not None
+    assert demand.levels[-1][1] == demand.levels[-2][1]
+    assert made.growth.rate(ended / WEEK - 1) < made.growth.rate(52) == 100 * made.growth.mean
+
+
+def test_a_trend_ends_at_a_hundredth_or_a_hundred_times_the_mean() -> None:
+    """RP-03: when that is follows from the trend; a level never gets there."""
 
     def growth(kind: Any, at_end: float, slope: float) -> Growth:
         return Growth(kind, 26, 30.0, at_end, slope, (slope, slope), 1.0, 0.0)
 
     for one in (growth("linear", 5.5, -2.1), growth("exponential", 5.5, -0.2)):
-        after = one.least_after()
+        after = one.bound_after()
         assert after is not None
         assert one.rate(after) == pytest.approx(0.3)
         assert one.rate(after - 0.1) > 0.3 * 1.01
         assert one.rate(after + 1) == 0.3
-    assert growth("linear", 0.1, -2.1).least_after() == 0
-    assert growth("linear", 5.5, 2.1).least_after() is None
-    assert growth("level", 30.0, 0.0).least_after() is None
+    for one in (growth("linear", 55.0, 210), growth("exponential", 55.0, 0.2)):
+        after = one.bound_after()
+        assert after is not None
+        assert one.rate(after) == pytest.approx(3000)
+        assert one.rate(after - 0.1) < 3000 * 0.999
+        assert one.rate(after + 10_000) == 3000
+    assert growth("linear", 0.1, -2.1).bound_after() == 0
+    assert growth("level", 30.0, 0.0).bound_after() is None
+    assert growth("level", 30.0, 0.0).rate(4) == 30
 
 
 # --- what else the file says

@@ -94,7 +94,7 @@ def _trend(growth: Growth, average: float, horizon: int, rows: list[Parameter]) 
         )
     )
     start = growth.rate(0)
-    marks, least = _marks(growth, horizon)
+    marks, bound = _marks(growth, horizon)
     levels = [
         [format_duration(mark), format_percent(round(growth.rate(mark / WEEK_MS) / start * 1000) * 1000)]
         for mark in marks
@@ -105,22 +105,23 @@ def _trend(growth: Growth, average: float, horizon: int, rows: list[Parameter]) 
         f"{'orders a week more each week' if linear else 'is the logarithm of the weekly factor'}, {text}; that "
         "it goes on is modeled"
     )
-    if least is not None:
-        told += f", down to a hundredth of the weekly mean, {format_duration(least)} after the start"
+    if bound is not None:
+        to = "down to a hundredth of" if growth.slope < 0 else "up to a hundred times"
+        told += f", {to} the weekly mean, {format_duration(bound)} after the start"
     return told, start, levels
 
 
 def _marks(growth: Growth, horizon: int) -> tuple[list[int], int | None]:
-    """When levels are given, in ms from the start to the end of the run, and which of them is where the trend falls no
-    further (None where that is not in the run); between two marks demand goes on straight."""
+    """When levels are given, in ms from the start to the end of the run, and which of them is where the trend ends
+    (None where that is not in the run); between two marks demand goes on straight."""
     end = -(-horizon // WEEK_MS) * WEEK_MS
     # A constant rate bends: marks are so near that chords are no more than 2 % above it, or a week apart.
     bends = growth.kind == "exponential"
     step = max(1, min(4, int(0.4 / abs(growth.slope)))) * WEEK_MS if bends and growth.slope else end
-    after = growth.least_after()
-    least = None if after is None or after * WEEK_MS >= end else -(-round(after * WEEK_MS) // HOUR_MS) * HOUR_MS
-    kept = [mark for mark in range(0, end, step) if least is None or mark < least]
-    return [*kept, *([least] if least is not None else []), *([end] if least != end else [])], least
+    after = growth.bound_after()
+    bound = None if after is None or after * WEEK_MS >= end else -(-round(after * WEEK_MS) // HOUR_MS) * HOUR_MS
+    kept = [mark for mark in range(0, end, step) if bound is None or mark < bound]
+    return [*kept, *([bound] if bound is not None else []), *([end] if bound != end else [])], bound
 
 
 def _origins(known: Sequence[Case], places: Places) -> list[str]:

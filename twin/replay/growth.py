@@ -44,25 +44,30 @@ class Growth(Struct, frozen=True):
     p: float
 
     def rate(self, after_weeks: float) -> float:
-        """Orders a week so many weeks after the period; never below a hundredth of the mean."""
-        if self.kind == "linear":
-            return max(self._least, self.at_end + self.slope * after_weeks)
-        if self.kind == "exponential":
-            return max(self._least, self.at_end * exp(self.slope * after_weeks))
-        return self.mean
+        """Orders a week so many weeks after the period; a trend ends at a hundredth or a hundred times the mean."""
+        after = self.bound_after()
+        if after is None:
+            return self.mean
+        if after_weeks >= after:
+            return self._bound
+        return (
+            self.at_end + self.slope * after_weeks
+            if self.kind == "linear"
+            else self.at_end * exp(self.slope * after_weeks)
+        )
 
-    def least_after(self) -> float | None:
-        """Weeks after the period from which the rate falls no further; None where it does not fall."""
-        if self.slope >= 0:
+    def bound_after(self) -> float | None:
+        """Weeks after the period from which the rate falls or rises no further; None where it has no trend."""
+        if self.slope == 0:
             return None
-        if self.at_end <= self._least:
+        if self.slope < 0 and self.at_end <= self._bound:
             return 0.0
-        fall = self._least - self.at_end if self.kind == "linear" else log(self._least / self.at_end)
-        return fall / self.slope
+        way = self._bound - self.at_end if self.kind == "linear" else log(self._bound / self.at_end)
+        return way / self.slope
 
     @property
-    def _least(self) -> float:
-        return 0.01 * self.mean
+    def _bound(self) -> float:
+        return (0.01 if self.slope < 0 else 100) * self.mean
 
 
 def find_growth(instants: Sequence[int], since: int, until: int) -> Growth | None:
