@@ -392,6 +392,28 @@ def test_the_last_day_of_an_export_of_dates_belongs_to_it(told: Told, export: Pa
         assert code == expected, error
 
 
+def test_what_is_not_repaired_in_an_export_is_shown_where_it_is_calibrated(
+    told: Told, export: Path, tmp_path: Path
+) -> None:
+    """RP-02, RP-03: a delivery sixteen years after all others is told, with its row, and so for a base."""
+    first, *rows = export.read_text(encoding="utf-8").splitlines()
+    order, origin, region, units, placed, handed, _ = rows[-1].split(",")
+    late = f"{order}b,{origin},{region},{units},{placed},{handed},2034-05-01 12:00:00"
+    (tmp_path / "log.csv").write_text("\n".join([first, *rows, late]) + "\n", encoding="utf-8")
+    mapping = ("--mapping", export.with_name("map.yaml"))
+    asked = ("calibrate", tmp_path / "log.csv", *mapping, "--until", "2018-09-03T00:00Z")
+    made = ("--base", tmp_path / "made.yaml")
+    for base, out in (((), tmp_path / "made.yaml"), (made, tmp_path / "second.yaml")):
+        code, printed, error = told(*asked, *base, "--out", out)
+        assert (code, error) == (0, "")
+        table = printed.partition("Not repaired")[2].partition("scenario:")[0]
+        assert "after all others" in " ".join(table.split())
+        assert str(len(rows) + 1) in table
+        found = json.loads(told(*asked, *base, "--out", out, "--json")[1])["remarks"]
+        assert [(one["count"], one["rows"][0][0]) for one in found] == [(1, len(rows) + 1)]
+    assert "Not repaired" not in told("calibrate", export, *asked[2:], "--out", tmp_path / "made.yaml")[1]
+
+
 def test_an_export_becomes_a_scenario_that_runs_and_what_came_after_is_kept(
     told: Told, export: Path, tmp_path: Path
 ) -> None:

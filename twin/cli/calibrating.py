@@ -66,19 +66,34 @@ def calibrate_exported(log: EventLog, base: Path, until: str, since: str | None,
     facts = facts_of_log(in_words_of(log, scenario, base), begins, ends, classes)
     words = "" if scenario.log_names is None else ", in the words of the base's log_names"
     made = calibrate_facts(facts, log.title, f"the log '{log.title}'{words}", scenario, base, out.parent)
-    _tell_based(made, log.title, Path(log.files[0].name), base, (begins, ends), out, as_json=as_json)
+    name = Path(log.files[0].name)
+    _tell_based(made, log.title, name, base, (begins, ends), out, as_json=as_json, export=log)
 
 
 def _tell_based(
-    made: Calibration, title: str, log: Path, base: Path, span: tuple[int, int], out: Path, *, as_json: bool
+    made: Calibration,
+    title: str,
+    log: Path,
+    base: Path,
+    span: tuple[int, int],
+    out: Path,
+    *,
+    as_json: bool,
+    export: EventLog | None = None,
 ) -> None:
+    from twin.cli.profiling import plain_remarks, show_remarks
+
     begins, ends = span
     _write(out, made)
     if as_json:
-        head = {"run": str(log), "base": str(base), "since": begins, "until": ends, "file": str(out)}
+        head: dict[str, Any] = {"run": str(log), "base": str(base), "since": begins, "until": ends, "file": str(out)}
+        if export is not None:
+            head["remarks"] = plain_remarks(export)
         _print(head, made.parameters, made.rhythms)
     else:
         _show(f"{title}: {clock(begins)} to {clock(ends)} UTC", made.parameters)
+        if export is not None:
+            show_remarks(export)
         assumed = sum(one.tag == "assumed" for one in made.parameters)
         line(
             f"{count(assumed)} {'stays' if assumed == 1 else 'stay'} as in the base; "
@@ -103,6 +118,7 @@ def calibrate_foreign(
     `rest` is where the event table of what came from `until` on is written, seen at the scenario's places.
     """
     from twin.cli.outputs import check_output
+    from twin.cli.profiling import plain_remarks, show_remarks
     from twin.replay.calibrate import HEAD
     from twin.replay.foreign import calibrate_log
     from twin.replay.foreign_cases import cases_of
@@ -129,9 +145,11 @@ def calibrate_foreign(
     if as_json:
         files = [file.name for file in log.files]
         head = {"log": log.title, "files": files, "since": made.since, "until": made.until, "file": str(out)}
+        head["remarks"] = plain_remarks(log)
         _print(head, made.parameters, {"orders": made.rhythm})
         return
     _show(f"{log.title}: {clock(made.since)} to {clock(made.until)} UTC", made.parameters)
+    show_remarks(log)
     if any(one.name.startswith("calendars ") for one in made.parameters):
         line("handling and transit are counted in the hours of the calendars")
     assumed = sum(one.tag == "assumed" for one in made.parameters)

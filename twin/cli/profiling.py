@@ -15,14 +15,23 @@ from twin.cli.failures import InputError
 from twin.cli.measures import WIDE, show_measures
 from twin.cli.terminal import line, show, table, width
 from twin.cli.texts import clock, count, rounded
-from twin.event_log import EventLog, Remark
+from twin.event_log import EventLog
 
 if TYPE_CHECKING:
     from twin.measures.coverage import Coverage
     from twin.measures.measured import Measured
     from twin.measures.of_event_log import LogProfile, Refused
 
-__all__ = ["chosen_of_log", "first_day", "load_log", "print_profile", "read_log", "show_profile"]
+__all__ = [
+    "chosen_of_log",
+    "first_day",
+    "load_log",
+    "plain_remarks",
+    "print_profile",
+    "read_log",
+    "show_profile",
+    "show_remarks",
+]
 
 GROUP: Final = "ordertwin.event_logs"
 DAY_MS: Final = 86_400_000
@@ -195,15 +204,21 @@ def _show_coverage(log: EventLog, coverage: Coverage) -> None:
             shown.add_row(field.name, _share(field.of_cases), _share(field.of_value))
     show(shown)
     _absent("fields", [field.name for field in coverage.fields if not field.cases])
-    if log.remarks:
-        shown = table("Not repaired", "What", "Count", "First rows", right=("Count",))
-        for remark in log.remarks:
-            shown.add_row(remark.remark, count(remark.count), ", ".join(str(row) for row, _ in remark.rows))
-        show(shown)
+    show_remarks(log)
     for caveat in log.caveats:
         line(fill(f"Caveat: {caveat}", width(), subsequent_indent="  "))
     if log.caveats:
         line()
+
+
+def show_remarks(log: EventLog) -> None:
+    """What was met in the files of a log and is not repaired, where there is such."""
+    if not log.remarks:
+        return
+    shown = table("Not repaired", "What", "Count", "First rows", right=("Count",))
+    for remark in log.remarks:
+        shown.add_row(remark.remark, count(remark.count), ", ".join(str(row) for row, _ in remark.rows))
+    show(shown)
 
 
 def _absent(kind: str, names: Sequence[str]) -> None:
@@ -263,7 +278,7 @@ def print_profile(log: EventLog, profile: LogProfile, globs: Sequence[str]) -> N
             "currency": log.currency,
             "as_of_ms": log.as_of_ms,
             "as_of_stated": log.as_of_stated,
-            "remarks": [_plain_remark(remark) for remark in log.remarks],
+            "remarks": plain_remarks(log),
             "caveats": list(log.caveats),
         },
         "coverage": {
@@ -298,8 +313,12 @@ def print_profile(log: EventLog, profile: LogProfile, globs: Sequence[str]) -> N
     line(json.dumps(plain, indent=2, ensure_ascii=False))
 
 
-def _plain_remark(remark: Remark) -> dict[str, Any]:
-    return {"remark": remark.remark, "count": remark.count, "rows": [list(row) for row in remark.rows]}
+def plain_remarks(log: EventLog) -> list[dict[str, Any]]:
+    """What is not repaired, for JSON."""
+    return [
+        {"remark": remark.remark, "count": remark.count, "rows": [list(row) for row in remark.rows]}
+        for remark in log.remarks
+    ]
 
 
 def _plain_structs(structs: Iterable[Any]) -> list[dict[str, Any]]:
