@@ -188,23 +188,75 @@ def test_what_was_given_up_before_or_at_an_unknown_time_gives_no_duration(at: in
     assert open_[name][1] - found[name][1] == gone, "each of them is open where it is given up later"
 
 
-def test_one_line_given_up_at_an_unknown_time_makes_the_whole_case_unknown() -> None:
-    """RP-03: a case of two lines was given up when the first of them was, unless one has no time."""
+def one_order(*events: tuple[str, str, int | None, int | None]) -> Case:
+    """The case of an order of two lines, each of five units, placed at the start: line, activity, instant and units."""
     fields = {"order": "a", "origin": "p", "region": "x", "row": 1}
+    placed = [("1", "order_placed", START, 5), ("2", "order_placed", START, 5)]
     rows = [
-        {**fields, "case_id": f"a-{line}", "line": line, "activity": activity, "event_ms": at}
-        for line, ends in (("1", START + 3 * DAY), ("2", START + 2 * DAY))
-        for activity, at in (("order_placed", START), ("cancelled", ends))
+        {**fields, "case_id": f"a/{line}", "line": line, "activity": activity, "event_ms": at, "quantity": units}
+        for line, activity, at, units in (*placed, *events)
     ]
-    rows += [{**fields, "case_id": "b", "order": "b", "activity": "order_placed", "event_ms": START}]
-    rows += [{**fields, "case_id": "b", "order": "b", "activity": "delivered", "event_ms": START + DAY}]
+    steps = (("order_placed", START), ("delivered", START + DAY))
+    rows += [{**fields, "case_id": "b", "order": "b", "activity": name, "event_ms": at} for name, at in steps]
     found = {case.order: case for case in cases_of(log_of(rows)).cases}
-    assert (found["a"].cancelled, found["a"].cancelled_at) == (True, START + 2 * DAY)
-    assert (found["b"].cancelled, found["b"].cancelled_at) == (False, None)
-    rows[1]["event_ms"] = None
-    found = {case.order: case for case in cases_of(log_of(rows)).cases}
-    assert (found["a"].cancelled, found["a"].cancelled_at) == (True, None)
-    assert known_before(found.values(), START, START + DAY)[0].cancelled
+    assert (found["b"].given_up, found["b"].cancelled, found["b"].cancelled_at) == (False, 0, None)
+    return found["a"]
+
+
+def test_a_case_is_given_up_when_the_last_of_its_lines_is_unless_one_has_no_time() -> None:
+    """RP-03: in a log of status columns nobody knows when."""
+    case = one_order(("1", "cancelled", START + 3 * DAY, None), ("2", "cancelled", START + 2 * DAY, None))
+    assert (case.given_up, case.cancelled_at) == (True, START + 3 * DAY)
+    assert not known_before([case], START, START + 3 * DAY)[0].given_up
+    undated = one_order(("1", "cancelled", None, None), ("2", "cancelled", START + 2 * DAY, None))
+    assert (undated.given_up, undated.cancelled_at) == (True, None)
+    assert known_before([undated], START, START + DAY)[0].given_up
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        [("1", "cancelled", 3, None)],
+        [("1", "rejected", 3, None)],
+        [("1", "rejected", 3, 5)],
+        [("1", "reduced", 2, 2), ("1", "rejected", 3, 3)],
+        [("1", "handed_to_carrier", 1, 5), ("1", "cancelled", 3, None)],
+    ],
+)
+def test_a_case_lasts_until_the_rest_came_where_a_line_was_given_up(gone: list[tuple[str, str, int, int]]) -> None:
+    """RP-03: refused, taken off unit by unit, or given up; before that was told, the line is still waited for."""
+    rest = (("2", "handed_to_carrier", START + DAY, 5), ("2", "delivered", START + 2 * DAY, 5))
+    case = one_order(*((line, name, START + day * DAY, units) for line, name, day, units in gone), *rest)
+    assert (case.lines, case.cancelled, case.given_up) == (2, 1, False)
+    assert (case.handed_at, case.delivered_at, case.cancelled_at) == (START + DAY, START + 2 * DAY, START + 3 * DAY)
+    (before,) = known_before([case], START, START + 3 * DAY)
+    assert (before.handed_at, before.delivered_at, before.cancelled) == (None, None, 0)
+    assert known_before([case], START, START + 3 * DAY + 1) == [case]
+
+
+def test_units_taken_off_a_line_leave_it_to_be_delivered() -> None:
+    """RP-03: the line goes on with the rest, and the case waits for it."""
+    rest = (("1", "reduced", START + DAY, 4), ("2", "delivered", START + 2 * DAY, 5))
+    assert (one_order(*rest).cancelled, one_order(*rest).delivered_at) == (0, None)
+    assert one_order(*rest, ("1", "delivered", START + 4 * DAY, 1)).delivered_at == START + 4 * DAY
+
+
+def test_what_was_given_up_in_part_is_told_in_the_file() -> None:
+    """RP-03: it takes its time, as far as it came."""
+    log = known_log(1, 54)
+    rows = log.table.to_pylist()
+    more = [
+        {**row, "case_id": f"{row['case_id']}/more", "activity": activity}
+        for row in rows
+        if row["activity"] == "order_placed"
+        for activity in ("order_placed", "cancelled")
+    ]
+    made = calibrate_log(log_of([*rows, *more], log.as_of_ms), UNTIL)
+    assert "some lines were given up; they last until the rest came" in " ".join(made.text.replace("\n# ", " ").split())
+    plain = {one.name: one for one in calibrate_log(log, UNTIL).parameters}
+    found = {one.name: one for one in made.parameters}
+    name = "warehouses north handling, mean"
+    assert (found[name].n, found[name].estimate) == (plain[name].n, plain[name].estimate)
 
 
 # --- a trend that goes on

@@ -259,7 +259,10 @@ def test_nothing_after_the_end_is_looked_at(log: EventLog, recorded: Run) -> Non
     assert any(one.delivered_at < 0 <= one.shipped_at for one in parcels_of(log, until))
 
 
-def test_a_parcel_given_up_before_it_shipped_is_none_that_is_still_picked(log: EventLog, recorded: Run) -> None:
+@pytest.mark.parametrize("activity", ["cancelled", "rejected", "reduced"])
+def test_a_parcel_given_up_before_it_shipped_is_none_that_is_still_picked(
+    log: EventLog, recorded: Run, activity: str
+) -> None:
     until = recorded.manifest.end_ms
     one = next(parcel for parcel in parcels_of(log, until) if parcel.lines == 2)
     lines = ["1", "2"]
@@ -267,7 +270,7 @@ def test_a_parcel_given_up_before_it_shipped_is_none_that_is_still_picked(log: E
     def ended(row: dict[str, Any], gone: list[str]) -> str:
         if row["order"] != one.order or row["activity"] not in ("picked", "handed_to_carrier", "delivered", "invoiced"):
             return str(row["activity"])
-        return "cancelled" if row["activity"] == "picked" and row["line"] in gone else "packed"
+        return activity if row["activity"] == "picked" and row["line"] in gone else "packed"
 
     for gone, there in ((lines[:1], True), (lines, False)):
         other = _relabelled(log, "activity", lambda row, gone=gone: ended(row, gone))
@@ -782,20 +785,24 @@ def test_service_to_a_promise_is_not_told_of_a_log_that_lacks_promises(
     assert "otif_to_promise" in {one.measure for one in made.statement.figures}
 
 
-def test_cancelled_lines_of_the_log_are_told(
+def test_lines_that_the_log_cancels_refuses_or_reduces_are_told(
     log: EventLog, recorded: Run, base_file: Path, tmp_path: Path, made: Reconstruction
 ) -> None:  # RP-04
-    last = _rows(log, "delivered")[-1]["order"]
+    last, *_, first = reversed(list(dict.fromkeys(row["order"] for row in _rows(log, "invoiced"))))
+    becomes = {last: "cancelled", first: "rejected"}
     gone = _relabelled(
         log,
         "activity",
-        lambda row: "cancelled" if (row["activity"], row["order"]) == ("invoiced", last) else row["activity"],
+        lambda row: becomes.get(row["order"], "invoiced") if row["activity"] == "invoiced" else row["activity"],
     )
-    lines = {row["line"] for row in _rows(gone, "cancelled") if row["order"] == last}
+    lines = [
+        {row["line"] for row in _rows(gone, activity) if row["order"] == order} for order, activity in becomes.items()
+    ]
+    assert all(lines)
     all_lines = len(_rows(log, "order_placed"))
-    told = f"Anything about cancellations: the log cancels {len(lines)} of its {all_lines:,} order lines"
+    does = f"cancels {len(lines[0])}, refuses {len(lines[1])} of its {all_lines:,} order lines"
     said = again(gone, recorded, base_file, tmp_path / "out").statement
-    assert lines and any(text.startswith(told) for text in said.never)
+    assert any(text.startswith(f"Anything about cancellations: the log {does}") for text in said.never)
     assert not any("cancellations" in text for text in made.statement.never)
 
 

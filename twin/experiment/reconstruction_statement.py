@@ -62,7 +62,7 @@ class Telling:
         self.base_file = base_file
         self.start, self.fit_until, self.end = span
         self.numbers = _numbers(log, self.start)
-        self.cancelled = _cancelled(log)
+        self.lost = _lost(log)
         # Of the orders of the tested period, those that the log has a promise of.
         tested = tested_part(log, self.fit_until).table
         orders, promised = (
@@ -231,10 +231,10 @@ class Telling:
                 f"from the start of the log, {format_instant(self.start)}, {apart} {later} than the base's own."
             )
         lines = {(row["order"], line_of(row)) for row in placed_rows(self.log)}
-        if self.cancelled:
+        if self.lost:
             said.append(
-                f"Anything about cancellations: the log cancels {len(self.cancelled):,} of its {len(lines):,} "
-                "order lines, and the replay carries out what the engine does not cancel itself."
+                f"Anything about cancellations: the log {', '.join(self.lost)} of its {len(lines):,} order lines, and "
+                "the replay carries out what the engine does not cancel or refuse itself."
             )
         if changes:
             said.append(
@@ -319,11 +319,19 @@ def _numbers(log: EventLog, start: int) -> dict[tuple[str, str], int]:
     return found
 
 
-def _cancelled(log: EventLog) -> set[tuple[str, str]]:
-    """The lines that were placed and given up."""
-    table = log.table.filter(pc.equal(log.table["activity"], "cancelled")).select(["order", "line", "item"])
-    gone = GivenUp(table.to_pylist())
-    return {(row["order"], line_of(row)) for row in placed_rows(log) if gone.holds(row)}
+_LOSES: Final = {"cancelled": "cancels", "rejected": "refuses", "reduced": "takes units off"}
+
+
+def _lost(log: EventLog) -> list[str]:
+    """What the log does to lines that were placed, and to how many."""
+    said = []
+    for activity, does in _LOSES.items():
+        table = log.table.filter(pc.equal(log.table["activity"], activity)).select(["order", "line", "item"])
+        gone = GivenUp(table.to_pylist())
+        lines = {(row["order"], line_of(row)) for row in placed_rows(log) if gone.holds(row)}
+        if lines:
+            said.append(f"{does} {len(lines):,}")
+    return said
 
 
 def _sites(log: EventLog, since: int) -> dict[tuple[str, str], tuple[str, str, int]]:

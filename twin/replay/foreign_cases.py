@@ -16,6 +16,7 @@ import duckdb
 from msgspec import Struct
 
 from twin.event_log import COLUMNS, EventLog
+from twin.measures.coverage import GIVEN_UP, LINE_WANTED, REFUSED, TAKEN
 from twin.replay.facts import CalibrationRefused
 
 __all__ = [
@@ -47,9 +48,9 @@ ALL: Final = "all"
 
 class Case(NamedTuple):
     """What one order wants from one origin for one region; instants in ms, None for what has not happened or is not
-    known. It is handed over and delivered when the last of it is. It is `cancelled` where any of it was given up, from
-    `cancelled_at` on; None where the log does not say when. `units` are its lines where the log names lines, else its
-    quantity; `value_minor` is that of all units."""
+    known. It is handed over and delivered when the last of its lines is that was not given up. `cancelled` of its lines
+    were given up, refused or taken off whole, the last of them at `cancelled_at`; None where the log does not say when.
+    `units` are its lines where the log names lines, else its quantity; `value_minor` is that of all units."""
 
     order: str
     origin: str
@@ -59,10 +60,16 @@ class Case(NamedTuple):
     handed_at: int | None
     delivered_at: int | None
     promised_at: int | None
-    cancelled: bool
+    lines: int
+    cancelled: int
     cancelled_at: int | None
     units: int
     value_minor: int | None
+
+    @property
+    def given_up(self) -> bool:
+        """Whether nothing of it is wanted any more, or can be had."""
+        return self.cancelled == self.lines
 
 
 class Cases(Struct, frozen=True):
@@ -150,6 +157,9 @@ def _held(con: duckdb.DuckDBPyConnection) -> dict[str, bool]:
     return dict(zip([*names, "order_placed"], map(bool, row), strict=True))
 
 
+_ENDS: Final = "('cancelled', 'rejected', 'reduced')"
+
+
 def origin_expression(fields: Sequence[str]) -> str:
     """Where the goods of a case come from, in SQL over its events; blanks at either end are to be trimmed."""
     return " || ' ' || ".join(f"coalesce(max(\"{name}\"), '')" for name in fields) or "''"
@@ -169,22 +179,30 @@ def _query(fields: Sequence[str], begins: str) -> str:
                 max(event_ms) filter (activity = 'handed_to_carrier') as handed,
                 max(event_ms) filter (activity in ('delivered', 'purchase_order_received')) as delivered,
                 min(promised_ms) as promised,
-                bool_or(activity = 'cancelled') as cancelled,
-                bool_or(activity = 'cancelled' and event_ms is null) as undated,
-                min(event_ms) filter (activity = 'cancelled') as cancelled_at,
+                {GIVEN_UP} or {REFUSED} or coalesce({TAKEN} > 0 and {TAKEN} >= {LINE_WANTED}, false) as gone,
+                bool_or(activity in {_ENDS} and event_ms is null) as undated,
+                coalesce(
+                    min(event_ms) filter (activity = 'cancelled'), max(event_ms) filter (activity in {_ENDS})
+                ) as gone_at,
                 max(quantity) as quantity,
                 max(value_minor) as value
             from events group by case_id
         )
         select ordered, origin, region, max(carrier), min(began),
-            case when count(handed) = count(*) then max(handed) end,
-            case when count(delivered) = count(*) then max(delivered) end,
-            max(promised), bool_or(cancelled), case when not bool_or(undated) then min(cancelled_at) end,
+            case when {_all("handed")} then max(handed) end,
+            case when {_all("delivered")} then max(delivered) end,
+            max(promised), count(*), count(*) filter (gone),
+            case when not bool_or(gone and undated) then max(gone_at) filter (gone) end,
             case when count(line) > 0 then count(*) else sum(quantity)::bigint end,
             sum(value)::bigint
         from lines group by ordered, origin, region
         order by min(began), ordered, origin, region
     """
+
+
+def _all(instant: str) -> str:
+    """Whether all lines of a case got so far that are not given up; all of them where all are."""
+    return f"bool_and({instant} is not null) or not bool_and(gone) and bool_and(gone or {instant} is not null)"
 
 
 def _backwards(case: Case) -> bool:
@@ -196,16 +214,18 @@ def known_before(cases: Iterable[Case], since: int, until: int) -> list[Case]:
     """The cases that began in [`since`, `until`) ms, with what happened before `until` only.
 
     What was given up at a time that the log does not say counts as given up before."""
-    return [
-        case._replace(
-            handed_at=_before(case.handed_at, until),
-            delivered_at=_before(case.delivered_at, until),
-            cancelled=case.cancelled and (case.cancelled_at is None or case.cancelled_at < until),
-            cancelled_at=_before(case.cancelled_at, until),
-        )
-        for case in cases
-        if since <= case.began_at < until
-    ]
+    return [_known(case, until) for case in cases if since <= case.began_at < until]
+
+
+def _known(case: Case, until: int) -> Case:
+    handed, delivered = _before(case.handed_at, until), _before(case.delivered_at, until)
+    if case.cancelled_at is None or case.cancelled_at < until:
+        return case._replace(handed_at=handed, delivered_at=delivered)
+    # A line that is given up later is still waited for.
+    rest = case.given_up
+    return case._replace(
+        handed_at=handed if rest else None, delivered_at=delivered if rest else None, cancelled=0, cancelled_at=None
+    )
 
 
 def _before(at: int | None, until: int) -> int | None:

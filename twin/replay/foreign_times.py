@@ -49,7 +49,7 @@ class Times:
         self.places = places
         self.since, self.until = since, until
         # What was given up never takes its time.
-        self.kept = [case for case in known if not case.cancelled]
+        self.kept = [case for case in known if not case.given_up]
         self.site = {case: places.sites[case.origin] for case in known}
         self.region = {case: places.regions[case.region] for case in known}
         self.parameters: list[Parameter] = []

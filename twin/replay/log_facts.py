@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from twin.event_log import EventLog
 from twin.replay.facts import Arrival, Duration, Facts
-from twin.replay.given_up import GivenUp, line_of
+from twin.replay.given_up import GivenUp, given_up_rows, line_of
 from twin.replay.log_time import only_dates
 
 __all__ = ["Purchase", "Transit", "facts_of_log", "parcels_of", "purchases_of"]
@@ -109,7 +109,7 @@ def parcels_of(log: EventLog, until: int) -> list[Transit]:
     """Every parcel that was released or shipped before `until` (ms), by when; later events are not looked at."""
     placed: dict[str, int] = {}
     found: dict[str, dict[str, Any]] = {}
-    gone = GivenUp(_given_up(log, until))
+    gone = GivenUp(given_up_rows(log, until))
     for row in _rows(log, until):
         activity, order, at = row["activity"], row["order"] or "", row["event_ms"]
         if activity in ("order_placed", "order_approved"):
@@ -156,7 +156,7 @@ def purchases_of(log: EventLog, until: int) -> list[Purchase]:
     One that was given up before all of it came is not still on its way, and is left out.
     """
     found: dict[tuple[str, str], dict[str, Any]] = {}
-    gone = {(row["purchase_order"], row["item"]) for row in _given_up(log, until)}
+    gone = {(row["purchase_order"], row["item"]) for row in given_up_rows(log, until)}
     for row in _rows(log, until):
         key = (row["purchase_order"] or "", row["item"] or "")
         if row["activity"] == "purchase_order_created" and key[0]:
@@ -206,16 +206,6 @@ def _orders(log: EventLog, until: int) -> Iterator[tuple[int, str, str, tuple[tu
                 lines.append((row["item"], row["quantity"]))
     for at, channel, region, lines in found.values():
         yield at, channel, region, tuple(lines)
-
-
-def _given_up(log: EventLog, until: int) -> list[dict[str, Any]]:
-    """What was cancelled before `until`, or at a time that nobody wrote down, as a status does not."""
-    import pyarrow.compute as pc
-
-    table = log.table.filter(pc.equal(log.table["activity"], "cancelled"))
-    table = table.filter(pc.fill_null(pc.less(table["event_ms"], until), True))
-    rows: list[dict[str, Any]] = table.select(["order", "line", "purchase_order", "item"]).to_pylist()
-    return rows
 
 
 def _rows(log: EventLog, until: int) -> list[dict[str, Any]]:
