@@ -123,14 +123,21 @@ def resume(
 
 
 @commands.command()
-def validate(scenarios: ScenarioFiles) -> None:
+def validate(
+    scenarios: ScenarioFiles,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change each, e.g. warehouses[north].pickers=8."),
+    ] = None,
+) -> None:
     """Say all that is wrong with scenarios, by file and line."""
-    from twin.scenario import ScenarioError, load
+    from twin.cli.overrides import parse_overrides
+    from twin.scenario import ScenarioError, load, load_plain
 
     wrong = 0
     for path in scenarios:
         try:
-            scenario = load(path)
+            scenario = load(path, parse_overrides(settings, load_plain(path)) if settings else None)
         except ScenarioError as error:
             wrong += 1
             for problem in error.problems:
