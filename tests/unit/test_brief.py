@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -26,6 +27,7 @@ from twin.experiment.harm import CALM
 from twin.experiment.leakage import result
 from twin.log import read_entries, read_truth
 from twin.measures import compare, facts_of
+from twin.measures.outside import asked_outside
 from twin.observability import blast_radius, total_queue
 from twin.report.brief_charts import timeline_of
 from twin.report.brief_page import write_brief
@@ -209,6 +211,34 @@ def test_a_single_seed_has_no_interval_and_says_so(scenario: Scenario, tmp_path:
     with made.pair.kept:
         text = text_of(write_brief(made, tmp_path / "page.html", COMMAND).read_text(encoding="utf-8"))
     assert "one seed, no interval" in text and "one seed cannot tell" in text
+
+
+def test_the_page_says_how_many_decisions_were_the_services_own(scenario: Scenario, tmp_path: Path) -> None:
+    """PL-04: one that is out of reach for half of the day leaves the rules to decide, and that is counted."""
+    command = f"stdio:{shlex.quote(sys.executable)} -m adapters.services"
+    changes = {
+        "run": {"horizon": "1d"},
+        "services": [{"id": "nearest", "address": command}],
+        "policies": {"sourcing": {"outside": {"service": "nearest"}}},
+    }
+    once = {"timeout": "1m", "retries": {"max": 0}}
+    away = {
+        "policies": {"sourcing": {"outside": {"service": "nearest"}}, "delivery": {"decision": once}},
+        "interfaces": [{"id": "decider", "to": "decision/nearest"}],
+        "faults": [{"kind": "outage", "interface": "decider", "from": "8h", "for": "10h"}],
+    }
+    for one, own in ((changes, False), (changes | away, True)):
+        made = brief(scenario.with_changes(one), (1,))
+        with made.pair.kept:
+            text = text_of(write_brief(made, tmp_path / "page.html", COMMAND).read_text(encoding="utf-8"))
+        told = re.search(r"the service 'nearest' \(sourcing(?:: ([\d,]+) of ([\d,]+))?\), and all others by", text)
+        assert told is not None and (told[1] is not None) is own
+        assert ("decisions by a service outside" in text) is not own
+        assert (" % of the decisions asked of a service outside were its own" in text) is own
+        if own:
+            (row,) = asked_outside(made.pair.hurt.measures)
+            assert (told[1], told[2]) == (f"{row.decided:,}", f"{row.asked:,}")
+            assert 0 < row.decided < row.asked
 
 
 def test_each_input_is_varied_alone_and_both_ways(scenario: Scenario) -> None:

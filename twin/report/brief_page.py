@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from twin.experiment.brief import CONFIDENCE_PPM, Brief
+from twin.measures.outside import asked_outside
 from twin.report.brief_charts import loss_by_cause, shipped_and_due, timeline_of
 from twin.report.brief_tables import by_customer, by_group, by_seed, influence_table, option_table, trouble_table
 from twin.report.brief_words import back_at, interval_text, mean_text, moment, no_loss_text, not_back, sentence, span
-from twin.report.logic import decided_by, is_reference
+from twin.report.logic import decided_by, is_reference, who_decided
 from twin.report.page import Key, environment
 from twin.report.words import bare, count, money, plural
 
@@ -18,7 +19,6 @@ __all__ = ["STAMP", "write_brief"]
 
 STAMP: Final = "MODEL"
 LOGIC: Final = "reference order logic of ordertwin, not yours"
-OUTSIDE: Final = "decisions by a service outside"
 AGREEMENT: Final = "agreement with a live system: not measured"
 ORIGIN: Final = (
     "This is a model. The orders, the sites and the trouble come from a scenario, and the decisions were taken by "
@@ -46,11 +46,12 @@ def _context(brief: Brief, command: str, vary: str) -> dict[str, Any]:
     pair, scenario = brief.pair, brief.scenario
     manifest, currency = pair.hurt.manifest, scenario.currency
     timeline = timeline_of(pair, back_at(brief))
+    asked = asked_outside(pair.hurt.measures)
     return {
         "title": manifest.title,
         "sentence": sentence(brief),
         "stamp": STAMP,
-        "logic": LOGIC if is_reference(scenario) else OUTSIDE,
+        "logic": LOGIC if is_reference(scenario) else who_decided(scenario, asked),
         "agreement": AGREEMENT,
         "manifest": manifest,
         "seeds": len(brief.harms),
@@ -66,7 +67,7 @@ def _context(brief: Brief, command: str, vary: str) -> dict[str, Any]:
         "influences": influence_table(brief, currency, vary),
         "troubles": trouble_table(brief),
         "by_seed": by_seed(brief),
-        "origin": ORIGIN.format(logic=decided_by(scenario)),
+        "origin": ORIGIN.format(logic=decided_by(scenario, asked)),
         "facts": _facts(brief),
         "command": command,
     }
