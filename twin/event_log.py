@@ -11,7 +11,7 @@ came from, counted from 1 after the header.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -28,6 +28,7 @@ __all__ = [
     "Remark",
     "SourceFile",
     "arrow_schema",
+    "line_of",
 ]
 
 ACTIVITIES: Final[dict[str, str]] = {
@@ -157,6 +158,11 @@ class EventLogSource(Protocol):
     """
 
     def __call__(self, paths: Sequence[Path], mapping: Path) -> EventLog: ...
+
+
+def line_of(row: Mapping[str, Any]) -> str:
+    """By what a row of the neutral log names its line: its number, else its item; empty for an order as a whole."""
+    return row["line"] or row["item"] or ""
 
 
 def arrow_schema() -> Any:

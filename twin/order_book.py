@@ -17,6 +17,7 @@ import msgspec
 
 __all__ = [
     "BookAdjustment",
+    "BookCancellation",
     "BookCredit",
     "BookItem",
     "BookLine",
@@ -72,10 +73,18 @@ class BookLine(msgspec.Struct, frozen=True, gc=False):
     row: int
 
 
+class BookCancellation(msgspec.Struct, frozen=True, gc=False):
+    """The customer gives up these lines of an order at `at_ms`; all of them where none is named."""
+
+    at_ms: int
+    lines: tuple[int, ...] = ()
+
+
 class BookOrder(msgspec.Struct, frozen=True):
     """One order with at least one accepted line; `customer` is `guest/<order>` where none is named.
 
     `requested_ms` is when the customer wants it; 0 where the book does not say, and the channel's rule holds.
+    `cancellations` are sorted by time, and none is before the order.
     """
 
     order: str
@@ -85,6 +94,7 @@ class BookOrder(msgspec.Struct, frozen=True):
     at_ms: int
     lines: tuple[BookLine, ...]
     requested_ms: int = 0
+    cancellations: tuple[BookCancellation, ...] = ()
 
 
 class BookCredit(msgspec.Struct, frozen=True, gc=False):

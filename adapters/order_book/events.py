@@ -1,4 +1,4 @@
-"""An order book from the neutral log of a foreign system: the orders that it placed, as they came."""
+"""An order book from the neutral log of a foreign system: its orders as they came, and what of them was given up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from twin.event_log import line_of
 from twin.order_book import (
+    BookCancellation,
     BookItem,
     BookLine,
     BookOrder,
@@ -47,7 +49,7 @@ def load(path: Path, mapping: Mapping[str, Any], progress: Progress | None = Non
 
     `mapping` may name the `channel` and the `region` of orders for which the log has none, and the `currency_exponent`
     (2). A line's price is its value by its quantity, rounded half up; lines without item or quantity are refused and
-    counted. Raises `OrderBookError`.
+    counted. What is `cancelled` at a known time is given up by the customer then. Raises `OrderBookError`.
     """
     strange = [key for key in mapping if key not in KEYS]
     if strange:
@@ -55,11 +57,12 @@ def load(path: Path, mapping: Mapping[str, Any], progress: Progress | None = Non
     exponent = mapping.get("currency_exponent", 2)
     if type(exponent) is not int or not 0 <= exponent <= 4:
         raise OrderBookError("mapping.currency_exponent", f"{exponent!r} is no number of decimals", "give 0 to 4")
-    rows = _rows(path)
+    rows, cancelled = _rows(path)
     accepted, refused = Counter[str](), Counter[str]()
     lines: dict[str, list[BookLine]] = {}
     heads: dict[str, dict[str, Any]] = {}
     named: dict[str, Counter[int]] = {}
+    numbers: dict[tuple[str, str], int] = {}
     rounded = 0
     for number, row in enumerate(rows, start=1):
         quantity = row["quantity"] or 0
@@ -78,9 +81,11 @@ def load(path: Path, mapping: Mapping[str, Any], progress: Progress | None = Non
         rounded += price * quantity != value
         held = lines.setdefault(order, [])
         held.append(BookLine(len(held) + 1, row["item"], quantity, price, row["row"] or number))
+        numbers.setdefault((order, line_of(row)), len(held))
         named.setdefault(row["item"], Counter())[price] += 1
         accepted["lines"] += 1
         accepted["units"] += quantity
+    gone, left_out = _cancellations(cancelled, heads, numbers)
     orders = [
         BookOrder(
             order,
@@ -90,6 +95,7 @@ def load(path: Path, mapping: Mapping[str, Any], progress: Progress | None = Non
             head["event_ms"],
             tuple(lines[order]),
             head["requested_ms"] or 0,
+            tuple(gone.get(order, ())),
         )
         for order, head in heads.items()
     ]
@@ -109,7 +115,10 @@ def load(path: Path, mapping: Mapping[str, Any], progress: Progress | None = Non
             RuleCount("order line", "accepted", accepted["lines"], accepted["units"]),
             *[RuleCount(rule, "refused", refused[f"{rule}/lines"], refused[f"{rule}/units"]) for rule in rules],
         ),
-        remarks=(BookRemark("prices rounded to the minor unit", rounded),),
+        remarks=(
+            BookRemark("prices rounded to the minor unit", rounded),
+            *([BookRemark("cancellations without a time or an accepted line, left out", left_out)] if left_out else []),
+        ),
     )
     check_accounts(book)
     if progress is not None:
@@ -117,8 +126,33 @@ def load(path: Path, mapping: Mapping[str, Any], progress: Progress | None = Non
     return book
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of `order_placed`, in the log's order."""
+def _cancellations(
+    rows: list[dict[str, Any]], heads: Mapping[str, Mapping[str, Any]], numbers: Mapping[tuple[str, str], int]
+) -> tuple[dict[str, list[BookCancellation]], int]:
+    """By order, in the order of their times, and how many have no time, or a line that was not accepted.
+
+    What was given up before its order came is given up when it comes. Of orders that are not in the book none is known.
+    """
+    found: dict[str, list[BookCancellation]] = {}
+    left_out = 0
+    for row in rows:
+        order = row["order"]
+        if order not in heads:
+            continue
+        line = line_of(row)
+        number = numbers.get((order, line))
+        if row["event_ms"] is None or (line and number is None):
+            left_out += 1
+            continue
+        at = max(row["event_ms"], heads[order]["event_ms"])
+        found.setdefault(order, []).append(BookCancellation(at, () if number is None else (number,)))
+    for several in found.values():
+        several.sort(key=lambda one: (one.at_ms, one.lines))
+    return found, left_out
+
+
+def _rows(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The rows of `order_placed`, and those of `cancelled`, in the log's order."""
     if not path.is_file():
         raise OrderBookError(str(path), "there is no such file", "give the events.parquet of a neutral log")
     try:
@@ -134,9 +168,10 @@ def _rows(path: Path) -> list[dict[str, Any]]:
             f"it has no column '{missing[0]}'",
             "give the events.parquet of a neutral log (twin profile --out)",
         )
-    found: list[dict[str, Any]] = (
-        table.filter(pc.equal(table["activity"], "order_placed")).select(list(COLUMNS)).to_pylist()
+    placed, cancelled = (
+        table.filter(pc.equal(table["activity"], name)).select(list(COLUMNS)).to_pylist()
+        for name in ("order_placed", "cancelled")
     )
-    if not found:
+    if not placed:
         raise OrderBookError(str(path), "no order was placed in it", "give a log with the activity order_placed")
-    return found
+    return placed, cancelled

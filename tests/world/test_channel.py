@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.world.stage import DAY, HOUR, MINUTE, MONDAY, Stage, tiny
-from twin.core.commands import CaptureOrder, IssueCredit
-from twin.core.events import CreditIssued
-from twin.order_book import BookAdjustment, BookCredit, BookLine, BookOrder
+from twin.core.commands import CancelOrder, CaptureOrder, IssueCredit
+from twin.core.events import CreditIssued, OrderCancelled
+from twin.order_book import BookAdjustment, BookCancellation, BookCredit, BookLine, BookOrder
 from twin.world.business import Business
 from twin.world.channel import BookChannel, BookFeed, Channel, ChannelConfig, Weighted, zipf_mandelbrot
 from twin.world.party import Link
@@ -201,6 +201,32 @@ def test_a_book_is_replayed_at_its_own_stamps_within_the_run() -> None:
         ("b4", 59 * DAY),
     ]
     assert all(order.lines[0].price_minor == 400 for order in captured(stage))
+
+
+@pytest.mark.parametrize("left_ppm", [1_000_000, 0])
+def test_what_the_customer_of_a_book_gives_up_is_cancelled_then(left_ppm: int) -> None:  # RP-05
+    """One line of three, then all that is left; who stays away has nothing to cancel."""
+    lines = tuple(BookLine(number, "mug", quantity, 400, number) for number, quantity in ((1, 500), (2, 1), (3, 500)))
+    gone = (BookCancellation(MONDAY + HOUR, (2,)), BookCancellation(MONDAY + 2 * HOUR))
+
+    def with_book(world: Business) -> None:
+        book = (BookOrder("b1", "ann", "home", "web", MONDAY, lines, cancellations=gone),)
+        channel = world.add(BookChannel("channel/book", Link(), config(MONDAY + 60 * DAY), book))
+        channel.left_ppm = left_ppm
+
+    stage = Stage(tiny(), prepare=with_book)
+    stage.run(60 * DAY)
+    asked = [entry for entry in stage.log.entries if isinstance(entry.command, CancelOrder)]
+    if not left_ppm:
+        assert (captured(stage), asked) == ([], [])
+        return
+    assert [(stage.since_start(entry.command.time), entry.command.id) for entry in asked] == [
+        (HOUR, "b1/cancel/1"),
+        (2 * HOUR, "b1/cancel/2"),
+    ]
+    given_up = [event for entry in asked for event in entry.events if isinstance(event, OrderCancelled)]
+    assert [{one.line for one in event.units} for event in given_up] == [{2}, {1, 3}]
+    assert {event.by for event in given_up} == {"customer"}
 
 
 def thinned(left_ppm: int, demand: dict[str, Any] | None) -> list[CaptureOrder]:

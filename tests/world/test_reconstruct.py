@@ -665,6 +665,38 @@ def test_decimals_that_no_currency_has_are_refused(log: EventLog, tmp_path: Path
         load_events(tmp_path / "events.parquet", {"currency_exponent": exponent})
 
 
+def test_what_was_given_up_at_a_known_time_is_part_of_the_book(log: EventLog, tmp_path: Path) -> None:  # OB-06, RP-05
+    head = _rows(log, "order_placed")[0] | {"order": "a"}
+    at = head["event_ms"]
+    lines = [head | {"line": str(number), "item": item, "quantity": 1} for number, item in ((7, "anvil"), (9, "bench"))]
+    gone = head | {"activity": "cancelled", "item": None, "quantity": None}
+    rows = [
+        gone | {"line": "9", "event_ms": at + 2 * HOUR},
+        *lines,
+        gone | {"line": "7", "event_ms": at + HOUR},
+        gone | {"line": None, "event_ms": at + 3 * HOUR},
+        # Before it came: then when it comes.
+        gone | {"line": "7", "event_ms": at - HOUR},
+        # Without a time, of a line that there is not, and of an order that there is not.
+        gone | {"line": "7", "event_ms": None},
+        gone | {"line": "8", "event_ms": at + HOUR},
+        gone | {"order": "b", "line": None},
+    ]
+    pq.write_table(pa.Table.from_pylist(rows, log.table.schema), tmp_path / "events.parquet")
+    book = load_events(tmp_path / "events.parquet", {})
+    (order,) = book.orders
+    assert [(one.at_ms - at, one.lines) for one in order.cancellations] == [
+        (0, (1,)),
+        (HOUR, (1,)),
+        (2 * HOUR, (2,)),
+        (3 * HOUR, ()),
+    ]
+    assert (book.remarks[1].remark, book.remarks[1].count) == (
+        "cancellations without a time or an accepted line, left out",
+        2,
+    )
+
+
 def test_prices_are_rounded_and_what_the_log_lacks_is_from_the_mapping(log: EventLog, tmp_path: Path) -> None:  # OB-06
     head = _rows(log, "order_placed")[0]
     rows = [
@@ -785,25 +817,47 @@ def test_service_to_a_promise_is_not_told_of_a_log_that_lacks_promises(
     assert "otif_to_promise" in {one.measure for one in made.statement.figures}
 
 
-def test_lines_that_the_log_cancels_refuses_or_reduces_are_told(
+def test_what_the_log_cancels_is_cancelled_again_as_long_as_it_has_not_left(
     log: EventLog, recorded: Run, base_file: Path, tmp_path: Path, made: Reconstruction
-) -> None:  # RP-04
-    last, *_, first = reversed(list(dict.fromkeys(row["order"] for row in _rows(log, "invoiced"))))
-    becomes = {last: "cancelled", first: "rejected"}
-    gone = _relabelled(
-        log,
-        "activity",
-        lambda row: becomes.get(row["order"], "invoiced") if row["activity"] == "invoiced" else row["activity"],
-    )
-    lines = [
-        {row["line"] for row in _rows(gone, activity) if row["order"] == order} for order, activity in becomes.items()
-    ]
-    assert all(lines)
-    all_lines = len(_rows(log, "order_placed"))
-    does = f"cancels {len(lines[0])}, refuses {len(lines[1])} of its {all_lines:,} order lines"
-    said = again(gone, recorded, base_file, tmp_path / "out").statement
-    assert any(text.startswith(f"Anything about cancellations: the log {does}") for text in said.never)
-    assert not any("cancellations" in text for text in made.statement.never)
+) -> None:  # RP-03, RP-04, RP-05
+    """At the recorded time, as if the customer had; and lines that the log refuses or reduces are told.
+
+    What is in stock is released at once here, so that only what waits for goods can be cancelled.
+    """
+    late, *_, refused, early = reversed(list(dict.fromkeys(row["order"] for row in _rows(log, "invoiced"))))
+    placed = {row["order"]: row["event_ms"] for row in _rows(log, "order_placed")}
+    becomes = {late: "cancelled", refused: "rejected", early: "cancelled"}
+
+    def ended(row: dict[str, Any]) -> dict[str, Any]:
+        if row["order"] == early and row["activity"] == "order_placed":
+            return row | {"quantity": 9_999_999}
+        if row["activity"] != "invoiced" or row["order"] not in becomes:
+            return row
+        at = placed[early] + HOUR if row["order"] == early else row["event_ms"]
+        return row | {"activity": becomes[row["order"]], "event_ms": at}
+
+    rows = [ended(row) for row in log.table.to_pylist()]
+    gone = msgspec.structs.replace(log, table=pa.Table.from_pylist(rows, log.table.schema))
+    found = again(gone, recorded, base_file, tmp_path / "out")
+    lines = {
+        order: {row["line"] for row in _rows(gone, does) if row["order"] == order} for order, does in becomes.items()
+    }
+    assert all(lines.values())
+    both, every = len(lines[early]) + len(lines[late]), len(_rows(log, "order_placed"))
+    said = found.statement
+    told = f"cancels {both} of its {every:,} order lines, and the replay gives up what has not left of "
+    told += f"{len(lines[early])} of them"
+    begins = "That the same would have been cancelled: "
+    assert [text for text in said.never if text.startswith(begins) and told in text]
+    told = f"not supplied: the log refuses {len(lines[refused])} of its {every:,} order lines, and the replay knows"
+    assert [text for text in said.never if told in text]
+    (share,) = [one.share for one in said.inputs if one.name == "cancellations: when"]
+    assert share == len(lines[early]) / both
+    replayed = event_log_of_run(found.runs[AS_IT_WAS][0])
+    cancelled = [*_rows(replayed, "cancelled"), *_rows(replayed, "reduced")]
+    assert {(row["order"], row["line"]) for row in cancelled} == {(early, line) for line in lines[early]}
+    assert all(row["event_ms"] - placed[early] == HOUR for row in cancelled)
+    assert not any("cancelled: the log" in text for text in made.statement.never)
 
 
 def test_a_log_without_sites_has_reference_logic_and_says_so(

@@ -261,7 +261,8 @@ class _Work:
     def _write_events(self, path: Path) -> None:
         import pyarrow.parquet as pq
 
-        table = self.log.table.filter(pc.equal(self.log.table["activity"], "order_placed"))
+        activities = pa.array(["order_placed", "cancelled"])
+        table = self.log.table.filter(pc.is_in(self.log.table["activity"], value_set=activities))
         table = table.filter(pc.greater_equal(table["event_ms"], self.start))
         pq.write_table(table, path, compression="zstd")
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec.structs import replace
 
-from twin.event_log import EventLog
+from twin.event_log import EventLog, line_of
 from twin.experiment.statistics import t_interval
 from twin.log import read_manifest
 from twin.measures.measured import Measured
@@ -21,7 +22,7 @@ from twin.measures.of_event_log import profile_log
 from twin.replay.agreement import Agreement, agreement_of
 from twin.replay.calibrate import Calibration
 from twin.replay.fidelity import Compared, Fidelity
-from twin.replay.given_up import GivenUp, line_of
+from twin.replay.given_up import GivenUp
 from twin.replay.residuals_of import Residuals
 from twin.replay.statement import NOT_YOURS, Figure, Input, Near, Statement
 from twin.run import LUCK
@@ -62,7 +63,10 @@ class Telling:
         self.base_file = base_file
         self.start, self.fit_until, self.end = span
         self.numbers = _numbers(log, self.start)
-        self.lost = _lost(log)
+        self.placed = {(row["order"], line_of(row)) for row in placed_rows(log)}
+        self.cancelled, self.refused, self.reduced = (
+            _lines_with(log, name) for name in ("cancelled", "rejected", "reduced")
+        )
         # Of the orders of the tested period, those that the log has a promise of.
         tested = tested_part(log, self.fit_until).table
         orders, promised = (
@@ -84,6 +88,7 @@ class Telling:
         distances = tuple([_near(one) for one in found.rows]) if found is not None else ()
         share = agreement[0].same / agreement[0].decisions if agreement and agreement[0].decisions else None
         seed = read_manifest(runs[AS_IT_WAS][0]).seed
+        given_up = self._given_up(logs[AS_IT_WAS][0])
         logic = f"the engine here, under the policies of {self.base_file.name}"
         logic += f"; {NOT_YOURS}" if share is None else ""
         return Statement(
@@ -96,9 +101,9 @@ class Telling:
             f"order lines that ship first from the site that the log names, seed {seed}",
             distances,
             f"noise floor: two halves of the tested log, by its cases; replay: seed {seed}",
-            self._inputs(calibration, residuals, runs[AS_IT_WAS]),
+            self._inputs(calibration, residuals, runs[AS_IT_WAS], given_up),
             self._figures(logs),
-            self._never(distances, agreement, changes),
+            self._never(distances, agreement, changes, given_up),
             self._sources(runs),
         )
 
@@ -130,13 +135,25 @@ class Telling:
                     tally[index] += count
         return tuple(agreement_of(name, *counts[name]) for name in sorted(counts))
 
-    def _inputs(self, calibration: Calibration, residuals: Residuals, runs: Sequence[Path]) -> tuple[Input, ...]:
+    def _given_up(self, simulated: EventLog) -> int:
+        """Lines that the log cancels and the replay gave up, whole or as far as it had not left."""
+        activities = pa.array(["cancelled", "reduced"])
+        table = simulated.table.filter(pc.is_in(simulated.table["activity"], value_set=activities))
+        there = set(zip(table["order"].to_pylist(), table["line"].to_pylist(), strict=True))
+        return sum((order, str(self.numbers.get((order, line)))) in there for order, line in self.cancelled)
+
+    def _inputs(
+        self, calibration: Calibration, residuals: Residuals, runs: Sequence[Path], given_up: int
+    ) -> tuple[Input, ...]:
         orders = {row["order"] for row in placed_rows(self.log)}
         replayed = {order for order, _ in self.numbers}
         told = f"{len(orders):,} orders of the log"
         if len(replayed) < len(orders):
             told = f"{len(replayed):,} of the {told}; the others came before, or have no item or quantity in it"
         rows = [Input("orders: when, where from, for what", "measured", len(replayed) / len(orders), told)]
+        if self.cancelled:
+            told = f"{given_up:,} of {len(self.cancelled):,} lines that the log cancels"
+            rows.append(Input("cancellations: when", "measured", given_up / len(self.cancelled), told))
         luck: dict[str, Counter[str]] = {}
         for run in runs:
             for kind, counts in msgspec.json.decode((run / LUCK).read_bytes()).items():
@@ -212,7 +229,11 @@ class Telling:
         return profile_log(tested).measures if tested.table.num_rows else {}
 
     def _never(
-        self, distances: Sequence[Near], agreement: Sequence[Agreement], changes: Mapping[str, object] | None
+        self,
+        distances: Sequence[Near],
+        agreement: Sequence[Agreement],
+        changes: Mapping[str, object] | None,
+        given_up: int,
     ) -> tuple[str, ...]:
         said = [
             "That customers would have ordered the same: the orders are those that came under the recorded policies; "
@@ -230,11 +251,19 @@ class Telling:
                 f"That what the base has planned came when the base says: its times ({', '.join(timed)}) are counted "
                 f"from the start of the log, {format_instant(self.start)}, {apart} {later} than the base's own."
             )
-        lines = {(row["order"], line_of(row)) for row in placed_rows(self.log)}
-        if self.lost:
+        if self.cancelled:
             said.append(
-                f"Anything about cancellations: the log {', '.join(self.lost)} of its {len(lines):,} order lines, and "
-                "the replay carries out what the engine does not cancel or refuse itself."
+                f"That the same would have been cancelled: the log cancels {len(self.cancelled):,} of its "
+                f"{len(self.placed):,} order lines, and the replay gives up what has not left of {given_up:,} of "
+                "them, at the recorded time and as if the customer had. The others had left by then, or the log has no "
+                "time or line for them."
+            )
+        if self.refused or self.reduced:
+            does = {"refuses": len(self.refused), "takes units off": len(self.reduced)}
+            told = " and ".join(f"{what} {count:,}" for what, count in does.items() if count)
+            said.append(
+                f"Anything about what was not supplied: the log {told} of its {len(self.placed):,} order lines, and "
+                "the replay knows nothing of it: the engine decides afresh."
             )
         if changes:
             said.append(
@@ -319,19 +348,11 @@ def _numbers(log: EventLog, start: int) -> dict[tuple[str, str], int]:
     return found
 
 
-_LOSES: Final = {"cancelled": "cancels", "rejected": "refuses", "reduced": "takes units off"}
-
-
-def _lost(log: EventLog) -> list[str]:
-    """What the log does to lines that were placed, and to how many."""
-    said = []
-    for activity, does in _LOSES.items():
-        table = log.table.filter(pc.equal(log.table["activity"], activity)).select(["order", "line", "item"])
-        gone = GivenUp(table.to_pylist())
-        lines = {(row["order"], line_of(row)) for row in placed_rows(log) if gone.holds(row)}
-        if lines:
-            said.append(f"{does} {len(lines):,}")
-    return said
+def _lines_with(log: EventLog, activity: str) -> set[tuple[str, str]]:
+    """The lines that were placed and that the log tells this of."""
+    table = log.table.filter(pc.equal(log.table["activity"], activity)).select(["order", "line", "item"])
+    gone = GivenUp(table.to_pylist())
+    return {(row["order"], line_of(row)) for row in placed_rows(log) if gone.holds(row)}
 
 
 def _sites(log: EventLog, since: int) -> dict[tuple[str, str], tuple[str, str, int]]:

@@ -10,7 +10,7 @@ import duckdb
 from twin.event_log import EventLog
 from twin.measures.coverage import LINE_WANTED, REFUSED, TAKEN
 
-__all__ = ["GivenUp", "given_up_rows", "line_of"]
+__all__ = ["GivenUp", "given_up_rows"]
 
 
 def given_up_rows(log: EventLog, until: int) -> list[dict[str, Any]]:
@@ -34,11 +34,6 @@ def given_up_rows(log: EventLog, until: int) -> list[dict[str, Any]]:
 
 
 _TAKES = "activity in ('rejected', 'reduced')"
-
-
-def line_of(row: Mapping[str, Any]) -> str:
-    """By what a row of the neutral log names its line: its number, else its item; empty for an order as a whole."""
-    return row["line"] or row["item"] or ""
 
 
 class GivenUp:

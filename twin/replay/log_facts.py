@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from twin.event_log import EventLog
+from twin.event_log import EventLog, line_of
 from twin.replay.facts import Arrival, Duration, Facts
-from twin.replay.given_up import GivenUp, given_up_rows, line_of
+from twin.replay.given_up import GivenUp, given_up_rows
 from twin.replay.log_time import only_dates
 
 __all__ = ["Purchase", "Transit", "facts_of_log", "parcels_of", "purchases_of"]

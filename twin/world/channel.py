@@ -13,7 +13,7 @@ from itertools import accumulate
 
 from msgspec import Struct
 
-from twin.core.commands import CaptureOrder, IssueCredit, OrderLine
+from twin.core.commands import CancelOrder, CaptureOrder, IssueCredit, OrderLine
 from twin.core.effects import Delivery
 from twin.order_book import BookAdjustment, BookCredit, BookOrder
 from twin.streams import Distribution, Exponential, Fixed
@@ -129,13 +129,14 @@ class Channel(Party):
 
     def _capture(
         self, order: str, customer: str, region: str, lines: tuple[OrderLine, ...], requested_ms: int = 0
-    ) -> None:
+    ) -> bool:
+        """Send an order, and say whether it was: customers may stay away, and a marketplace may not sell it."""
         if self.left_ppm < MICRO and self._stays_away(order):
-            return
+            return False
         config, now = self.config, self.world.now
         marketplace = self.world.marketplaces.get(config.channel)
         if marketplace is not None and not marketplace.sell(order, lines):
-            return
+            return False
         if self.world.tenants is not None:
             self.world.tenants[order] = config.channel
         self.tell(
@@ -153,6 +154,7 @@ class Channel(Party):
             ),
             Phase.COMMAND,
         )
+        return True
 
 
 class DrawnChannel(Channel):
@@ -368,8 +370,17 @@ class BookChannel(Channel):
         order = self.book[self.index]
         self.index += 1
         lines = tuple([OrderLine(line.line, line.sku, line.quantity, line.price_minor) for line in order.lines])
-        self._capture(order.order, order.customer, order.region, lines, order.requested_ms)
+        if self._capture(order.order, order.customer, order.region, lines, order.requested_ms):
+            for number, gone in enumerate(order.cancellations, start=1):
+                given_up = (order.order, number, gone.lines)
+                self.world.post(self.cancel, given_up, gone.at_ms - self.world.now, Phase.COMMAND)
         self._await_next()
+
+    def cancel(self, given_up: tuple[str, int, tuple[int, ...]]) -> None:
+        """A customer gives up lines of an order, for the first or another time."""
+        order, number, lines = given_up
+        key, criticality = f"{order}/cancel/{number}", self.config.criticality
+        self.tell(CancelOrder(key, self.id, self.world.now, order, "customer", "", lines, criticality), Phase.COMMAND)
 
 
 class BookFeed(Party):
