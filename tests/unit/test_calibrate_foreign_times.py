@@ -165,8 +165,8 @@ def test_what_is_given_up_after_the_end_of_the_period_is_open_in_it() -> None:
     assert cut.parameters == made.parameters
     assert cut.text.split("schema: 1")[1] == made.text.split("schema: 1")[1]
     assert "given up" not in made.text
-    assert not any(case.cancelled for case in known_before(made.cases.cases, made.since, UNTIL))
-    assert all(case.cancelled_at == UNTIL + 3 * DAY for case in made.cases.cases if case.cancelled)
+    assert not any(case.lines for case in known_before(made.cases.cases, made.since, UNTIL))
+    assert {case.given_up_at for case in made.cases.cases if case.given_up} == {UNTIL + 3 * DAY}
 
 
 @pytest.mark.parametrize(
@@ -188,29 +188,45 @@ def test_what_was_given_up_before_or_at_an_unknown_time_gives_no_duration(at: in
     assert open_[name][1] - found[name][1] == gone, "each of them is open where it is given up later"
 
 
-def one_order(*events: tuple[str, str, int | None, int | None]) -> Case:
-    """The case of an order of two lines, each of five units, placed at the start: line, activity, instant and units."""
+def one_order(*events: tuple[str, str, float | None, int | None]) -> Case:
+    """The case of an order of two lines, each of five units, placed at the start: line, activity, day and units."""
     fields = {"order": "a", "origin": "p", "region": "x", "row": 1}
-    placed = [("1", "order_placed", START, 5), ("2", "order_placed", START, 5)]
+    placed = [("1", "order_placed", 0, 5), ("2", "order_placed", 0, 5)]
     rows = [
-        {**fields, "case_id": f"a/{line}", "line": line, "activity": activity, "event_ms": at, "quantity": units}
-        for line, activity, at, units in (*placed, *events)
+        {**fields, "case_id": f"a/{line}", "line": line, "activity": activity, "event_ms": at(day), "quantity": units}
+        for line, activity, day, units in (*placed, *events)
     ]
     steps = (("order_placed", START), ("delivered", START + DAY))
-    rows += [{**fields, "case_id": "b", "order": "b", "activity": name, "event_ms": at} for name, at in steps]
+    rows += [{**fields, "case_id": "b", "order": "b", "activity": name, "event_ms": when} for name, when in steps]
     found = {case.order: case for case in cases_of(log_of(rows)).cases}
-    assert (found["b"].given_up, found["b"].cancelled, found["b"].cancelled_at) == (False, 0, None)
+    assert (found["b"].given_up, found["b"].lines) == (False, ())
     return found["a"]
+
+
+def at(day: float | None) -> int | None:
+    """The instant so many days after the start."""
+    return None if day is None else START + round(day * DAY)
+
+
+def seen(case: Case, day: float) -> tuple[int | None, int | None, int]:
+    """What was known of a case before that day: when it was handed over and delivered, and how many lines were
+    given up."""
+    (known,) = known_before([case], START, START + round(day * DAY))
+    return known.handed_at, known.delivered_at, sum(line.given_up for line in known.lines)
 
 
 def test_a_case_is_given_up_when_the_last_of_its_lines_is_unless_one_has_no_time() -> None:
     """RP-03: in a log of status columns nobody knows when."""
-    case = one_order(("1", "cancelled", START + 3 * DAY, None), ("2", "cancelled", START + 2 * DAY, None))
-    assert (case.given_up, case.cancelled_at) == (True, START + 3 * DAY)
-    assert not known_before([case], START, START + 3 * DAY)[0].given_up
-    undated = one_order(("1", "cancelled", None, None), ("2", "cancelled", START + 2 * DAY, None))
-    assert (undated.given_up, undated.cancelled_at) == (True, None)
-    assert known_before([undated], START, START + DAY)[0].given_up
+    case = one_order(("1", "cancelled", 3, None), ("2", "cancelled", 2, None))
+    assert (case.given_up, case.given_up_at) == (True, at(3))
+    (before,) = known_before([case], START, START + 3 * DAY)
+    assert (before.given_up, before.partly_given_up) == (False, True)
+    undated = one_order(("1", "cancelled", None, None), ("2", "cancelled", 2, None))
+    assert (undated.given_up, undated.given_up_at) == (True, None)
+    (before,) = known_before([undated], START, START + DAY)
+    assert (before.given_up, before.partly_given_up) == (False, True)
+    whole = one_order(("1", "cancelled", None, None), ("2", "cancelled", None, None))
+    assert known_before([whole], START, START + DAY)[0].given_up
 
 
 @pytest.mark.parametrize(
@@ -220,25 +236,49 @@ def test_a_case_is_given_up_when_the_last_of_its_lines_is_unless_one_has_no_time
         [("1", "rejected", 3, None)],
         [("1", "rejected", 3, 5)],
         [("1", "reduced", 2, 2), ("1", "rejected", 3, 3)],
-        [("1", "handed_to_carrier", 1, 5), ("1", "cancelled", 3, None)],
+        # It ended when it was first told, and what it had before that is no end.
+        [("1", "rejected", 3, None), ("1", "cancelled", 8, None)],
+        [("1", "reduced", None, 1), ("1", "cancelled", 3, None)],
     ],
 )
-def test_a_case_lasts_until_the_rest_came_where_a_line_was_given_up(gone: list[tuple[str, str, int, int]]) -> None:
+def test_a_case_lasts_until_the_rest_came_where_a_line_was_given_up(
+    gone: list[tuple[str, str, float | None, int | None]],
+) -> None:
     """RP-03: refused, taken off unit by unit, or given up; before that was told, the line is still waited for."""
-    rest = (("2", "handed_to_carrier", START + DAY, 5), ("2", "delivered", START + 2 * DAY, 5))
-    case = one_order(*((line, name, START + day * DAY, units) for line, name, day, units in gone), *rest)
-    assert (case.lines, case.cancelled, case.given_up) == (2, 1, False)
-    assert (case.handed_at, case.delivered_at, case.cancelled_at) == (START + DAY, START + 2 * DAY, START + 3 * DAY)
-    (before,) = known_before([case], START, START + 3 * DAY)
-    assert (before.handed_at, before.delivered_at, before.cancelled) == (None, None, 0)
-    assert known_before([case], START, START + 3 * DAY + 1) == [case]
+    case = one_order(*gone, ("2", "handed_to_carrier", 1, 5), ("2", "delivered", 2, 5))
+    assert (case.partly_given_up, case.given_up, case.given_up_at) == (True, False, at(3))
+    assert (case.handed_at, case.delivered_at) == (at(1), at(2))
+    assert seen(case, 3) == (None, None, 0)
+    assert seen(case, 3.1) == (at(1), at(2), 1)
+
+
+def test_what_a_line_had_before_it_was_given_up_counts_until_then() -> None:
+    """RP-03: a return that is booked as a cancellation changes nothing of what was known before."""
+    steps = [(line, name, day, 5) for line in "12" for name, day in (("handed_to_carrier", 1), ("delivered", 2))]
+    case = one_order(*steps, ("1", "cancelled", 10, None))
+    assert seen(case, 10) == (at(1), at(2), 0)
+    assert seen(case, 1.5) == (at(1), None, 0)
+    # What was given up is not the last that came, nor one that goes backwards.
+    lost = one_order(*steps[2:], ("1", "handed_to_carrier", 5, 5), ("1", "cancelled", 6, None))
+    assert (lost.handed_at, lost.delivered_at) == (at(1), at(2))
+    assert seen(lost, 6) == (at(5), None, 0)
 
 
 def test_units_taken_off_a_line_leave_it_to_be_delivered() -> None:
     """RP-03: the line goes on with the rest, and the case waits for it."""
-    rest = (("1", "reduced", START + DAY, 4), ("2", "delivered", START + 2 * DAY, 5))
-    assert (one_order(*rest).cancelled, one_order(*rest).delivered_at) == (0, None)
-    assert one_order(*rest, ("1", "delivered", START + 4 * DAY, 1)).delivered_at == START + 4 * DAY
+    rest = (("1", "reduced", 1, 4), ("2", "delivered", 2, 5))
+    assert (one_order(*rest).lines, one_order(*rest).delivered_at) == ((), None)
+    assert one_order(*rest, ("1", "delivered", 4, 1)).delivered_at == at(4)
+
+
+def test_a_log_with_lines_that_were_given_up_holds_more_than_what_was_delivered() -> None:
+    """RP-03: it would be seen as one that shows nothing else, and so would a run beside it."""
+    rows = known_log(1, 8).table.to_pylist()
+    done = {row["case_id"] for row in rows if row["activity"] == "delivered"}
+    rows = [row for row in rows if row["case_id"] in done]
+    assert cases_of(log_of(rows)).delivered_only
+    more = [{**rows[0], "case_id": "more", "activity": name} for name in ("order_placed", "cancelled")]
+    assert not cases_of(log_of([*rows, *more])).delivered_only
 
 
 def test_what_was_given_up_in_part_is_told_in_the_file() -> None:

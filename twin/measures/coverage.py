@@ -23,7 +23,6 @@ __all__ = [
     "NOTHING_TO_SEND",
     "NOT_WANTED",
     "REFUSED",
-    "TAKEN",
     "ActivityCoverage",
     "Coverage",
     "FieldCoverage",
@@ -42,12 +41,11 @@ REFUSED: Final = "bool_or(activity = 'rejected' and quantity is null)"
 NOT_WANTED: Final = "coalesce(sum(quantity) filter (activity = 'reduced'), 0)"
 """The units that were taken off it."""
 
-TAKEN: Final = "coalesce(sum(quantity) filter (activity in ('rejected', 'reduced')), 0)"
-"""The units that were refused or taken off it."""
+_TAKEN: Final = "coalesce(sum(quantity) filter (activity in ('rejected', 'reduced')), 0)"
 
 NOTHING_LEFT: Final = (
-    f"({GIVEN_UP} or {REFUSED} or coalesce({TAKEN} >= {LINE_WANTED}, false) or bool_or(activity = 'delivered') "
-    f"and coalesce(sum(quantity) filter (activity = 'delivered') + {TAKEN} >= {LINE_WANTED}, true))"
+    f"({GIVEN_UP} or {REFUSED} or coalesce({_TAKEN} >= {LINE_WANTED}, false) or bool_or(activity = 'delivered') "
+    f"and coalesce(sum(quantity) filter (activity = 'delivered') + {_TAKEN} >= {LINE_WANTED}, true))"
 )
 """Whether no unit of it is left: all were delivered, refused, taken off or given up.
 

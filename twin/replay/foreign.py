@@ -164,14 +164,14 @@ class _Maker:
             lines += comment(f"Left out of the whole log: {'; '.join(left)}.", "")
         gone = [case for case in self.known if case.given_up]
         if gone:
-            undated = sum(case.cancelled_at is None for case in gone)
+            undated = sum(case.given_up_at is None for case in gone)
             after = f" ({undated:,} at a time that the log does not say, maybe later)" if undated else ""
             lines += comment(
                 f"{len(gone):,} of {len(self.known):,} cases were given up{after}; they are orders like others here, "
                 "and no duration is taken from them.",
                 "",
             )
-        partly = sum(0 < case.cancelled < case.lines for case in self.known)
+        partly = sum(case.partly_given_up for case in self.known)
         if partly:
             lines += comment(
                 f"Of {partly:,} of {len(self.known):,} cases some lines were given up; they last until the rest came.",

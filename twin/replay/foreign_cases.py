@@ -16,8 +16,8 @@ import duckdb
 from msgspec import Struct
 
 from twin.event_log import COLUMNS, EventLog
-from twin.measures.coverage import GIVEN_UP, LINE_WANTED, REFUSED, TAKEN
 from twin.replay.facts import CalibrationRefused
+from twin.replay.given_up import view_given_up
 
 __all__ = [
     "CASES_MIN",
@@ -46,11 +46,20 @@ OTHER: Final = "other"
 ALL: Final = "all"
 
 
+class Line(NamedTuple):
+    """A line of an order of which some are given up; instants in ms, None for what has not happened or is not known."""
+
+    handed_at: int | None
+    delivered_at: int | None
+    given_up: bool
+    given_up_at: int | None
+
+
 class Case(NamedTuple):
     """What one order wants from one origin for one region; instants in ms, None for what has not happened or is not
-    known. It is handed over and delivered when the last of its lines is that was not given up. `cancelled` of its lines
-    were given up, refused or taken off whole, the last of them at `cancelled_at`; None where the log does not say when.
-    `units` are its lines where the log names lines, else its quantity; `value_minor` is that of all units."""
+    known. It is handed over and delivered when the last of its lines is that was not given up. `lines` are all of them
+    where any was cancelled, refused or taken off whole, and none otherwise. `units` are its lines where the log names
+    lines, else its quantity; `value_minor` is that of all units."""
 
     order: str
     origin: str
@@ -60,16 +69,25 @@ class Case(NamedTuple):
     handed_at: int | None
     delivered_at: int | None
     promised_at: int | None
-    lines: int
-    cancelled: int
-    cancelled_at: int | None
     units: int
     value_minor: int | None
+    lines: tuple[Line, ...] = ()
 
     @property
     def given_up(self) -> bool:
-        """Whether nothing of it is wanted any more, or can be had."""
-        return self.cancelled == self.lines
+        """Whether all of it was."""
+        return bool(self.lines) and all(line.given_up for line in self.lines)
+
+    @property
+    def partly_given_up(self) -> bool:
+        """Whether some of it was, and not all."""
+        return not self.given_up and any(line.given_up for line in self.lines)
+
+    @property
+    def given_up_at(self) -> int | None:
+        """When the last of what was given up was; None where nothing was, or the log does not say when."""
+        instants = [line.given_up_at for line in self.lines if line.given_up]
+        return max((at for at in instants if at is not None), default=None) if None not in instants else None
 
 
 class Cases(Struct, frozen=True):
@@ -120,6 +138,7 @@ def cases_of(log: EventLog, origin: Sequence[str] = ()) -> Cases:
     events = log.table
     with duckdb.connect() as con:
         con.register("events", events)
+        view_given_up(con)
         held = _held(con)
         missing = [name for name in origin if not held[name]]
         if missing:
@@ -129,15 +148,16 @@ def cases_of(log: EventLog, origin: Sequence[str] = ()) -> Cases:
         begins = "order_placed" if held["order_placed"] else "purchase_order_created"
         rows = con.execute(_query(fields, begins)).fetchall()
     found, headless, backwards, complete = [], 0, 0, True
-    for *said, units, value in rows:
-        case = Case._make([*said, max(1, units or 1), value])
+    for *said, units, value, lines in rows:
+        made = tuple([Line(*line.values()) for line in lines or ()])
+        case = _settled(Case._make([*said, max(1, units or 1), value, made]))
         if case.began_at is None:
             headless += 1
             continue
         if _backwards(case):
             backwards += 1
             continue
-        complete = complete and case.delivered_at is not None
+        complete = complete and case.delivered_at is not None and not case.lines
         found.append(case)
     if not any(case.delivered_at is not None for case in found):
         raise CalibrationRefused(
@@ -157,9 +177,6 @@ def _held(con: duckdb.DuckDBPyConnection) -> dict[str, bool]:
     return dict(zip([*names, "order_placed"], map(bool, row), strict=True))
 
 
-_ENDS: Final = "('cancelled', 'rejected', 'reduced')"
-
-
 def origin_expression(fields: Sequence[str]) -> str:
     """Where the goods of a case come from, in SQL over its events; blanks at either end are to be trimmed."""
     return " || ' ' || ".join(f"coalesce(max(\"{name}\"), '')" for name in fields) or "''"
@@ -168,7 +185,17 @@ def origin_expression(fields: Sequence[str]) -> str:
 def _query(fields: Sequence[str], begins: str) -> str:
     origin = origin_expression(fields)
     return f"""
-        with lines as (
+        with gone as (
+            select case_id,
+                coalesce(bool_or(gone) filter (part = ''), false)
+                    or coalesce(bool_and(gone) filter (begun), false) as gone,
+                coalesce(
+                    min(gone_ms) filter (gone and part = ''),
+                    case when bool_and(gone_ms is not null) filter (begun) then max(gone_ms) filter (begun) end
+                ) as gone_at
+            from given_up group by case_id
+        ),
+        lines as (
             select case_id,
                 coalesce(max("order"), max(purchase_order), case_id) as ordered,
                 max(line) as line,
@@ -179,30 +206,36 @@ def _query(fields: Sequence[str], begins: str) -> str:
                 max(event_ms) filter (activity = 'handed_to_carrier') as handed,
                 max(event_ms) filter (activity in ('delivered', 'purchase_order_received')) as delivered,
                 min(promised_ms) as promised,
-                {GIVEN_UP} or {REFUSED} or coalesce({TAKEN} > 0 and {TAKEN} >= {LINE_WANTED}, false) as gone,
-                bool_or(activity in {_ENDS} and event_ms is null) as undated,
-                coalesce(
-                    min(event_ms) filter (activity = 'cancelled'), max(event_ms) filter (activity in {_ENDS})
-                ) as gone_at,
                 max(quantity) as quantity,
                 max(value_minor) as value
             from events group by case_id
         )
         select ordered, origin, region, max(carrier), min(began),
-            case when {_all("handed")} then max(handed) end,
-            case when {_all("delivered")} then max(delivered) end,
-            max(promised), count(*), count(*) filter (gone),
-            case when not bool_or(gone and undated) then max(gone_at) filter (gone) end,
+            case when count(handed) = count(*) then max(handed) end,
+            case when count(delivered) = count(*) then max(delivered) end,
+            max(promised),
             case when count(line) > 0 then count(*) else sum(quantity)::bigint end,
-            sum(value)::bigint
-        from lines group by ordered, origin, region
+            sum(value)::bigint,
+            case when bool_or(gone) then list(struct_pack(handed, delivered, gone, gone_at) order by case_id) end
+        from lines join gone using (case_id) group by ordered, origin, region
         order by min(began), ordered, origin, region
     """
 
 
-def _all(instant: str) -> str:
-    """Whether all lines of a case got so far that are not given up; all of them where all are."""
-    return f"bool_and({instant} is not null) or not bool_and(gone) and bool_and(gone or {instant} is not null)"
+def _settled(case: Case) -> Case:
+    """The case with the instants of those lines that were not given up; of all of them where all were."""
+    if not case.lines:
+        return case
+    rest = [line for line in case.lines if not line.given_up] or case.lines
+    handed = [line.handed_at for line in rest]
+    delivered = [line.delivered_at for line in rest]
+    return case._replace(handed_at=_last(handed), delivered_at=_last(delivered))
+
+
+def _last(instants: Sequence[int | None]) -> int | None:
+    """The last of them, None where one is missing."""
+    known = [at for at in instants if at is not None]
+    return max(known) if len(known) == len(instants) else None
 
 
 def _backwards(case: Case) -> bool:
@@ -218,13 +251,20 @@ def known_before(cases: Iterable[Case], since: int, until: int) -> list[Case]:
 
 
 def _known(case: Case, until: int) -> Case:
-    handed, delivered = _before(case.handed_at, until), _before(case.delivered_at, until)
-    if case.cancelled_at is None or case.cancelled_at < until:
-        return case._replace(handed_at=handed, delivered_at=delivered)
-    # A line that is given up later is still waited for.
-    rest = case.given_up
-    return case._replace(
-        handed_at=handed if rest else None, delivered_at=delivered if rest else None, cancelled=0, cancelled_at=None
+    if not case.lines:
+        return case._replace(handed_at=_before(case.handed_at, until), delivered_at=_before(case.delivered_at, until))
+    lines = [_line_before(line, until) for line in case.lines]
+    known = case._replace(lines=tuple(lines))
+    return _settled(known) if any(line.given_up for line in lines) else _settled(known)._replace(lines=())
+
+
+def _line_before(line: Line, until: int) -> Line:
+    later = line.given_up_at is not None and line.given_up_at >= until
+    return Line(
+        _before(line.handed_at, until),
+        _before(line.delivered_at, until),
+        line.given_up and not later,
+        None if later else line.given_up_at,
     )
 
 

@@ -3,37 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import duckdb
 
-from twin.event_log import EventLog
-from twin.measures.coverage import LINE_WANTED, REFUSED, TAKEN
+from twin.event_log import BEGINNINGS, EventLog
 
-__all__ = ["GivenUp", "given_up_rows"]
+__all__ = ["GivenUp", "given_up_rows", "view_given_up"]
+
+_BEGINS: Final = f"activity in {BEGINNINGS}"
+_AT_ONCE: Final = "(activity = 'cancelled' or activity = 'rejected' and quantity is null)"
+_TAKES: Final = "activity in ('rejected', 'reduced') and quantity > 0"
+_PART: Final = "case_id, case when line is null then coalesce(item, '') else '' end as part"
+
+_VIEW: Final = f"""
+    create or replace temp view given_up as
+    with parts as (
+        select {_PART}, max("order") as "order", max(line) as line, max(purchase_order) as purchase_order,
+            bool_or({_BEGINS}) as begun,
+            any_value(item) as named,
+            case when max(line) is null then sum(quantity) filter ({_BEGINS})
+                else max(quantity) filter ({_BEGINS}) end as wanted,
+            bool_or({_AT_ONCE}) as at_once,
+            min(event_ms) filter ({_AT_ONCE}) as at_once_ms
+        from events group by all
+    ),
+    taken as (
+        select {_PART}, event_ms, sum(quantity) over (
+            partition by case_id, part order by event_ms nulls first rows unbounded preceding
+        ) as units
+        from events where {_TAKES}
+    ),
+    used_up as (
+        select case_id, part, min(event_ms) as taken_ms
+        from parts join taken using (case_id, part) where units >= wanted group by all
+    )
+    select case_id, part, "order", line, purchase_order, named as item, begun,
+        at_once or used_up.part is not null as gone,
+        case when at_once_ms < taken_ms or taken_ms is null then at_once_ms else taken_ms end as gone_ms
+    from parts left join used_up using (case_id, part)
+"""
+
+
+def view_given_up(con: duckdb.DuckDBPyConnection) -> None:
+    """Lay a view `given_up` over the neutral `events` of a connection: of each case, and of each of its items where it
+    has no line, whether it was `gone` (cancelled, refused, or as many units taken off as were `begun`) and since when
+    (`gone_ms`, null where nobody wrote that down). `part` is the item, or empty."""
+    con.execute(_VIEW)
 
 
 def given_up_rows(log: EventLog, until: int) -> list[dict[str, Any]]:
     """What was cancelled, refused or taken off whole before `until` (ms), or at a time that nobody wrote down, as a
-    status does not: rows with `order`, `line`, `purchase_order` and `item`."""
+    status does not: rows with `order`, `line`, `purchase_order` and `item`, None where it names none."""
     with duckdb.connect() as con:
         con.register("every", log.table)
         con.execute(f"create view events as select * from every where event_ms is null or event_ms < {until:d}")
-        found: Any = con.sql(
-            f"""
-            select "order", line, purchase_order, item from events where activity = 'cancelled'
-            union all
-            select max("order"), max(line), max(purchase_order),
-                case when min(item) filter ({_TAKES}) = max(item) filter ({_TAKES}) then max(item) filter ({_TAKES}) end
-            from events group by case_id
-            having {REFUSED} or coalesce({TAKEN} > 0 and {TAKEN} >= {LINE_WANTED}, false)
-            """
-        ).to_arrow_table()
+        view_given_up(con)
+        found: Any = con.sql('select "order", line, purchase_order, item from given_up where gone').to_arrow_table()
     rows: list[dict[str, Any]] = found.to_pylist()
     return rows
-
-
-_TAKES = "activity in ('rejected', 'reduced')"
 
 
 class GivenUp:
