@@ -362,6 +362,16 @@ def test_a_steep_rise_ends_at_a_hundred_times_the_mean(tmp_path: Path) -> None:
     assert made.growth.rate(ended / WEEK - 1) < made.growth.rate(52) == 100 * made.growth.mean
 
 
+@pytest.mark.parametrize("weekly", [[0] * 40 + [2, 20, 200], [0] * 11 + [60], [0] * 100 + [1, 3, 9, 27, 81, 243]])
+def test_a_launch_after_weeks_without_orders_gives_a_file_that_loads(weekly: list[int], tmp_path: Path) -> None:
+    """RP-03: what is fitted at the end may lie beyond a hundred times the mean of it all."""
+    made = calibrate_log(trending(weekly), UNTIL, UNTIL - len(weekly) * WEEK, horizon=26 * WEEK)
+    demand = scenario_of(made, tmp_path).channels[0].demand
+    assert isinstance(demand, GeneratedDemand)
+    assert all(at >= 0 for at, _ in demand.levels)
+    assert laid_out(scenario_of(made, tmp_path), 26) <= 26 * 100 * sum(weekly) / len(weekly) * 1.01
+
+
 def test_a_trend_ends_at_a_hundredth_or_a_hundred_times_the_mean() -> None:
     """RP-03: when that is follows from the trend; a level never gets there."""
 
@@ -380,7 +390,9 @@ def test_a_trend_ends_at_a_hundredth_or_a_hundred_times_the_mean() -> None:
         assert one.rate(after) == pytest.approx(3000)
         assert one.rate(after - 0.1) < 3000 * 0.999
         assert one.rate(after + 10_000) == 3000
-    assert growth("linear", 0.1, -2.1).bound_after() == 0
+    assert growth("linear", 0.1, -2.1).bound_after() == growth("exponential", 0.1, -0.2).bound_after() == 0
+    assert growth("linear", 3000.1, 2.1).bound_after() == growth("exponential", 4000, 2.1).bound_after() == 0
+    assert growth("exponential", 4000, 2.1).rate(0) == 3000
     assert growth("level", 30.0, 0.0).bound_after() is None
     assert growth("level", 30.0, 0.0).rate(4) == 30
 

@@ -365,6 +365,35 @@ def test_an_interrupt_that_was_swallowed_is_raised_at_the_next_sign_of_progress(
         Reporter()("cleaning up", 1, 2, 0)
 
 
+SWALLOWED = """
+import signal, sys
+import twin.scenario
+from twin.cli import main
+
+# A shell that starts a job in the background has it ignore interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+class Finalized:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+def load(*asked, as_it_is=twin.scenario.load):
+    Finalized()
+    return as_it_is(*asked)
+
+twin.scenario.load = load
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_command_that_shows_no_progress_was_interrupted_too_although_it_went_on() -> None:
+    """Its loop in a shell ends, and no exception is told that was ignored."""
+    asked = [sys.executable, "-c", SWALLOWED, "validate", str(MINIMAL)]
+    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (130, "twin: interrupted\n")
+    assert done.stdout == f"{MINIMAL}: The least that runs: valid\n"
+
+
 def test_what_else_a_finalizer_fails_with_is_told_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[type[BaseException]] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: told.append(unraisable.exc_type))

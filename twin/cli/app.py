@@ -40,6 +40,9 @@ def _main(arguments: Sequence[str] | None, interrupts: Interrupts) -> int:
     try:
         outcome = app(args=None if arguments is None else list(arguments), standalone_mode=False, prog_name="twin")
         sys.stdout.flush()
+        if interrupts.came:
+            # It came where no error gets out, and after that there was no sign of progress.
+            outcome = INTERRUPTED
     except (KeyboardInterrupt, typer.Abort):
         outcome = INTERRUPTED
     except BrokenPipeError:

@@ -60,7 +60,8 @@ class Growth(Struct, frozen=True):
         """Weeks after the period from which the rate falls or rises no further; None where it has no trend."""
         if self.slope == 0:
             return None
-        if self.slope < 0 and self.at_end <= self._bound:
+        beyond = self.at_end <= self._bound if self.slope < 0 else self.at_end >= self._bound
+        if beyond:
             return 0.0
         way = self._bound - self.at_end if self.kind == "linear" else log(self._bound / self.at_end)
         return way / self.slope
