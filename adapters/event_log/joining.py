@@ -77,7 +77,7 @@ def widen(
     wanted: dict[str, dict[str, None]] = {name: {} for name in parts}
     found: dict[str, tuple[str, str]] = {}
     first = next(iter(parts))
-    absent: list[str] = []
+    absent: dict[str, str] = {}
 
     def want(key: str, said: str) -> tuple[str, str]:
         if said not in found:
@@ -88,8 +88,9 @@ def widen(
 
     for key, said in mapping.columns():
         if said in mapping.optional and not _has(said, files):
-            found[said] = (first, said)
-            absent.append(said)
+            # By a name that is no column's, in whatever case.
+            absent[said] = f"__absent_{len(absent)}"
+            found[said] = (first, absent[said])
         else:
             want(key, said)
     joins: list[tuple[str, str, tuple[str, str]]] = []
@@ -107,8 +108,8 @@ def widen(
         remarks += file.remarks
         numbers = pa.array(np.arange(1, table.num_rows + 1)) if file.records is None else file.records
         tables[name] = table.append_column("row", numbers)
-        for said in absent if name == first else ():
-            tables[name] = tables[name].append_column(said, pa.nulls(table.num_rows, pa.string()))
+        for blank in absent.values() if name == first else ():
+            tables[name] = tables[name].append_column(blank, pa.nulls(table.num_rows, pa.string()))
         con.register(f"file_{name}", tables[name])
     _check_keys(con, parts, joins, files, remarks)
     blanks = ["", *mapping.blanks]

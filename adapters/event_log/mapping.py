@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -202,12 +202,6 @@ class EventLogMapping(_Model):
             raise ValueError("events.reduced: how many units were taken off is not told; give it a `quantity`")
         if self.fields.order is None and self.fields.purchase_order is None:
             raise ValueError("fields: neither `order` nor `purchase_order`; name the column of one")
-        mapped = {column: key for key, column in self.columns()}
-        for column in self.optional:
-            if column not in mapped:
-                raise ValueError(f"optional: the mapping names no column {column!r}; leave it out, or map it")
-            if mapped[column].startswith(("activity.column", "activity.time.column", "where.")):
-                raise ValueError(f"optional: nothing is left without {mapped[column]} ({column!r}); leave it out")
         for name, said in self.constants:
             if said is not None and getattr(self.fields, name) is not None:
                 raise ValueError(f"constants.{name}: `fields` names a column of it; leave one of the two out")
@@ -228,6 +222,23 @@ class EventLogMapping(_Model):
             raise ValueError(f"encoding: {self.encoding!r} is unknown; write utf-8 or cp1252") from None
         return self
 
+    @model_validator(mode="after")
+    def _can_do_without(self) -> EventLogMapping:
+        mapped = dict.fromkeys(column for _, column in self.columns())
+        needed = {column: key for key, column in self.columns() if key.startswith(_NEEDED)}
+        for name, part in self.files.items():
+            for own, other in (part.join or {}).items():
+                needed |= dict.fromkeys((own, f"{name}.{own}", other), f"files.{name}.join")
+        subjects = [one for one in (self.fields.order, self.fields.purchase_order) if one is not None]
+        if subjects and all(one in self.optional for one in subjects):
+            needed |= dict.fromkeys(subjects, "the id of an order")
+        for column in self.optional:
+            if column not in mapped:
+                raise ValueError(f"optional: the mapping names no column {column!r}; leave it out, or map it")
+            if column in needed:
+                raise ValueError(f"optional: nothing can be told without {needed[column]} ({column!r}); leave it out")
+        return self
+
     def columns(self) -> Iterator[tuple[str, str]]:
         """Every (key of the mapping, column) that it names, joins left out."""
         for name, held in self.fields:
@@ -242,6 +253,10 @@ class EventLogMapping(_Model):
             yield from _columns_of("activity.time", self.activity.time)
         for column in self.where:
             yield f"where.{column}", column
+
+
+_NEEDED: Final = ("activity.column", "activity.time.column", "where.", "events.reduced.quantity")
+"""Keys of a mapping whose columns no export may lack."""
 
 
 def _columns_of(key: str, stamp: Stamp) -> Iterator[tuple[str, str]]:

@@ -99,6 +99,9 @@ def test_a_column_that_an_export_may_lack_is_blank_where_it_does(tmp_path: Path)
     optional = ["Frachtführer", "Storno", "gebucht", "Lager"]
     log = read(tmp_path, fields=fields, events=events, optional=optional)
     assert placed(log, "carrier") == [None, None, None]
+    # Another case is another column.
+    other = read(tmp_path, fields=MAPPING["fields"] | {"carrier": "lager"}, optional=["lager"])
+    assert placed(other, "carrier") == [None, None, None]
     assert placed(log, "site") == ["Lager Hamburg", "Lager München", "Lager Hamburg"]
     assert set(log.table["activity"].to_pylist()) == {"order_placed", "delivered"}
     assert "no column 'Storno', which the mapping names as 'events.cancelled.column'" in refused(
@@ -127,7 +130,26 @@ def test_a_column_that_an_export_may_lack_is_blank_in_joined_files(tmp_path: Pat
         ({"optional": ["Kanal"]}, "optional: the mapping names no column 'Kanal'; leave it out, or map it"),
         (
             {"optional": ["Gebiet"], "where": {"Gebiet": ["Nord"]}},
-            "optional: nothing is left without where.Gebiet ('Gebiet'); leave it out",
+            "optional: nothing can be told without where.Gebiet ('Gebiet'); leave it out",
+        ),
+        (
+            {"optional": ["Auftrag", "Lager"]},
+            "optional: nothing can be told without the id of an order ('Auftrag'); leave it out",
+        ),
+        (
+            {"optional": ["weg"], "events": MAPPING["events"] | {"reduced": {"column": "gekürzt", "quantity": "weg"}}},
+            "optional: nothing can be told without events.reduced.quantity ('weg'); leave it out",
+        ),
+        (
+            {
+                "optional": ["log.Lager"],
+                "fields": MAPPING["fields"] | {"site": "log.Lager"},
+                "files": {
+                    "log": {"file": "log.csv"},
+                    "more": {"file": "more.csv", "join": {"Lager": "log.Lager"}},
+                },
+            },
+            "optional: nothing can be told without files.more.join ('log.Lager'); leave it out",
         ),
         ({"constants": {"region": "nord"}}, "constants.region: `fields` names a column of it; leave one of the two"),
         ({"constants": {"order": "A1"}}, "constants.order: unknown key; keys here: carrier, channel,"),
