@@ -133,6 +133,7 @@ def validate(
     """Say all that is wrong with scenarios, by file and line."""
     from twin.cli.overrides import parse_overrides
     from twin.scenario import ScenarioError, load, load_plain
+    from twin.scenario.loader import OVERRIDES
 
     wrong = 0
     for path in scenarios:
@@ -141,7 +142,12 @@ def validate(
         except ScenarioError as error:
             wrong += 1
             for problem in error.problems:
-                sys.stderr.write(f"{problem}\n")
+                # What a setting says stands in no file, and may fit the others.
+                told = f"{path}: --set: {problem.message}" if problem.file == OVERRIDES else str(problem)
+                sys.stderr.write(f"{told}\n")
+        except InputError as error:
+            wrong += 1
+            sys.stderr.write(f"{path}: {error}\n")
         else:
             line(f"{path}: {scenario.title}: valid")
     if wrong:
