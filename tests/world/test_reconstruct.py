@@ -817,7 +817,7 @@ def test_service_to_a_promise_is_not_told_of_a_log_that_lacks_promises(
     assert "otif_to_promise" in {one.measure for one in made.statement.figures}
 
 
-def test_what_the_log_cancels_is_cancelled_again_as_long_as_it_has_not_left(
+def test_what_the_log_cancels_is_cancelled_again_as_far_as_it_is_not_released(
     log: EventLog, recorded: Run, base_file: Path, tmp_path: Path, made: Reconstruction
 ) -> None:  # RP-03, RP-04, RP-05
     """At the recorded time, as if the customer had; and lines that the log refuses or reduces are told.
@@ -845,7 +845,7 @@ def test_what_the_log_cancels_is_cancelled_again_as_long_as_it_has_not_left(
     assert all(lines.values())
     both, every = len(lines[early]) + len(lines[late]), len(_rows(log, "order_placed"))
     said = found.statement
-    told = f"cancels {both} of its {every:,} order lines, and the replay gives up what has not left of "
+    told = f"cancels {both} of its {every:,} order lines, and the replay gives up what is not yet released of "
     told += f"{len(lines[early])} of them"
     begins = "That the same would have been cancelled: "
     assert [text for text in said.never if text.startswith(begins) and told in text]

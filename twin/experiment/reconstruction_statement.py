@@ -136,7 +136,7 @@ class Telling:
         return tuple(agreement_of(name, *counts[name]) for name in sorted(counts))
 
     def _given_up(self, simulated: EventLog) -> int:
-        """Lines that the log cancels and the replay gave up, whole or as far as it had not left."""
+        """Lines that the log cancels and the replay gave up, whole or as far as they were not released."""
         activities = pa.array(["cancelled", "reduced"])
         table = simulated.table.filter(pc.is_in(simulated.table["activity"], value_set=activities))
         there = set(zip(table["order"].to_pylist(), table["line"].to_pylist(), strict=True))
@@ -254,9 +254,9 @@ class Telling:
         if self.cancelled:
             said.append(
                 f"That the same would have been cancelled: the log cancels {len(self.cancelled):,} of its "
-                f"{len(self.placed):,} order lines, and the replay gives up what has not left of {given_up:,} of "
-                "them, at the recorded time and as if the customer had. The others had left by then, or the log has no "
-                "time or line for them."
+                f"{len(self.placed):,} order lines, and the replay gives up what is not yet released of "
+                f"{given_up:,} of them, at the recorded time and as if the customer had. The others were released to a "
+                "site by then, or the log has no time or line for them."
             )
         if self.refused or self.reduced:
             does = {"refuses": len(self.refused), "takes units off": len(self.reduced)}
