@@ -91,7 +91,10 @@ class StdioDecider:
             raise ServiceRefused(f"'{shlex.join(self._command)}' could not be reset: {failed.reason}") from failed
 
     def close(self) -> None:
-        """End the process."""
+        """End the process: it sees the end of its input, and is killed where it does not end within a second."""
+        self._end(1.0)
+
+    def _end(self, patience_s: float) -> None:
         process, self._process, self._rest = self._process, None, bytearray()
         if process is None:
             return
@@ -100,7 +103,7 @@ class StdioDecider:
             with suppress(BrokenPipeError):
                 process.stdin.close()
         try:
-            process.wait(1)
+            process.wait(patience_s)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -111,7 +114,10 @@ class StdioDecider:
 
     def _start(self) -> About:
         try:
-            self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+            # In a session of its own: an interrupt at the keyboard is for whoever asks it, and its end follows.
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, start_new_session=True
+            )
         except OSError as error:
             raise DecisionFailed("failed", f"{error.strerror or error}") from error
         if self._process.stdin is not None:
@@ -142,7 +148,7 @@ class StdioDecider:
             selector.register(pipe, selectors.EVENT_WRITE)
             while data:
                 if not selector.select(max(0.0, until - monotonic())):
-                    self.close()
+                    self._end(0)
                     raise DecisionFailed("failed", f"it does not read its question within {timeout:g} s")
                 # None: somebody else filled the pipe meanwhile.
                 data = data[pipe.write(data) or 0 :]
@@ -166,7 +172,7 @@ class StdioDecider:
             selector.register(out, selectors.EVENT_READ)
             while end < 0:
                 if not selector.select(max(0.0, until - monotonic())):
-                    self.close()
+                    self._end(0)
                     raise DecisionFailed("failed", f"no answer within {timeout:g} s")
                 data = out.read(65_536)
                 if not data:

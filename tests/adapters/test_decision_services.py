@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -549,6 +550,19 @@ def test_a_process_that_dies_is_started_again(tmp_path: Path) -> None:
         service.decide(question())
     assert service.decide(question()).legs[0].node == "near"
     service.close()
+
+
+def test_an_interrupt_at_the_keyboard_does_not_reach_a_process(tmp_path: Path) -> None:
+    """It is for whoever asks it; the process would tell of it on the same terminal."""
+    group = tmp_path / "group"
+    service = connect_stdio(
+        script(
+            tmp_path,
+            f"import os\nopen({str(group)!r}, 'w').write(str(os.getpgid(0)))\nsys.stdin.readline(); say(ABOUT)\n",
+        )
+    )
+    service.close()
+    assert int(group.read_text(encoding="utf-8")) != os.getpgid(0)
 
 
 def test_a_process_that_writes_nonsense_is_refused(tmp_path: Path) -> None:

@@ -210,6 +210,45 @@ def test_an_error_of_a_run_comes_through_as_it_was(name: str) -> None:
         list(in_any_order(_fails, [7], executing_by(name, 1)))
 
 
+AT_WORK = """
+import sys, time
+from pathlib import Path
+
+from twin.experiment.executors import executing_by, in_any_order
+
+def work(job):
+    Path(sys.argv[1], str(job)).touch()
+    time.sleep(120)
+
+if __name__ == "__main__":
+    try:
+        list(in_any_order(work, [1, 2, 3], executing_by("pool", 2)))
+    except KeyboardInterrupt:
+        sys.exit(130)
+"""
+
+
+def test_an_interrupt_at_the_keyboard_ends_parent_and_workers_without_a_word(tmp_path: Path) -> None:
+    """A terminal sends it to all of them; one worker is at work by then, the other maybe still at its imports."""
+    (tmp_path / "at_work.py").write_text(AT_WORK, encoding="utf-8")
+    (tmp_path / "begun").mkdir()
+    running = subprocess.Popen(
+        [sys.executable, str(tmp_path / "at_work.py"), str(tmp_path / "begun")],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "begun").iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(running.pid, signal.SIGINT)
+    _, err = running.communicate(timeout=60)
+    assert (running.returncode, err) == (130, "")
+
+
 # --- killed and taken up again
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -146,11 +147,27 @@ class _Here(Executor):
 def _pool(workers: int) -> Executor:
     # A forked child would inherit the locks of whatever thread shows the progress.
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent)
+    return _Pool(workers, mp_context=context, initializer=_begin_worker)
 
 
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for its next job for ever."""
+class _Pool(ProcessPoolExecutor):
+    """Holds interrupts back while it begins workers, which have them from it until they can end without a word."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return super().submit(fn, *args, **kwargs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin_worker() -> None:
+    """An interrupt at the keyboard is for all of a terminal's processes: a worker leaves telling of it to its parent.
+
+    A worker whose parent was killed would wait for its next job for ever.
+    """
+    signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + number))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     parent = multiprocessing.parent_process()
 
     def watch() -> None:

@@ -67,12 +67,10 @@ class Telling:
         self.cancelled, self.refused, self.reduced = (
             _lines_with(log, name) for name in ("cancelled", "rejected", "reduced")
         )
-        # Of the orders of the tested period, those that the log has a promise of.
+        # Of the orders of the tested period, those that the log has a promise of, whatever row tells it.
         tested = tested_part(log, self.fit_until).table
-        orders, promised = (
-            set(tested.filter(pc.equal(tested["activity"], name))["order"].to_pylist())
-            for name in ("order_placed", "promised")
-        )
+        orders = set(tested.filter(pc.equal(tested["activity"], "order_placed"))["order"].to_pylist())
+        promised = set(tested.filter(pc.is_valid(tested["promised_ms"]))["order"].to_pylist())
         self.promised = len(orders & promised) / len(orders) if orders else 0.0
 
     def statement(
