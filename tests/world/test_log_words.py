@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from twin.replay.facts import CalibrationRefused
 from twin.replay.foreign import calibrate_log
 from twin.replay.log_words import in_words_of
 from twin.scenario import Scenario, ScenarioError, load
+from twin.scenario.demand import GeneratedDemand
+from twin.streams import Empirical
 
 HOUR = 3_600_000
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -66,10 +69,10 @@ def export(orders: int = 500) -> list[list[str]]:
 HEADER = ["Auftrag", "Pos", "Artikel", "Netto", "Gebiet", "Lager", "Spediteur", "Eingang", "Versand", "Zustellung"]
 
 
-def written(folder: Path, rows: list[list[str]], **changes: Any) -> tuple[Path, Path]:
+def written(folder: Path, rows: list[list[str]], header: Sequence[str] = HEADER, **changes: Any) -> tuple[Path, Path]:
     """The export and its mapping as files."""
     file, mapping = folder / "export.csv", folder / "map.yaml"
-    file.write_text("\n".join(";".join(row) for row in [HEADER, *rows]) + "\n", encoding="utf-8")
+    file.write_text("\n".join(";".join(row) for row in [header, *rows]) + "\n", encoding="utf-8")
     with mapping.open("w", encoding="utf-8") as out:
         YAML(typ="safe", pure=True).dump(MAPPING | changes, out)
     return file, mapping
@@ -113,6 +116,36 @@ def test_the_chain_from_an_export_to_its_reconstruction_needs_no_change_of_the_d
     (orders,) = [one for one in told["inputs"] if one["name"].startswith("orders")]
     assert orders["share"] == 1.0
     assert any("lines ship from the recorded site is no decision" in one for one in told["never"])
+
+
+def test_an_order_that_waits_for_its_release_takes_as_long_in_the_replay(tmp_path: Path) -> None:
+    """RP-05: the more a log tells, the nearer: a base of calibrate releases at once, and its handling is counted from
+    the placing on, however late the log releases what it ships."""
+    rows = export(300)
+    for row in rows:
+        out = datetime.strptime(row[8], "%d.%m.%Y %H:%M").replace(tzinfo=UTC)
+        row.append(f"{out - timedelta(minutes=5):%d.%m.%Y %H:%M}")
+        row.append("7")
+    events = {**MAPPING["events"], "released": "Freigabe"}
+    changes = {"events": events, "fields": {**MAPPING["fields"], "quantity": "Menge"}}
+    header = [*HEADER, "Freigabe", "Menge"]
+    file, mapping = written(tmp_path, rows, header, **changes)
+    mine, again = tmp_path / "mine.yaml", tmp_path / "again"
+    cut = "2024-02-15T00:00Z"
+    assert main(["calibrate", str(file), "--mapping", str(mapping), "--until", cut, "--out", str(mine)]) == 0
+    said = ["reconstruct", str(file), "--mapping", str(mapping), "--base", str(mine), "--fit-until", cut]
+    assert main([*said, "--out", str(again), "--seeds", "1", "--no-distances"]) == 0
+    told = json.loads((again / "statement.json").read_bytes())
+    figures = {(one["measure"], one["of"]): one["value"] for one in told["figures"]}
+    for measure in ("order_to_ship", "order_cycle_time", "transit_time"):
+        assert figures[measure, "as it was"] == pytest.approx(figures[measure, "recorded"], rel=0.02), measure
+    # The units of the scenario are those of the log: seven a line, whatever is ordered from one site.
+    made = load(mine)
+    demand = made.channels[0].demand
+    assert isinstance(demand, GeneratedDemand)
+    assert isinstance(demand.quantity_per_line, Empirical)
+    assert {units for _, units in demand.quantity_per_line.table} == {7, 14}
+    assert {item.price.minor for item in made.items} == {round(1250 / 7)}
 
 
 def test_a_log_is_calibrated_with_the_scenario_that_was_made_from_it(made: Path) -> None:

@@ -27,6 +27,7 @@ from twin.core.events import ShipmentDelivered
 from twin.event_log import EventLog, EventLogError
 from twin.experiment.reconstruction import Reconstruction, reconstruct
 from twin.experiment.reconstruction_statement import AS_IT_WAS, CHANGED, Telling
+from twin.experiment.reconstruction_statement import tested_part as part_that_is_tested
 from twin.log.foreign import read_foreign, write_foreign
 from twin.measures.of_event_log import profile_log
 from twin.order_book import OrderBookError
@@ -656,6 +657,25 @@ def test_a_line_that_is_no_order_line_is_refused_and_counted(
     pq.write_table(pa.Table.from_pylist(rows, log.table.schema), tmp_path / "events.parquet")
     book = load_events(tmp_path / "events.parquet", {})
     assert {count.rule: count.lines for count in book.counts} == {"order line": 9, rule: 1}
+
+
+def test_a_promise_that_stands_beside_the_order_is_one(
+    log: EventLog, recorded: Run, base_file: Path, tmp_path: Path
+) -> None:  # RP-02, RP-04
+    """Exports of a row a case have a column of it, and no activity."""
+    first = {(row["order"], row["line"]): row["promised_ms"] for row in reversed(_rows(log, "promised"))}
+    rows = [
+        row | {"promised_ms": first.get((row["order"], row["line"])) if row["activity"] == "order_placed" else None}
+        for row in log.table.to_pylist()
+        if row["activity"] != "promised"
+    ]
+    told = msgspec.structs.replace(log, table=pa.Table.from_pylist(rows, log.table.schema))
+    said = again(told, recorded, base_file, tmp_path / "out").statement
+    figures = {(one.measure, one.of): one.value for one in said.figures}
+    kept = profile_log(part_that_is_tested(told, said.tested[0])).measures["otif_to_promise"].value
+    assert kept is not None and 0 < kept < 1
+    assert figures["otif_to_promise", "recorded"] == float(kept)
+    assert not [text for text in said.never if text.startswith("Service to the date that was promised")]
 
 
 @pytest.mark.parametrize("exponent", ["two", -3, True])

@@ -58,8 +58,8 @@ class Line(NamedTuple):
 class Case(NamedTuple):
     """What one order wants from one origin for one region; instants in ms, None for what has not happened or is not
     known. It is handed over and delivered when the last of its lines is that was not given up. `lines` are all of them
-    where any was cancelled, refused or taken off whole, and none otherwise. `units` are its lines where the log names
-    lines, else its quantity; `value_minor` is that of all units."""
+    where any was cancelled, refused or taken off whole, and none otherwise. `units` are those of
+    its lines, one where the log has no quantity; `value_minor` is that of all units."""
 
     order: str
     origin: str
@@ -214,7 +214,7 @@ def _query(fields: Sequence[str], begins: str) -> str:
             case when count(handed) = count(*) then max(handed) end,
             case when count(delivered) = count(*) then max(delivered) end,
             max(promised),
-            case when count(line) > 0 then count(*) else sum(quantity)::bigint end,
+            sum(case when line is null then quantity else coalesce(quantity, 1) end)::bigint,
             sum(value)::bigint,
             case when bool_or(gone) then list(struct_pack(handed, delivered, gone, gone_at) order by case_id) end
         from lines join gone using (case_id) group by ordered, origin, region

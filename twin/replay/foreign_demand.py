@@ -60,7 +60,10 @@ def channel_lines(
         *(in_block("levels", levels, INDENT) if levels else []),
         *profile_lines(rhythm),
         f"{INDENT}lines_per_order: [[0%, 1], [100%, 1]]",
-        *comment(f"units of a case: mean {amount(size.mean, 'number')}, n {size.n:,}", INDENT),
+        *comment(
+            f"units of a case: mean {amount(size.mean, 'number')}, n {size.n:,}; a line without a quantity is one",
+            INDENT,
+        ),
         *in_block("quantity_per_line", table if isinstance(table, list) else [["0%", table], ["100%", table]], INDENT),
         *_origins(known, places),
     ]

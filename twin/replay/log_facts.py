@@ -121,7 +121,11 @@ def parcels_of(log: EventLog, until: int) -> list[Transit]:
         note = row["shipment"] or f"{order}/{site}"
         parcel = found.setdefault(note, {"order": order, "site": site, "lines": {}, "orders": {}, "gone": True})
         parcel["orders"][order] = None
-        parcel.setdefault(moment, at)
+        if row["shipment"] or moment == "released_at":
+            parcel.setdefault(moment, at)
+        else:
+            # What goes from one site is one parcel where the log names none: it is under way when the last of it is.
+            parcel[moment] = at
         for name in ("carrier", "region", "channel"):
             parcel[name] = parcel.get(name) or row[name] or ""
         line = (order, line_of(row))

@@ -24,7 +24,8 @@ def in_words_of(log: EventLog, base: Scenario, base_file: Path) -> EventLog:
     """The log as `base` names things, by the base's `log_names`; the same log where the base has none.
 
     An event's site and region are those of its case. Where the base has an item for each site, a line is some units of
-    its site's item, one where the log has no quantity, and purchase orders are left out: such a base buys nothing.
+    its site's item, one where the log has no quantity. Left out are purchase orders then, since such a base buys
+    nothing, and approvals and releases, since it releases at once: its handling is counted from the placing on.
     Amounts in the currency that the base names so are taken digit by digit.
     Raises `CalibrationRefused` for an origin or region of an order that is none of the base's.
     """
@@ -83,7 +84,9 @@ def _query(stands_for: bool, channel: str | None) -> str:
             f"case when {of_order} and activity = 'order_placed' then coalesce(quantity, 1) else quantity end"
         )
     columns = ", ".join(f'{said.get(name, f"""events."{name}" """)} as "{name}"' for name in COLUMNS)
-    kept = "where not starts_with(activity, 'purchase_order')" if stands_for else ""
+    # Such a base buys nothing, and releases what is placed: from then on its handling was measured.
+    left_out = "starts_with(activity, 'purchase_order') or activity in ('order_approved', 'released')"
+    kept = f"where not ({left_out})" if stands_for else ""
     return f"select {columns}, seq from events join words using (case_id) {kept} order by seq"
 
 
