@@ -40,6 +40,7 @@ def check_events(
     if as_of_ms is not None:
         _check_future(con, place, as_of_ms, str(mapping.as_of))
     _check_cases(con, place)
+    _tell_placed_again(con, remarks)
     _tell_disorder(con, remarks)
     _tell_far(con, remarks)
     late = con.execute(
@@ -120,6 +121,16 @@ def _check_cases(con: duckdb.DuckDBPyConnection, place: str) -> None:
             f"{ended:,} end ({', '.join(ENDINGS)}), none does both",
             "map the column of the one that is missing, or correct the ids that lead from one to the other",
         )
+
+
+def _tell_placed_again(con: duckdb.DuckDBPyConnection, remarks: list[Remark]) -> None:
+    """What one case is said to consist of several times: of these only the largest counts."""
+    again = con.execute(
+        "select row, case_id, count(*) over () from (select row, case_id, row_number() over "
+        "(partition by case_id order by row) as nth from events where activity = 'order_placed' and "
+        "(quantity is not null or value_minor is not null)) where nth > 1 order by row limit 5"
+    ).fetchall()
+    _remark(remarks, "further order_placed of a case, whose quantity and value are not added; lines need `line`", again)
 
 
 def _tell_disorder(con: duckdb.DuckDBPyConnection, remarks: list[Remark]) -> None:

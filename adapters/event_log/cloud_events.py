@@ -104,13 +104,22 @@ class _Each:
         self._met = False
         self._strange: list[tuple[int, str]] = []
         self._strange_count = 0
+        self._no_list: list[tuple[int, str]] = []
+        self._no_list_count = 0
 
     def rows(
         self, number: int, event: Mapping[str, Any], cells: list[str | None], names: dict[str, None]
     ) -> Iterator[list[str | None]]:
         """The event's cells, once for each element; `names` grows by the columns that an element has."""
         held = _held(event, self._steps)
-        if not isinstance(held, list) or not held:
+        if not isinstance(held, list):
+            if held is not None:
+                self._no_list_count += 1
+                if len(self._no_list) < _SHOWN:
+                    self._no_list.append((number, msgspec.json.encode(held).decode()))
+            yield cells
+            return
+        if not held:
             yield cells
             return
         self._met = True
@@ -141,6 +150,15 @@ class _Each:
                 "give `each` a list of maps or of ids",
                 self._strange,
                 self._strange_count,
+            )
+        if self._no_list_count and (self._met or self._name in file.lists):
+            some = "events have" if self._no_list_count > 1 else "event has"
+            raise EventLogError(
+                str(file.path),
+                f"{self._no_list_count:,} {some} something else than a list as {self._name!r}",
+                "export them again with a list, empty where there is nothing",
+                self._no_list,
+                self._no_list_count,
             )
         if not self._met:
             if self._name in file.lists:

@@ -202,6 +202,9 @@ class EventLogMapping(_Model):
             raise ValueError("events.reduced: how many units were taken off is not told; give it a `quantity`")
         if self.fields.order is None and self.fields.purchase_order is None:
             raise ValueError("fields: neither `order` nor `purchase_order`; name the column of one")
+        for name in self.constants.model_fields_set:
+            if not (getattr(self.constants, name) or "").strip():
+                raise ValueError(f"constants.{name}: says nothing; write the value, or leave it out")
         for name, said in self.constants:
             if said is not None and getattr(self.fields, name) is not None:
                 raise ValueError(f"constants.{name}: `fields` names a column of it; leave one of the two out")

@@ -243,6 +243,16 @@ def test_a_parcel_is_given_up_with_all_that_it_holds_by_line_or_by_item(tmp_path
             id="lists in the list",
         ),
         pytest.param(
+            events(
+                ("1", "created", "2024-01-01T10:00:00Z", {"lines": [{"no": 1}]}),
+                ("2", "created", "2024-01-01T10:00:00Z", {"lines": "oops"}),
+            ),
+            SHOP | {"fields": {"order": "subject"}},
+            "log.jsonl: 1 event has something else than a list as 'data.lines'; export them again with a list, empty "
+            'where there is nothing; row 2 ("oops")',
+            id="no list",
+        ),
+        pytest.param(
             ROWS.encode(),
             TABLE | {"each": "data.lines"},
             "mapping.each: follows a list of CloudEvents, and log.jsonl holds none; leave it out, or give CloudEvents",

@@ -151,6 +151,8 @@ def test_a_column_that_an_export_may_lack_is_blank_in_joined_files(tmp_path: Pat
             },
             "optional: nothing can be told without files.more.join ('log.Lager'); leave it out",
         ),
+        ({"constants": {"channel": None}}, "constants.channel: says nothing; write the value, or leave it out"),
+        ({"constants": {"channel": " "}}, "constants.channel: says nothing; write the value, or leave it out"),
         ({"constants": {"region": "nord"}}, "constants.region: `fields` names a column of it; leave one of the two"),
         ({"constants": {"order": "A1"}}, "constants.order: unknown key; keys here: carrier, channel,"),
         ({"constants": {"quantity": "many"}}, "constants.quantity: 'many' is not usable"),
@@ -162,6 +164,16 @@ def test_a_column_that_an_export_may_lack_is_blank_in_joined_files(tmp_path: Pat
 def test_a_mapping_that_cannot_be_meant_is_refused(tmp_path: Path, changes: dict[str, Any], told: str) -> None:
     """RP-02: each wrong key by its name."""
     assert told in refused(tmp_path, **changes)
+
+
+def test_rows_of_one_order_without_its_lines_are_told(tmp_path: Path) -> None:
+    """RP-02: quantities and values of but one of them count, which nobody would see."""
+    more = "A1;5;9,00;Nord;Lager Hamburg;01.03.2024;04.03.2024\nA1;6;8,00;Nord;Lager Hamburg;01.03.2024;04.03.2024\n"
+    told = [(one.remark, one.count, [row for row, _ in one.rows]) for one in read(tmp_path, ROWS + more).remarks]
+    assert told == [
+        ("further order_placed of a case, whose quantity and value are not added; lines need `line`", 2, [4, 5])
+    ]
+    assert read(tmp_path).remarks == ()
 
 
 def days(*instants: datetime) -> str:

@@ -459,6 +459,7 @@ def test_an_export_becomes_a_scenario_that_runs_and_what_came_after_is_kept(
         (("--until", "30x"), "--until 30x"),
         (("--until", "30d", "--horizon", "0d"), "--horizon: 0s is no time at all; write more, such as 28d"),
         (("--until", "30d", "--horizon", "soon"), "--horizon"),
+        (("--until", "30d", "--horizon", "99999d"), "--horizon: 99999d is longer than 18250d; write less, such as 28d"),
         (("--until", "30d", "--origin", "warehouse"), "'warehouse' is no field of a log; fields are"),
         (("--until", "30d", "--origin", "origin,carrier"), "this log says nothing of 'carrier'; it has"),
         (("--until", "30d", "--base", "x.yaml"), "leave one out"),

@@ -413,6 +413,18 @@ def test_customers_want_it_as_soon_as_nine_in_ten_had_it(tmp_path: Path) -> None
     assert scenario_of(made, tmp_path).channels[0].requested == pytest.approx(float(np.quantile(waits, 0.9)), rel=0.05)
 
 
+@pytest.mark.parametrize("units", [1, 1_000_000])
+def test_however_much_is_ordered_there_is_plenty(units: int, tmp_path: Path) -> None:
+    """RP-03: a thousand times all that was ordered, and a billion at least."""
+    log = known_log(1, 52)
+    quantities = [(row["quantity"] or 0) * units for row in log.table.to_pylist()]
+    made = calibrate_log(changed(log, "quantity", quantities), UNTIL, SEVENTEEN)
+    ordered = sum(case.units for case in known_before(made.cases.cases, SEVENTEEN, UNTIL))
+    stock = {row.on_hand for row in scenario_of(made, tmp_path).stock}
+    assert stock == {max(10**9, min(10**12, 1_000 * ordered))}
+    assert (stock == {10**9}) is (units == 1)
+
+
 def test_an_item_has_the_median_price_of_a_unit_at_its_site(tmp_path: Path) -> None:
     """RP-03: prices of 1 to 9 EUR, and some of 400, have the middle of those of their site; without any it is 0."""
     log = known_log(1, 52)

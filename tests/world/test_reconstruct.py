@@ -1007,6 +1007,9 @@ def test_what_cannot_be_reconstructed_is_told_and_leaves_nothing(
         reconstruct(log, base, base_file, out, fit_until=start + 100 * DAY, **common)
     with pytest.raises(CalibrationRefused, match="no order came in"):
         reconstruct(log, base, base_file, out, fit_until=start + HOUR // 60, **common)
+    with pytest.raises(CalibrationRefused, match="run: it is the log's in both runs of a reconstruction"):
+        changes = {"run": {"horizon": "3d"}}
+        reconstruct(log, base, base_file, out, fit_until=start + 10 * DAY, changes=changes, **common)
     assert not out.exists()
     out.mkdir()
     with pytest.raises(CalibrationRefused, match="no order came in"):

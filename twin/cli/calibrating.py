@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["calibrate_exported", "calibrate_foreign", "calibrate_run", "check_kind"]
 
 WIDTH: Final = 80
+HORIZON_MAX_MS: Final = 50 * 365 * 86_400_000
+"""Longer runs of a scenario leave no time for what is under way at their end."""
 NAME_MIN: Final = 12
 """Characters of a name that stay on one line at least."""
 
@@ -122,7 +124,7 @@ def calibrate_foreign(
     from twin.replay.calibrate import HEAD
     from twin.replay.foreign import calibrate_log
     from twin.replay.foreign_cases import cases_of
-    from twin.scenario.units import parse_duration
+    from twin.scenario.units import format_duration, parse_duration
 
     fields = tuple(name.strip() for name in origin.split(",")) if origin else ()
     first = cases_of(log, fields).cases[0].began_at
@@ -134,6 +136,10 @@ def calibrate_foreign(
         raise InputError(f"--horizon: {error}") from None
     if lasts <= 0:
         raise InputError("--horizon: 0s is no time at all; write more, such as 28d")
+    if lasts > HORIZON_MAX_MS:
+        raise InputError(
+            f"--horizon: {horizon} is longer than {format_duration(HORIZON_MAX_MS)}; write less, such as 28d"
+        )
     _check_out(out, HEAD, [])
     if rest is not None:
         check_output("--rest", rest, "a table of events")

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import pyarrow as pa
@@ -110,6 +111,12 @@ def reconstruct(
             f"its values are in {log.currency}, and {base_file} is in {base.currency}",
             "give a base in the log's currency; nothing is converted",
         )
+    fixed = next((key for key in _FROM_LOG if key in (changes or {})), None)
+    if fixed is not None:
+        raise CalibrationRefused(
+            f"{fixed}: it is the log's in both runs of a reconstruction ({', '.join(_FROM_LOG)} are); change what the "
+            "business decides"
+        )
     _check_frame(base, base_file, (start, end))
     _check_orders(log, base, base_file, start)
     _check_tested(log, (fit_until, end))
@@ -129,6 +136,10 @@ def reconstruct(
         if out not in missing:
             out.mkdir(exist_ok=True)
         raise
+
+
+_FROM_LOG: Final = ("run", "order_book", "residuals")
+"""Keys of a scenario that a reconstruction takes from its log."""
 
 
 def _frame(span: tuple[int, int]) -> dict[str, str]:

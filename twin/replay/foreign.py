@@ -31,12 +31,15 @@ from twin.replay.foreign_times import Times, grouped_lines, place_ids
 from twin.replay.growth import Growth
 from twin.replay.log_time import end_of
 from twin.replay.parameters import Parameter
+from twin.scenario.limits import UNITS_MAX
 from twin.scenario.units import CURRENCY_EXPONENTS, Money, format_duration, format_instant, format_money
 
 __all__ = ["ForeignCalibration", "calibrate_log"]
 
 PLENTY: Final = 1_000_000_000
-"""Units of each item in stock: a log that tells nothing of stock is one in which there always was some."""
+"""Units of each item in stock at least: a log that tells nothing of stock is one in which there always was some."""
+PLENTY_TIMES: Final = 1_000
+"""Times all that was ordered in the fitted period, where that is more: demand may grow, and the run be long."""
 
 DAY_MS: Final = 86_400_000
 
@@ -210,6 +213,7 @@ class _Maker:
     def _items(self) -> list[str]:
         lines = ["items:", *comment("one for each site: what customers order there; no cost is known, so none", "  ")]
         stock = ["stock:", *comment("assumed: plenty", "  ")]
+        plenty = min(UNITS_MAX, max(PLENTY, PLENTY_TIMES * sum(case.units for case in self.known)))
         for site in place_ids(self.places.sites):
             own = [case for case in self.known if self.times.site[case] == site]
             values = [case.value_minor / case.units for case in own if case.value_minor is not None]
@@ -217,7 +221,7 @@ class _Maker:
             told = f"median value of a unit, n {len(values):,}" if values else "assumed: no value is known"
             cost = format_money(Money(0, self.currency))
             lines.append(f"  - {{id: of_{site}, price: {format_money(price)}, cost: {cost}}}    # {told}")
-            stock.append(f"  - {{warehouse: {site}, item: of_{site}, on_hand: {PLENTY}}}")
+            stock.append(f"  - {{warehouse: {site}, item: of_{site}, on_hand: {plenty}}}")
         return lines + stock
 
     def _log_names(self) -> list[str]:
