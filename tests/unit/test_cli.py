@@ -431,6 +431,22 @@ def test_an_interrupted_run_says_that_its_folder_is_cut_off(tmp_path: Path) -> N
     assert "Traceback" not in err
 
 
+def test_a_run_that_is_interrupted_at_its_report_is_whole_and_says_so(
+    told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("twin.cli.summary.Summary.__init__", interrupted)
+    out = tmp_path / "my run"
+    code, _, err = told("run", MINIMAL, "--out", out, "--quiet")
+    assert code == 130
+    assert err == f"{out} is whole, but for its report; write that with: twin report '{out}'\ntwin: interrupted\n"
+    monkeypatch.undo()
+    assert told("report", out)[0] == 0
+    assert (out / "report.html").is_file()
+
+
 def test_help_loads_no_part_of_the_world(fresh_python: Callable[..., str]) -> None:
     program = """
 import contextlib, io, sys

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +24,9 @@ def leaving(out: Path, again: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        if out.exists():
+        if (out / "manifest.json").exists():
+            sys.stderr.write(f"{_whole(out)}\n")
+        elif out.exists():
             sys.stderr.write(f"{_cut_off(out)}\n")
         raise
     except Exception as error:
@@ -38,9 +41,17 @@ def _cut_off(out: Path) -> str:
     return f"{out} is cut off: it has no manifest.json; run it again with --force, or remove it"
 
 
+def _whole(out: Path) -> str:
+    return f"{out} is whole, but for its report; write that with: twin report {shlex.quote(str(out))}"
+
+
 def sum_up(done: Run, progress: Reporter, *, no_report: bool, quiet: bool) -> Callable[[], None]:
     """Compute what is shown at the end while the progress is still there; returns what shows it."""
     from twin.cli.summary import Summary
 
-    summary = Summary(done, progress, with_report=not no_report, short=quiet)
+    try:
+        summary = Summary(done, progress, with_report=not no_report, short=quiet)
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{_whole(done.folder)}\n")
+        raise
     return summary.show

@@ -67,7 +67,7 @@ def what_of(one: FaultTime) -> str:
 def trouble_text(found: Sequence[FaultTime], end_ms: int) -> str:
     """What went wrong, for how long and since when."""
     if not found:
-        return "No fault or disruption began in this run"
+        return "No fault or disruption met anything in this run"
     first = found[0]
     ended = end_ms if first.ended_at < 0 else first.ended_at
     named = what_of(first)
