@@ -28,6 +28,9 @@ settings.register_profile(
 )
 settings.load_profile("default")
 
+# What is printed is as wide as without a terminal, whoever runs the tests in one.
+os.environ["COLUMNS"] = "80"
+
 
 @pytest.fixture(scope="session")
 def root() -> Path:

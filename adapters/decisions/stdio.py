@@ -10,6 +10,7 @@ import os
 import select
 import selectors
 import shlex
+import signal
 import subprocess
 from contextlib import suppress
 from time import monotonic
@@ -107,6 +108,9 @@ class StdioDecider:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        # What it has started itself, as a shell does, is of its session.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
 
     def __del__(self) -> None:
         """A run that nobody closed, as one of many, leaves no process behind."""

@@ -89,7 +89,7 @@ def widen(
     for key, said in mapping.columns():
         if said in mapping.optional and not _has(said, files):
             # By a name that is no column's, in whatever case.
-            absent[said] = f"__absent_{len(absent)}"
+            absent.setdefault(said, f"__absent_{len(absent)}")
             found[said] = (first, absent[said])
         else:
             want(key, said)

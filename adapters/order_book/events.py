@@ -41,6 +41,8 @@ COLUMNS: Final = (
     "row",
 )
 SIGNED: Final = (("quantity", "quantity"), ("value_minor", "value"))
+Key = tuple[str, str | None, str | None]
+"""An order and a line of it, by its number or its item."""
 KEYS: Final = ("channel", "region", "currency_exponent")
 
 
@@ -62,7 +64,7 @@ def load(path: Path, mapping: Mapping[str, Any], progress: Progress | None = Non
     lines: dict[str, list[BookLine]] = {}
     heads: dict[str, dict[str, Any]] = {}
     named: dict[str, Counter[int]] = {}
-    numbers: dict[tuple[str, str], int] = {}
+    numbers: dict[Key, list[int]] = {}
     rounded = 0
     for number, row in enumerate(rows, start=1):
         quantity = row["quantity"] or 0
@@ -81,7 +83,9 @@ def load(path: Path, mapping: Mapping[str, Any], progress: Progress | None = Non
         rounded += price * quantity != value
         held = lines.setdefault(order, [])
         held.append(BookLine(len(held) + 1, row["item"], quantity, price, row["row"] or number))
-        numbers.setdefault((order, line_of(row)), len(held))
+        # As a cancellation may name it.
+        for key in {(order, row["line"], None), (order, None, row["item"])}:
+            numbers.setdefault(key, []).append(len(held))
         named.setdefault(row["item"], Counter())[price] += 1
         accepted["lines"] += 1
         accepted["units"] += quantity
@@ -127,7 +131,9 @@ def load(path: Path, mapping: Mapping[str, Any], progress: Progress | None = Non
 
 
 def _cancellations(
-    rows: list[dict[str, Any]], heads: Mapping[str, Mapping[str, Any]], numbers: Mapping[tuple[str, str], int]
+    rows: list[dict[str, Any]],
+    heads: Mapping[str, Mapping[str, Any]],
+    numbers: Mapping[Key, list[int]],
 ) -> tuple[dict[str, list[BookCancellation]], int]:
     """By order, in the order of their times, and how many have no time, or a line that was not accepted.
 
@@ -139,13 +145,13 @@ def _cancellations(
         order = row["order"]
         if order not in heads:
             continue
-        line = line_of(row)
-        number = numbers.get((order, line))
-        if row["event_ms"] is None or (line and number is None):
+        named = line_of(row)
+        lines = numbers.get((order, row["line"], None if row["line"] else row["item"]), []) if named else []
+        if row["event_ms"] is None or (named and not lines):
             left_out += 1
             continue
         at = max(row["event_ms"], heads[order]["event_ms"])
-        found.setdefault(order, []).append(BookCancellation(at, () if number is None else (number,)))
+        found.setdefault(order, []).append(BookCancellation(at, tuple(lines)))
     for several in found.values():
         several.sort(key=lambda one: (one.at_ms, one.lines))
     return found, left_out

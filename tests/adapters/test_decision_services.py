@@ -600,7 +600,6 @@ def test_a_process_that_writes_in_drops_has_failed_once_its_time_is_over(tmp_pat
     begun = monotonic()
     with pytest.raises(DecisionFailed, match=r"failed: no answer within 0\.5 s"):
         service.decide(question())
-    # Ending it takes a second more.
     assert monotonic() - begun < 5
 
 
@@ -626,10 +625,30 @@ def test_a_process_that_writes_an_endless_line_is_refused(tmp_path: Path) -> Non
         service.decide(question())
 
 
-def test_a_silent_process_has_failed(tmp_path: Path) -> None:
-    service = connect_stdio(script(tmp_path, "sys.stdin.readline(); say(ABOUT)\ntime.sleep(60)\n", 0.2))
+def test_a_silent_process_has_failed_and_is_ended_at_once_with_what_it_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has had its time; patience is for those whose run is over."""
+    child = tmp_path / "child"
+    begins = f"import subprocess\nopen({str(child)!r}, 'w').write(str(subprocess.Popen(['sleep', '600']).pid))\n"
+    service = connect_stdio(script(tmp_path, f"{begins}sys.stdin.readline(); say(ABOUT)\ntime.sleep(60)\n", 0.2))
+    patience: list[float | None] = []
+    waits = subprocess.Popen.wait
+
+    def wait(self: subprocess.Popen[bytes], timeout: float | None = None) -> int:
+        patience.append(timeout)
+        return waits(self, timeout)
+
+    monkeypatch.setattr(subprocess.Popen, "wait", wait)
     with pytest.raises(DecisionFailed, match=r"failed: no answer within 0\.2 s"):
         service.decide(question())
+    assert patience[0] == 0
+    stat = Path("/proc", child.read_text(encoding="utf-8"), "stat")
+    until = monotonic() + 30
+    # Killed, and maybe waiting for whoever it was left to.
+    while stat.exists() and stat.read_text(encoding="utf-8").split()[2] != "Z" and monotonic() < until:
+        sleep(0.02)
+    assert not stat.exists() or stat.read_text(encoding="utf-8").split()[2] == "Z"
 
 
 # --- the wire

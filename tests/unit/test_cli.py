@@ -447,6 +447,23 @@ def test_a_run_that_is_interrupted_at_its_report_is_whole_and_says_so(
     assert (out / "report.html").is_file()
 
 
+def test_an_interrupt_before_an_earlier_run_is_replaced_says_nothing_of_that(
+    told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    assert told("run", MINIMAL, "--out", out, "--quiet", "--no-report")[0] == 0
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("twin.run.build", interrupted)
+    asked = ("run", MINIMAL, "--out", out, "--force", "--quiet")
+    assert told(*asked) == (130, "", "twin: interrupted\n")
+    monkeypatch.undo()
+    monkeypatch.setattr("twin.cli.summary.Summary.__init__", interrupted)
+    assert told(*asked, "--no-report") == (130, "", f"{out} is whole\ntwin: interrupted\n")
+
+
 def test_help_loads_no_part_of_the_world(fresh_python: Callable[..., str]) -> None:
     program = """
 import contextlib, io, sys

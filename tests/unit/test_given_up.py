@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.unit.foreign_logs import HOUR, START, log_of
-from twin.replay.foreign_cases import cases_of
+from twin.replay.foreign_cases import cases_of, known_before
 from twin.replay.given_up import GivenUp, given_up_rows
-from twin.replay.log_facts import purchases_of
+from twin.replay.log_facts import parcels_of, purchases_of
 
 LATER = START + 9 * HOUR
 
@@ -60,6 +60,9 @@ def test_a_line_is_given_up_when_no_unit_of_it_is_left(events: list[dict[str, An
         # Five units in all, but of neither item all of them.
         ([{"activity": "reduced", "item": item, "quantity": units} for item, units in (("x", 2), ("y", 3))], []),
         ([{"activity": "reduced", "item": item, "quantity": units} for item, units in (("x", 5), ("y", 9))], ["x"]),
+        # Units of the whole order.
+        ([{"activity": "rejected", "quantity": 14}], []),
+        ([{"activity": "rejected", "quantity": 15}], [None]),
     ],
 )
 def test_of_an_order_without_lines_items_are_given_up(events: list[dict[str, Any]], expected: list[str | None]) -> None:
@@ -88,6 +91,67 @@ def test_an_order_without_lines_is_given_up_with_the_last_of_its_items() -> None
     unknown = [{**row, "quantity": None} for row in placed]
     assert case(*unknown, {**one, "activity": "reduced", "quantity": 1}) == (False, None)
     assert case(*unknown, {**one, "activity": "cancelled"}) == (True, START)
+
+
+@pytest.mark.parametrize(("placed", "told"), [("x", None), (None, "x"), ("x", "x"), ("x", "y"), (None, None)])
+def test_what_is_taken_off_an_order_of_one_item_is_of_that_whoever_names_it(
+    placed: str | None, told: str | None
+) -> None:
+    """RP-03: many a system names the item where the order is placed, and nowhere else."""
+    one = {"case_id": "a", "order": "a", "event_ms": START, "row": 1}
+    for units, expected in ((2, [("a", None, None)]), (1, [])):
+        rows = [
+            {**one, "activity": "order_placed", "item": placed, "quantity": 2},
+            {**one, "activity": "rejected", "item": told, "quantity": units},
+        ]
+        found = given_up_rows(log_of(rows), LATER)
+        assert [(row["order"], row["line"], row["item"]) for row in found] == expected
+
+
+def test_what_was_given_up_at_no_known_time_is_known_from_the_start() -> None:
+    """RP-03: also where its units were taken off at one that is known; the cases and the parcels agree on it."""
+    one = {"case_id": "a", "order": "a", "origin": "p", "event_ms": START, "row": 1}
+    rows = [
+        {**one, "activity": "order_placed", "quantity": 2},
+        {**one, "activity": "cancelled", "event_ms": None},
+        {**one, "activity": "reduced", "quantity": 2, "event_ms": LATER},
+        *({**one, "case_id": "b", "order": "b", "activity": name} for name in ("order_placed", "delivered")),
+    ]
+    case = next(case for case in cases_of(log_of(rows)).cases if case.order == "a")
+    assert (case.given_up, case.given_up_at) == (True, None)
+    assert known_before([case], START, START + HOUR)[0].given_up
+    assert [row["order"] for row in given_up_rows(log_of(rows), START + HOUR)] == ["a"]
+
+
+def transits(until: int, *more: dict[str, Any]) -> list[tuple[int, int, int]]:
+    """Hours at which parcels without a name were released, shipped and delivered, of an order of two lines from one
+    site: the second left and came later; -1 for what had not happened before."""
+    rows = [
+        {"case_id": f"a/{line}", "order": "a", "line": line, "site": "s", "activity": activity, "row": 1}
+        | {"event_ms": START + hours * HOUR}
+        for line, steps in (("1", (0, 1, 3)), ("2", (0, 10, 12)))
+        for activity, hours in zip(("order_placed", "handed_to_carrier", "delivered"), steps, strict=True)
+    ]
+    found = parcels_of(log_of([*rows, *more]), START + until * HOUR)
+    instants = [(one.released_at, one.shipped_at, one.delivered_at) for one in found]
+    return [tuple(-1 if at < 0 else (at - START) // HOUR for at in one) for one in instants]  # type: ignore[misc]
+
+
+def test_a_parcel_without_a_name_has_left_and_come_with_its_last_line() -> None:
+    """RP-05: until then it is open, wherever the log is cut; a line that is given up is not waited for."""
+    assert transits(2) == [(0, -1, -1)]
+    assert transits(11) == [(0, 10, -1)]
+    assert transits(13) == [(0, 10, 12)]
+    gone = {
+        "case_id": "a/2",
+        "order": "a",
+        "line": "2",
+        "activity": "cancelled",
+        "event_ms": START + 5 * HOUR,
+        "row": 1,
+    }
+    assert transits(4, gone) == [(0, -1, -1)]
+    assert transits(9, gone) == [(0, 1, 3)]
 
 
 @pytest.mark.parametrize("lines", [False, True])

@@ -717,6 +717,21 @@ def test_what_was_given_up_at_a_known_time_is_part_of_the_book(log: EventLog, tm
     )
 
 
+def test_a_cancellation_that_names_an_item_is_of_all_its_lines(log: EventLog, tmp_path: Path) -> None:  # RP-05
+    """Whether the log numbers lines or not."""
+    head = _rows(log, "order_placed")[0] | {"order": "a"}
+    items = [("anvil", 2), ("bench", 1), ("anvil", 5)]
+    gone = head | {"activity": "cancelled", "line": None, "item": "anvil", "quantity": None}
+    for numbered in (False, True):
+        lines = [
+            head | {"line": str(number) if numbered else None, "item": item, "quantity": quantity}
+            for number, (item, quantity) in enumerate(items, start=7)
+        ]
+        pq.write_table(pa.Table.from_pylist([*lines, gone], log.table.schema), tmp_path / "events.parquet")
+        (order,) = load_events(tmp_path / "events.parquet", {}).orders
+        assert [one.lines for one in order.cancellations] == [(1, 3)]
+
+
 def test_prices_are_rounded_and_what_the_log_lacks_is_from_the_mapping(log: EventLog, tmp_path: Path) -> None:  # OB-06
     head = _rows(log, "order_placed")[0]
     rows = [

@@ -437,9 +437,9 @@ def telling(elsewhere: Reconstruction, log: EventLog) -> Telling:
 
 def test_a_distance_is_far_above_three_times_the_noise_floor_and_not_below(telling: Telling) -> None:  # RP-04
     near = [Near(f"of_{multiple}", 1.0, "h", 1.0, multiple) for multiple in (1.5, 2.9, 3.1, inf, None)]
-    (told,) = [text for text in telling._never(near, (), None) if "the noise floor" in text]
+    (told,) = [text for text in telling._never(near, (), None, 0) if "the noise floor" in text]
     assert told.startswith("Anything that hangs on of_3.1 (3.1 times), of_inf (without end) the noise floor")
-    assert not [text for text in telling._never(near[:2], (), None) if "the noise floor" in text]
+    assert not [text for text in telling._never(near[:2], (), None, 0) if "the noise floor" in text]
 
 
 def test_luck_that_is_carried_over_and_records_without_it_are_modeled(  # RP-04
@@ -448,7 +448,7 @@ def test_luck_that_is_carried_over_and_records_without_it_are_modeled(  # RP-04
     counts = {"transit": {"measured": 6, "carried over": 3, "modeled": 1}, "lead_time": {"carried over": 2}}
     (tmp_path / LUCK).write_text(json.dumps(counts), encoding="utf-8")
     without = Residuals((), {"purchases that may have waited": 1_234, "parcels somewhere": 5})
-    rows = telling._inputs(elsewhere.calibration, without, [tmp_path])
+    rows = telling._inputs(elsewhere.calibration, without, [tmp_path], 0)
     found = {(row.name, row.tag): row.share for row in rows}
     assert found["transits", "measured"] == pytest.approx(0.6)
     assert found["transits, carried over", "modeled"] == pytest.approx(0.3)

@@ -442,7 +442,7 @@ def test_purchases_that_were_given_up_are_no_cancelled_order_lines(turned_away: 
 def never(log: EventLog, file: Path = TRUTH) -> str:
     base = load(file).scenario
     span = (base.run.start, base.run.start + DAY, log.as_of_ms)
-    return "\n".join(Telling(log, base, file, span)._never((), (), None))
+    return "\n".join(Telling(log, base, file, span)._never((), (), None, 0))
 
 
 # --- what is read off a run, and off a log

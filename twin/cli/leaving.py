@@ -21,13 +21,15 @@ __all__ = ["leaving", "sum_up"]
 @contextmanager
 def leaving(out: Path, again: str) -> Iterator[None]:
     """Say what is left of a run that does not come to its end, and how to see a defect again."""
+    before = _finished(out)
     try:
         yield
     except KeyboardInterrupt:
-        if (out / "manifest.json").exists():
-            sys.stderr.write(f"{_whole(out)}\n")
-        elif out.exists():
+        now = _finished(out)
+        if now is None and out.exists():
             sys.stderr.write(f"{_cut_off(out)}\n")
+        elif now != before:
+            sys.stderr.write(f"{_whole(out)}\n")
         raise
     except Exception as error:
         if not is_input_error(error):
@@ -41,8 +43,15 @@ def _cut_off(out: Path) -> str:
     return f"{out} is cut off: it has no manifest.json; run it again with --force, or remove it"
 
 
-def _whole(out: Path) -> str:
-    return f"{out} is whole, but for its report; write that with: twin report {shlex.quote(str(out))}"
+def _finished(out: Path) -> int | None:
+    """When the run in a folder was finished, in ns; None where there is none. An earlier one is no run of ours."""
+    manifest = out / "manifest.json"
+    return manifest.stat().st_mtime_ns if manifest.exists() else None
+
+
+def _whole(out: Path, *, no_report: bool = False) -> str:
+    report = "" if no_report else f", but for its report; write that with: twin report {shlex.quote(str(out))}"
+    return f"{out} is whole{report}"
 
 
 def sum_up(done: Run, progress: Reporter, *, no_report: bool, quiet: bool) -> Callable[[], None]:
@@ -52,6 +61,6 @@ def sum_up(done: Run, progress: Reporter, *, no_report: bool, quiet: bool) -> Ca
     try:
         summary = Summary(done, progress, with_report=not no_report, short=quiet)
     except KeyboardInterrupt:
-        sys.stderr.write(f"{_whole(done.folder)}\n")
+        sys.stderr.write(f"{_whole(done.folder, no_report=no_report)}\n")
         raise
     return summary.show

@@ -141,7 +141,7 @@ class Telling:
         return sum((order, str(self.numbers.get((order, line)))) in there for order, line in self.cancelled)
 
     def _inputs(
-        self, calibration: Calibration, residuals: Residuals, runs: Sequence[Path], given_up: int = 0
+        self, calibration: Calibration, residuals: Residuals, runs: Sequence[Path], given_up: int
     ) -> tuple[Input, ...]:
         orders = {row["order"] for row in placed_rows(self.log)}
         replayed = {order for order, _ in self.numbers}
@@ -231,7 +231,7 @@ class Telling:
         distances: Sequence[Near],
         agreement: Sequence[Agreement],
         changes: Mapping[str, object] | None,
-        given_up: int = 0,
+        given_up: int,
     ) -> tuple[str, ...]:
         said = [
             "That customers would have ordered the same: the orders are those that came under the recorded policies; "

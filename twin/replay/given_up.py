@@ -14,41 +14,54 @@ __all__ = ["GivenUp", "given_up_rows", "view_given_up"]
 _BEGINS: Final = f"activity in {BEGINNINGS}"
 _AT_ONCE: Final = "(activity = 'cancelled' or activity = 'rejected' and quantity is null)"
 _TAKES: Final = "activity in ('rejected', 'reduced') and quantity > 0"
-_PART: Final = "case_id, case when line is null then coalesce(item, '') else '' end as part"
-
 _VIEW: Final = f"""
     create or replace temp view given_up as
-    with parts as (
-        select {_PART}, max("order") as "order", max(line) as line, max(purchase_order) as purchase_order,
+    with cases as (
+        select case_id, bool_or({_BEGINS}) as known, count(distinct item) filter ({_BEGINS}) as items,
+            sum(quantity) filter ({_BEGINS}) as whole
+        from events group by case_id
+    ),
+    parted as (
+        select events.*, whole,
+            case when line is null and (items > 1 or not known) then coalesce(item, '') else '' end as part
+        from events join cases using (case_id)
+    ),
+    parts as (
+        select case_id, part, max("order") as "order", max(line) as line, max(purchase_order) as purchase_order,
             bool_or({_BEGINS}) as begun,
-            any_value(item) as named,
-            case when max(line) is null then sum(quantity) filter ({_BEGINS})
-                else max(quantity) filter ({_BEGINS}) end as wanted,
+            case when max(line) is not null then any_value(item) end as of_line,
+            case when max(line) is not null then max(quantity) filter ({_BEGINS})
+                when max(part) = '' then any_value(whole)
+                else sum(quantity) filter ({_BEGINS}) end as wanted,
             bool_or({_AT_ONCE}) as at_once,
+            bool_or({_AT_ONCE} and event_ms is null) as undated,
             min(event_ms) filter ({_AT_ONCE}) as at_once_ms
-        from events group by all
+        from parted group by case_id, part
     ),
     taken as (
-        select {_PART}, event_ms, sum(quantity) over (
+        select case_id, part, event_ms, sum(quantity) over (
             partition by case_id, part order by event_ms nulls first rows unbounded preceding
         ) as units
-        from events where {_TAKES}
+        from parted where {_TAKES}
     ),
     used_up as (
         select case_id, part, min(event_ms) as taken_ms
         from parts join taken using (case_id, part) where units >= wanted group by all
     )
-    select case_id, part, "order", line, purchase_order, named as item, begun,
+    select case_id, part, "order", line, purchase_order, coalesce(of_line, nullif(part, '')) as item, begun,
         at_once or used_up.part is not null as gone,
-        case when at_once_ms < taken_ms or taken_ms is null then at_once_ms else taken_ms end as gone_ms
+        case when undated then null
+            when at_once_ms < taken_ms or taken_ms is null then at_once_ms
+            else taken_ms end as gone_ms
     from parts left join used_up using (case_id, part)
 """
 
 
 def view_given_up(con: duckdb.DuckDBPyConnection) -> None:
     """Lay a view `given_up` over the neutral `events` of a connection: of each case, and of each of its items where it
-    has no line, whether it was `gone` (cancelled, refused, or as many units taken off as were `begun`) and since when
-    (`gone_ms`, null where nobody wrote that down). `part` is the item, or empty."""
+    has no line and not just one item, whether it was `gone` and since when (`gone_ms`, null where that was written down
+    without a time). Gone is what was cancelled, refused, or taken off by as many units as were begun. `part` is the
+    item, or empty: for what names none."""
     con.execute(_VIEW)
 
 

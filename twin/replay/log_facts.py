@@ -109,49 +109,58 @@ def parcels_of(log: EventLog, until: int) -> list[Transit]:
     """Every parcel that was released or shipped before `until` (ms), by when; later events are not looked at."""
     placed: dict[str, int] = {}
     found: dict[str, dict[str, Any]] = {}
+    expected: dict[str, set[tuple[str, str]]] = {}
     gone = GivenUp(given_up_rows(log, until))
     for row in _rows(log, until):
         activity, order, at = row["activity"], row["order"] or "", row["event_ms"]
         if activity in ("order_placed", "order_approved"):
             placed[order] = max(at, placed.get(order, at)) if activity == "order_approved" else placed.get(order, at)
+        site = row["site"] or row["origin"] or row["supplier"] or ""
+        line = (order, line_of(row))
+        if activity == "order_placed" and not gone.holds(row):
+            expected.setdefault(f"{order}/{site}", set()).add(line)
         moment = _MOMENTS.get(activity)
         if moment is None or not order:
             continue
-        site = row["site"] or row["origin"] or row["supplier"] or ""
         note = row["shipment"] or f"{order}/{site}"
-        parcel = found.setdefault(note, {"order": order, "site": site, "lines": {}, "orders": {}, "gone": True})
+        parcel = found.setdefault(note, {"order": order, "site": site, "lines": {}, "orders": {}, "gone": {}, "at": {}})
         parcel["orders"][order] = None
-        if row["shipment"] or moment == "released_at":
-            parcel.setdefault(moment, at)
-        else:
-            # What goes from one site is one parcel where the log names none: it is under way when the last of it is.
-            parcel[moment] = at
+        parcel["named"] = bool(row["shipment"])
+        times = parcel["at"].setdefault(moment, {})
+        # A moment of a parcel with a name is told of it as a whole, and the first time holds.
+        times[line] = times.get(line, at) if parcel["named"] or moment == "released_at" else at
         for name in ("carrier", "region", "channel"):
             parcel[name] = parcel.get(name) or row[name] or ""
-        line = (order, line_of(row))
         parcel["lines"][line] = row["quantity"] or parcel["lines"].get(line, 0)
-        parcel["gone"] = parcel["gone"] and gone.holds(row)
-    parcels = [
-        Transit(
-            note,
-            one["order"],
-            one["site"],
-            one["carrier"],
-            one["region"],
-            one["channel"],
-            one.get("released_at", placed.get(one["order"], -1)),
-            one.get("picked_at", -1),
-            one.get("shipped_at", -1),
-            one.get("delivered_at", -1),
-            len(one["lines"]),
-            sum(one["lines"].values()),
-            tuple(one["orders"]),
-        )
-        for note, one in found.items()
+        parcel["gone"][line] = gone.holds(row)
+    parcels = []
+    for note, one in found.items():
+        released, picked, shipped, delivered = _moments(one, expected.get(note, set()))
         # What was given up before it shipped is not still being picked.
-        if "shipped_at" in one or not one["gone"]
-    ]
+        if shipped < 0 and all(one["gone"].values()):
+            continue
+        head = (note, one["order"], one["site"], one["carrier"], one["region"], one["channel"])
+        began = released if released >= 0 else placed.get(one["order"], -1)
+        size = (len(one["lines"]), sum(one["lines"].values()), tuple(one["orders"]))
+        parcels.append(Transit(*head, began, picked, shipped, delivered, *size))
     return sorted(parcels, key=lambda one: (max(one.released_at, one.shipped_at), one.note))
+
+
+def _moments(parcel: Mapping[str, Any], expected: set[tuple[str, str]]) -> list[int]:
+    """When it was released, picked, shipped and delivered, -1 for what has not happened.
+
+    What goes from one site is one parcel where the log names none: it has left when all of it has that is not given up,
+    `expected` lines of the order among it.
+    """
+    rest = {line for line, gone in parcel["gone"].items() if not gone} | expected or parcel["gone"].keys()
+    found = []
+    for moment in _MOMENTS.values():
+        times = parcel["at"].get(moment, {})
+        if parcel["named"] or moment == "released_at":
+            found.append(min(times.values(), default=-1))
+        else:
+            found.append(max(times[line] for line in rest) if rest <= times.keys() else -1)
+    return found
 
 
 def purchases_of(log: EventLog, until: int) -> list[Purchase]:
