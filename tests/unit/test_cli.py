@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -345,6 +345,14 @@ def test_an_error_of_the_system_names_the_file_and_no_traceback(capsys: pytest.C
     assert capsys.readouterr().err == "twin: No space left on device\n"
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Interrupts raise `KeyboardInterrupt`; a shell that starts a job in the background has it ignore them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Finalized:
     """Does something while it is finalized, where no error gets out."""
 
@@ -355,6 +363,7 @@ class Finalized:
         self.does()
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_that_was_swallowed_is_raised_at_the_next_sign_of_progress(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -398,6 +407,7 @@ def test_a_command_that_shows_no_progress_was_interrupted_too_although_it_went_o
     assert done.stdout == f"{MINIMAL}: The least that runs: valid\n"
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_what_else_a_finalizer_fails_with_is_told_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[type[BaseException]] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: told.append(unraisable.exc_type))

@@ -166,7 +166,8 @@ def _begin_worker() -> None:
 
     A worker whose parent was killed would wait for its next job for ever.
     """
-    signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + number))
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + number))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     parent = multiprocessing.parent_process()
 
