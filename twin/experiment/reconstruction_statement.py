@@ -63,9 +63,10 @@ class Telling:
         self.base_file = base_file
         self.start, self.fit_until, self.end = span
         self.numbers = _numbers(log, self.start)
-        self.placed = {(row["order"], line_of(row)) for row in placed_rows(log)}
+        placed = placed_rows(log)
+        self.placed = {(row["order"], line_of(row)) for row in placed}
         self.cancelled, self.refused, self.reduced = (
-            _lines_with(log, name) for name in ("cancelled", "rejected", "reduced")
+            _lines_with(log, name, placed) for name in ("cancelled", "rejected", "reduced")
         )
         # Of the orders of the tested period, those that the log has a promise of, whatever row tells it.
         tested = tested_part(log, self.fit_until).table
@@ -346,11 +347,11 @@ def _numbers(log: EventLog, start: int) -> dict[tuple[str, str], int]:
     return found
 
 
-def _lines_with(log: EventLog, activity: str) -> set[tuple[str, str]]:
+def _lines_with(log: EventLog, activity: str, placed: Sequence[Mapping[str, Any]]) -> set[tuple[str, str]]:
     """The lines that were placed and that the log tells this of."""
     table = log.table.filter(pc.equal(log.table["activity"], activity)).select(["order", "line", "item"])
     gone = GivenUp(table.to_pylist())
-    return {(row["order"], line_of(row)) for row in placed_rows(log) if gone.holds(row)}
+    return {(row["order"], line_of(row)) for row in placed if gone.holds(row)}
 
 
 def _sites(log: EventLog, since: int) -> dict[tuple[str, str], tuple[str, str, int]]:
